@@ -1,0 +1,109 @@
+"""
+Every error that vinyl itself raises.
+
+    VinylError
+    ├── BridgeError             await_() where no bridge can wait
+    ├── NotFetchedError         a lazy attribute used before it was awaited
+    ├── ScopeClosedError        a task outlived the transaction that it inherited
+    ├── PoolTimeout             no connection became free in time
+    └── UnsupportedVersion      this Django is not one that vinyl knows
+
+    django.core.exceptions.SynchronousOnlyOperation
+    └── NotAwaitedError         database work used on the event loop without await
+
+The last four also are what Django code would catch in their place; see each class.
+"""
+
+from __future__ import annotations
+
+from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
+from django.db import OperationalError
+from django.db.transaction import TransactionManagementError
+
+__all__ = [
+    "BridgeError",
+    "NotAwaitedError",
+    "NotFetchedError",
+    "PoolTimeout",
+    "ScopeClosedError",
+    "UnsupportedVersion",
+    "VinylError",
+]
+
+
+class VinylError(Exception):
+    """The common base of vinyl's own errors."""
+
+
+class BridgeError(VinylError, RuntimeError):
+    """`await_()` was called where no event loop waits for it."""
+
+
+class NotFetchedError(VinylError):
+    """
+    A lazy attribute was used as a value before it was awaited.
+
+    Deliberately no `AttributeError`: `hasattr()`, `getattr(x, name, default)` and
+    Jinja2 swallow those, and the mistake would become a silent wrong answer.
+    """
+
+    def __init__(self, owner: str, attribute: str, use: str) -> None:
+        self.owner = owner
+        self.attribute = attribute
+        super().__init__(
+            f"{owner}.{attribute} has not been fetched, so {use} is not possible. "
+            f"Await it first (`await obj.{attribute}`), fetch it for many objects with "
+            f"`await fetch(objs, {attribute!r})`, or load it with the queryset "
+            f"(select_related, prefetch_related)."
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+class NotAwaitedError(VinylError, SynchronousOnlyOperation):
+    """
+    Database work was used on the event loop as if it were done.
+
+    A `SynchronousOnlyOperation`, which Django raises in the same place.
+    """
+
+
+class ScopeClosedError(VinylError, TransactionManagementError):
+    """A task used the transaction that it inherited after that had ended."""
+
+
+class PoolTimeout(VinylError, OperationalError):
+    """
+    Every connection of the pool stayed in use for the whole timeout.
+
+    Attributes: `alias`, `size` (connections in use), `timeout` (in seconds),
+    `waiting` (tasks in the queue when this one gave up).
+    """
+
+    def __init__(self, alias: str, size: int, timeout: float, waiting: int) -> None:
+        self.alias = alias
+        self.size = size
+        self.timeout = timeout
+        self.waiting = waiting
+        super().__init__(
+            f"No connection to database {alias!r} became free within {timeout:g} s: "
+            f"all {size} are in use and {waiting} other tasks wait. Hold connections "
+            f"for a shorter time, or raise DATABASES[{alias!r}]['OPTIONS']['pool']"
+            f"['max_size']."
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+class UnsupportedVersion(VinylError, ImproperlyConfigured):
+    """The installed Django is not one whose internals vinyl knows."""
+
+
+def _rebuild(cls: type, args: tuple, state: dict) -> BaseException:
+    """Unpickle an error whose constructor takes facts rather than a sentence."""
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error

@@ -1,0 +1,286 @@
+"""
+The bridge: ordinary sync code, waiting on the event loop instead of blocking it.
+
+    run(fn)            starts a greenlet beside the event loop's and calls fn in it
+      fn ... wait      suspend(awaitable) switches to the event loop's side with it
+    run                awaits it there, as any coroutine would
+      fn goes on       and switches back with the result, or throws the error in
+    run                returns what fn returned
+
+One greenlet per `run()`. No threads, no second event loop, and the task is the same
+all along, so cancellation, timeouts and context variables behave as in any coroutine.
+
+This is the only module that imports greenlet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, ParamSpec, TypeVar, cast
+
+from greenlet import getcurrent, greenlet
+
+from vinyl.exceptions import BridgeError, NotAwaitedError
+from vinyl.orm.calls import Call
+
+__all__ = ["await_", "in_bridge", "run", "runs_sync", "suspend", "use_driver"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# VINYL["IS_ASYNC"]: None stands for "auto". Kept here because each dual-mode call
+# reads it; vinyl.orm.apps sets it from the settings.
+forced_mode: bool | None = None
+
+_get_running_loop = asyncio._get_running_loop
+
+
+class Bridge(greenlet):
+    """
+    One run of sync code. A type of its own marks it: code that merely runs in
+    somebody's greenlet (gevent, SQLAlchemy) is not in the bridge.
+    """
+
+    # What the run holds (vinyl.orm.connections.Scope), from its first use of a
+    # database to its end.
+    scope: Any = None
+    # Set when the coroutine is closed half-way: nobody will wait any more.
+    abandoned = False
+
+
+async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """
+    Return `fn(*args, **kwargs)`, with every wait inside given to the event loop.
+
+    *fn* is sync code of any kind: a form's `is_valid`, a third-party function, your
+    own. It holds at most one connection per database alias, from first use to end.
+
+    Raises: whatever *fn* raises.
+
+    Switches to the event loop.
+    """
+    bridge = Bridge(fn, getcurrent())
+    # The same context object, not a copy: variables set inside stay set outside.
+    bridge.gr_context = getcurrent().gr_context
+    if (handled := sys.exception()) is not None:
+        # A greenlet starts with no exception being handled; the caller may have one.
+        bridge.run = functools.partial(_call_while_handling, handled, fn)
+    try:
+        result = bridge.switch(*args, **kwargs)
+        # Each switch comes back here with something to await, or with fn's result.
+        while not bridge.dead:
+            try:
+                value = await result
+            except GeneratorExit:
+                # This coroutine is being closed: let fn unwind without waiting.
+                bridge.abandoned = True
+                bridge.throw(GeneratorExit)
+                raise
+            except BaseException as error:
+                result = bridge.throw(error)
+            else:
+                result = bridge.switch(value)
+        return cast(T, result)
+    finally:
+        if bridge.scope is not None:
+            bridge.scope.close()
+
+
+def _call_while_handling(
+    handled: BaseException, fn: Callable, /, *args: Any, **kwargs: Any
+) -> Any:
+    """Call *fn* so that `sys.exc_info()` in it shows *handled*."""
+    traceback = handled.__traceback__
+    try:
+        raise handled
+    except BaseException:
+        # Raising has added this frame to the caller's traceback.
+        handled.__traceback__ = traceback
+        return fn(*args, **kwargs)
+
+
+def in_bridge() -> bool:
+    """Whether the calling code runs inside `run()`. Never switches."""
+    return type(getcurrent()) is Bridge
+
+
+def current_bridge() -> Bridge:
+    """The run that the calling code is in. Never switches."""
+    return cast(Bridge, getcurrent())
+
+
+def suspend(awaitable: Awaitable[T]) -> T:
+    """
+    Wait for *awaitable* and keep everything that this run holds.
+
+    For drivers and for vinyl itself: other code calls `await_()`, which lets the
+    awaited code use this run's connections.
+
+    Raises:
+        BridgeError: Not in the bridge, or the run was abandoned half-way.
+
+    Switches to the event loop.
+    """
+    bridge = getcurrent()
+    if type(bridge) is not Bridge:
+        _close(awaitable)
+        raise BridgeError(
+            f"await_() was given {_describe(awaitable)} outside the bridge, where no "
+            f"event loop can wait for it. Run the calling code with `await "
+            f"vinyl.orm.run(fn)`, or use `await` itself in an async function."
+        )
+    if bridge.abandoned:
+        _close(awaitable)
+        raise BridgeError(
+            f"{_describe(awaitable)} cannot be awaited: the coroutine that runs this "
+            f"code was closed before its end."
+        )
+    return bridge.parent.switch(awaitable)
+
+
+def await_(awaitable: Awaitable[T]) -> T:
+    """
+    Inside the bridge, wait for *awaitable* and return its result.
+
+    Code that is awaited here uses the connections of this run, in the same
+    transaction. Cancelling the task raises `CancelledError` here.
+
+    Raises:
+        BridgeError: Called outside the bridge. The awaitable is closed.
+
+    Switches to the event loop.
+    """
+    bridge = getcurrent()
+    if type(bridge) is Bridge and bridge.scope is not None:
+        awaitable = bridge.scope.lending(awaitable)
+    return suspend(awaitable)
+
+
+def runs_sync() -> bool:
+    """
+    Whether a dual-mode call made here runs as plain sync code.
+
+    In this order: inside the bridge it does; `settings.VINYL["IS_ASYNC"]` may force a
+    mode; otherwise it does unless this thread has a running event loop.
+    Never switches.
+    """
+    if forced_mode is None:
+        return _get_running_loop() is None or type(getcurrent()) is Bridge
+    return not forced_mode or type(getcurrent()) is Bridge
+
+
+def use_driver(fn: Callable[P, Any]) -> Callable[P, Any]:
+    """
+    Make *fn* dual-mode: it returns its value in sync mode, a coroutine in async mode.
+
+    A generator function yields its calls, `(function, args)` or `(function, args,
+    kwargs)`, and receives their results: the driver calls each (sync mode), or calls
+    and awaits it (async mode). `yield from` composes flows. Any other function runs
+    in the bridge as a whole in async mode.
+
+    Raises:
+        TypeError: A coroutine function was given, which cannot run in sync mode; or,
+            at the yield, something that is not a call was yielded.
+    """
+    if inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn):
+        raise TypeError(
+            f"use_driver() was given {fn.__qualname__}, which is async and so cannot "
+            f"run in sync mode. Write it as a generator that yields its calls, "
+            f"`result = yield function, args`, or as a plain function."
+        )
+    is_flow = inspect.isgeneratorfunction(fn)
+    name = fn.__qualname__
+
+    @functools.wraps(fn)
+    def dual(*args: P.args, **kwargs: P.kwargs) -> Any:
+        if not is_flow:
+            if runs_sync():
+                return fn(*args, **kwargs)
+            return Call(run(fn, *args, **kwargs), name)
+        flow = cast(Generator, fn(*args, **kwargs))
+        return _drive(flow) if runs_sync() else Call(_drive_async(flow), name)
+
+    return dual
+
+
+def _drive(flow: Generator[Any, Any, T]) -> T:
+    """Run *flow*, calling what it yields."""
+    step: Callable = functools.partial(flow.send, None)
+    while True:
+        try:
+            call, args, kwargs = _as_call(step())
+        except StopIteration as stop:
+            return cast(T, stop.value)
+        try:
+            result = call(*args, **kwargs)
+            if isinstance(result, Coroutine):
+                result = suspend_or_refuse(result)
+        except BaseException as error:
+            step = functools.partial(flow.throw, error)
+        else:
+            step = functools.partial(flow.send, result)
+
+
+async def _drive_async(flow: Generator[Any, Any, T]) -> T:
+    """Run *flow*, calling what it yields and awaiting what the calls return."""
+    step: Callable = functools.partial(flow.send, None)
+    while True:
+        try:
+            call, args, kwargs = _as_call(step())
+        except StopIteration as stop:
+            return cast(T, stop.value)
+        try:
+            result = call(*args, **kwargs)
+            if hasattr(type(result), "__await__"):
+                result = await result
+        except BaseException as error:
+            step = functools.partial(flow.throw, error)
+        else:
+            step = functools.partial(flow.send, result)
+
+
+def suspend_or_refuse(coroutine: Coroutine[Any, Any, T]) -> T:
+    """
+    Wait for *coroutine*, made by an async function that sync code called.
+
+    Raises:
+        NotAwaitedError: No bridge: in sync mode nothing can run it. It is closed.
+
+    Switches to the event loop.
+    """
+    if in_bridge():
+        return await_(coroutine)
+    coroutine.close()
+    raise NotAwaitedError(
+        f"{_describe(coroutine)} is async and was reached from sync code without an "
+        f"event loop to run it. Call it from an async function, or make it a plain "
+        f"function."
+    )
+
+
+def _as_call(step: Any) -> tuple[Callable, tuple, dict]:
+    """Read what a flow yielded."""
+    match step:
+        case (call, tuple() | list() as args) if callable(call):
+            return call, tuple(args), {}
+        case (call, tuple() | list() as args, dict() as kwargs) if callable(call):
+            return call, tuple(args), kwargs
+    raise TypeError(
+        f"A flow for use_driver yielded {step!r}. It has to yield its calls as "
+        f"(function, args) or (function, args, kwargs), with args a tuple."
+    )
+
+
+def _close(awaitable: Any) -> None:
+    """Spare the user a second complaint ("never awaited") about a refused coroutine."""
+    if isinstance(awaitable, Coroutine):
+        awaitable.close()
+
+
+def _describe(awaitable: Any) -> str:
+    name = getattr(awaitable, "__qualname__", None)
+    return f"coroutine '{name}'" if name else f"{awaitable!r}"

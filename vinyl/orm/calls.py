@@ -1,0 +1,136 @@
+"""What a dual-mode call returns in async mode: a coroutine that cannot be mistaken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator
+from types import TracebackType
+from typing import Any, NoReturn
+
+from vinyl.exceptions import NotAwaitedError
+
+__all__ = ["Call", "refusing"]
+
+# Uses of an object as a value. What is missing here either has a meaning for an
+# object that stands for a value to come (`is`, hash, repr) or is reached through
+# these.
+_VALUE_USES = {
+    "__bool__": "testing its truth",
+    "__str__": "turning it into text",
+    "__format__": "formatting it",
+    "__bytes__": "turning it into bytes",
+    "__eq__": "comparing it",
+    "__ne__": "comparing it",
+    "__lt__": "comparing it",
+    "__le__": "comparing it",
+    "__gt__": "comparing it",
+    "__ge__": "comparing it",
+    "__iter__": "iterating over it",
+    "__len__": "taking its length",
+    "__contains__": "looking into it",
+    "__getitem__": "indexing it",
+    "__setitem__": "setting an item of it",
+    "__delitem__": "deleting an item of it",
+    "__call__": "calling it",
+    "__int__": "turning it into a number",
+    "__float__": "turning it into a number",
+    "__index__": "turning it into a number",
+    "__add__": "adding to it",
+    "__radd__": "adding it",
+    "__sub__": "subtracting from it",
+    "__rsub__": "subtracting it",
+    "__mul__": "multiplying it",
+    "__rmul__": "multiplying it",
+    "__truediv__": "dividing it",
+    "__rtruediv__": "dividing by it",
+    "__or__": "combining it",
+    "__ror__": "combining it",
+    "__and__": "combining it",
+    "__rand__": "combining it",
+    "__enter__": "entering it",
+    "__exit__": "leaving it",
+}
+
+
+def refusing(cls: type) -> type:
+    """
+    Class decorator: each use of an instance as a value calls `self._refuse(use)`.
+
+    `_refuse` takes a few words that name the use and raises. Hashing stays by
+    identity, as `asyncio.gather` needs it.
+    """
+
+    def refuser(use: str) -> Callable[..., NoReturn]:
+        def refuse(self: Any, *args: Any) -> NoReturn:
+            self._refuse(use)
+
+        return refuse
+
+    for name, use in _VALUE_USES.items():
+        setattr(cls, name, refuser(use))
+    cls.__hash__ = object.__hash__  # type: ignore[method-assign]
+    return cls
+
+
+@refusing
+class Call(Coroutine[Any, Any, Any]):
+    """
+    A dual-mode call that waits to be awaited.
+
+    A coroutine for `await`, `create_task`, `gather`, `wait_for` and task groups.
+    It does nothing until awaited; if it never is, Python warns under its name; and
+    used as a value it raises `NotAwaitedError`.
+
+    Args:
+        coroutine: The native coroutine that does the work.
+        name: What the user called, such as `Album.save`.
+    """
+
+    __slots__ = ("_coroutine", "__weakref__")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
+        # The native coroutine carries the name: Python's warning comes from there.
+        coroutine.__qualname__ = coroutine.__name__ = name  # type: ignore[attr-defined]
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._coroutine.__await__()
+
+    def send(self, value: Any) -> Any:
+        return self._coroutine.send(value)
+
+    def throw(
+        self,
+        typ: Any,
+        val: Any = None,
+        tb: TracebackType | None = None,
+    ) -> Any:
+        if val is None and tb is None:
+            return self._coroutine.throw(typ)
+        return self._coroutine.throw(typ, val, tb)
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __getattr__(self, name: str) -> Any:
+        # asyncio and debuggers look at these of any coroutine.
+        if name in _COROUTINE_ATTRIBUTES:
+            return getattr(self._coroutine, name)
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        self._refuse(f"reading .{name} from it")
+
+    def _refuse(self, use: str) -> NoReturn:
+        name = self._coroutine.__qualname__
+        raise NotAwaitedError(
+            f"'{name}' was called on the event loop and its result has not been "
+            f"awaited, so {use} is not possible. Write `await` before the call."
+        )
+
+    def __repr__(self) -> str:
+        return f"<Call {self._coroutine.__qualname__}, to be awaited>"
+
+
+_COROUTINE_ATTRIBUTES = frozenset(
+    "__name__ __qualname__ cr_await cr_code cr_frame cr_origin cr_running "
+    "cr_suspended".split()
+)
