@@ -1,0 +1,49 @@
+"""
+Django's ORM, natively async.
+
+bridge.py        START HERE: run, await_, in_bridge, use_driver; the only user of greenlet
+calls.py         what a dual-mode call returns: a coroutine that cannot be mistaken
+dualmode.py      the table of Django's entry points and its application
+lazy.py          NotFetched and the attributes that give it
+querysets.py     awaiting and streaming querysets
+connections.py   scopes: which connection the running code uses
+pool.py          opening, lending, checking, closing
+transaction.py   atomic, on_commit
+backends/        the ENGINEs, and the mixins that make a Django backend dual-mode
+compat.py        every private Django name in use, by version
+models.py        what model modules import
+apps.py          the app config, which applies the table
+
+Imports flow down from apps to bridge. Nothing here imports vinyl.web or Starlette.
+"""
+
+from django.db import connection
+from django.db.models.query import prefetch_related_objects as _prefetch_related_objects
+
+from vinyl.exceptions import NotAwaitedError, NotFetchedError, PoolTimeout
+from vinyl.orm import models, transaction
+from vinyl.orm.bridge import await_, in_bridge, run, use_driver
+from vinyl.orm.lazy import NotFetched, fetch
+
+# The handler takes the name that the submodule has had so far in this package:
+# `from vinyl.orm import connections` gives Django's, as the docs say.
+from django.db import connections  # isort: skip
+
+prefetch_related_objects = use_driver(_prefetch_related_objects)
+
+__all__ = [
+    "NotAwaitedError",
+    "NotFetched",
+    "NotFetchedError",
+    "PoolTimeout",
+    "await_",
+    "connection",
+    "connections",
+    "fetch",
+    "in_bridge",
+    "models",
+    "prefetch_related_objects",
+    "run",
+    "transaction",
+    "use_driver",
+]

@@ -121,6 +121,8 @@ class Call(Coroutine[Any, Any, Any]):
 
     def _refuse(self, use: str) -> NoReturn:
         name = self._coroutine.__qualname__
+        # The error tells of it; "never awaited" on top would tell it twice.
+        self._coroutine.close()
         raise NotAwaitedError(
             f"'{name}' was called on the event loop and its result has not been "
             f"awaited, so {use} is not possible. Write `await` before the call."

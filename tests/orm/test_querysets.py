@@ -1,0 +1,181 @@
+"""Awaiting, iterating and streaming querysets, and refusing to block."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from django.core.exceptions import SynchronousOnlyOperation
+
+from tests.records.models import Album, Artist, Track
+from vinyl.exceptions import NotAwaitedError
+from vinyl.orm import pool, run, transaction
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
+
+
+async def make_tracks(number: int = 5) -> Album:
+    artist = await Artist.objects.create(name="Nina Simone")
+    album = await Album.objects.create(title="Pastel Blues", artist=artist)
+    await Track.objects.bulk_create(
+        Track(title=f"Track {n}", position=n, album=album) for n in range(number)
+    )
+    return album
+
+
+class TestAwaiting:
+    async def test_gives_a_list_and_fills_the_cache(self, queries: list[str]) -> None:
+        await make_tracks()
+        tracks = Track.objects.all()
+        queries.clear()
+        result = await tracks
+        assert type(result) is list
+        assert len(result) == 5
+        assert [track.position for track in tracks] == [0, 1, 2, 3, 4]
+        assert len(tracks) == 5
+        assert tracks
+        assert result[2] in tracks
+        assert tracks[3] is result[3]
+        assert len(queries) == 1
+
+    async def test_the_list_is_the_callers_own(self) -> None:
+        await make_tracks()
+        tracks = Track.objects.all()
+        (await tracks).clear()
+        assert len(tracks) == 5
+
+    async def test_of_values_and_slices(self) -> None:
+        await make_tracks()
+        titles = Track.objects.values_list("title", flat=True)
+        assert await titles[1:3] == ["Track 1", "Track 2"]
+        assert await titles[::2] == ["Track 0", "Track 2", "Track 4"]
+
+    async def test_of_an_index_gives_one_object(self) -> None:
+        await make_tracks()
+        assert (await Track.objects.all()[3]).position == 3
+        with pytest.raises(IndexError):
+            await Track.objects.all()[50]
+
+    async def test_of_raw_sql(self) -> None:
+        await make_tracks()
+        tracks = Track.objects.raw("SELECT * FROM records_track ORDER BY position")
+        assert [track.position for track in await tracks] == [0, 1, 2, 3, 4]
+        assert (await tracks)[1].title == "Track 1"
+
+    async def test_with_prefetch(self, queries: list[str]) -> None:
+        await make_tracks()
+        queries.clear()
+        (artist,) = await Artist.objects.prefetch_related("albums__tracks")
+        (album,) = artist.albums.all()
+        assert len(album.tracks.all()) == 5
+        assert len(queries) == 3
+
+    async def test_async_for_fetches_at_once(self, queries: list[str]) -> None:
+        await make_tracks()
+        queries.clear()
+        assert [track.position async for track in Track.objects.all()] == [0, 1, 2, 3, 4]
+        assert len(queries) == 1
+
+    async def test_runs_side_by_side(self) -> None:
+        await make_tracks()
+        counts = await asyncio.gather(*(Track.objects.count() for _ in range(30)))
+        assert counts == [5] * 30
+
+    async def test_errors_are_djangos(self) -> None:
+        await make_tracks()
+        with pytest.raises(Track.DoesNotExist):
+            await Track.objects.get(position=50)
+        with pytest.raises(Track.MultipleObjectsReturned):
+            await Track.objects.get()
+
+
+class TestRefusing:
+    @pytest.mark.parametrize(
+        "use",
+        [
+            lambda qs: list(qs),
+            lambda qs: len(qs),
+            lambda qs: bool(qs),
+            lambda qs: 1 in qs,
+            lambda qs: [x for x in qs],
+        ],
+        ids=["list", "len", "bool", "in", "for"],
+    )
+    async def test_using_one_that_was_not_awaited(self, use: Any) -> None:
+        with pytest.raises(NotAwaitedError, match="QuerySet of Track .*await"):
+            use(Track.objects.all())
+        with pytest.raises(SynchronousOnlyOperation):
+            use(Track.objects.raw("SELECT 1"))
+
+    async def test_a_for_loop_over_a_stream(self) -> None:
+        with pytest.raises(NotAwaitedError, match="async for"):
+            for _ in Track.objects.iterator():
+                pass
+
+    async def test_repr_never_raises(self, queries: list[str]) -> None:
+        assert repr(Track.objects.all()) == "<QuerySet of Track, not awaited>"
+        assert "RawQuerySet" in repr(Track.objects.raw("SELECT 1"))
+        assert queries == []
+        await make_tracks(1)
+        tracks = Track.objects.all()
+        await tracks
+        assert repr(tracks) == "<QuerySet [<Track: Track 0>]>"
+
+    async def test_prefetching_that_has_not_been_done(self) -> None:
+        await make_tracks()
+        albums = Album.objects.all()
+        await albums
+        again = albums.prefetch_related("tracks")
+        with pytest.raises(NotAwaitedError):
+            list(again)
+
+
+class TestStreaming:
+    async def test_gives_every_row(self) -> None:
+        await make_tracks(250)
+        positions = [track.position async for track in Track.objects.iterator(20)]
+        assert positions == list(range(250))
+
+    async def test_under_djangos_async_name(self) -> None:
+        await make_tracks(5)
+        positions = [t.position async for t in Track.objects.aiterator(chunk_size=2)]
+        assert positions == list(range(5))
+
+    async def test_prefetches_by_chunk(self) -> None:
+        await make_tracks(5)
+        stream = Track.objects.prefetch_related("album").iterator(chunk_size=2)
+        titles = {track.album.title async for track in stream}
+        assert titles == {"Pastel Blues"}
+
+    async def test_the_body_may_use_the_database(self) -> None:
+        await make_tracks(5)
+        async for track in Track.objects.iterator():
+            assert await Track.objects.filter(pk=track.pk).exists()
+
+    async def test_the_body_may_use_the_same_transaction(self) -> None:
+        await make_tracks(5)
+        async with transaction.atomic():
+            async for track in Track.objects.iterator():
+                track.title = "Changed"
+                await track.save()
+        assert await Track.objects.filter(title="Changed").count() == 5
+
+    async def test_leaving_early_gives_the_connection_back(self) -> None:
+        await make_tracks(250)
+        stream = aiter(Track.objects.iterator(20))
+        async for track in stream:
+            if track.position == 30:
+                break
+        await stream.aclose()
+        assert pool.pool_for("default").lent == {}
+        assert await Track.objects.count() == 250
+
+    async def test_refuses_a_bad_chunk_size_at_once(self) -> None:
+        with pytest.raises(ValueError, match="strictly positive"):
+            Track.objects.iterator(0)
+
+    async def test_is_djangos_own_inside_the_bridge(self) -> None:
+        await make_tracks(5)
+        rows = await run(lambda: list(Track.objects.iterator(2)))
+        assert len(rows) == 5

@@ -1,0 +1,1 @@
+"""A record shop: the models that the tests share."""

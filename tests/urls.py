@@ -1,0 +1,3 @@
+"""URLs of the test project: a test that serves pages brings its own."""
+
+urlpatterns: list[object] = []

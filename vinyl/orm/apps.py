@@ -1,0 +1,51 @@
+"""The app config of vinyl.orm, which makes Django dual-mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+from vinyl.orm import bridge, dualmode
+
+__all__ = ["VinylORMConfig"]
+
+
+class VinylORMConfig(AppConfig):
+    name = "vinyl.orm"
+    label = "vinyl_orm"
+    verbose_name = "Vinyl ORM"
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        # Here, not in ready(): no model class exists yet, so each is made dual-mode.
+        dualmode.apply()
+
+    def ready(self) -> None:
+        dualmode.apply(with_apps=True)
+        read_mode()
+        setting_changed.connect(_reread_mode, dispatch_uid="vinyl.orm.mode")
+
+
+def read_mode() -> None:
+    """
+    Read `settings.VINYL["IS_ASYNC"]`.
+
+    Raises:
+        ImproperlyConfigured: It is not "auto", True or False.
+    """
+    mode = getattr(settings, "VINYL", {}).get("IS_ASYNC", "auto")
+    if mode not in ("auto", True, False):
+        raise ImproperlyConfigured(
+            f"settings.VINYL['IS_ASYNC'] is {mode!r}, which is no mode. Use 'auto' "
+            f"(async where an event loop runs), True or False."
+        )
+    bridge.forced_mode = None if mode == "auto" else mode
+
+
+def _reread_mode(*, setting: str, **kwargs: Any) -> None:
+    if setting == "VINYL":
+        read_mode()

@@ -1,0 +1,58 @@
+"""What every `DatabaseWrapper` that can wait on the event loop offers to the pool."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vinyl.orm.bridge import in_bridge
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper as _Wrapper
+else:
+    _Wrapper = object
+
+__all__ = ["BridgeMixin"]
+
+
+class BridgeMixin(_Wrapper):
+    """
+    Base of the two mixins, placed in front of a Django `DatabaseWrapper`.
+
+    Subclasses say when their driver's connection is idle and how it is dropped.
+    """
+
+    def is_reusable(self) -> bool:
+        """Whether the next borrower can have this connection. Never switches."""
+        if self.connection is None:
+            return not self.in_atomic_block
+        return (
+            not self.in_atomic_block
+            and not self.closed_in_transaction
+            and not self.needs_rollback
+            and not self.errors_occurred
+            and self.autocommit == self.settings_dict["AUTOCOMMIT"]
+            and self.connection_is_idle()
+        )
+
+    def discard(self) -> None:
+        """
+        Drop the connection, in whatever state it is, without waiting for the server.
+        The server rolls an open transaction back. Never switches.
+        """
+        if self.connection is not None:
+            self.drop_connection()
+            self.connection = None
+
+    def connection_is_idle(self) -> bool:
+        """Whether the driver's connection is open, with nothing going on in it."""
+        raise NotImplementedError
+
+    def drop_connection(self) -> None:
+        """Close the driver's connection at once."""
+        raise NotImplementedError
+
+    def validate_thread_sharing(self) -> None:
+        # Inside the bridge the scopes guard a connection, and its thread is the
+        # event loop's.
+        if not in_bridge():
+            super().validate_thread_sharing()

@@ -1,0 +1,155 @@
+"""
+psycopg 3 in both modes: one connection object, waiting by blocking or on the loop.
+
+psycopg writes each operation once, as a generator that yields what it waits for, and
+its `Connection.wait()` drives it. `BridgeConnection` is the sync connection with one
+change: inside the bridge `wait()` hands the same generator to `AsyncConnection.wait()`,
+which also cancels the query in the server when the task is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from types import ModuleType
+from typing import Any
+
+import psycopg
+from psycopg.pq import ConnStatus, TransactionStatus
+
+from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.bridge import in_bridge, suspend
+
+__all__ = ["BridgeConnection", "PsycopgMixin"]
+
+
+class BridgeConnection(psycopg.Connection[Any]):
+    """A sync psycopg connection that waits on the event loop inside the bridge."""
+
+    def __init__(self, pgconn: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(pgconn, *args, **kwargs)
+        self.lock = _Lock(self)  # type: ignore[assignment]
+        # The same libpq connection with an asyncio face; made when first needed.
+        self._twin: psycopg.AsyncConnection[Any] | None = None
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **kwargs: Any) -> BridgeConnection:  # type: ignore[override]
+        """
+        Return a new connection; arguments as for `psycopg.Connection.connect`.
+
+        Switches to the event loop, inside the bridge, to wait for the server.
+        """
+        if not in_bridge():
+            return super().connect(conninfo, **kwargs)
+        # psycopg takes these after connecting, and the classes differ by mode.
+        cursor_factory = kwargs.pop("cursor_factory", None)
+        row_factory = kwargs.pop("row_factory", None)
+        twin = suspend(psycopg.AsyncConnection.connect(conninfo, **kwargs))
+        self = cls(twin.pgconn)
+        self._twin = twin
+        self._autocommit = twin._autocommit
+        self._adapters = twin._adapters
+        self.prepare_threshold = twin.prepare_threshold
+        if cursor_factory is not None:
+            self.cursor_factory = cursor_factory
+        if row_factory is not None:
+            self.row_factory = row_factory
+        return self
+
+    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+        """
+        Drive *gen*, one of psycopg's operations, to its end.
+
+        Cancelling the task cancels the query in the server and leaves the connection
+        either idle or closed.
+
+        Switches to the event loop, inside the bridge.
+        """
+        if not in_bridge():
+            return super().wait(gen, *args, **kwargs)
+        return suspend(self.twin.wait(gen, *args, **kwargs))
+
+    @property
+    def twin(self) -> psycopg.AsyncConnection[Any]:
+        """An `AsyncConnection` over the same libpq connection."""
+        if self._twin is None:
+            # Its constructor takes the handlers over; they stay with this object.
+            pgconn = self.pgconn
+            handlers = pgconn.notice_handler, pgconn.notify_handler
+            self._twin = psycopg.AsyncConnection(pgconn)
+            pgconn.notice_handler, pgconn.notify_handler = handlers
+        return self._twin
+
+
+class _Lock:
+    """
+    psycopg's lock around each operation, which must never block an event loop.
+
+    The scopes see to it that tasks take turns. Where a user shares one connection
+    between tasks by hand, waiting here would stop the loop for ever.
+    """
+
+    def __init__(self, connection: BridgeConnection) -> None:
+        self._lock = threading.Lock()
+        self._connection = connection
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if self._lock.acquire(blocking=False):
+            return True
+        if not blocking:
+            return False
+        if asyncio._get_running_loop() is not None:
+            raise psycopg.InterfaceError(
+                f"{self._connection!r} is in use by another task of this event loop. "
+                f"Let each task take its own connection from vinyl.orm.connections, "
+                f"or share one through transaction.atomic(), where tasks take turns."
+            )
+        return self._lock.acquire(timeout=timeout)
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def locked(self) -> bool:
+        return self._lock.locked()
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._lock.release()
+
+
+class _Database(ModuleType):
+    """The module `psycopg` as Django's backend sees it, with our connection class."""
+
+    connect = staticmethod(BridgeConnection.connect)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(psycopg, name)
+
+
+class PsycopgMixin(BridgeMixin):
+    """
+    Makes a backend that is built on Django's PostgreSQL backend dual-mode:
+
+        class DatabaseWrapper(PsycopgMixin, postgis.DatabaseWrapper): ...
+    """
+
+    Database = _Database("psycopg")
+    # OPTIONS["pool"] configures vinyl's pool, which serves event loops. Threads have
+    # a connection each, as without a pool.
+    pool = None
+
+    def close_pool(self) -> None:
+        """Nothing: the pool of an event loop closes with the loop."""
+
+    def connection_is_idle(self) -> bool:
+        pgconn = self.connection.pgconn
+        return (
+            pgconn.status == ConnStatus.OK
+            and pgconn.transaction_status == TransactionStatus.IDLE
+        )
+
+    def drop_connection(self) -> None:
+        # Sends the farewell and closes the socket; does not wait for an answer.
+        self.connection.close()

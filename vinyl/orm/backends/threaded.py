@@ -1,0 +1,226 @@
+"""
+Any Django backend in both modes: each connection has a worker thread of its own.
+
+For drivers without async I/O. Inside the bridge the driver's connection and cursors
+are made and used in that thread only, while the task waits on the event loop. The hop
+that executes a query brings its first rows along, so most queries cost one hop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.bridge import in_bridge, suspend
+
+__all__ = ["ThreadedMixin"]
+
+T = TypeVar("T")
+
+# Rows that the executing hop fetches at most: more than most pages show, and little
+# memory where somebody streams a table.
+ROWS_PER_HOP = 1000
+
+
+class Worker:
+    """
+    The thread of one connection.
+
+    Args:
+        alias: The database, for the thread's name.
+        interrupt: Called from the event loop's thread to stop the running call.
+    """
+
+    def __init__(self, alias: str, interrupt: Callable[[], None]) -> None:
+        self.interrupt = interrupt
+        self.executor = ThreadPoolExecutor(1, thread_name_prefix=f"vinyl-{alias}")
+
+    def call(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """
+        Return `fn(*args, **kwargs)`, called in the thread.
+
+        Outside the bridge (at clean-up) it is called where it stands.
+
+        Switches to the event loop, inside the bridge.
+        """
+        if not in_bridge():
+            return fn(*args, **kwargs)
+        return suspend(self._call(partial(fn, *args, **kwargs)))
+
+    async def _call(self, fn: Callable[[], T]) -> T:
+        future = asyncio.get_running_loop().run_in_executor(self.executor, fn)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            if not future.cancelled():
+                # The thread has to be done before anybody uses the connection again.
+                self.interrupt()
+                while not future.done():
+                    try:
+                        await asyncio.wait([future])
+                    except asyncio.CancelledError:
+                        continue
+                future.exception()
+            raise
+
+    def close(self, fn: Callable[[], Any]) -> None:
+        """Call *fn* in the thread as its last work. Never switches."""
+        self.executor.submit(fn)
+        self.executor.shutdown(wait=False)
+
+
+class ThreadedConnection:
+    """A driver's connection; its methods are called in the worker thread."""
+
+    def __init__(self, raw: Any, worker: Worker) -> None:
+        object.__setattr__(self, "raw", raw)
+        object.__setattr__(self, "worker", worker)
+
+    def cursor(self, *args: Any, **kwargs: Any) -> ThreadedCursor:
+        # Making a cursor is no I/O in any driver that Django has a backend for.
+        return ThreadedCursor(self.raw.cursor(*args, **kwargs), self.worker)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.raw, name)
+        if not callable(value):
+            return value
+        return partial(_call_for_cursor, self.worker, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Some attributes act on the database, such as sqlite3's isolation_level.
+        self.worker.call(setattr, self.raw, name, value)
+
+
+def _call_for_cursor(worker: Worker, fn: Callable, *args: Any, **kwargs: Any) -> Any:
+    """Call *fn* in the thread; a cursor that it returns is wrapped like any other."""
+    result = worker.call(fn, *args, **kwargs)
+    return ThreadedCursor(result, worker) if hasattr(result, "fetchone") else result
+
+
+class ThreadedCursor:
+    """A driver's cursor, used in the worker thread, with the rows fetched so far."""
+
+    def __init__(self, raw: Any, worker: Worker) -> None:
+        self.raw = raw
+        self.worker = worker
+        self.rows: deque[Any] = deque()
+        # Whether the driver may have rows beyond `rows`.
+        self.more = True
+
+    def _run(self, method: Callable, args: tuple, kwargs: dict) -> tuple[Any, list]:
+        """In the thread: call *method*, and fetch the first rows if it gave any."""
+        result = method(*args, **kwargs)
+        has_rows = self.raw.description is not None
+        return result, self.raw.fetchmany(ROWS_PER_HOP) if has_rows else []
+
+    def _execute(self, name: str, args: tuple, kwargs: dict) -> Any:
+        self.rows.clear()
+        self.more = True
+        method = getattr(self.raw, name)
+        result, rows = self.worker.call(self._run, method, args, kwargs)
+        self.rows.extend(rows)
+        self.more = len(rows) == ROWS_PER_HOP
+        return self if result is self.raw else result
+
+    def execute(self, *args: Any, **kwargs: Any) -> Any:
+        return self._execute("execute", args, kwargs)
+
+    def executemany(self, *args: Any, **kwargs: Any) -> Any:
+        return self._execute("executemany", args, kwargs)
+
+    def callproc(self, *args: Any, **kwargs: Any) -> Any:
+        return self._execute("callproc", args, kwargs)
+
+    def _fill(self, wanted: int) -> None:
+        """Fetch until *wanted* rows are here, or all there are."""
+        while self.more and len(self.rows) < wanted:
+            size = max(ROWS_PER_HOP, wanted - len(self.rows))
+            rows = self.worker.call(self.raw.fetchmany, size)
+            self.rows.extend(rows)
+            self.more = len(rows) == size
+
+    def fetchone(self) -> Any:
+        self._fill(1)
+        return self.rows.popleft() if self.rows else None
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        if size is None:
+            size = self.raw.arraysize
+        self._fill(size)
+        return [self.rows.popleft() for _ in range(min(size, len(self.rows)))]
+
+    def fetchall(self) -> list[Any]:
+        if self.more:
+            self.rows.extend(self.worker.call(self.raw.fetchall))
+            self.more = False
+        rows = list(self.rows)
+        self.rows.clear()
+        return rows
+
+    def close(self) -> None:
+        self.rows.clear()
+        if self.more:
+            # A driver may have to read the rest off the wire first.
+            self.worker.call(self.raw.close)
+        else:
+            self.raw.close()
+
+    def __iter__(self) -> Iterator[Any]:
+        while (row := self.fetchone()) is not None:
+            yield row
+
+    def __enter__(self) -> ThreadedCursor:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.raw, name)
+
+
+class ThreadedMixin(BridgeMixin):
+    """
+    Makes any Django backend dual-mode:
+
+        class DatabaseWrapper(ThreadedMixin, mysql.DatabaseWrapper): ...
+    """
+
+    def get_connection_params(self) -> dict[str, Any]:
+        params = super().get_connection_params()
+        # OPTIONS["pool"] configures vinyl's pool, not the driver.
+        params.pop("pool", None)
+        return params
+
+    def get_new_connection(self, conn_params: Any) -> Any:
+        if not in_bridge():
+            return super().get_new_connection(conn_params)
+        worker = Worker(self.alias, self.interrupt)
+        try:
+            raw = worker.call(super().get_new_connection, conn_params)
+        except BaseException:
+            worker.close(bool)
+            raise
+        return ThreadedConnection(raw, worker)
+
+    def interrupt(self) -> None:
+        """
+        Make the driver's running call end early, where the driver can.
+
+        Called from another thread than the call. Never switches.
+        """
+
+    def connection_is_idle(self) -> bool:
+        return True
+
+    def drop_connection(self) -> None:
+        connection = self.connection
+        if isinstance(connection, ThreadedConnection):
+            connection.worker.close(connection.raw.close)
+        else:
+            connection.close()

@@ -1,0 +1,67 @@
+"""
+Which Django vinyl knows, and every private Django name that it uses.
+
+The rows of vinyl.orm.dualmode name what is changed; here is what is only read. Both
+are checked at start-up, so that a Django that moved one of them is refused by name
+instead of failing somewhere in the middle.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import django
+
+from vinyl.exceptions import UnsupportedVersion
+
+__all__ = ["check_django", "resolve"]
+
+SUPPORTED = ((5, 2), (6, 0), (6, 1))
+
+# Class or module, and the names read from it.
+READ = {
+    "django.db.backends.base.base:BaseDatabaseWrapper": (
+        "connect ensure_connection validate_thread_sharing get_new_connection "
+        "get_connection_params"
+    ),
+    "django.db.models.base:ModelBase": "_base_manager",
+    "django.db.models.fields.mixins:FieldCacheMixin": "is_cached",
+    "django.db.models.query:QuerySet": "_fetch_all _iterator",
+    "django.db.utils:ConnectionHandler": "create_connection thread_critical",
+    "django.dispatch.dispatcher:Signal": "connect",
+}
+
+
+def check_django() -> None:
+    """
+    Raise `UnsupportedVersion` unless the installed Django is one that vinyl knows.
+    """
+    if django.VERSION[:2] not in SUPPORTED:
+        known = ", ".join(f"{major}.{minor}" for major, minor in SUPPORTED)
+        raise UnsupportedVersion(
+            f"Django {django.get_version()} is installed, whose internals this vinyl "
+            f"does not know. It works with Django {known}: install one of these, or a "
+            f"newer vinyl."
+        )
+    for owner, names in READ.items():
+        for name in names.split():
+            getattr_or_refuse(resolve(owner), owner, name)
+
+
+def resolve(path: str) -> Any:
+    """The object at *path*, "package.module:Class" or "package.module"."""
+    module, _, name = path.partition(":")
+    found = import_module(module)
+    return getattr_or_refuse(found, module, name) if name else found
+
+
+def getattr_or_refuse(owner: Any, path: str, name: str) -> Any:
+    try:
+        return getattr(owner, name)
+    except AttributeError:
+        raise UnsupportedVersion(
+            f"Django {django.get_version()} has no {name!r} in {path!r}, which vinyl "
+            f"relies on. Install a release of Django {SUPPORTED[0][0]}."
+            f"{SUPPORTED[0][1]} or later that has it, or a newer vinyl."
+        ) from None

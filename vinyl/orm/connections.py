@@ -1,0 +1,318 @@
+"""
+Scopes: which connection the running code uses.
+
+A scope holds at most one connection per alias and stands for
+
+- a run of the bridge, from its first use of a database to its end, or
+- an `async with transaction.atomic()` block, from entry to exit.
+
+Code finds its connection by walking from its own scope outwards: the nearest scope
+that holds one shares it, in turn with its siblings; if none does, the pool lends one.
+So operations outside a transaction run side by side, and operations inside one
+queue. The current scope is a context variable, which child tasks inherit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable
+from contextvars import ContextVar, Token
+from typing import Any, TypeVar
+
+from asgiref.local import Local
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from vinyl.exceptions import ScopeClosedError
+from vinyl.orm.bridge import current_bridge, in_bridge, suspend
+from vinyl.orm.pool import Pool, pool_for
+
+__all__ = ["Scope", "ScopedStorage", "connection_of", "current_scope"]
+
+T = TypeVar("T")
+
+current_scope: ContextVar[Scope | None] = ContextVar("vinyl_scope", default=None)
+
+
+class Turn:
+    """
+    Whose turn it is to use a shared connection. Served in order, within one loop.
+    """
+
+    __slots__ = ("closed", "taken", "waiters")
+
+    def __init__(self, *, taken: bool) -> None:
+        self.taken = taken
+        self.closed = False
+        self.waiters: deque[asyncio.Future[bool]] = deque()
+
+    def take_nowait(self) -> bool:
+        """Take the turn if it is free; tell whether it was. Never switches."""
+        if self.taken or self.closed:
+            return False
+        self.taken = True
+        return True
+
+    async def take(self) -> bool:
+        """
+        Wait for the turn. True: it is the caller's, until `pass_on()`. False: the
+        scope has been closed, and there is nothing to use here any more.
+
+        Switches to the event loop if the turn is not free.
+        """
+        if self.take_nowait():
+            return True
+        if self.closed:
+            return False
+        waiter = asyncio.get_running_loop().create_future()
+        self.waiters.append(waiter)
+        try:
+            return await waiter
+        except BaseException:
+            if waiter.done() and not waiter.cancelled():
+                if waiter.result():
+                    self.pass_on()
+            else:
+                self.waiters.remove(waiter)
+            raise
+
+    async def take_uncancelled(self) -> None:
+        """Wait for the turn, however often the task is cancelled; then raise that."""
+        cancelled = None
+        while True:
+            try:
+                await self.take()
+                break
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+
+    def pass_on(self) -> None:
+        """Give the turn to whoever waits longest. Never switches."""
+        while self.waiters:
+            waiter = self.waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(True)
+                return
+        self.taken = False
+
+    def close(self) -> None:
+        """Send everybody who waits away. Never switches."""
+        self.closed = True
+        while self.waiters:
+            waiter = self.waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(False)
+
+
+class Lease:
+    """A connection as one scope holds it, and the turn to use it inside."""
+
+    __slots__ = ("source", "turn", "wrapper")
+
+    def __init__(
+        self, wrapper: BaseDatabaseWrapper, source: Lease | Pool | None, turn: Turn
+    ) -> None:
+        self.wrapper = wrapper
+        # Where it came from and goes back to; None for one that the user put here.
+        self.source = source
+        self.turn = turn
+
+    def give_back(self) -> None:
+        self.turn.close()
+        match self.source:
+            case Lease():
+                self.source.turn.pass_on()
+            case Pool():
+                self.source.give_back(self.wrapper)
+
+
+class Scope:
+    """
+    What a run of the bridge or a block holds: at most one connection per alias.
+
+    Args:
+        parent: The scope around it, None for the outermost.
+        block: What the block is called in messages, such as `atomic()`; empty for a
+            run. In a run, the run's own code has the turn; in a block nobody has.
+    """
+
+    def __init__(self, parent: Scope | None, *, block: str = "") -> None:
+        self.parent = parent
+        self.block = block
+        self.leases: dict[str, Lease] = {}
+        self.closed = False
+        self.token: Token[Scope | None] | None = None
+
+    def enter(self) -> None:
+        """Make this the current scope of the running context. Never switches."""
+        self.token = current_scope.set(self)
+
+    def connection(self, alias: str) -> BaseDatabaseWrapper:
+        """
+        The connection of *alias* for the run that this scope belongs to.
+
+        Switches to the event loop if it has to wait for one.
+        """
+        lease = self.leases.get(alias)
+        if lease is None:
+            outer = self.nearest(alias)
+            if outer is None:
+                pool = pool_for(alias)
+                wrapper = pool.lend_nowait()
+                if wrapper is not None:
+                    return self._hold(alias, wrapper, pool).wrapper
+            elif outer.turn.take_nowait():
+                return self._hold(alias, outer.wrapper, outer).wrapper
+            lease = suspend(self.acquire(alias))
+        return lease.wrapper
+
+    async def acquire(self, alias: str) -> Lease:
+        """
+        Hold a connection of *alias*: the surrounding scope's, or the pool's.
+
+        Raises:
+            PoolTimeout: None became free in time.
+            ScopeClosedError: The surrounding block has ended.
+
+        Switches to the event loop.
+        """
+        while True:
+            outer = self.nearest(alias)
+            if outer is None:
+                pool = pool_for(alias)
+                return self._hold(alias, await pool.lend(), pool)
+            if await outer.turn.take():
+                return self._hold(alias, outer.wrapper, outer)
+
+    def _hold(
+        self, alias: str, wrapper: BaseDatabaseWrapper, source: Lease | Pool | None
+    ) -> Lease:
+        lease = Lease(wrapper, source, Turn(taken=not self.block))
+        self.leases[alias] = lease
+        return lease
+
+    def nearest(self, alias: str) -> Lease | None:
+        """
+        The lease of *alias* in the nearest open scope around this one, if any.
+
+        Raises:
+            ScopeClosedError: A block that held it has ended.
+        """
+        return nearest_lease(self.parent, alias)
+
+    async def lending(self, awaitable: Awaitable[T]) -> T:
+        """Await *awaitable* and let it use, in turn, what this run holds."""
+        held = list(self.leases.values())
+        for lease in held:
+            lease.turn.pass_on()
+        try:
+            return await awaitable
+        finally:
+            for lease in held:
+                await lease.turn.take_uncancelled()
+
+    def close(self) -> None:
+        """Give everything back and restore the scope around. Never switches."""
+        self.closed = True
+        for lease in self.leases.values():
+            lease.give_back()
+        if self.token is not None:
+            try:
+                current_scope.reset(self.token)
+            except ValueError:
+                # Closed by the garbage collector in a context of its own, where
+                # this scope has never been current.
+                pass
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "open"
+        return f"<Scope {self.block or 'run'} {state}: {', '.join(self.leases)}>"
+
+
+def nearest_lease(scope: Scope | None, alias: str) -> Lease | None:
+    """
+    The lease of *alias* in *scope* or the nearest open scope around it, if any.
+
+    Raises:
+        ScopeClosedError: The nearest that held it is a block that has ended.
+    """
+    while scope is not None:
+        lease = scope.leases.get(alias)
+        if lease is not None:
+            if not scope.closed:
+                return lease
+            if scope.block:
+                raise ScopeClosedError(
+                    f"This task inherited {scope.block} on database {alias!r} from "
+                    f"the task that started it, and the block has ended since. Await "
+                    f"the task before the block ends, or start it outside the block."
+                )
+        scope = scope.parent
+    return None
+
+
+def scope_of_run() -> Scope:
+    """The scope of the run that the calling code is in, made at its first use."""
+    bridge = current_bridge()
+    if bridge.scope is None:
+        bridge.scope = Scope(current_scope.get())
+        bridge.scope.enter()
+    return bridge.scope
+
+
+def connection_of(alias: str) -> BaseDatabaseWrapper | None:
+    """
+    The connection that code running here uses for *alias*.
+
+    None where vinyl has no say: in a thread without an event loop, and on the loop
+    outside the bridge unless a block around holds one.
+
+    Switches to the event loop, inside the bridge, if it has to wait for one.
+    """
+    if in_bridge():
+        return scope_of_run().connection(alias)
+    if asyncio._get_running_loop() is None:
+        return None
+    lease = nearest_lease(current_scope.get(), alias)
+    return None if lease is None else lease.wrapper
+
+
+class ScopedStorage:
+    """
+    The storage of `django.db.connections`, with scopes in front of the thread's own.
+
+    Has the interface of `asgiref.local.Local`: an attribute per alias.
+    """
+
+    def __init__(self, local: Local) -> None:
+        object.__setattr__(self, "_local", local)
+
+    def __getattr__(self, alias: str) -> Any:
+        if in_bridge():
+            # Asks what is there (`all(initialized_only=True)`): nothing is lent.
+            scope = scope_of_run()
+            if alias in scope.leases or scope.nearest(alias) is not None:
+                return scope.connection(alias)
+            raise AttributeError(alias)
+        return getattr(self._local, alias)
+
+    def __setattr__(self, alias: str, wrapper: BaseDatabaseWrapper) -> None:
+        if in_bridge():
+            scope_of_run()._hold(alias, wrapper, None)
+        else:
+            setattr(self._local, alias, wrapper)
+
+    def __delattr__(self, alias: str) -> None:
+        if in_bridge():
+            scope_of_run().leases.pop(alias).give_back()
+        else:
+            delattr(self._local, alias)
+
+
+def install() -> None:
+    """Put the scopes in front of Django's own storage of connections. Once."""
+    if not isinstance(connections._connections, ScopedStorage):
+        connections._connections = ScopedStorage(connections._connections)

@@ -1,0 +1,170 @@
+"""
+Lazy attributes: what `album.artist` is before it has been fetched.
+
+Django's descriptors fetch when they are read. In async mode reading cannot wait, so an
+attribute whose value is not there yet reads as `NotFetched`, and `await` fetches it.
+Inside the bridge and in sync mode the descriptors are Django's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, NoReturn
+
+from django.db import models
+
+from vinyl.exceptions import NotFetchedError
+from vinyl.orm.bridge import run, runs_sync, use_driver
+from vinyl.orm.calls import refusing
+
+__all__ = ["NotFetched", "fetch", "lazy"]
+
+
+@refusing
+class NotFetched:
+    """
+    Stands for the value of a lazy attribute that has not been fetched.
+
+    `await` fetches the value, stores it on the instance and returns it; several tasks
+    that await at the same time share one fetch. Any use as a value raises
+    `NotFetchedError`.
+
+    Args:
+        instance: The model instance whose attribute was read.
+        attribute: The attribute's name.
+        read: Reads the attribute as sync code does.
+    """
+
+    __slots__ = ("_attribute", "_instance", "_read")
+
+    def __init__(
+        self, instance: models.Model, attribute: str, read: Callable[[], Any]
+    ) -> None:
+        self._instance = instance
+        self._attribute = attribute
+        self._read = read
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._fetch().__await__()
+
+    async def _fetch(self) -> Any:
+        # The fetches under way for this instance, by attribute.
+        fetches = self._instance._state.__dict__.setdefault("fetches", {})
+        while (under_way := fetches.get(self._attribute)) is not None:
+            await under_way.wait()
+            # It ended, well or not. Either way reading again is right: it finds the
+            # value, or it makes an attempt of its own.
+        fetches[self._attribute] = done = asyncio.Event()
+        try:
+            return await run(self._read)
+        finally:
+            del fetches[self._attribute]
+            done.set()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        self._refuse(f"reading .{name} from it")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in NotFetched.__slots__:
+            object.__setattr__(self, name, value)
+        else:
+            self._refuse(f"setting .{name} on it")
+
+    def __reduce__(self) -> NoReturn:
+        self._refuse("pickling or copying it")
+
+    def _refuse(self, use: str) -> NoReturn:
+        owner = type(self._instance).__name__
+        raise NotFetchedError(owner, self._attribute, use)
+
+    def __repr__(self) -> str:
+        return f"<NotFetched {type(self._instance).__name__}.{self._attribute}>"
+
+
+def lazy(
+    is_fetched: Callable[[Any, models.Model], bool], name: Callable[[Any], str]
+) -> Callable[[Callable], Callable]:
+    """
+    Return the change that makes a descriptor's `__get__` lazy.
+
+    Args:
+        is_fetched: Tells from descriptor and instance whether reading needs no query.
+        name: Gives the attribute's name from the descriptor.
+    """
+
+    def change(get: Callable) -> Callable:
+        @functools.wraps(get)
+        def __get__(self: Any, instance: Any, cls: type | None = None) -> Any:
+            if instance is None or runs_sync() or is_fetched(self, instance):
+                return get(self, instance, cls)
+            read = functools.partial(get, self, instance, cls)
+            return NotFetched(instance, name(self), read)
+
+        return __get__
+
+    return change
+
+
+@use_driver
+def fetch(objects: Any, *attributes: str) -> Any:
+    """
+    Fetch whatever is missing of *attributes*, and accept what is there.
+
+    For one object each missing attribute takes a query; for several objects one query
+    per attribute serves them all. Dual-mode.
+
+    Args:
+        objects: A model instance, or an iterable of them (a queryset is evaluated).
+        attributes: Names of relations or deferred fields. At least one.
+
+    Returns: For one object the value of the attribute, or a tuple of values where
+        several are named. For an iterable None.
+
+    Raises:
+        TypeError: No attribute was named.
+        AttributeError: An object has no such attribute.
+        ObjectDoesNotExist: A deferred field of an object whose row is gone.
+
+    Switches to the event loop in async mode.
+    """
+    if not attributes:
+        raise TypeError(
+            "fetch() was given no attribute to fetch. Name at least one, as in "
+            "fetch(album, 'artist')."
+        )
+    if not isinstance(objects, models.Model):
+        instances = list(objects)
+        for attribute in attributes:
+            _fetch_for_all(instances, attribute)
+        return None
+    values = []
+    for attribute in attributes:
+        value = getattr(objects, attribute)
+        if isinstance(value, models.Manager):
+            models.prefetch_related_objects([objects], attribute)
+        values.append(value)
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def _fetch_for_all(instances: Iterable[models.Model], attribute: str) -> None:
+    """Fetch *attribute* of those *instances* that miss it, in one query per model."""
+    by_model: dict[type[models.Model], list[models.Model]] = {}
+    for instance in instances:
+        by_model.setdefault(type(instance), []).append(instance)
+    for model, group in by_model.items():
+        if all(attribute != field.attname for field in model._meta.concrete_fields):
+            models.prefetch_related_objects(group, attribute)
+        elif missing := [i for i in group if attribute not in i.__dict__]:
+            rows = model._base_manager.using(missing[0]._state.db).only(attribute)
+            found = rows.in_bulk([i.pk for i in missing])
+            for instance in missing:
+                if instance.pk not in found:
+                    raise model.DoesNotExist(
+                        f"{model.__name__} {instance.pk!r} has no row any more, so its "
+                        f"{attribute} cannot be fetched."
+                    )
+                setattr(instance, attribute, getattr(found[instance.pk], attribute))

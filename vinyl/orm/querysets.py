@@ -1,0 +1,187 @@
+"""
+Awaiting and streaming querysets.
+
+`await qs` fills the queryset's cache and gives a list. On a queryset that has not been
+awaited, everything that needs its rows raises `NotAwaitedError` on the event loop.
+The functions here become methods of Django's QuerySet and RawQuerySet; see
+vinyl.orm.dualmode for which.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from itertools import islice
+from typing import Any, NoReturn
+
+from vinyl.exceptions import NotAwaitedError
+from vinyl.orm.bridge import run, runs_sync
+from vinyl.orm.calls import Call
+from vinyl.orm.connections import Scope, current_scope, nearest_lease
+
+__all__ = ["Stream"]
+
+
+def is_loaded(queryset: Any) -> bool:
+    """Whether iterating over *queryset* needs no query."""
+    return queryset._result_cache is not None and (
+        not queryset._prefetch_related_lookups or queryset._prefetch_done
+    )
+
+
+def describe(queryset: Any) -> str:
+    return f"{type(queryset).__name__} of {queryset.model.__name__}"
+
+
+async def evaluate(queryset: Any) -> list[Any]:
+    """Fill the cache of *queryset*; return its results. Switches to the event loop."""
+    await run(queryset._fetch_all)
+    return list(queryset._result_cache)
+
+
+def awaited(_: None) -> Callable:
+    """The `__await__` of a queryset: a list of its results."""
+
+    def __await__(self: Any) -> Generator[Any, Any, list[Any]]:
+        return evaluate(self).__await__()
+
+    return __await__
+
+
+def asynchronously_iterated(_: Any) -> Callable:
+    """The `__aiter__` of a queryset: its results, fetched at once."""
+
+    async def __aiter__(self: Any) -> AsyncIterator[Any]:
+        for result in await evaluate(self):
+            yield result
+
+    return __aiter__
+
+
+def refusing_to_block(fetch_all: Callable) -> Callable:
+    """`_fetch_all` for both modes: never fetches on the event loop unawaited."""
+
+    @functools.wraps(fetch_all)
+    def _fetch_all(self: Any) -> None:
+        if not is_loaded(self) and not runs_sync():
+            raise NotAwaitedError(
+                f"This {describe(self)} has not been awaited, so its rows are not "
+                f"here: it cannot be iterated, counted, tested or indexed on the event "
+                f"loop. Write `results = await queryset` first, or iterate with "
+                f"`async for`."
+            )
+        fetch_all(self)
+
+    return _fetch_all
+
+
+def telling(represent: Callable) -> Callable:
+    """`__repr__` for both modes: on the event loop it fetches nothing."""
+
+    @functools.wraps(represent)
+    def __repr__(self: Any) -> str:
+        if not is_loaded(self) and not runs_sync():
+            return f"<{describe(self)}, not awaited>"
+        return represent(self)
+
+    return __repr__
+
+
+def indexed(getitem: Callable) -> Callable:
+    """`__getitem__` for both modes: what needs a query is to be awaited."""
+
+    @functools.wraps(getitem)
+    def __getitem__(self: Any, k: Any) -> Any:
+        lazy = isinstance(k, slice) and k.step is None
+        if lazy or is_loaded(self) or runs_sync():
+            return getitem(self, k)
+        return Call(run(getitem, self, k), f"{type(self).__name__}.__getitem__")
+
+    return __getitem__
+
+
+def streamed(iterator: Callable) -> Callable:
+    """`iterator()` for both modes: in async mode a `Stream`."""
+
+    @functools.wraps(iterator)
+    def dual(self: Any, *args: Any, **kwargs: Any) -> Any:
+        rows = iterator(self, *args, **kwargs)
+        return rows if runs_sync() else Stream(self, rows)
+
+    return dual
+
+
+def streamed_natively(aiterator: Callable) -> Callable:
+    """`aiterator()`: the same stream under Django's async name."""
+
+    @functools.wraps(aiterator)
+    def native(self: Any, chunk_size: int = 2000) -> AsyncIterator[Any]:
+        return aiter(Stream(self, self.iterator.__wrapped__(self, chunk_size)))
+
+    return native
+
+
+class Stream:
+    """
+    The rows of a queryset, a chunk at a time: `async for album in qs.iterator()`.
+
+    Outside a transaction it holds a connection of its own from the first row to the
+    last, so the loop's body may use the database. Leaving the loop early closes it.
+
+    Args:
+        queryset: What is streamed.
+        rows: Django's own sync iterator over it, not yet started.
+    """
+
+    CHUNK_ROWS = 100
+
+    def __init__(self, queryset: Any, rows: Iterator[Any]) -> None:
+        self.queryset = queryset
+        self.rows = rows
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        alias = self.queryset.db
+        scope = current_scope.get()
+        own = None
+        if nearest_lease(scope, alias) is None:
+            own = scope = Scope(scope, block="iterator()")
+        try:
+            if own is not None:
+                await own.acquire(alias)
+            try:
+                while chunk := await _run_in(scope, _chunk, self.rows, self.CHUNK_ROWS):
+                    for row in chunk:
+                        yield row
+            finally:
+                # Closes the cursor in the server, which is a wait.
+                await _run_in(scope, self.rows.close)
+        finally:
+            if own is not None:
+                own.close()
+
+    def __iter__(self) -> NoReturn:
+        raise NotAwaitedError(
+            f"The iterator() of a {describe(self.queryset)} was iterated with `for` "
+            f"on the event loop, where it would block. Write `async for`."
+        )
+
+    def __repr__(self) -> str:
+        return f"<Stream of {self.queryset.model.__name__}>"
+
+
+def _chunk(rows: Iterator[Any], size: int) -> list[Any]:
+    return list(islice(rows, size))
+
+
+async def _run_in(scope: Scope | None, fn: Callable, *args: Any) -> Any:
+    """
+    Run *fn* in the bridge with *scope* current.
+
+    Set around each run, not once: between two rows the caller's own code runs in this
+    context, and the clean-up may run in another.
+    """
+    token = current_scope.set(scope)
+    try:
+        return await run(fn, *args)
+    finally:
+        current_scope.reset(token)
