@@ -1,0 +1,11 @@
+async def test_the_front_page_answers(client):
+    response = await client.get("/")
+
+    assert response.status_code == 200
+    assert "It spins." in response.text
+
+
+async def test_an_unknown_address_is_not_found(client):
+    response = await client.get("/no-such-page/")
+
+    assert response.status_code == 404

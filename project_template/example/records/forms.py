@@ -1,0 +1,41 @@
+from django import forms
+
+from .models import Genre, Review
+
+
+class SearchForm(forms.Form):
+    q = forms.CharField(
+        label="Title or artist",
+        required=False,
+        max_length=100,
+        widget=forms.TextInput(
+            attrs={"type": "search", "placeholder": "Title or artist"}
+        ),
+    )
+    genre = forms.ModelChoiceField(
+        Genre.objects.all(),
+        to_field_name="slug",
+        required=False,
+        empty_label="All genres",
+    )
+
+
+class ReviewForm(forms.ModelForm):
+    rating = forms.TypedChoiceField(
+        coerce=int,
+        choices=[(stars, f"{stars} {'★' * stars}") for stars in range(5, 0, -1)],
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose one to five stars."},
+    )
+
+    class Meta:
+        model = Review
+        fields = ["author", "rating", "text"]
+        widgets = {"text": forms.Textarea(attrs={"rows": 5})}
+
+    def clean_author(self):
+        """Ask the database, as any form may: the view runs it inside the bridge."""
+        author = self.cleaned_data["author"]
+        if self.instance.album.reviews.filter(author__iexact=author).exists():
+            raise forms.ValidationError("You have reviewed this album already.")
+        return author

@@ -1,0 +1,44 @@
+from django.core.management.base import BaseCommand
+
+from records.models import Album, Artist, Genre, Label, Review, Track
+from records.sample import Stock
+from vinyl.orm import transaction
+
+
+class Command(BaseCommand):
+    help = "Fills the shop with invented records, the same on every run."
+
+    def add_arguments(self, parser):
+        parser.add_argument(
+            "--replace",
+            action="store_true",
+            help="Remove every record, artist and review first.",
+        )
+
+    def handle(self, *args, replace, **options):
+        # All or nothing: an interrupted run leaves the shop as it was.
+        with transaction.atomic():
+            if replace:
+                for model in [Artist, Label, Genre]:
+                    model.objects.all().delete()
+            elif Artist.objects.exists():
+                self.stdout.write(
+                    f"There are {Artist.objects.count()} artists with "
+                    f"{Album.objects.count()} albums already. "
+                    f"To start afresh: vinyl loadsample --replace"
+                )
+                return
+            stock = Stock()
+            genres = Genre.objects.bulk_create(stock.genres())
+            labels = Label.objects.bulk_create(stock.labels())
+            artists = Artist.objects.bulk_create(stock.artists())
+            albums = Album.objects.bulk_create(stock.albums(artists, labels))
+            Album.genres.through.objects.bulk_create(stock.album_genres(albums, genres))
+            tracks = Track.objects.bulk_create(stock.tracks(albums))
+            reviews = Review.objects.bulk_create(stock.reviews(albums))
+        self.stdout.write(
+            self.style.SUCCESS(
+                f"Loaded {len(artists)} artists, {len(albums)} albums, "
+                f"{len(tracks)} tracks and {len(reviews)} reviews."
+            )
+        )

@@ -1,0 +1,104 @@
+"""What the shop knows: artists, labels, genres, albums, their tracks and reviews."""
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.utils import timezone
+
+from vinyl.orm import models
+from vinyl.web import reverse
+
+
+class Artist(models.Model):
+    name = models.CharField(max_length=100)
+    slug = models.SlugField(max_length=100, unique=True)
+    town = models.CharField(max_length=100)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self):
+        return self.name
+
+    def get_absolute_url(self):
+        return reverse("records:artist", kwargs={"slug": self.slug})
+
+
+class Label(models.Model):
+    name = models.CharField(max_length=100, unique=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self):
+        return self.name
+
+
+class Genre(models.Model):
+    name = models.CharField(max_length=50, unique=True)
+    slug = models.SlugField(unique=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self):
+        return self.name
+
+
+class Album(models.Model):
+    artist = models.ForeignKey(Artist, models.CASCADE, related_name="albums")
+    # Empty for what the artist released without a label.
+    label = models.ForeignKey(
+        Label, models.SET_NULL, related_name="albums", null=True, blank=True
+    )
+    genres = models.ManyToManyField(Genre, related_name="albums")
+    title = models.CharField(max_length=200)
+    slug = models.SlugField(max_length=200, unique=True)
+    year = models.PositiveSmallIntegerField()
+    price = models.DecimalField(max_digits=6, decimal_places=2)
+
+    class Meta:
+        ordering = ["-year", "title"]
+
+    def __str__(self):
+        return self.title
+
+    def get_absolute_url(self):
+        return reverse("records:album", kwargs={"slug": self.slug})
+
+
+class Track(models.Model):
+    album = models.ForeignKey(Album, models.CASCADE, related_name="tracks")
+    position = models.PositiveSmallIntegerField()
+    title = models.CharField(max_length=200)
+    seconds = models.PositiveSmallIntegerField()
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["album", "position"], name="one_track_per_position"
+            )
+        ]
+
+    def __str__(self):
+        return self.title
+
+    @property
+    def length(self):
+        """Minutes and seconds, such as "3:05"."""
+        return f"{self.seconds // 60}:{self.seconds % 60:02}"
+
+
+class Review(models.Model):
+    album = models.ForeignKey(Album, models.CASCADE, related_name="reviews")
+    author = models.CharField("your name", max_length=60)
+    rating = models.PositiveSmallIntegerField(
+        validators=[MinValueValidator(1), MaxValueValidator(5)]
+    )
+    text = models.TextField("your review", max_length=2000)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+
+    def __str__(self):
+        return f"{self.author} on {self.album}"
