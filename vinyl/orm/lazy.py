@@ -110,7 +110,7 @@ def lazy(
 
 
 @use_driver
-def fetch(objects: Any, *attributes: str) -> Any:
+def fetch(objects: Any, *attributes: str) -> Generator[Any, Any, Any]:
     """
     Fetch whatever is missing of *attributes*, and accept what is there.
 
@@ -137,19 +137,25 @@ def fetch(objects: Any, *attributes: str) -> Any:
             "fetch(album, 'artist')."
         )
     if not isinstance(objects, models.Model):
-        instances = list(objects)
+        instances = yield _listed, (objects,)
         for attribute in attributes:
-            _fetch_for_all(instances, attribute)
+            yield _fetch_for_all, (instances, attribute)
         return None
     values = []
     for attribute in attributes:
-        value = getattr(objects, attribute)
+        value = yield getattr, (objects, attribute)
         if isinstance(value, models.Manager):
-            models.prefetch_related_objects([objects], attribute)
+            yield _fetch_for_all, ([objects], attribute)
         values.append(value)
     return values[0] if len(values) == 1 else tuple(values)
 
 
+@use_driver
+def _listed(objects: Iterable[models.Model]) -> list[models.Model]:
+    return list(objects)
+
+
+@use_driver
 def _fetch_for_all(instances: Iterable[models.Model], attribute: str) -> None:
     """Fetch *attribute* of those *instances* that miss it, in one query per model."""
     by_model: dict[type[models.Model], list[models.Model]] = {}
