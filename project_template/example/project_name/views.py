@@ -3,9 +3,9 @@
 import asyncio
 
 from django.db.models import Count
+from vinyl.web import render
 
 from records.models import Album, Genre, Review
-from vinyl.web import render
 
 
 async def home(request):

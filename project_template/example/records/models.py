@@ -2,7 +2,6 @@
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
-
 from vinyl.orm import models
 from vinyl.web import reverse
 

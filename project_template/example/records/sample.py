@@ -25,8 +25,8 @@ LABELS = """
     Night Heron, Paper Anchor, Quiet Corner, Salt Road, Tin Lantern, Wax Orchard
 """
 TOWNS = """
-    Antwerp, Bergen, Bristol, Cork, Dakar, Gdansk, Glasgow, Kobe, Lagos, Leipzig, Lisbon,
-    Marseille, Montevideo, Porto, Recife, Tallinn, Trieste, Tucson, Turku, Valparaiso
+    Antwerp, Bergen, Bristol, Cork, Dakar, Gdansk, Glasgow, Kobe, Lagos, Leipzig,
+    Lisbon, Marseille, Montevideo, Porto, Recife, Tallinn, Trieste, Tucson, Turku, Valparaiso
 """
 FIRST_NAMES = """
     Ada, Beno, Carmo, Delphine, Edda, Fenn, Greta, Hanno, Ilse, Jonah, Kaya, Lorenz,
@@ -47,16 +47,16 @@ THINGS = """
     Mirror, Needle, Parade, Postcard, Radio, River, Rooftop, Staircase, Telegram, Window
 """
 TIMES = """
-    after Midnight, at Daybreak, before the Rain, for a While, in August, in the Blue Hour,
-    on a Sunday, until Tomorrow, when It Snows, with the Lights On
+    after Midnight, at Daybreak, before the Rain, for a While, in August,
+    in the Blue Hour, on a Sunday, until Tomorrow, when It Snows, with the Lights On
 """
 BANDS = """
     The {adjective} {thing}s, {adjective} {thing}, {thing} & {thing2}, {last} Trio,
     The {last} Quartet, {first} {last}, {first} and the {thing}s, {town} {thing} Club
 """
 ALBUMS = """
-    {adjective} {thing}, The {adjective} {thing}, {thing} {time}, {thing}s and {thing2}s,
-    Songs for the {adjective} {thing}, Live in {town}, The {thing} Is Not a {thing2},
+    {adjective} {thing}, The {adjective} {thing}, {thing} {time},
+    {thing}s and {thing2}s, Songs for the {adjective} {thing}, Live in {town}, The {thing} Is Not a {thing2},
     {town} {time}, Letters to {first}, The {thing} Sessions
 """
 TRACKS = """

@@ -10,7 +10,6 @@ The pages of the shop, in the four ways that a view can reach the database:
 from django.core.paginator import Paginator
 from django.db.models import Count, Q, Sum
 from django.utils.datastructures import MultiValueDict
-
 from vinyl.orm import run
 from vinyl.web import JSONResponse, get_object_or_404, redirect, render
 

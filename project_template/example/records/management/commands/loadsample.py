@@ -1,8 +1,8 @@
 from django.core.management.base import BaseCommand
+from vinyl.orm import transaction
 
 from records.models import Album, Artist, Genre, Label, Review, Track
 from records.sample import Stock
-from vinyl.orm import transaction
 
 
 class Command(BaseCommand):
