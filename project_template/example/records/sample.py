@@ -26,7 +26,8 @@ LABELS = """
 """
 TOWNS = """
     Antwerp, Bergen, Bristol, Cork, Dakar, Gdansk, Glasgow, Kobe, Lagos, Leipzig,
-    Lisbon, Marseille, Montevideo, Porto, Recife, Tallinn, Trieste, Tucson, Turku, Valparaiso
+    Lisbon, Marseille, Montevideo, Porto, Recife, Tallinn, Trieste, Tucson, Turku,
+    Valparaiso
 """
 FIRST_NAMES = """
     Ada, Beno, Carmo, Delphine, Edda, Fenn, Greta, Hanno, Ilse, Jonah, Kaya, Lorenz,
@@ -56,8 +57,9 @@ BANDS = """
 """
 ALBUMS = """
     {adjective} {thing}, The {adjective} {thing}, {thing} {time},
-    {thing}s and {thing2}s, Songs for the {adjective} {thing}, Live in {town}, The {thing} Is Not a {thing2},
-    {town} {time}, Letters to {first}, The {thing} Sessions
+    {thing}s and {thing2}s, Songs for the {adjective} {thing}, Live in {town},
+    The {thing} Is Not a {thing2}, {town} {time}, Letters to {first},
+    The {thing} Sessions
 """
 TRACKS = """
     {adjective} {thing}, {thing} {time}, {first}, {first}'s {thing}, Leaving {town},
