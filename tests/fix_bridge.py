@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,7 +13,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def started_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def started_threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the threads that are started during the test."""
     names: list[str] = []
     start = threading.Thread.start
@@ -24,4 +23,4 @@ def started_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         start(self)
 
     monkeypatch.setattr(threading.Thread, "start", counted)
-    yield names
+    return names

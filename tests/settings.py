@@ -23,8 +23,6 @@ STATIC_URL = "static/"
 TEMPLATES = [{"BACKEND": "vinyl.web.templating.Jinja2", "APP_DIRS": True}]
 
 
-
-
 def database(url: str) -> dict[str, object]:
     """The entry of DATABASES for a sqlite: or postgresql: URL."""
     parts = urlsplit(url)
@@ -50,6 +48,8 @@ def database(url: str) -> dict[str, object]:
     }
 
 
-_scratch = tempfile.TemporaryDirectory(prefix="vinyl-tests-", ignore_cleanup_errors=True)
+_scratch = tempfile.TemporaryDirectory(
+    prefix="vinyl-tests-", ignore_cleanup_errors=True
+)
 SQLITE_URL = f"sqlite://{_scratch.name}/vinyl.sqlite3"
 DATABASES = {"default": database(SQLITE_URL)}

@@ -1,4 +1,4 @@
-"""Lazy attributes: NotFetched until awaited, one query, cached, never a wrong answer."""
+"""Lazy attributes: NotFetched until awaited, then cached; never a wrong answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ class TestForeignKey:
         assert isinstance(album.artist, NotFetched)
         assert repr(album.artist) == "<NotFetched Album.artist>"
 
-    async def test_awaiting_takes_one_query_and_caches(self, queries: list[str]) -> None:
+    async def test_awaiting_takes_one_query_and_caches(
+        self, queries: list[str]
+    ) -> None:
         album = await make_album()
         queries.clear()
         artist = await album.artist

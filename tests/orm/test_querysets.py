@@ -74,7 +74,13 @@ class TestAwaiting:
     async def test_async_for_fetches_at_once(self, queries: list[str]) -> None:
         await make_tracks()
         queries.clear()
-        assert [track.position async for track in Track.objects.all()] == [0, 1, 2, 3, 4]
+        assert [track.position async for track in Track.objects.all()] == [
+            0,
+            1,
+            2,
+            3,
+            4,
+        ]
         assert len(queries) == 1
 
     async def test_runs_side_by_side(self) -> None:
@@ -98,7 +104,7 @@ class TestRefusing:
             lambda qs: len(qs),
             lambda qs: bool(qs),
             lambda qs: 1 in qs,
-            lambda qs: [x for x in qs],
+            lambda qs: [x for x in qs if x],
         ],
         ids=["list", "len", "bool", "in", "for"],
     )

@@ -1,7 +1,7 @@
 """
 Django's ORM, natively async.
 
-bridge.py        START HERE: run, await_, in_bridge, use_driver; the only user of greenlet
+bridge.py        START HERE: run, await_, in_bridge, use_driver
 calls.py         what a dual-mode call returns: a coroutine that cannot be mistaken
 dualmode.py      the table of Django's entry points and its application
 lazy.py          NotFetched and the attributes that give it

@@ -59,15 +59,15 @@ def refusing(cls: type) -> type:
     identity, as `asyncio.gather` needs it.
     """
 
-    def refuser(use: str) -> Callable[..., NoReturn]:
-        def refuse(self: Any, *args: Any) -> NoReturn:
+    def refuser(use: str) -> Callable[..., None]:
+        def refuse(self: Any, *args: Any) -> None:
             self._refuse(use)
 
         return refuse
 
     for name, use in _VALUE_USES.items():
         setattr(cls, name, refuser(use))
-    cls.__hash__ = object.__hash__  # type: ignore[method-assign]
+    cls.__hash__ = object.__hash__  # type: ignore[assignment]
     return cls
 
 
@@ -90,7 +90,7 @@ class Call(Coroutine[Any, Any, Any]):
     def __init__(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
         # The native coroutine carries the name: Python's warning comes from there.
         coroutine.__qualname__ = coroutine.__name__ = name  # type: ignore[attr-defined]
-        self._coroutine = coroutine
+        self._coroutine: Any = coroutine
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._coroutine.__await__()

@@ -18,13 +18,14 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable
 from contextvars import ContextVar, Token
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from asgiref.local import Local
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from vinyl.exceptions import ScopeClosedError
+from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.bridge import current_bridge, in_bridge, suspend
 from vinyl.orm.pool import Pool, pool_for
 
@@ -126,7 +127,7 @@ class Lease:
             case Lease():
                 self.source.turn.pass_on()
             case Pool():
-                self.source.give_back(self.wrapper)
+                self.source.give_back(cast(BridgeMixin, self.wrapper))
 
 
 class Scope:
@@ -314,5 +315,6 @@ class ScopedStorage:
 
 def install() -> None:
     """Put the scopes in front of Django's own storage of connections. Once."""
-    if not isinstance(connections._connections, ScopedStorage):
-        connections._connections = ScopedStorage(connections._connections)
+    handler = cast(Any, connections)
+    if not isinstance(handler._connections, ScopedStorage):
+        handler._connections = ScopedStorage(handler._connections)

@@ -331,7 +331,7 @@ def _follow(base: type, names: list[str], change: Callable) -> None:
                         setattr(cls, name, change(fn))
                     break
 
-    def adopt_all(cls: type) -> None:
+    def adopt_all(cls: type[Any]) -> None:
         for subclass in cls.__subclasses__():
             adopt(subclass)
             adopt_all(subclass)
@@ -343,7 +343,7 @@ def _follow(base: type, names: list[str], change: Callable) -> None:
         return
 
     def __init_subclass__(cls: type, **kwargs: Any) -> None:
-        super(base, cls).__init_subclass__(**kwargs)  # type: ignore[misc]
+        super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type]
         adopt(cls)
 
     base.__init_subclass__ = classmethod(__init_subclass__)  # type: ignore[assignment]

@@ -66,8 +66,10 @@ class Pool:
 
         The caller gives it back with `give_back()`. Never switches.
         """
-        if self.waiters:
-            return None
+        return None if self.waiters else self._take()
+
+    def _take(self) -> BridgeMixin | None:
+        """A sound wrapper at rest, or a new one while there may be more."""
         now = time.monotonic()
         while self.idle:
             wrapper, made, rested = self.idle.pop()
@@ -127,21 +129,16 @@ class Pool:
         state, closed) is discarded, and a new one takes its place. Never switches.
         """
         made = self.lent.pop(wrapper)
-        if self.closed or not wrapper.is_reusable():
-            wrapper.discard()
-            wrapper, made = None, time.monotonic()
-        else:
+        if not self.closed and wrapper.is_reusable():
             wrapper.queries_log.clear()
-        while self.waiters and not self.closed:
-            turn = self.waiters.popleft()
-            if not turn.done():
-                if wrapper is None:
-                    wrapper = _new_wrapper(self.alias)
-                self.lent[wrapper] = made
-                turn.set_result(wrapper)
-                return
-        if wrapper is not None:
             self.idle.append((wrapper, made, time.monotonic()))
+        else:
+            wrapper.discard()
+        while self.waiters:
+            turn = self.waiters.popleft()
+            if not turn.done() and (free := self._take()) is not None:
+                turn.set_result(free)
+                break
 
     def close(self) -> None:
         """Close what is at rest; what is on loan is closed when it comes back."""

@@ -130,12 +130,12 @@ class Stream:
 
     Args:
         queryset: What is streamed.
-        rows: Django's own sync iterator over it, not yet started.
+        rows: Django's own sync generator over it, not yet started.
     """
 
     CHUNK_ROWS = 100
 
-    def __init__(self, queryset: Any, rows: Iterator[Any]) -> None:
+    def __init__(self, queryset: Any, rows: Generator[Any, None, None]) -> None:
         self.queryset = queryset
         self.rows = rows
 

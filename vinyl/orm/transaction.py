@@ -120,7 +120,7 @@ def decorating(call: Callable) -> Callable:
 
         @functools.wraps(fn)
         async def in_block(*args: Any, **kwargs: Any) -> Any:
-            async with self:
+            async with self:  # type: ignore[attr-defined]
                 return await fn(*args, **kwargs)
 
         return in_block

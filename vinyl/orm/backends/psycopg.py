@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from types import ModuleType
-from typing import Any
+from typing import Any, Self, cast
 
 import psycopg
 from psycopg.pq import ConnStatus, TransactionStatus
@@ -28,12 +28,12 @@ class BridgeConnection(psycopg.Connection[Any]):
 
     def __init__(self, pgconn: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(pgconn, *args, **kwargs)
-        self.lock = _Lock(self)  # type: ignore[assignment]
+        self.lock = cast(Any, _Lock(self))
         # The same libpq connection with an asyncio face; made when first needed.
         self._twin: psycopg.AsyncConnection[Any] | None = None
 
     @classmethod
-    def connect(cls, conninfo: str = "", **kwargs: Any) -> BridgeConnection:  # type: ignore[override]
+    def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
         """
         Return a new connection; arguments as for `psycopg.Connection.connect`.
 
@@ -135,10 +135,10 @@ class PsycopgMixin(BridgeMixin):
         class DatabaseWrapper(PsycopgMixin, postgis.DatabaseWrapper): ...
     """
 
-    Database = _Database("psycopg")
+    Database: Any = _Database("psycopg")
     # OPTIONS["pool"] configures vinyl's pool, which serves event loops. Threads have
     # a connection each, as without a pool.
-    pool = None
+    pool: Any = None
 
     def close_pool(self) -> None:
         """Nothing: the pool of an event loop closes with the loop."""

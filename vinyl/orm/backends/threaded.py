@@ -201,12 +201,15 @@ class ThreadedMixin(BridgeMixin):
         if not in_bridge():
             return super().get_new_connection(conn_params)
         worker = Worker(self.alias, self.interrupt)
+        connect = super().get_new_connection
+        opened: list[Any] = []
         try:
-            raw = worker.call(super().get_new_connection, conn_params)
+            worker.call(lambda: opened.append(connect(conn_params)))
         except BaseException:
-            worker.close(bool)
+            # The task may have been cancelled when the connection was already open.
+            worker.close(lambda: [raw.close() for raw in opened])
             raise
-        return ThreadedConnection(raw, worker)
+        return ThreadedConnection(opened[0], worker)
 
     def interrupt(self) -> None:
         """

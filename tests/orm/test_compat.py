@@ -1,0 +1,52 @@
+"""An unsupported Django is refused by name, and so is a setting that makes no sense."""
+
+from __future__ import annotations
+
+import asyncio
+
+import django
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
+
+from tests.fix_db import default_database
+from vinyl.exceptions import UnsupportedVersion
+from vinyl.orm import compat
+from vinyl.orm.pool import pool_for
+
+
+def test_the_installed_django_is_supported() -> None:
+    compat.check_django()
+
+
+@pytest.mark.parametrize("version", [(5, 1), (6, 2), (7, 0)], ids=str)
+def test_another_django_is_refused_by_name(
+    version: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(django, "VERSION", (*version, 0, "final", 0))
+    with pytest.raises(UnsupportedVersion, match=r"works with Django 5\.2, 6\.0, 6\.1"):
+        compat.check_django()
+
+
+def test_a_django_that_lacks_a_name_is_refused_by_that_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(compat.READ, "django.db.models.query:QuerySet", "_no_such")
+    with pytest.raises(UnsupportedVersion, match=r"no '_no_such' in .*QuerySet"):
+        compat.check_django()
+
+
+def test_a_mode_that_is_none_is_refused() -> None:
+    with pytest.raises(ImproperlyConfigured, match="IS_ASYNC.*'sometimes'"):
+        with override_settings(VINYL={"IS_ASYNC": "sometimes"}):
+            pass
+
+
+def test_a_backend_that_blocks_is_refused_on_the_event_loop() -> None:
+    async def use() -> None:
+        pool_for("default")
+
+    blocking = {"ENGINE": "django.db.backends.sqlite3", "NAME": "/nonexistent"}
+    with default_database(blocking):
+        with pytest.raises(ImproperlyConfigured, match="ENGINE.*blocks"):
+            asyncio.run(use())
