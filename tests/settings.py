@@ -12,7 +12,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ROOT_URLCONF = "tests.urls"
 INSTALLED_APPS = [
     "vinyl.orm",
-    # "vinyl.web",
+    "vinyl.web",
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",

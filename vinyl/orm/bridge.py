@@ -22,7 +22,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, ParamSpec, TypeVar, cast
 
-from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
+from greenlet import getcurrent, greenlet
 
 from vinyl.exceptions import BridgeError, NotAwaitedError
 from vinyl.orm.calls import Call
@@ -139,7 +139,8 @@ def suspend(awaitable: Awaitable[T]) -> T:
             f"{_describe(awaitable)} cannot be awaited: the coroutine that runs this "
             f"code was closed before its end."
         )
-    return bridge.parent.switch(awaitable)
+    # A greenlet has a parent until it is dead.
+    return cast(greenlet, bridge.parent).switch(awaitable)
 
 
 def await_(awaitable: Awaitable[T]) -> T:

@@ -1,0 +1,59 @@
+"""
+The web layer: Django's habits on Starlette, async first.
+
+application.py   the ASGI application, made from the settings
+routing.py       path, include, reverse; from a URL to a view, and calling it
+requests.py      Request
+responses.py     the response classes, redirect
+shortcuts.py     get_object_or_404, get_list_or_404
+templating.py    Jinja2 inside the bridge, render
+staticfiles.py   static files during development
+csrf.py          refusing cross-site posts
+security.py      host validation and security headers
+errors.py        error pages, for visitors and for developers
+testing.py       an HTTP client for tests
+checks.py        system checks
+management/      the commands: runserver, startproject, startapp
+
+Imports flow down from application; vinyl.orm never imports vinyl.web.
+"""
+
+from django.http import Http404
+
+from vinyl.web.application import get_asgi_application
+from vinyl.web.requests import Request
+from vinyl.web.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+    redirect,
+)
+from vinyl.web.routing import include, path, re_path, reverse, reverse_lazy
+from vinyl.web.shortcuts import get_list_or_404, get_object_or_404
+from vinyl.web.templating import render
+
+__all__ = [
+    "FileResponse",
+    "HTMLResponse",
+    "Http404",
+    "JSONResponse",
+    "PlainTextResponse",
+    "RedirectResponse",
+    "Request",
+    "Response",
+    "StreamingResponse",
+    "get_asgi_application",
+    "get_list_or_404",
+    "get_object_or_404",
+    "include",
+    "path",
+    "re_path",
+    "redirect",
+    "render",
+    "reverse",
+    "reverse_lazy",
+]

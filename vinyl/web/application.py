@@ -1,0 +1,93 @@
+"""The ASGI application, made from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import django
+from django.apps import apps
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount
+
+from vinyl.orm.pool import close_pools
+from vinyl.web.errors import ErrorMiddleware
+from vinyl.web.routing import dispatch
+from vinyl.web.staticfiles import StaticFiles
+
+__all__ = ["get_asgi_application"]
+
+# Django's middleware classes wrap Django's own handler; these serve in their place.
+# None: what they do has no counterpart here yet, or needs none.
+REPLACEMENTS = {
+    "django.middleware.security.SecurityMiddleware": (
+        "vinyl.web.security.SecurityMiddleware"
+    ),
+    "django.middleware.clickjacking.XFrameOptionsMiddleware": (
+        "vinyl.web.security.SecurityMiddleware"
+    ),
+    "django.middleware.csrf.CsrfViewMiddleware": "vinyl.web.csrf.CSRFMiddleware",
+}
+
+
+def get_asgi_application() -> Starlette:
+    """
+    Return the project's ASGI application; sets Django up first.
+
+    A request passes the error pages, the classes of `settings.MIDDLEWARE` (pure ASGI,
+    the first one outermost), and is sent to the view that `settings.ROOT_URLCONF`
+    names. In debug mode the static files are served, too.
+
+    Raises:
+        ImproperlyConfigured: A setting is missing or names what cannot serve here.
+    """
+    django.setup(set_prefix=False)
+    if not getattr(settings, "ROOT_URLCONF", None):
+        raise ImproperlyConfigured(
+            "settings.ROOT_URLCONF is not set, so no request can find a view. Set it "
+            "to the module with your urlpatterns, such as 'mysite.urls'."
+        )
+    routes = [Mount("", app=dispatch)]
+    if settings.DEBUG and apps.is_installed("django.contrib.staticfiles"):
+        url = urlsplit(settings.STATIC_URL or "")
+        if url.path.strip("/") and not url.netloc:
+            routes.insert(0, Mount(url.path.rstrip("/"), app=StaticFiles()))
+    # The inner one makes pages of the views' errors, which then pass the middleware
+    # like any response; the outer one is for errors of the middleware itself.
+    pages = Middleware(ErrorMiddleware)
+    return Starlette(
+        routes=routes,
+        middleware=[pages, *map(_middleware, settings.MIDDLEWARE), pages],
+        lifespan=_lifespan,
+    )
+
+
+def _middleware(path: str) -> Middleware:
+    if path.startswith("django."):
+        replacement = REPLACEMENTS.get(path)
+        remedy = f"Use {replacement!r}." if replacement else "Remove it."
+        raise ImproperlyConfigured(
+            f"settings.MIDDLEWARE contains {path!r}, which works with Django's own "
+            f"request handler only; vinyl.web needs pure ASGI middleware. {remedy}"
+        )
+    try:
+        cls: Any = import_string(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            f"settings.MIDDLEWARE contains {path!r}, which cannot be imported: {error}"
+        ) from error
+    return Middleware(cls)
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await close_pools()

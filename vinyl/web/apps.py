@@ -1,0 +1,17 @@
+"""The app config of vinyl.web."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+__all__ = ["VinylWebConfig"]
+
+
+class VinylWebConfig(AppConfig):
+    name = "vinyl.web"
+    label = "vinyl_web"
+    verbose_name = "Vinyl web"
+
+    def ready(self) -> None:
+        # Registers the checks.
+        from vinyl.web import checks  # noqa: F401

@@ -1,0 +1,128 @@
+"""
+From a URL to a view, and calling it.
+
+The router is Django's own URL resolver, which is free of I/O: converters, namespaces,
+`reverse()` and `get_absolute_url()` work as ever.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.conf import settings
+from django.urls import (
+    Resolver404,
+    get_resolver,
+    include,
+    is_valid_path,
+    path,
+    re_path,
+    reverse,
+    reverse_lazy,
+    set_script_prefix,
+)
+from starlette.datastructures import URL
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import get_route_path
+from starlette.types import Receive, Scope, Send
+
+from vinyl.orm.bridge import run
+from vinyl.orm.calls import Call
+from vinyl.web.requests import Request
+
+__all__ = ["dispatch", "include", "path", "re_path", "reverse", "reverse_lazy"]
+
+
+async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+    """
+    The ASGI app that serves what `settings.ROOT_URLCONF` lists.
+
+    Raises:
+        Resolver404: No pattern matches.
+        TypeError: The view returned something that is no response.
+    """
+    if scope["type"] == "websocket":
+        # No view can take it: refused before it is accepted.
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    request = Request(scope, receive, send)
+    response = await respond(request)
+    await response(scope, receive, send)
+
+
+async def respond(request: Request) -> Response:
+    """The response of the view that the request's path leads to."""
+    root_path = request.scope.get("root_path", "")
+    route_path = get_route_path(request.scope) or "/"
+    set_script_prefix(f"{root_path}/")
+    try:
+        match = get_resolver(settings.ROOT_URLCONF).resolve(route_path)
+    except Resolver404:
+        if settings.APPEND_SLASH and not route_path.endswith("/"):
+            if is_valid_path(f"{route_path}/", settings.ROOT_URLCONF):
+                return _with_slash(request)
+        raise
+    request.scope["resolver_match"] = match
+    return await call_view(match.func, request, *match.args, **match.kwargs)
+
+
+def _with_slash(request: Request) -> RedirectResponse:
+    """
+    A redirect to the same address with a slash at its end.
+
+    Permanent; with 308 a browser sends the same method and body again.
+    """
+    url = URL(scope=request.scope)
+    # A path of two slashes at the front would lead to another host.
+    path = "/" + f"{url.path}/".lstrip("/")
+    status = 301 if request.method in ("GET", "HEAD") else 308
+    query = f"?{url.query}" if url.query else ""
+    return RedirectResponse(f"{path}{query}", status)
+
+
+async def call_view(view: Callable, request: Request, *args: Any, **kwargs: Any) -> Any:
+    """
+    Call *view* as Django does: an async one is awaited, a plain one runs in the bridge.
+
+    Raises:
+        TypeError: What it returned is no response.
+
+    Switches to the event loop.
+    """
+    if iscoroutinefunction(view):
+        response = await view(request, *args, **kwargs)
+    else:
+        response = await run(view, request, *args, **kwargs)
+        if inspect.iscoroutine(response):
+            response = await response
+    if not isinstance(response, Response):
+        raise TypeError(f"{_describe(view)} {_mistake(response)}")
+    return response
+
+
+def _describe(view: Any) -> str:
+    """The view with the file and line where its author will find it."""
+    function = inspect.unwrap(getattr(view, "view_class", view))
+    name = getattr(function, "__qualname__", repr(function))
+    try:
+        file = inspect.getsourcefile(function)
+        line = inspect.getsourcelines(function)[1]
+    except (OSError, TypeError):
+        return f"The view {name}"
+    return f"The view {function.__module__}.{name} ({file}, line {line})"
+
+
+def _mistake(result: Any) -> str:
+    if isinstance(result, Call):
+        mistake = f"returned a call that was not awaited, {result!r}. Write `await`"
+        result.close()
+        return f"{mistake} before it."
+    if result is None:
+        return "returned None, not a response. Does each of its ways end in a return?"
+    return (
+        f"returned {result!r}, which is no response. Return what render() or "
+        f"redirect() gives, or a response such as vinyl.web.JSONResponse."
+    )

@@ -1,0 +1,12 @@
+"""Django's shortcuts, in both modes wherever they are imported from."""
+
+from __future__ import annotations
+
+from django import shortcuts
+
+from vinyl.orm import use_driver
+
+__all__ = ["get_list_or_404", "get_object_or_404"]
+
+get_object_or_404 = use_driver(shortcuts.get_object_or_404)
+get_list_or_404 = use_driver(shortcuts.get_list_or_404)

@@ -1,0 +1,150 @@
+"""
+Jinja2 templates, rendered inside the bridge.
+
+The environment is a plain synchronous one. Because it runs in the bridge, whatever a
+template touches may use the database: `{{ album.artist.name }}`, `{% if albums %}`,
+filters with attributes, forms. An `async def` that a template calls is awaited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping
+from typing import Any, cast
+
+import jinja2
+from django.template import TemplateDoesNotExist, TemplateSyntaxError, loader
+from django.template.backends import jinja2 as django_jinja2
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from jinja2.runtime import Context
+from starlette.responses import HTMLResponse
+
+from vinyl.orm.bridge import suspend_or_refuse, use_driver
+from vinyl.web.requests import Request
+
+__all__ = ["Environment", "Jinja2", "render"]
+
+
+@use_driver
+def render(
+    request: Request | None,
+    template_name: str,
+    context: Mapping[str, Any] | None = None,
+    *,
+    status: int = 200,
+    content_type: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> HTMLResponse:
+    """
+    A response with the rendered template. Dual-mode: `await render(...)` in an async
+    view, `return render(...)` in a plain one.
+
+    Args:
+        request: Becomes `request` in the template, and goes to context processors.
+        template_name: As the engines of `settings.TEMPLATES` find it.
+        context: The template's variables.
+        content_type: "text/html" with the charset utf-8 unless given.
+
+    Raises:
+        TemplateDoesNotExist: No engine has the template.
+        TemplateSyntaxError: It cannot be compiled.
+
+    Switches to the event loop in async mode.
+    """
+    template = loader.get_template(template_name)
+    content = template.render(dict(context or {}), cast(Any, request))
+    return HTMLResponse(content, status, headers, content_type)
+
+
+def url(name: str, *args: Any, **kwargs: Any) -> str:
+    """In templates: the address of the view called *name*."""
+    return reverse(name, args=args, kwargs=kwargs)
+
+
+class AwaitingContext(Context):
+    """The context of a template; what it calls may be async."""
+
+    def call(self, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+        result = super().call(obj, *args, **kwargs)
+        return suspend_or_refuse(result) if isinstance(result, Coroutine) else result
+
+
+class Environment(jinja2.Environment):
+    """Jinja2's environment with the functions that pages need: `url`, `static`."""
+
+    context_class = AwaitingContext
+
+    def __init__(self, **options: Any) -> None:
+        # What a template misspells is an error, not an empty place on the page.
+        options.setdefault("undefined", jinja2.StrictUndefined)
+        options |= {"autoescape": True, "enable_async": False}
+        super().__init__(**options)
+        self.globals.update(url=url, static=static)
+
+
+class Jinja2(django_jinja2.Jinja2):
+    """
+    The engine for `settings.TEMPLATES`:
+
+        TEMPLATES = [{"BACKEND": "vinyl.web.templating.Jinja2", "APP_DIRS": True}]
+
+    Looks into DIRS and, with APP_DIRS, into the `templates` folder of each app. OPTIONS
+    go to the environment, but for `context_processors` and `environment` (a dotted path
+    to a subclass of `vinyl.web.templating.Environment`).
+    """
+
+    app_dirname = "templates"
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        options = {
+            "environment": "vinyl.web.templating.Environment",
+            "undefined": jinja2.StrictUndefined,
+            **params.get("OPTIONS", {}),
+        }
+        super().__init__({**params, "OPTIONS": options})
+
+    def get_template(self, template_name: str) -> Template:
+        # Raises Django's errors, which name the template and the places tried.
+        return Template(super().get_template(template_name).template, self)
+
+    def from_string(self, template_code: str) -> Template:
+        return Template(self.env.from_string(template_code), self)
+
+
+class Template(django_jinja2.Template):
+    """A template for Starlette's request; its variables come from the context alone."""
+
+    backend: Jinja2
+
+    def render(self, context: Any = None, request: Any = None) -> SafeString:
+        """
+        The text.
+
+        Args:
+            context: A mapping with the template's variables, or None.
+            request: A `vinyl.web.Request`, or None.
+
+        Raises:
+            TemplateDoesNotExist: It includes or extends a template that is not there.
+            TemplateSyntaxError: One of those cannot be compiled.
+
+        Switches to the event loop inside the bridge.
+        """
+        variables: dict[str, Any] = {"request": request}
+        if request is not None:
+            for processor in self.backend.template_context_processors:
+                variables.update(processor(request))
+        variables.update(context or {})
+        try:
+            return SafeString(self.template.render(variables))
+        except jinja2.TemplateNotFound as error:
+            raise TemplateDoesNotExist(str(error), backend=self.backend) from error
+        except jinja2.TemplateSyntaxError as error:
+            problem: Any = TemplateSyntaxError(
+                f"{error.message} ({error.filename}, line {error.lineno})"
+            )
+            # The debug page shows the lines around it.
+            found: Any = error
+            problem.template_debug = django_jinja2.get_exception_info(found)
+            raise problem from error
