@@ -16,7 +16,7 @@ __all__ = ["client"]
 
 @asynccontextmanager
 async def client(
-    app: Starlette | None = None, *, base_url: str = "http://localhost", **options: Any
+    app: Starlette | None = None, *, base_url: str = "http://testserver", **options: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
     """
     An `httpx.AsyncClient` for *app*, whose lifespan runs around it:
@@ -26,7 +26,8 @@ async def client(
 
     Args:
         app: The application; the project's own if none is given.
-        base_url: Scheme and host that relative URLs start with.
+        base_url: Scheme and host that relative URLs start with. Django's
+            `setup_test_environment()` allows the default host.
         options: Further arguments for `httpx.AsyncClient`.
     """
     app = app or get_asgi_application()

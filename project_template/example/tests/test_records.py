@@ -77,7 +77,7 @@ async def test_an_unknown_album_is_not_found(client, album):
 
 
 async def test_an_artist_page_lists_the_albums(client, album):
-    artist = await album.artist
+    artist = await Artist.objects.get(albums=album)
 
     response = await client.get(artist.get_absolute_url())
 

@@ -1,0 +1,151 @@
+"""
+The `vinyl` command: Django's management commands and vinyl's own, with the settings
+found and the common mistakes told in a few lines.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import NoReturn
+
+import django
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import ManagementUtility, load_command_class
+from django.core.management.base import BaseCommand
+from django.core.management.color import color_style
+from django.db import DatabaseError, InterfaceError, connections
+
+import vinyl
+
+__all__ = ["main"]
+
+# The commands that vinyl has instead of Django's, with settings or without, and in
+# whatever order the apps are listed.
+OWN = frozenset({"runserver", "startapp", "startproject"})
+WITHOUT_SETTINGS = frozenset({"help", "startapp", "startproject", "version"})
+
+
+def main(argv: list[str] | None = None) -> None:
+    """
+    Run the management command that *argv* names, `sys.argv` by default.
+
+    The settings are those of `--settings` or of `DJANGO_SETTINGS_MODULE`, else those
+    that `[tool.vinyl]` names in the nearest `pyproject.toml` at or above the working
+    directory; that folder comes first on the path.
+
+    Raises:
+        SystemExit: The command failed, with status 1 and a message; after 2, its usage.
+        Exception: What a command raised that is no common mistake, or anything if
+            `--traceback` is given.
+    """
+    argv = list(sys.argv if argv is None else argv)
+    if Path(argv[0]).name in ("__main__.py", "vinyl.exe"):
+        argv[0] = "vinyl"
+    if argv[1:] in (["--version"], ["version"]):
+        sys.stdout.write(
+            f"vinyl {vinyl.__version__} (Django {django.get_version()}, "
+            f"Python {sys.version.split()[0]})\n"
+        )
+        return
+    try:
+        find_settings(Path.cwd())
+        Utility(argv).execute()
+    except (ImproperlyConfigured, DatabaseError, InterfaceError) as error:
+        message = explain(error)
+        if message is None or "--traceback" in argv:
+            raise
+        _fail(message)
+
+
+class Utility(ManagementUtility):
+    """Django's, with vinyl's own commands and words for a missing project."""
+
+    def fetch_command(self, subcommand: str) -> BaseCommand:
+        if self.settings_exception and subcommand not in WITHOUT_SETTINGS:
+            raise ImproperlyConfigured(
+                _settings_problem(self.settings_exception)
+            ) from self.settings_exception
+        if subcommand in OWN:
+            return load_command_class("vinyl.web", subcommand)
+        return super().fetch_command(subcommand)
+
+
+def find_settings(start: Path) -> None:
+    """
+    Set `DJANGO_SETTINGS_MODULE`, unless it is set, from the project around *start*.
+
+    Raises:
+        ImproperlyConfigured: A `pyproject.toml` is no TOML, or its settings no name.
+    """
+    for folder in (start, *start.parents):
+        file = folder / "pyproject.toml"
+        try:
+            tool = tomllib.loads(file.read_text("utf-8")).get("tool", {})
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{file} cannot be read as TOML: {error}."
+            ) from error
+        if (configured := tool.get("vinyl")) is None:
+            continue
+        module = configured.get("settings")
+        if not isinstance(module, str) or not module:
+            raise ImproperlyConfigured(
+                f"{file} has a table [tool.vinyl], whose `settings` is {module!r} and "
+                f"no name of a module. Write, for instance, "
+                f'settings = "mysite.settings".'
+            )
+        sys.path.insert(0, str(folder))
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", module)
+        return
+
+
+def _settings_problem(error: Exception) -> str:
+    module = os.environ.get("DJANGO_SETTINGS_MODULE")
+    if module is None:
+        return (
+            f"There is no project here: neither {Path.cwd()} nor a folder above it has "
+            f"a pyproject.toml with `settings` in [tool.vinyl], and "
+            f"DJANGO_SETTINGS_MODULE is not set. Go to your project's folder, or make "
+            f"a project with `vinyl startproject mysite`."
+        )
+    if isinstance(error, ImportError):
+        return (
+            f"The settings module {module!r} cannot be imported: {error}. Correct the "
+            f"name in pyproject.toml or DJANGO_SETTINGS_MODULE, or the import in the "
+            f"module; --traceback shows where it failed."
+        )
+    return str(error)
+
+
+def explain(error: Exception) -> str | None:
+    """What the user did wrong, in a few lines; None if *error* is not of that kind."""
+    if isinstance(error, ImproperlyConfigured):
+        return str(error)
+    for alias in connections:
+        # Whether it is the connection that fails is found out by connecting.
+        connection = connections[alias]
+        connection.close()
+        try:
+            connection.ensure_connection()
+        except (DatabaseError, InterfaceError) as refusal:
+            settings = connection.settings_dict
+            return (
+                f"The database {alias!r} cannot be reached.\n\n"
+                f"{str(refusal).strip()}\n\n"
+                f"Check that the server runs, and that it knows database "
+                f"{str(settings['NAME'])!r} and user {settings['USER']!r}. The address "
+                f"comes from settings.DATABASES[{alias!r}] (in a project that vinyl "
+                f"made, from DATABASE_URL)."
+            )
+    return None
+
+
+def _fail(message: str) -> NoReturn:
+    style = color_style()
+    sys.stderr.write(f"{style.ERROR(message)}\n")
+    sys.exit(1)
