@@ -133,14 +133,17 @@ def explain(error: Exception) -> str | None:
         try:
             connection.ensure_connection()
         except (DatabaseError, InterfaceError) as refusal:
-            settings = connection.settings_dict
+            address = ", ".join(
+                f"{name} {str(value)!r}"
+                for name in ("NAME", "USER", "HOST", "PORT")
+                if (value := connection.settings_dict[name])
+            )
             return (
                 f"The database {alias!r} cannot be reached.\n\n"
                 f"{str(refusal).strip()}\n\n"
-                f"Check that the server runs, and that it knows database "
-                f"{str(settings['NAME'])!r} and user {settings['USER']!r}. The address "
-                f"comes from settings.DATABASES[{alias!r}] (in a project that vinyl "
-                f"made, from DATABASE_URL)."
+                f"Check that it runs and lets you in. Its address is that of "
+                f"settings.DATABASES[{alias!r}]: {address}. In a project that vinyl "
+                f"made, it comes from the environment variable DATABASE_URL."
             )
     return None
 

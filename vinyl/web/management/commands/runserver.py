@@ -83,13 +83,15 @@ class Command(runserver.Command):
             return socket.create_server((self.addr, int(self.port)), family=family)
         except (OSError, OverflowError) as error:
             raise CommandError(
-                f"Cannot listen on {self.addr}:{self.port}: {error}. Choose another "
+                f"Cannot listen on {self.addr}:{self.port} ({error}). Choose another "
                 f"port, as in `vinyl runserver 8001`, or stop what uses this one."
             ) from error
 
     def supervise(self, sock: socket.socket) -> None:
         """Keep a process that serves, and replace it when a file changes."""
-        config = configure(None, reload_dirs=[str(path) for path in watched()])
+        # uvicorn reloads only what has a name; nothing is imported by it.
+        folders = [str(folder) for folder in watched()]
+        config = configure("project", reload=True, reload_dirs=folders)
         self.stdout.write("Watching for changes.")
         # The parent's imports are not the child's: it runs the whole command itself.
         command = [sys.argv[0], *sys.argv[1:], "--noreload"]

@@ -1,0 +1,112 @@
+"""
+What a user does in a terminal: runs a command, starts a server, asks it for pages.
+
+Each command is a process of its own. The folder, the settings and the server are real;
+only the port is found, not given.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+# Seconds for one command, and for a server to answer; generous for a busy machine.
+PATIENCE = 90.0
+
+
+def environment(database_url: str | None = None) -> dict[str, str]:
+    """The environment of a user's terminal: nothing of this test run's settings."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DJANGO_", "PYTEST_", "VINYL_", "DATABASE_URL"))
+    }
+    return kept | ({"DATABASE_URL": database_url} if database_url else {})
+
+
+def vinyl(
+    *args: str, cwd: Path, database_url: str | None = None, fails: bool = False
+) -> str:
+    """Run the command in *cwd*; return what it printed, errors included."""
+    return run("vinyl", *args, cwd=cwd, database_url=database_url, fails=fails)
+
+
+def run(
+    module: str,
+    *args: str,
+    cwd: Path,
+    database_url: str | None = None,
+    fails: bool = False,
+) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", module, *args],
+        cwd=cwd,
+        env=environment(database_url),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == (1 if fails else 0), done.stdout
+    return done.stdout
+
+
+@contextmanager
+def serving(
+    project: Path, database_url: str | None = None, *, reload: bool = False
+) -> Iterator[httpx.Client]:
+    """Serve *project* on a free port; give a client that knows the address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = project / "server.log"
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "vinyl", "runserver", str(port)]
+            + ([] if reload else ["--noreload"]),
+            cwd=project,
+            env=environment(database_url),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait_for_port(port, server, log)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            yield client
+        server.send_signal(signal.SIGINT)
+        server.wait(PATIENCE)
+    finally:
+        server.kill()
+        server.wait()
+    assert reload or "Traceback" not in log.read_text()
+
+
+def wait_for_port(port: int, server: subprocess.Popen[Any], log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        assert server.poll() is None, log.read_text()
+        with socket.socket() as attempt:
+            if attempt.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    pytest.fail(f"Nothing answers on port {port}: {log.read_text()}")
+
+
+def wait_for(condition: Callable[[], bool], log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)

@@ -1,0 +1,35 @@
+"""The development server: it survives mistakes, and says what it cannot do."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from tests.project.terminal import serving, vinyl, wait_for
+
+
+def test_a_change_to_the_code_is_served_and_a_mistake_survived(tmp_path: Path) -> None:
+    vinyl("startproject", "mysite", cwd=tmp_path)
+    project = tmp_path / "mysite"
+    views = project / "mysite" / "views.py"
+    sound = views.read_text()
+
+    with serving(project, reload=True) as client:
+        log = project / "server.log"
+        assert client.get("/").status_code == 200
+        views.write_text(f"{sound}\nunfinished = (")
+        wait_for(lambda: "SyntaxError" in log.read_text(), log)
+        answer = "from vinyl.web import Response\nasync def home(request):\n"
+        views.write_text(f"{answer}    return Response('Changed.')\n")
+        wait_for(lambda: log.read_text().count("Ctrl-C quits") == 2, log)
+        assert client.get("/").text == "Changed."
+
+
+def test_a_port_in_use_is_told_briefly(tmp_path: Path) -> None:
+    vinyl("startproject", "mysite", cwd=tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        printed = vinyl("runserver", str(port), cwd=tmp_path / "mysite", fails=True)
+
+    assert f"Cannot listen on 127.0.0.1:{port}" in printed
+    assert "Traceback" not in printed
