@@ -7,6 +7,7 @@ only the port is found, not given.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -30,7 +31,9 @@ def environment(database_url: str | None = None) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("DJANGO_", "PYTEST_", "VINYL_", "DATABASE_URL"))
+        if not name.startswith(
+            ("DJANGO_", "PYTEST_", "PYTHONUNBUFFERED", "VINYL_", "DATABASE_URL")
+        )
     }
     return kept | ({"DATABASE_URL": database_url} if database_url else {})
 
@@ -81,6 +84,7 @@ def serving(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     try:
         wait_for_port(port, server, log)
@@ -89,7 +93,9 @@ def serving(
         server.send_signal(signal.SIGINT)
         server.wait(PATIENCE)
     finally:
-        server.kill()
+        # Where the test failed; the processes that the server started, too.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
         server.wait()
     assert reload or "Traceback" not in log.read_text()
 

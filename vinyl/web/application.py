@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import django
@@ -13,7 +13,9 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.routing import Mount
 
 from vinyl.orm.pool import close_pools
@@ -64,8 +66,14 @@ def get_asgi_application() -> Starlette:
     return Starlette(
         routes=routes,
         middleware=[pages, *map(_middleware, settings.MIDDLEWARE), pages],
+        exception_handlers={HTTPException: _reraise},
         lifespan=_lifespan,
     )
+
+
+async def _reraise(request: Request, error: Exception) -> NoReturn:
+    """Leave an HTTPException to the error pages; Starlette's answer is plain text."""
+    raise error
 
 
 def _middleware(path: str) -> Middleware:

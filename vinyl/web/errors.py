@@ -19,6 +19,7 @@ from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.debug import ExceptionReporter
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -47,6 +48,9 @@ class ErrorMiddleware:
 
         try:
             await self.app(scope, receive, noting_start)
+        except ClientDisconnect:
+            # Nobody is there to answer, and nothing is wrong here.
+            logger.info("The client left: %s %s", scope["method"], scope["path"])
         except Exception as error:
             if scope["type"] != "http" or started:
                 # Too late for a page: the server breaks the connection off.

@@ -8,7 +8,7 @@ The router is Django's own URL resolver, which is free of I/O: converters, names
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -16,6 +16,7 @@ from django.conf import settings
 from django.urls import (
     Resolver404,
     get_resolver,
+    get_script_prefix,
     include,
     is_valid_path,
     path,
@@ -30,7 +31,6 @@ from starlette.routing import get_route_path
 from starlette.types import Receive, Scope, Send
 
 from vinyl.orm.bridge import run
-from vinyl.orm.calls import Call
 from vinyl.web.requests import Request
 
 __all__ = ["dispatch", "include", "path", "re_path", "reverse", "reverse_lazy"]
@@ -49,15 +49,21 @@ async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.close", "code": 1000})
         return
     request = Request(scope, receive, send)
-    response = await respond(request)
-    await response(scope, receive, send)
+    before = get_script_prefix()
+    set_script_prefix(f"{scope.get('root_path', '')}/")
+    try:
+        response = await respond(request)
+        await response(scope, receive, send)
+    finally:
+        # A test's client calls this in the test's own context.
+        set_script_prefix(before)
+        # Uploaded files live as long as the request.
+        await request.close()
 
 
 async def respond(request: Request) -> Response:
     """The response of the view that the request's path leads to."""
-    root_path = request.scope.get("root_path", "")
     route_path = get_route_path(request.scope) or "/"
-    set_script_prefix(f"{root_path}/")
     try:
         match = get_resolver(settings.ROOT_URLCONF).resolve(route_path)
     except Resolver404:
@@ -96,7 +102,7 @@ async def call_view(view: Callable, request: Request, *args: Any, **kwargs: Any)
         response = await view(request, *args, **kwargs)
     else:
         response = await run(view, request, *args, **kwargs)
-        if inspect.iscoroutine(response):
+        if isinstance(response, Coroutine):
             response = await response
     if not isinstance(response, Response):
         raise TypeError(f"{_describe(view)} {_mistake(response)}")
@@ -116,8 +122,9 @@ def _describe(view: Any) -> str:
 
 
 def _mistake(result: Any) -> str:
-    if isinstance(result, Call):
+    if isinstance(result, Coroutine):
         mistake = f"returned a call that was not awaited, {result!r}. Write `await`"
+        # This error tells of it; Python's warning would tell it twice.
         result.close()
         return f"{mistake} before it."
     if result is None:

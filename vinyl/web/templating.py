@@ -8,7 +8,8 @@ filters with attributes, forms. An `async def` that a template calls is awaited.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 import jinja2
@@ -105,8 +106,13 @@ class Jinja2(django_jinja2.Jinja2):
         super().__init__({**params, "OPTIONS": options})
 
     def get_template(self, template_name: str) -> Template:
-        # Raises Django's errors, which name the template and the places tried.
-        return Template(super().get_template(template_name).template, self)
+        """
+        Raises:
+            TemplateDoesNotExist: Neither DIRS nor an app has it.
+            TemplateSyntaxError: It cannot be compiled.
+        """
+        with djangos_errors(self):
+            return Template(self.env.get_template(template_name), self)
 
     def from_string(self, template_code: str) -> Template:
         return Template(self.env.from_string(template_code), self)
@@ -136,15 +142,25 @@ class Template(django_jinja2.Template):
             for processor in self.backend.template_context_processors:
                 variables.update(processor(request))
         variables.update(context or {})
-        try:
+        with djangos_errors(self.backend):
             return SafeString(self.template.render(variables))
-        except jinja2.TemplateNotFound as error:
-            raise TemplateDoesNotExist(str(error), backend=self.backend) from error
-        except jinja2.TemplateSyntaxError as error:
-            problem: Any = TemplateSyntaxError(
-                f"{error.message} ({error.filename}, line {error.lineno})"
-            )
-            # The debug page shows the lines around it.
-            found: Any = error
-            problem.template_debug = django_jinja2.get_exception_info(found)
-            raise problem from error
+
+
+@contextmanager
+def djangos_errors(backend: Jinja2) -> Iterator[None]:
+    """Raise Jinja2's errors about templates as Django's, which its pages understand."""
+    try:
+        yield
+    except jinja2.TemplateNotFound as error:
+        raise TemplateDoesNotExist(str(error), backend=backend) from error
+    except jinja2.TemplateSyntaxError as error:
+        problem: Any = TemplateSyntaxError(
+            f"{error.message} ({error.filename}, line {error.lineno})"
+        )
+        # The debug page shows the lines around it. Django strips the text before it
+        # counts lines, so blank ones at the ends have to look like text.
+        found: Any = error
+        if found.source is not None:
+            found.source = f"\u200b{found.source}\u200b"
+        problem.template_debug = django_jinja2.get_exception_info(found)
+        raise problem from error

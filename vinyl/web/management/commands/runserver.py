@@ -93,6 +93,7 @@ class Command(runserver.Command):
         folders = [str(folder) for folder in watched()]
         config = configure("project", reload=True, reload_dirs=folders)
         self.stdout.write("Watching for changes.")
+        self.stdout.flush()
         # The parent's imports are not the child's: it runs the whole command itself.
         command = [sys.argv[0], *sys.argv[1:], "--noreload"]
         ChangeReload(config, partial(serve_in_child, command), [sock]).run()
@@ -112,6 +113,8 @@ class Command(runserver.Command):
             f"{version('uvicorn')}), settings {os.environ['DJANGO_SETTINGS_MODULE']}\n"
             f"{self.style.SUCCESS(f'http://{host}:{port}/')}   Ctrl-C quits.\n"
         )
+        # Where it is no terminal, it would stay in a buffer for as long as this runs.
+        self.stdout.flush()
         server = uvicorn.Server(configure(application))
         try:
             server.run(sockets=[sock])

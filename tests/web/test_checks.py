@@ -1,0 +1,51 @@
+"""`vinyl check` tells of settings that the web layer cannot work with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core import checks
+from django.test import override_settings
+
+from tests.web.serving import templates
+
+
+def issues(**settings: Any) -> dict[str, str]:
+    """What the checks report under *settings*: text and hint by id."""
+    with override_settings(**settings):
+        return {
+            str(issue.id): f"{issue.msg} {issue.hint}"
+            for issue in checks.run_checks(tags=["vinyl"])
+        }
+
+
+def test_good_settings() -> None:
+    assert issues(**templates(files={})) == {}
+
+
+def test_no_urlconf() -> None:
+    assert "'mysite.urls'" in issues(ROOT_URLCONF=None)["vinyl.E101"]
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        (
+            "django.middleware.csrf.CsrfViewMiddleware",
+            "Use 'vinyl.web.csrf.CSRFMiddleware'.",
+        ),
+        ("django.contrib.messages.middleware.MessageMiddleware", "Remove it."),
+        ("mysite.middleware.Missing", "Correct the dotted path"),
+    ],
+)
+def test_middleware(name: str, remedy: str) -> None:
+    told = issues(MIDDLEWARE=["vinyl.web.csrf.CSRFMiddleware", name])["vinyl.E102"]
+    assert name in told
+    assert remedy in told
+
+
+def test_no_engine_of_vinyls() -> None:
+    djangos = "django.template.backends.django.DjangoTemplates"
+    told = issues(TEMPLATES=[{"BACKEND": djangos}])["vinyl.W101"]
+    assert "vinyl.web.templating.Jinja2" in told

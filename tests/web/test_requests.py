@@ -1,0 +1,141 @@
+"""Request: bodies in views of both kinds, read once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.web.serving import serving
+from vinyl.exceptions import NotAwaitedError
+from vinyl.web import JSONResponse, PlainTextResponse, Request, Response, path
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
+
+
+async def async_body(request: Request) -> Response:
+    assert await request.body() is await request.body()
+    return Response(await request.body())
+
+
+def plain_body(request: Request) -> Response:
+    assert request.body() is request.body()
+    return Response(request.body())
+
+
+async def async_json(request: Request) -> Response:
+    return JSONResponse([await request.json(), await request.json()])
+
+
+def plain_json(request: Request) -> Response:
+    return JSONResponse([request.json(), request.json()])
+
+
+async def async_form(request: Request) -> Response:
+    async with request.form() as form:
+        return PlainTextResponse(await read_cover(form))
+
+
+async def awaited_form(request: Request) -> Response:
+    return PlainTextResponse(await read_cover(await request.form()))
+
+
+async def read_cover(form: Any) -> str:
+    content = await form["cover"].read()
+    return f"{form['title']} {form['cover'].filename} {content.decode()}"
+
+
+def plain_form(request: Request) -> Response:
+    form = request.form()
+    cover = form["cover"]
+    content = cover.file.read().decode()
+    return PlainTextResponse(f"{form['title']} {cover.filename} {content}")
+
+
+@pytest.mark.parametrize("view", [async_body, plain_body])
+async def test_the_body(view: Any) -> None:
+    async with serving(path("", view)) as http:
+        assert (await http.post("/", content=b"\x00 bytes")).content == b"\x00 bytes"
+
+
+@pytest.mark.parametrize("view", [async_json, plain_json])
+async def test_json(view: Any) -> None:
+    async with serving(path("", view)) as http:
+        response = await http.post("/", json={"title": "Pastel Blues"})
+        assert response.json() == [{"title": "Pastel Blues"}] * 2
+
+
+@pytest.mark.parametrize("view", [async_form, awaited_form, plain_form])
+async def test_a_form_with_a_file(view: Any) -> None:
+    async with serving(path("", view)) as http:
+        response = await http.post(
+            "/", data={"title": "Pastel Blues"}, files={"cover": ("a.png", b"PNG")}
+        )
+        assert response.text == "Pastel Blues a.png PNG"
+
+
+@pytest.mark.parametrize("view", [awaited_form, plain_form])
+async def test_a_broken_form_is_the_senders_mistake(view: Any) -> None:
+    headers = {"Content-Type": "multipart/form-data"}
+    async with serving(path("", view)) as http:
+        response = await http.post("/", content=b"no parts", headers=headers)
+        assert response.status_code == 400
+
+
+@pytest.mark.parametrize("method", ["body", "json"])
+async def test_a_forgotten_await_is_named(method: str) -> None:
+    request = Request({"type": "http", "headers": []})
+    with pytest.raises(NotAwaitedError, match=rf"'Request\.{method}' .*`await`"):
+        assert getattr(request, method)()["title"]
+
+
+async def test_absolute_addresses() -> None:
+    seen = []
+
+    def view(request: Request) -> Response:
+        seen.extend(
+            request.build_absolute_uri(*location)
+            for location in [(), ("/albums/",), ("next/",), ("https://other.test/",)]
+        )
+        return Response()
+
+    async with serving(path("shop/", view)) as http:
+        await http.get("/shop/?page=2")
+    assert seen == [
+        "http://testserver/shop/?page=2",
+        "http://testserver/albums/",
+        "http://testserver/shop/next/",
+        "https://other.test/",
+    ]
+
+
+async def test_a_client_that_leaves_early_is_told_apart_from_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The body of a client that has gone cannot be read; there is nobody to answer."""
+
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    async with serving(path("", async_body)) as http:
+        transport: Any = http._transport
+        assert isinstance(transport, httpx.ASGITransport)
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/",
+            "raw_path": b"/",
+            "query_string": b"",
+            "scheme": "http",
+            "headers": [(b"host", b"testserver")],
+            "server": ("testserver", 80),
+        }
+        await transport.app(scope, receive, send)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    assert sent == []

@@ -1,0 +1,205 @@
+"""From a URL to a view of any kind, and what a view must return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import Message
+
+from tests.records.models import Album, Artist
+from tests.web.serving import serving, settings_for
+from vinyl.web import (
+    PlainTextResponse,
+    Request,
+    Response,
+    get_asgi_application,
+    get_object_or_404,
+    include,
+    path,
+    re_path,
+    redirect,
+    reverse,
+)
+from vinyl.web.routing import call_view
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
+
+
+async def async_view(request: Request, pk: int) -> Response:
+    artist = await get_object_or_404(Artist, pk=pk)
+    return PlainTextResponse(f"{request.method} {artist.name}")
+
+
+def plain_view(request: Request, pk: int) -> Response:
+    return PlainTextResponse(
+        f"{request.method} {get_object_or_404(Artist, pk=pk).name}"
+    )
+
+
+class CallableView:
+    def __call__(self, request: Request, pk: int) -> Any:
+        # Django's generic views do the same: they return what an async method gives.
+        return async_view(request, pk)
+
+
+class AsyncCallableView:
+    async def __call__(self, request: Request, pk: int) -> Response:
+        return await async_view(request, pk)
+
+
+VIEWS = [async_view, plain_view, CallableView(), AsyncCallableView()]
+
+
+def echo(request: Request, **kwargs: Any) -> Response:
+    return PlainTextResponse(f"{request.resolver_match.view_name} {kwargs}")
+
+
+@pytest.mark.parametrize(
+    "view", VIEWS, ids=lambda view: getattr(view, "__name__", type(view).__name__)
+)
+async def test_views_of_each_kind_get_request_and_arguments(view: Any) -> None:
+    artist = await Artist.objects.create(name="Nina Simone")
+    async with serving(path("artists/<int:pk>/", view)) as http:
+        found = await http.get(f"/artists/{artist.pk}/")
+        assert (found.status_code, found.text) == (200, "GET Nina Simone")
+        assert (await http.get("/artists/999999/")).status_code == 404
+        assert (await http.get("/artists/none/")).status_code == 404
+
+
+async def test_patterns_are_djangos() -> None:
+    shop = [path("<slug:slug>/", echo, name="album")]
+    patterns = [
+        path("", echo, name="home"),
+        path("shop/", include((shop, "shop"), namespace="shop")),
+        re_path(r"^years/(?P<year>[0-9]{4})/$", echo, {"extra": 1}, name="year"),
+    ]
+    async with serving(*patterns) as http:
+        assert reverse("shop:album", args=["pastel-blues"]) == "/shop/pastel-blues/"
+        texts = [
+            (await http.get(url)).text
+            for url in ("/", "/shop/pastel-blues/", "/years/1965/")
+        ]
+        assert texts == [
+            "home {}",
+            "shop:album {'slug': 'pastel-blues'}",
+            "year {'year': '1965', 'extra': 1}",
+        ]
+        assert (await http.get("/years/65/")).status_code == 404
+
+
+async def test_percent_encoded_paths_are_decoded_once() -> None:
+    async with serving(path("<str:name>/", echo, name="name")) as http:
+        assert (await http.get("/caf%C3%A9/")).text == "name {'name': 'café'}"
+        assert (await http.get("/a%2541/")).text == "name {'name': 'a%41'}"
+
+
+class TestSlashes:
+    async def test_a_missing_slash_is_added_and_the_query_kept(self) -> None:
+        async with serving(path("albums/", echo)) as http:
+            response = await http.get("/albums?page=2&q=a%20b")
+            assert response.status_code == 301
+            assert response.headers["location"] == "/albums/?page=2&q=a%20b"
+
+    async def test_a_post_keeps_its_method(self) -> None:
+        async with serving(path("albums/", echo)) as http:
+            assert (await http.post("/albums")).status_code == 308
+
+    async def test_only_where_a_view_is(self) -> None:
+        async with serving(path("albums/", echo)) as http:
+            assert (await http.get("/artists")).status_code == 404
+
+    async def test_not_when_switched_off(self) -> None:
+        async with serving(path("albums/", echo), APPEND_SLASH=False) as http:
+            assert (await http.get("/albums")).status_code == 404
+
+    async def test_never_leads_to_another_host(self) -> None:
+        async with serving(re_path(r"^(?P<rest>.+)/$", echo)) as http:
+            # httpx would read the path as a host if it got it as a relative URL.
+            response = await http.get("http://testserver//evil.example/albums")
+            assert response.status_code == 301
+            location = response.headers["location"]
+            assert httpx.URL("http://testserver/").join(location).host == "testserver"
+
+    async def test_encoded_characters_stay_encoded(self) -> None:
+        async with serving(path("<str:name>/", echo, name="name")) as http:
+            response = await http.get("/caf%C3%A9%3Fa", follow_redirects=True)
+            assert response.text == "name {'name': 'café?a'}"
+
+
+async def test_addresses_below_a_prefix() -> None:
+    """A server that serves the site below /shop says so with `root_path`."""
+    patterns = (path("albums/", lambda request: redirect("albums"), name="albums"),)
+    with settings_for(patterns, {}):
+        transport = httpx.ASGITransport(get_asgi_application(), root_path="/shop")
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://testserver"
+        ) as http:
+            response = await http.get("/shop/albums/")
+            assert response.headers["location"] == "/shop/albums/"
+            response = await http.get("/shop/albums")
+            assert response.headers["location"] == "/shop/albums/"
+        # The prefix belongs to that request and not to this task.
+        assert reverse("albums") == "/albums/"
+
+
+async def unfinished(request: Request) -> Any:
+    """Forgets to return."""
+
+
+async def unawaited_call(request: Request) -> Any:
+    return Album.objects.count()
+
+
+async def unawaited_coroutine(request: Request) -> Any:
+    return unfinished(request)
+
+
+async def unawaited_queryset(request: Request) -> Any:
+    return Album.objects.all()
+
+
+async def text(request: Request) -> Any:
+    return "Hello"
+
+
+def plain_text(request: Request) -> Any:
+    return "Hello"
+
+
+@pytest.mark.parametrize(
+    ("view", "mistake"),
+    [
+        (unfinished, "returned None"),
+        (unawaited_call, r"not awaited.*AlbumQuerySet\.count.*`await`"),
+        (unawaited_coroutine, r"not awaited.*unfinished.*`await`"),
+        (unawaited_queryset, r"AlbumQuerySet of Album, not awaited.*no response"),
+        (text, "returned 'Hello', which is no response"),
+        (plain_text, "returned 'Hello', which is no response"),
+    ],
+)
+async def test_what_is_no_response_is_named(view: Callable, mistake: str) -> None:
+    request = Request({"type": "http"})
+    with pytest.raises(TypeError, match=mistake) as caught:
+        await call_view(view, request)
+    assert str(caught.value).startswith(f"The view {__name__}.{view.__name__} (")
+    line = view.__code__.co_firstlineno
+    assert f"{__file__}, line {line})" in str(caught.value)
+
+
+async def test_a_websocket_is_refused() -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    with settings_for((path("", echo),), {}):
+        app = get_asgi_application()
+        scope = {"type": "websocket", "path": "/", "headers": [], "scheme": "ws"}
+        await app(scope, receive, send)
+    assert [message["type"] for message in sent] == ["websocket.close"]

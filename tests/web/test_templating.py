@@ -1,0 +1,214 @@
+"""Templates: rendered in the bridge, lazy relations awaited where they are touched."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from django.template import TemplateDoesNotExist, TemplateSyntaxError, loader
+from django.test import override_settings
+from jinja2 import UndefinedError
+
+from tests.records.models import Album, Artist, Genre, Label, Track
+from tests.web.serving import serving, settings_for, templates
+from vinyl.exceptions import NotFetchedError
+from vinyl.orm import run
+from vinyl.web import Request, Response, path, render
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
+
+ALBUM = """
+{%- extends "base.html" -%}
+{%- block body -%}
+{{ album.title }} by {{ album.artist.name }}
+{%- if album.label %} on {{ album.label.name }}{% endif %}:
+{%- for track in album.tracks.all() %} {{ loop.index }}/{{ loop.length }} {{ track }}
+{%- endfor %}; {{ album.genres.all() | map(attribute="name") | sort | join(", ") }}
+{%- if not album.reviews.all() %}; no reviews{% endif -%}
+{%- endblock -%}
+"""
+FILES = {"base.html": "<p>{% block body %}{% endblock %}</p>", "album.html": ALBUM}
+RENDERED = (
+    "<p>Pastel Blues by Nina Simone on Philips: 1/2 Be My Husband 2/2 Sinnerman; "
+    "blues, jazz; no reviews</p>"
+)
+
+
+def make_album() -> Album:
+    artist = Artist.objects.create(name="Nina Simone")
+    label = Label.objects.create(name="Philips")
+    album = Album.objects.create(title="Pastel Blues", artist=artist, label=label)
+    album.genres.add(
+        *Genre.objects.bulk_create([Genre(name="jazz"), Genre(name="blues")])
+    )
+    for position, title in enumerate(["Be My Husband", "Sinnerman"]):
+        Track.objects.create(album=album, title=title, position=position)
+    return Album.objects.get()
+
+
+class TestRelations:
+    @pytest.fixture(autouse=True)
+    def files(self) -> Any:
+        with override_settings(**templates(files=FILES)):
+            yield
+
+    async def test_an_async_view_awaits_render(self) -> None:
+        await run(make_album)
+
+        async def view(request: Request) -> Response:
+            album = await Album.objects.get()
+            return await render(request, "album.html", {"album": album})
+
+        async with serving(path("", view)) as http:
+            response = await http.get("/")
+        assert response.text == RENDERED
+        assert response.headers["content-type"] == "text/html; charset=utf-8"
+
+    async def test_a_plain_view_returns_it(self) -> None:
+        await run(make_album)
+
+        def view(request: Request) -> Response:
+            album = Album.objects.get()
+            return render(request, "album.html", {"album": album}, status=201)
+
+        async with serving(path("", view)) as http:
+            response = await http.get("/")
+        assert (response.status_code, response.text) == (201, RENDERED)
+
+    def test_without_an_event_loop_it_is_plain_django(self) -> None:
+        response = render(None, "album.html", {"album": make_album()})
+        assert response.body.decode() == RENDERED
+
+    async def test_each_page_holds_one_connection(self, db: str) -> None:
+        from vinyl.orm.pool import pool_for
+
+        await run(make_album)
+        most = 0
+
+        async def count() -> str:
+            nonlocal most
+            most = max(most, len(pool_for("default").lent))
+            return ""
+
+        text = ALBUM.replace("{{ track }}", "{{ track }}{{ count() }}")
+        with override_settings(**templates(files=FILES | {"album.html": text})):
+            context = {"album": await Album.objects.get(), "count": count}
+            assert (await render(None, "album.html", context)).body.decode() == RENDERED
+        assert most == 1
+
+    async def test_outside_the_bridge_nothing_is_fetched(
+        self, queries: list[str]
+    ) -> None:
+        await run(make_album)
+        album = await Album.objects.get()
+        queries.clear()
+        with pytest.raises(NotFetchedError, match=r"Album\.artist .*Await it first"):
+            loader.get_template("album.html").render({"album": album})
+        assert queries == []
+
+
+def rendered(text: str, **context: Any) -> str:
+    with override_settings(**templates(files={"page.html": text})):
+        return render(None, "page.html", context).body.decode()
+
+
+class TestCalls:
+    async def test_async_functions_are_awaited(self) -> None:
+        async def newest(count: int) -> list[str]:
+            await asyncio.sleep(0)
+            return [a.name async for a in Artist.objects.order_by("-pk")[:count]]
+
+        await Artist.objects.create(name="Nina Simone")
+        text = "{{ newest(1)[0] }} {{ newest(count=5) | length }}"
+        assert await run(rendered, text, newest=newest) == "Nina Simone 1"
+
+    async def test_methods_of_the_orm_need_no_await(self) -> None:
+        await Artist.objects.create(name="Nina Simone")
+        text = "{{ artists.count() }}{% if artists.exists() %} yes{% endif %}"
+        assert await run(rendered, text, artists=Artist.objects) == "1 yes"
+
+    async def test_a_macro_may_fetch(self) -> None:
+        await run(make_album)
+        text = "{% macro by(a) %}{{ a.artist.name }}{% endmacro %}{{ by(album) }}"
+        assert (
+            await run(rendered, text, album=await Album.objects.get()) == "Nina Simone"
+        )
+
+
+class TestEnvironment:
+    def test_text_is_escaped(self) -> None:
+        assert rendered("{{ name }}", name="<b>") == "&lt;b&gt;"
+
+    def test_text_is_escaped_in_files_of_every_name(self) -> None:
+        with override_settings(**templates(files={"page.txt": "{{ name }}"})):
+            assert render(None, "page.txt", {"name": "<b>"}).body == b"&lt;b&gt;"
+
+    @pytest.mark.parametrize(
+        "text",
+        ["{{ misspelt }}", "{% if misspelt %}{% endif %}", "{{ album.misspelt }}"],
+    )
+    def test_what_is_misspelt_is_an_error(self, text: str) -> None:
+        with pytest.raises(UndefinedError, match="misspelt"):
+            rendered(text, album=object())
+
+    def test_urls_and_static_files(self) -> None:
+        text = "{{ url('album', pk=5) }} {{ url('album', 6) }} {{ static('site.css') }}"
+        with settings_for((path("albums/<int:pk>/", rendered, name="album"),), {}):
+            assert rendered(text) == "/albums/5/ /albums/6/ /static/site.css"
+
+    async def test_the_request_and_context_processors(self) -> None:
+        def view(request: Request) -> Response:
+            return render(request, "page.html", {"own": 1})
+
+        setting = templates(
+            files={"page.html": "{{ request.url.path }} {{ user }} {{ own }}"},
+            context_processors=[f"{__name__}.some_user"],
+        )
+        async with serving(path("p/", view), **setting) as http:
+            assert (await http.get("/p/")).text == "/p/ Nina Simone 1"
+
+    def test_headers_and_content_type(self) -> None:
+        with override_settings(**templates(files={"feed.xml": "<feed/>"})):
+            response = render(
+                None, "feed.xml", content_type="application/xml", headers={"x-a": "b"}
+            )
+        assert response.headers["content-type"].startswith("application/xml")
+        assert response.headers["x-a"] == "b"
+
+
+def some_user(request: Request) -> dict[str, Any]:
+    return {"user": Artist.objects.get_or_create(name="Nina Simone")[0], "own": 2}
+
+
+class TestMistakes:
+    def test_a_template_that_is_not_there(self) -> None:
+        with override_settings(**templates(files={})):
+            with pytest.raises(TemplateDoesNotExist, match=r"page\.html"):
+                render(None, "page.html")
+
+    def test_a_parent_that_is_not_there(self) -> None:
+        with pytest.raises(TemplateDoesNotExist, match=r"base\.html"):
+            rendered("{% extends 'base.html' %}")
+
+    @pytest.mark.parametrize(
+        "files",
+        [
+            {"page.html": "\n{% if %}"},
+            {"page.html": "{% include 'part.html' %}", "part.html": "\n{% if %}"},
+        ],
+    )
+    def test_a_syntax_error_shows_file_and_line(self, files: dict[str, str]) -> None:
+        with override_settings(**templates(files=files)):
+            with pytest.raises(TemplateSyntaxError) as caught:
+                render(None, "page.html")
+        debug = caught.value.template_debug  # type: ignore[attr-defined]
+        assert debug["line"] == 2
+        assert "{% if %}" in debug["during"]
+
+    async def test_an_error_in_the_page_comes_out_as_it_is(self) -> None:
+        def fail() -> None:
+            raise ZeroDivisionError("in the template")
+
+        with pytest.raises(ZeroDivisionError, match="in the template"):
+            await run(rendered, "{{ fail() }}", fail=fail)
