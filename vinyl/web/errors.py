@@ -150,7 +150,7 @@ def described(tried: Iterable[Iterable[Any]]) -> Iterable[tuple[str]]:
     """Each pattern that was tried, as one line with its name."""
     for patterns in tried:
         chain = list(patterns)
-        line = " ".join(str(pattern.pattern) or "''" for pattern in chain)
+        line = " ".join(filter(None, (str(p.pattern) for p in chain))) or "''"
         name = getattr(chain[-1], "name", None)
         yield (f"{line}  [name={name!r}]" if name else line,)
 
