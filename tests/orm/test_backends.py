@@ -84,6 +84,17 @@ class TestPostgreSQL:
             await run(raw[1].execute, "SELECT 1")
         await busy
 
+    async def test_a_connection_that_another_thread_uses_is_waited_for(self) -> None:
+        raw = await run(lambda: (connection.ensure_connection(), connection.connection))
+        busy = asyncio.create_task(
+            asyncio.to_thread(raw[1].execute, "SELECT pg_sleep(0.3)")
+        )
+        while not raw[1].lock.locked():
+            await asyncio.sleep(0.001)
+        cursor = await run(raw[1].execute, "SELECT 1")
+        assert cursor.fetchone() == (1,)
+        await busy
+
     async def test_an_unreachable_server_is_djangos_error(self) -> None:
         settings = connections.settings["default"]
         host, port = settings["HOST"], settings["PORT"]

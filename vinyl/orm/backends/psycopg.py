@@ -86,27 +86,35 @@ class _Lock:
     psycopg's lock around each operation, which must never block an event loop.
 
     The scopes see to it that tasks take turns. Where a user shares one connection
-    between tasks by hand, waiting here would stop the loop for ever.
+    between tasks by hand, waiting here would stop the loop for ever. A thread that
+    shares one with the loop (`async_to_sync`) finishes its query by itself.
     """
 
     def __init__(self, connection: BridgeConnection) -> None:
         self._lock = threading.Lock()
         self._connection = connection
+        # The thread that has the lock; 0 while none has.
+        self._thread = 0
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        thread = threading.get_ident()
         if self._lock.acquire(blocking=False):
+            self._thread = thread
             return True
         if not blocking:
             return False
-        if asyncio._get_running_loop() is not None:
+        if asyncio._get_running_loop() is not None and self._thread == thread:
             raise psycopg.InterfaceError(
                 f"{self._connection!r} is in use by another task of this event loop. "
                 f"Let each task take its own connection from vinyl.orm.connections, "
                 f"or share one through transaction.atomic(), where tasks take turns."
             )
-        return self._lock.acquire(timeout=timeout)
+        if taken := self._lock.acquire(timeout=timeout):
+            self._thread = thread
+        return taken
 
     def release(self) -> None:
+        self._thread = 0
         self._lock.release()
 
     def locked(self) -> bool:
@@ -116,7 +124,7 @@ class _Lock:
         return self.acquire()
 
     def __exit__(self, *exc_info: object) -> None:
-        self._lock.release()
+        self.release()
 
 
 class _Database(ModuleType):
