@@ -3,8 +3,9 @@ Scopes: which connection the running code uses.
 
 A scope holds at most one connection per alias and stands for
 
-- a run of the bridge, from its first use of a database to its end, or
-- an `async with transaction.atomic()` block, from entry to exit.
+- a run of the bridge, from its first use of a database to its end,
+- an `async with transaction.atomic()` block, from entry to exit, or
+- a call of `async_to_sync`: the connections of the thread that waits for it.
 
 Code finds its connection by walking from its own scope outwards: the nearest scope
 that holds one shares it, in turn with its siblings; if none does, the pool lends one.
@@ -16,17 +17,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import Any, TypeVar, cast
 
 from asgiref.local import Local
-from django.db import connections
+from django.conf import settings
+from django.db import InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from vinyl.exceptions import ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.bridge import current_bridge, in_bridge, suspend
+from vinyl.orm.bridge import current_bridge, in_bridge, runs_sync, suspend
 from vinyl.orm.pool import Pool, pool_for
 
 __all__ = ["Scope", "ScopedStorage", "connection_of", "current_scope"]
@@ -193,6 +196,12 @@ class Scope:
     ) -> Lease:
         lease = Lease(wrapper, source, Turn(taken=not self.block))
         self.leases[alias] = lease
+        if isinstance(source, Pool):
+            if self.block or settings.DEBUG:
+                # What is logged now can be read from `connection.queries` afterwards.
+                stand_in(alias)
+            if (face := _stand_ins.get({}).get(alias)) is not None:
+                cast(BridgeMixin, wrapper).act_for(face)
         return lease
 
     def nearest(self, alias: str) -> Lease | None:
@@ -268,17 +277,66 @@ def connection_of(alias: str) -> BaseDatabaseWrapper | None:
     """
     The connection that code running here uses for *alias*.
 
-    None where vinyl has no say: in a thread without an event loop, and on the loop
-    outside the bridge unless a block around holds one.
+    On the loop outside the bridge and outside a block that holds one, a stand-in that
+    never connects. None where vinyl has no say: in sync mode.
 
     Switches to the event loop, inside the bridge, if it has to wait for one.
     """
     if in_bridge():
         return scope_of_run().connection(alias)
-    if asyncio._get_running_loop() is None:
+    if runs_sync():
         return None
     lease = nearest_lease(current_scope.get(), alias)
-    return None if lease is None else lease.wrapper
+    return stand_in(alias) if lease is None else lease.wrapper
+
+
+# What `connection` is in this context where nothing is held, by alias. Tasks started
+# from here inherit it.
+_stand_ins: ContextVar[dict[str, BridgeMixin]] = ContextVar("vinyl_stand_ins")
+
+
+def stand_in(alias: str) -> BaseDatabaseWrapper | None:
+    """
+    A connection of *alias* that never connects; see vinyl.orm.cursors.
+
+    None if the ENGINE cannot wait on an event loop. Never switches.
+    """
+    made = _stand_ins.get({})
+    if alias in made:
+        return made[alias]
+    wrapper = connections.create_connection(alias)
+    if not isinstance(wrapper, BridgeMixin):
+        return None
+
+    def ensure_connection() -> None:
+        if runs_sync():
+            raise InterfaceError(
+                f"This connection object of database {alias!r} comes from the event "
+                f"loop, where nothing held a connection, and cannot be used inside "
+                f"the bridge or a thread. Take `connections[{alias!r}]` anew there."
+            )
+
+    wrapper.ensure_connection = ensure_connection  # type: ignore[method-assign]
+    _stand_ins.set({**made, alias: wrapper})
+    return wrapper
+
+
+@contextmanager
+def lent_by_thread() -> Iterator[None]:
+    """
+    In the block, async code that the calling thread waits for uses its connections.
+
+    Never switches.
+    """
+    scope = Scope(None, block="async_to_sync()")
+    for wrapper in connections.all(initialized_only=True):
+        if isinstance(wrapper, BridgeMixin):
+            scope.leases[wrapper.alias] = Lease(wrapper, None, Turn(taken=False))
+    scope.enter()
+    try:
+        yield
+    finally:
+        scope.close()
 
 
 class ScopedStorage:

@@ -19,15 +19,16 @@ from typing import Any, NamedTuple
 
 import django
 from django.apps import apps
+from django.core.cache.backends.db import BaseDatabaseCache
 from django.db import connections
 from django.db.models import Model
 from django.db.models.signals import class_prepared
 
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import compat, generic, lazy, querysets, transaction
+from vinyl.orm import compat, cursors, generic, lazy, querysets, transaction
 from vinyl.orm.bridge import await_, in_bridge, run, runs_sync, suspend_or_refuse
 from vinyl.orm.calls import Call
-from vinyl.orm.connections import connection_of, install
+from vinyl.orm.connections import connection_of, install, lent_by_thread
 
 __all__ = ["TABLE", "Row", "apply", "dual"]
 
@@ -99,13 +100,17 @@ def _name(fn: Callable, args: tuple) -> str:
     return fn.__qualname__
 
 
-def native(_: Any) -> Callable:
+def native(in_thread: Callable) -> Callable:
     """
     The change for the name `sync_to_async` in Django's modules, which their `a*` twins
-    use: the sync method runs in the bridge instead of a thread.
+    use: the sync method runs in the bridge instead of a thread. One that may run in
+    any thread (`thread_sensitive=False`) uses no database but the processor.
     """
 
-    def sync_to_async(fn: Callable, **options: Any) -> Callable:
+    def sync_to_async(fn: Callable, *, thread_sensitive: bool = True) -> Callable:
+        if not thread_sensitive:
+            return in_thread(fn, thread_sensitive=False)
+
         @functools.wraps(fn)
         async def call(*args: Any, **kwargs: Any) -> Any:
             return await run(fn, *args, **kwargs)
@@ -115,9 +120,24 @@ def native(_: Any) -> Callable:
     return sync_to_async
 
 
-def awaiting_in_bridge(call: Callable) -> Callable:
+def native_for_database(in_thread: Callable) -> Callable:
     """
-    The change for `async_to_sync(fn)(...)`: inside the bridge, where asgiref would
+    The same for `sync_to_async` in Django's caches, of which one uses the database and
+    the others must not block the event loop.
+    """
+    in_bridge = native(in_thread)
+
+    def sync_to_async(fn: Callable, **options: Any) -> Callable:
+        uses_database = isinstance(getattr(fn, "__self__", None), BaseDatabaseCache)
+        return (in_bridge if uses_database else in_thread)(fn, **options)
+
+    return sync_to_async
+
+
+def lending(call: Callable) -> Callable:
+    """
+    The change for `async_to_sync(fn)(...)`: what is awaited uses the connections of
+    the code that waits, in its transaction. Inside the bridge, where asgiref would
     refuse to block the loop, it awaits.
     """
 
@@ -125,7 +145,8 @@ def awaiting_in_bridge(call: Callable) -> Callable:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
         if in_bridge():
             return await_(self.awaitable(*args, **kwargs))
-        return call(self, *args, **kwargs)
+        with lent_by_thread():
+            return call(self, *args, **kwargs)
 
     return __call__
 
@@ -189,7 +210,10 @@ _QUERYSET = "django.db.models.query:QuerySet"
 _RAW_QUERYSET = "django.db.models.query:RawQuerySet"
 _DESCRIPTORS = "django.db.models.fields.related_descriptors"
 _CONTENTTYPES = "django.contrib.contenttypes.fields"
-_ATOMIC = "django.db.transaction:Atomic"
+_TRANSACTION = "django.db.transaction"
+_ATOMIC = f"{_TRANSACTION}:Atomic"
+_DROPPING = "commit rollback savepoint_commit savepoint_rollback"
+_WRAPPER = "django.db.backends.base.base:BaseDatabaseWrapper"
 
 TABLE = (
     Row(
@@ -255,11 +279,24 @@ TABLE = (
     Row(_ATOMIC, "__aexit__", transaction.left),
     Row(_ATOMIC, "__enter__", transaction.not_blocking),
     Row(_ATOMIC, "__call__", transaction.decorating),
+    Row(_WRAPPER, "ensure_connection", cursors.connected),
+    Row(_WRAPPER, "on_commit", transaction.registered),
+    Row(_WRAPPER, "run_and_clear_commit_hooks", transaction.accepting_async),
+    Row(_WRAPPER, "cursor chunked_cursor", cursors.opened, inherited=True),
+    Row(_WRAPPER, "pinned", cursors.pinned),
     Row(
-        "django.db.backends.base.base:BaseDatabaseWrapper",
-        "on_commit",
-        transaction.accepting_async,
+        _WRAPPER,
+        "check_constraints close commit get_autocommit rollback savepoint "
+        "savepoint_commit savepoint_rollback",
+        cursors.borrowing,
+        inherited=True,
     ),
+    Row(_WRAPPER, "set_autocommit", cursors.in_block_only),
+    # These drop what the connection's methods of the same names return.
+    Row(_TRANSACTION, _DROPPING, dual),
+    Row("vinyl.orm.transaction", _DROPPING, dual),
+    Row(_TRANSACTION, "on_commit", transaction.returning),
+    Row("vinyl.orm.transaction", "on_commit", transaction.returning),
     Row("django.db.models.query", "sync_to_async", native),
     Row("django.db.models.base", "sync_to_async", native),
     Row(_DESCRIPTORS, "sync_to_async", native),
@@ -267,6 +304,14 @@ TABLE = (
     Row(_QUERYSET, "_fetch_all", generic.meeting_when_fetched, app="contenttypes"),
     Row(_MODEL, "save_base", generic.meeting_when_saved, app="contenttypes"),
     Row("django.contrib.auth", "sync_to_async", native, app="auth", since=(6, 1)),
+    Row("django.contrib.auth.decorators", "sync_to_async", native, app="auth"),
+    Row(
+        "django.contrib.auth.middleware",
+        "sync_to_async",
+        native,
+        app="auth",
+        before=(6, 1),
+    ),
     Row("django.contrib.auth.backends", "sync_to_async", native, app="auth"),
     Row(
         "django.contrib.auth.models:UserManager",
@@ -279,7 +324,9 @@ TABLE = (
         "django.contrib.sessions.backends.base", "sync_to_async", native, app="sessions"
     ),
     Row("django.contrib.sessions.backends.db", "sync_to_async", native, app="sessions"),
-    Row("asgiref.sync:AsyncToSync", "__call__", awaiting_in_bridge),
+    Row("django.core.cache.backends.base", "sync_to_async", native_for_database),
+    Row("django.dispatch.dispatcher", "sync_to_async", native),
+    Row("asgiref.sync:AsyncToSync", "__call__", lending),
     Row("django.utils.asyncio", "get_running_loop", guarding),
     Row("django.db.utils:ConnectionHandler", "__getitem__", scoped),
 )
@@ -306,7 +353,7 @@ def _apply_row(row: Row) -> None:
     owner = compat.resolve(row.owner)
     names = row.names.split()
     for name in names:
-        new = name in ("__await__", "__aenter__", "__aexit__", "__aiter__")
+        new = name in ("__await__", "__aenter__", "__aexit__", "__aiter__", "pinned")
         manager = row.inherited and not hasattr(owner, name)
         if not new and not manager:
             compat.getattr_or_refuse(owner, row.owner, name)
@@ -342,8 +389,14 @@ def _follow(base: type, names: list[str], change: Callable) -> None:
         class_prepared.connect(lambda sender, **_: adopt(sender), weak=False)
         return
 
+    # Django's own, or that of another row for the same class.
+    outer = vars(base).get("__init_subclass__")
+
     def __init_subclass__(cls: type, **kwargs: Any) -> None:
-        super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type]
+        if outer is None:
+            super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type]
+        else:
+            outer.__get__(None, cls)(**kwargs)
         adopt(cls)
 
     base.__init_subclass__ = classmethod(__init_subclass__)  # type: ignore[assignment]

@@ -38,7 +38,10 @@ def meeting_when_fetched(fetch_all: Callable) -> Callable:
     def _fetch_all(self: Any) -> None:
         fetch_all(self)
         if self.model._meta.private_fields and in_bridge():
-            meet_content_types(self.model, self.db)
+            # Where the rows came from; asking the router again would be a second call.
+            first = next(iter(self._result_cache), None)
+            if isinstance(first, models.Model):
+                meet_content_types(self.model, first._state.db or "default")
 
     return _fetch_all
 

@@ -130,7 +130,7 @@ class Pool:
         """
         made = self.lent.pop(wrapper)
         if not self.closed and wrapper.is_reusable():
-            wrapper.queries_log.clear()
+            wrapper.act_for_itself()
             self.idle.append((wrapper, made, time.monotonic()))
         else:
             wrapper.discard()

@@ -10,7 +10,8 @@ vinyl.orm.dualmode for which.
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import aclosing
 from itertools import islice
 from typing import Any, NoReturn
 
@@ -115,8 +116,11 @@ def streamed_natively(aiterator: Callable) -> Callable:
     """`aiterator()`: the same stream under Django's async name."""
 
     @functools.wraps(aiterator)
-    def native(self: Any, chunk_size: int = 2000) -> AsyncIterator[Any]:
-        return aiter(Stream(self, self.iterator.__wrapped__(self, chunk_size)))
+    async def native(self: Any, chunk_size: int = 2000) -> AsyncIterator[Any]:
+        stream = Stream(self, self.iterator.__wrapped__(self, chunk_size))
+        async with aclosing(aiter(stream)) as rows:
+            async for row in rows:
+                yield row
 
     return native
 
@@ -139,7 +143,7 @@ class Stream:
         self.queryset = queryset
         self.rows = rows
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
+    async def __aiter__(self) -> AsyncGenerator[Any, None]:
         alias = self.queryset.db
         scope = current_scope.get()
         own = None

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.transaction import (
     Atomic,
     TransactionManagementError,
@@ -35,6 +35,7 @@ from django.db.transaction import (
 
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.bridge import run, runs_sync, suspend_or_refuse, use_driver
+from vinyl.orm.calls import Call
 from vinyl.orm.connections import Scope, current_scope
 
 __all__ = [
@@ -128,20 +129,79 @@ def decorating(call: Callable) -> Callable:
     return __call__
 
 
-def accepting_async(register: Callable) -> Callable:
-    """`on_commit` for hooks of both kinds: what a hook returns is awaited."""
+def returning(_: Any) -> Callable:
+    """`transaction.on_commit`, which returns what the connection's method returns."""
 
-    @functools.wraps(register)
-    def on_commit(self: Any, func: Any, robust: bool = False) -> None:
-        if callable(func):
-            hook = func
+    def on_commit(func: Any, using: str | None = None, robust: bool = False) -> Any:
+        """
+        Have *func*, a sync or async callable without arguments, called when the
+        transaction has been committed; at once if there is none.
 
-            @functools.wraps(hook)
-            def func() -> None:
-                result = hook()
-                if isinstance(result, Coroutine):
-                    suspend_or_refuse(result)
+        On the event loop outside a transaction that has to be awaited; inside one it
+        may be.
 
-        register(self, func, robust)
+        Args:
+            using: The database's alias, None for the default.
+            robust: Log an error of *func* and go on with the other hooks.
+
+        Switches to the event loop where it is awaited outside a transaction.
+        """
+        return get_connection(using).on_commit(func, robust)
 
     return on_commit
+
+
+class Registered:
+    """What registering a hook returns on the event loop: nothing is left to await."""
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        yield from ()
+
+
+def registered(register: Callable) -> Callable:
+    """
+    `on_commit` for both modes. On the event loop outside a transaction, where the hook
+    runs at once, that has to be awaited.
+    """
+
+    @functools.wraps(register)
+    def on_commit(self: Any, func: Any, robust: bool = False) -> Any:
+        if self.in_atomic_block or not callable(func):
+            register(self, func, robust)
+            return None if runs_sync() else Registered()
+        if runs_sync():
+            return register(self, awaiting(func), robust)
+        return Call(run(_on_own, self.alias, func, robust), "on_commit")
+
+    return on_commit
+
+
+def _on_own(alias: str, func: Callable, robust: bool) -> None:
+    connections[alias].on_commit(func, robust)
+
+
+def accepting_async(run_hooks: Callable) -> Callable:
+    """`run_and_clear_commit_hooks` for hooks of both kinds."""
+
+    @functools.wraps(run_hooks)
+    def run_and_clear_commit_hooks(self: Any) -> None:
+        # Only now: whoever looks at what is registered finds the hooks themselves.
+        self.run_on_commit = [
+            (savepoints, awaiting(func), robust)
+            for savepoints, func, robust in self.run_on_commit
+        ]
+        run_hooks(self)
+
+    return run_and_clear_commit_hooks
+
+
+def awaiting(hook: Callable) -> Callable[[], None]:
+    """*hook* as sync code: what it returns is awaited if it is a coroutine."""
+
+    @functools.wraps(hook, updated=())
+    def call() -> None:
+        result = hook()
+        if isinstance(result, Coroutine):
+            suspend_or_refuse(result)
+
+    return call

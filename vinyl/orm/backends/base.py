@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from vinyl.orm.bridge import in_bridge
@@ -21,6 +22,8 @@ class BridgeMixin(_Wrapper):
     Subclasses say when their driver's connection is idle and how it is dropped.
     """
 
+    acts_for_other = False
+
     def is_reusable(self) -> bool:
         """Whether the next borrower can have this connection. Never switches."""
         if self.connection is None:
@@ -33,6 +36,23 @@ class BridgeMixin(_Wrapper):
             and self.autocommit == self.settings_dict["AUTOCOMMIT"]
             and self.connection_is_idle()
         )
+
+    def act_for(self, other: _Wrapper) -> None:
+        """Log queries into the log of *other*, through the wrappers set on it."""
+        self.execute_wrappers = other.execute_wrappers
+        self.force_debug_cursor = other.force_debug_cursor
+        self.queries_log = other.queries_log
+        self.acts_for_other = True
+
+    def act_for_itself(self) -> None:
+        """Forget what the last borrower set and logged."""
+        if self.acts_for_other:
+            self.execute_wrappers = []
+            self.force_debug_cursor = False
+            self.queries_log = deque(maxlen=self.queries_limit)
+            self.acts_for_other = False
+        else:
+            self.queries_log.clear()
 
     def discard(self) -> None:
         """

@@ -1,0 +1,9 @@
+"""
+Django's own test suite with vinyl's backends; `scripts/conformance` runs it.
+
+__main__.py      the command: fetches Django's tests, runs them, prints the table
+labels.py        which labels are run
+suite.py         some labels in one mode, in a process of its own
+comparison.py    what each run has to do: whatever stock Django does
+exceptions.toml  the tests of something that cannot exist in a mode, with reasons
+"""

@@ -1,0 +1,340 @@
+"""`connection` on the event loop: cursors, COPY, savepoints, wrappers, query log."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, InterfaceError, connections
+from django.db.transaction import TransactionManagementError
+from django.test.utils import CaptureQueriesContext
+
+from tests.fix_db import only_postgresql
+from tests.records.models import Artist
+from vinyl.exceptions import NotAwaitedError
+from vinyl.orm import connection, run, transaction
+from vinyl.orm.pool import pool_for
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
+
+INSERT = "INSERT INTO records_artist (name) VALUES (%s)"
+NAMES = "SELECT name FROM records_artist ORDER BY name"
+
+
+class TestCursor:
+    async def test_executes_and_fetches(self) -> None:
+        async with connection.cursor() as cursor:
+            await cursor.execute(INSERT, ["Nina"])
+            assert cursor.rowcount == 1
+            await cursor.executemany(INSERT, [["Abbey"], ["Odetta"]])
+            await cursor.execute(NAMES)
+            assert cursor.description[0][0] == "name"
+            assert await cursor.fetchone() == ("Abbey",)
+            assert await cursor.fetchmany(1) == [("Nina",)]
+            assert await cursor.fetchall() == [("Odetta",)]
+            assert await cursor.fetchone() is None
+        assert await Artist.objects.count() == 3
+
+    async def test_is_iterated_row_by_row(self) -> None:
+        await Artist.objects.bulk_create([Artist(name="Nina"), Artist(name="Abbey")])
+        async with connection.cursor() as cursor:
+            await cursor.execute(NAMES)
+            assert [row async for row in cursor] == [("Abbey",), ("Nina",)]
+
+    async def test_inside_the_bridge_it_is_djangos(self) -> None:
+        def names() -> list[Any]:
+            with connection.cursor() as cursor:
+                cursor.execute(INSERT, ["Nina"])
+                cursor.execute(NAMES)
+                return cursor.fetchall()
+
+        assert await run(names) == [("Nina",)]
+
+    def test_in_sync_mode_it_is_djangos(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(NAMES)
+            assert cursor.fetchall() == []
+
+    async def test_takes_part_in_the_transaction_around(self) -> None:
+        with pytest.raises(LookupError):
+            async with transaction.atomic():
+                async with connection.cursor() as cursor:
+                    await cursor.execute(INSERT, ["Nina"])
+                assert await Artist.objects.count() == 1
+                raise LookupError
+        assert await Artist.objects.count() == 0
+
+    async def test_the_block_holds_one_connection(self) -> None:
+        async with connection.cursor() as cursor:
+            await cursor.execute(NAMES)
+            await asyncio.gather(*(Artist.objects.count() for _ in range(5)))
+            async with transaction.atomic():
+                await cursor.execute(INSERT, ["Nina"])
+            assert len(pool_for("default").lent) == 1
+        assert pool_for("default").lent == {}
+
+    async def test_errors_are_djangos_and_nothing_is_lost(self) -> None:
+        with pytest.raises(DatabaseError, match="missing"):
+            async with connection.cursor() as cursor:
+                await cursor.execute("SELECT * FROM missing")
+        assert pool_for("default").lent == {}
+        assert await Artist.objects.count() == 0
+
+    @only_postgresql
+    async def test_cancelling_gives_the_connection_back(self) -> None:
+        started = asyncio.Event()
+
+        async def sleep() -> None:
+            async with connection.cursor() as cursor:
+                started.set()
+                await cursor.execute("SELECT pg_sleep(60)")
+
+        task = asyncio.create_task(sleep())
+        await started.wait()
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert pool_for("default").lent == {}
+        assert await Artist.objects.count() == 0
+
+    @only_postgresql
+    async def test_calls_procedures(self) -> None:
+        async with connection.cursor() as cursor:
+            await cursor.callproc("upper", ["nina"])
+            assert await cursor.fetchone() == ("NINA",)
+
+    @only_postgresql
+    async def test_a_chunked_cursor_lives_in_the_server(self) -> None:
+        async with transaction.atomic():
+            async with connection.chunked_cursor() as cursor:
+                await cursor.execute("SELECT generate_series(1, 3)")
+                assert [row async for row in cursor] == [(1,), (2,), (3,)]
+
+
+class TestMisuse:
+    async def test_a_plain_with(self) -> None:
+        with pytest.raises(NotAwaitedError, match=r"`async with connection\.cursor\("):
+            with connection.cursor():
+                pass
+
+    async def test_no_with(self) -> None:
+        with pytest.raises(InterfaceError, match=r"'execute'.*`async with"):
+            await connection.cursor().execute(NAMES)
+
+    async def test_after_the_block(self) -> None:
+        async with connection.cursor() as cursor:
+            await cursor.execute(NAMES)
+        with pytest.raises(InterfaceError, match="not open"):
+            await cursor.fetchall()
+
+    async def test_a_plain_for(self) -> None:
+        async with connection.cursor() as cursor:
+            await cursor.execute(NAMES)
+            with pytest.raises(NotAwaitedError, match="`async for row in cursor`"):
+                list(cursor)
+
+    async def test_a_call_not_awaited(self) -> None:
+        async with connection.cursor() as cursor:
+            await cursor.execute(NAMES)
+            with pytest.raises(NotAwaitedError, match=r"'cursor\.fetchall'"):
+                assert cursor.fetchall() == []
+
+    async def test_a_connection_object_taken_from_the_loop_into_the_bridge(
+        self,
+    ) -> None:
+        taken = connections["default"]
+        with pytest.raises(InterfaceError, match=r"Take `connections\['default'\]`"):
+            await run(taken.cursor)
+
+
+@only_postgresql
+class TestCopy:
+    async def test_in_and_out(self) -> None:
+        async with connection.cursor() as cursor:
+            async with cursor.copy("COPY records_artist (name) FROM STDIN") as copy:
+                await copy.write_row(["Nina"])
+                await copy.write("Abbey\n")
+            async with cursor.copy(f"COPY ({NAMES}) TO STDOUT") as copy:
+                assert [row async for row in copy.rows()] == [("Abbey",), ("Nina",)]
+            async with cursor.copy(f"COPY ({NAMES}) TO STDOUT") as copy:
+                assert b"".join([bytes(b) async for b in copy]) == b"Abbey\nNina\n"
+
+    async def test_an_error_in_the_block_undoes_it(self) -> None:
+        async with connection.cursor() as cursor:
+            with pytest.raises(LookupError):
+                async with cursor.copy("COPY records_artist (name) FROM STDIN") as copy:
+                    await copy.write_row(["Nina"])
+                    raise LookupError
+        assert await Artist.objects.count() == 0
+
+
+class TestPinned:
+    async def test_holds_one_connection_without_a_transaction(self) -> None:
+        async with connection.pinned():
+            await asyncio.gather(*(Artist.objects.count() for _ in range(5)))
+            assert len(pool_for("default").lent) == 1
+            assert await run(lambda: connection.in_atomic_block) is False
+        assert pool_for("default").lent == {}
+
+    @only_postgresql
+    async def test_what_the_session_is_told_lasts_for_the_block(self) -> None:
+        async def user() -> str:
+            async with connection.cursor() as cursor:
+                await cursor.execute("SHOW application_name")
+                return (await cursor.fetchone())[0]
+
+        async with connection.pinned():
+            async with connection.cursor() as cursor:
+                await cursor.execute("SET application_name = 'pinned'")
+            assert await user() == "pinned"
+
+    def test_in_sync_mode_it_changes_nothing(self) -> None:
+        with connection.pinned():
+            assert Artist.objects.count() == 0
+
+
+class TestSavepoints:
+    async def test_by_hand(self) -> None:
+        async with transaction.atomic():
+            await Artist.objects.create(name="kept")
+            savepoint = await transaction.savepoint()
+            await Artist.objects.create(name="undone")
+            await transaction.savepoint_rollback(savepoint)
+            savepoint = await transaction.savepoint()
+            await Artist.objects.create(name="kept too")
+            await transaction.savepoint_commit(savepoint)
+        names = [artist.name async for artist in Artist.objects.all()]
+        assert names == ["kept", "kept too"]
+
+    async def test_set_rollback(self) -> None:
+        async with transaction.atomic():
+            await Artist.objects.create(name="undone")
+            assert transaction.get_rollback() is False
+            transaction.set_rollback(True)
+        assert await Artist.objects.count() == 0
+
+    async def test_autocommit(self) -> None:
+        assert await transaction.get_autocommit() is True
+        async with transaction.atomic():
+            assert await transaction.get_autocommit() is False
+        async with connection.pinned():
+            await transaction.set_autocommit(False)
+            await Artist.objects.create(name="undone")
+            await transaction.rollback()
+            await Artist.objects.create(name="kept")
+            await transaction.commit()
+            await transaction.set_autocommit(True)
+        names = [artist.name async for artist in Artist.objects.all()]
+        assert names == ["kept"]
+
+    async def test_autocommit_of_no_connection_in_particular(self) -> None:
+        with pytest.raises(TransactionManagementError, match=r"connection\.pinned\("):
+            transaction.set_autocommit(False)
+
+
+class TestOnCommitOutside:
+    async def test_runs_at_once(self) -> None:
+        seen = []
+
+        async def hook() -> None:
+            seen.append(await Artist.objects.count())
+
+        await transaction.on_commit(hook)
+        await transaction.on_commit(lambda: seen.append("plain"))
+        assert seen == [0, "plain"]
+
+
+async def make_two() -> None:
+    await Artist.objects.create(name="Nina")
+    async with transaction.atomic():
+        await Artist.objects.create(name="Abbey")
+
+
+class TestQueryLog:
+    async def test_captures_what_the_task_runs(self) -> None:
+        with CaptureQueriesContext(connection) as captured:
+            await make_two()
+        inserts = [q for q in captured.captured_queries if "INSERT" in q["sql"]]
+        assert len(inserts) == 2
+
+    async def test_captures_what_its_child_tasks_run(self) -> None:
+        with CaptureQueriesContext(connection) as captured:
+            await asyncio.gather(*(Artist.objects.count() for _ in range(3)))
+        assert len(captured) == 3
+
+    async def test_does_not_capture_what_other_tasks_run(self) -> None:
+        go = asyncio.Event()
+
+        async def other() -> None:
+            await go.wait()
+            await Artist.objects.count()
+
+        task = asyncio.create_task(other())
+        with CaptureQueriesContext(connection) as captured:
+            go.set()
+            await task
+        assert len(captured) == 0
+
+    async def test_inside_a_transaction(self) -> None:
+        async with transaction.atomic():
+            with CaptureQueriesContext(connection) as captured:
+                await Artist.objects.count()
+        assert len(captured) == 1
+
+    async def test_in_debug_mode_queries_are_there_afterwards(
+        self, settings_debug: None
+    ) -> None:
+        await Artist.objects.count()
+        await Artist.objects.count()
+        assert len(connection.queries) == 2
+
+    async def test_the_next_borrower_finds_nothing_of_it(self) -> None:
+        with CaptureQueriesContext(connection):
+            await Artist.objects.count()
+        [(wrapper, _, _)] = pool_for("default").idle
+        assert not wrapper.queries
+        assert not wrapper.force_debug_cursor
+
+
+@pytest.fixture
+def settings_debug() -> Any:
+    from django.test import override_settings
+
+    with override_settings(DEBUG=True):
+        yield
+
+
+class TestExecuteWrapper:
+    async def test_wraps_what_the_task_runs(self) -> None:
+        seen = []
+
+        def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            seen.append(sql)
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(note):
+            await make_two()
+            await asyncio.gather(Artist.objects.count())
+        await Artist.objects.count()
+        assert sum("INSERT" in sql for sql in seen) == 2
+        assert sum("COUNT" in sql for sql in seen) == 1
+
+    async def test_refuses_for_its_task_alone(self) -> None:
+        def refuse(*args: Any) -> Any:
+            raise LookupError("no queries here")
+
+        go = asyncio.Event()
+
+        async def other() -> int:
+            await go.wait()
+            return await Artist.objects.count()
+
+        task = asyncio.create_task(other())
+        with connection.execute_wrapper(refuse):
+            with pytest.raises(LookupError, match="no queries here"):
+                await Artist.objects.count()
+            go.set()
+            assert await task == 0
+        assert await Artist.objects.count() == 0
