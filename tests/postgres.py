@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import psycopg
 
 
 @contextmanager
@@ -27,3 +30,14 @@ def postgres_server() -> Iterator[str]:
             yield server.get_uri()
         finally:
             server.cleanup()
+
+
+@contextmanager
+def empty_database(server: str) -> Iterator[str]:
+    """The URL of a new database of the server at *server*, dropped at the end."""
+    name = f"project_{time.monotonic_ns()}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        address, _, query = server.partition("?")
+        yield f"{address.rpartition('/')[0]}/{name}{'?' if query else ''}{query}"
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

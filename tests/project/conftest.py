@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
-import psycopg
 import pytest
+
+from tests.postgres import empty_database
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -15,10 +15,5 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
     if request.param == "sqlite":
         yield None
         return
-    server = request.getfixturevalue("postgres_url")
-    name = f"project_{time.monotonic_ns()}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        address, _, query = server.partition("?")
-        yield f"{address.rpartition('/')[0]}/{name}{'?' if query else ''}{query}"
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with empty_database(request.getfixturevalue("postgres_url")) as url:
+        yield url

@@ -71,15 +71,31 @@ def serving(
     project: Path, database_url: str | None = None, *, reload: bool = False
 ) -> Iterator[httpx.Client]:
     """Serve *project* on a free port; give a client that knows the address."""
+    command = ["vinyl", "runserver", "{port}"] + ([] if reload else ["--noreload"])
+    with server(*command, cwd=project, database_url=database_url) as (url, log):
+        with httpx.Client(base_url=url, timeout=30) as client:
+            yield client
+    assert reload or "Traceback" not in log.read_text()
+
+
+@contextmanager
+def server(
+    module: str, *args: str, cwd: Path, database_url: str | None = None
+) -> Iterator[tuple[str, Path]]:
+    """
+    Run a server in *cwd* while the block lasts; give its address and its log.
+
+    Args:
+        args: What is passed to *module*, with `{port}` where the port belongs.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = project / "server.log"
+    log = cwd / "server.log"
     with log.open("w") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "vinyl", "runserver", str(port)]
-            + ([] if reload else ["--noreload"]),
-            cwd=project,
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *(arg.format(port=port) for arg in args)],
+            cwd=cwd,
             env=environment(database_url),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -87,23 +103,21 @@ def serving(
             start_new_session=True,
         )
     try:
-        wait_for_port(port, server, log)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            yield client
-        server.send_signal(signal.SIGINT)
-        server.wait(PATIENCE)
+        wait_for_port(port, process, log)
+        yield f"http://127.0.0.1:{port}", log
+        process.send_signal(signal.SIGINT)
+        process.wait(PATIENCE)
     finally:
         # Where the test failed; the processes that the server started, too.
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-    assert reload or "Traceback" not in log.read_text()
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
-def wait_for_port(port: int, server: subprocess.Popen[Any], log: Path) -> None:
+def wait_for_port(port: int, process: subprocess.Popen[Any], log: Path) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        assert server.poll() is None, log.read_text()
+        assert process.poll() is None, log.read_text()
         with socket.socket() as attempt:
             if attempt.connect_ex(("127.0.0.1", port)) == 0:
                 return

@@ -25,6 +25,9 @@ class VinylORMConfig(AppConfig):
         dualmode.apply()
 
     def ready(self) -> None:
+        # Registers the check.
+        from vinyl.orm import checks  # noqa: F401
+
         dualmode.apply(with_apps=True)
         read_mode()
         setting_changed.connect(_reread_mode, dispatch_uid="vinyl.orm.mode")
