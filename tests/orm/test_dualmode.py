@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
-from django.db.models import Count, Max, signals
+from django.contrib.auth.models import User, UserManager
+from django.db.models import (
+    Count,
+    Max,
+    Model,
+    QuerySet,
+    aprefetch_related_objects,
+    signals,
+)
 from django.http import Http404
-from django.shortcuts import get_list_or_404, get_object_or_404
+from django.shortcuts import (
+    aget_list_or_404,
+    aget_object_or_404,
+    get_list_or_404,
+    get_object_or_404,
+)
 
-from tests.records.models import Album, Artist, Genre, Label, Memo, Review, Track
+from tests.records.models import Album, Artist, Genre, Label, Memo, Review, Tag, Track
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import await_, dualmode, prefetch_related_objects, run, transaction
 from vinyl.orm.calls import Call
@@ -115,6 +127,9 @@ OPERATIONS: dict[str, Callable[[SimpleNamespace], Any]] = {
     "bulk_update": lambda shop: Genre.objects.bulk_update(
         [Genre(pk=shop.jazz.pk, name="Blues")], ["name"]
     ),
+    "update_or_create: there": lambda shop: Artist.objects.update_or_create(
+        name="Nina Simone", defaults={"name": "Nina"}
+    ),
     "update": lambda shop: Album.objects.update(notes="played"),
     "delete": lambda shop: Track.objects.filter(position=1).delete(),
     "delete: cascading": lambda shop: Artist.objects.filter(
@@ -132,6 +147,18 @@ OPERATIONS: dict[str, Callable[[SimpleNamespace], Any]] = {
     "queryset: union": lambda shop: Album.objects.filter(year=1965).union(
         Album.objects.filter(year=1967)
     ),
+    "queryset: intersection": lambda shop: Album.objects.filter(
+        year__gt=1965
+    ).intersection(Album.objects.filter(year__lt=1967)),
+    "queryset: difference": lambda shop: Album.objects.difference(
+        Album.objects.filter(year__gt=1965)
+    ),
+    "queryset: values_list": lambda shop: Album.objects.values_list("year", flat=True),
+    "queryset: only": lambda shop: Album.objects.only("title", "year", "notes"),
+    "queryset: using": lambda shop: Album.objects.using("default").first(),
+    "queryset: raw, index": lambda shop: Album.objects.raw(
+        "SELECT * FROM records_album ORDER BY year"
+    )[1],
     "queryset: raw": lambda shop: Album.objects.raw(
         "SELECT * FROM records_album ORDER BY year"
     ),
@@ -142,12 +169,22 @@ OPERATIONS: dict[str, Callable[[SimpleNamespace], Any]] = {
     "delete an instance": lambda shop: shop.album.delete(),
     "refresh_from_db": lambda shop: shop.album.refresh_from_db(),
     "full_clean": lambda shop: Artist(name="Nina Simone").full_clean(),
+    "full_clean: good": lambda shop: Artist(name="Mavis").full_clean(),
+    "clean": lambda shop: shop.artist.clean(),
+    "clean_fields": lambda shop: Artist(name="").clean_fields(),
+    "validate_constraints": lambda shop: shop.artist.validate_constraints(),
     "validate_unique": lambda shop: Artist(name="Nina Simone").validate_unique(),
     "get_next_by": lambda shop: shop.album.get_next_by_released(),
     "get_previous_by: none": lambda shop: shop.album.get_previous_by_released(),
     "foreign key: all": lambda shop: shop.album.tracks.all(),
     "foreign key: add": lambda shop: shop.album.tracks.add(shop.track),
     "foreign key: create": lambda shop: shop.album.tracks.create(title="bonus"),
+    "foreign key: get_or_create": lambda shop: shop.album.tracks.get_or_create(
+        title="bonus"
+    ),
+    "foreign key: update_or_create": lambda shop: shop.album.tracks.update_or_create(
+        {"position": 9}, title="Pastel Blues 0"
+    ),
     "foreign key: set": lambda shop: shop.label.albums.set([shop.album]),
     "foreign key: clear": lambda shop: shop.label.albums.clear(),
     "foreign key: remove": lambda shop: shop.label.albums.remove(shop.album),
@@ -157,10 +194,20 @@ OPERATIONS: dict[str, Callable[[SimpleNamespace], Any]] = {
     "many to many: get_or_create": lambda shop: shop.album.genres.get_or_create(
         name="Blues"
     ),
+    "many to many: update_or_create": lambda shop: shop.album.genres.update_or_create(
+        {"name": "Blues"}, name="Jazz"
+    ),
     "many to many: remove": lambda shop: shop.album.genres.remove(shop.jazz),
     "many to many: set": lambda shop: shop.album.genres.set([shop.folk, shop.jazz]),
     "many to many: clear": lambda shop: shop.album.genres.clear(),
     "generic: create": lambda shop: shop.album.tags.create(word="live"),
+    "generic: get_or_create": lambda shop: shop.album.tags.get_or_create(word="live"),
+    "generic: update_or_create": lambda shop: shop.album.tags.update_or_create(
+        {"word": "studio"}, word="live"
+    ),
+    "generic: add": lambda shop: shop.album.tags.add(Tag(word="live"), bulk=False),
+    "generic: set": lambda shop: shop.album.tags.set([]),
+    "generic: clear": lambda shop: shop.album.tags.clear(),
     "generic: all": lambda shop: shop.album.tags.all(),
     "prefetch_related_objects": lambda shop: prefetch_related_objects(
         [shop.album], "tracks"
@@ -169,7 +216,33 @@ OPERATIONS: dict[str, Callable[[SimpleNamespace], Any]] = {
     "get_object_or_404: none": lambda shop: get_object_or_404(Album, year=1900),
     "get_list_or_404": lambda shop: get_list_or_404(Album, year__gt=1965),
     "create_user": lambda shop: User.objects.create_user("nina", password="secret"),
+    "create_superuser": lambda shop: User.objects.create_superuser(
+        "nina", password="secret"
+    ),
 }
+
+
+# Every name of Django's that has an `a` in front of another.
+TWINS = {
+    *dir(QuerySet), *dir(Model), *dir(UserManager), "aadd", "aclear", "aremove", "aset",
+    "aget_list_or_404", "aget_object_or_404", "aprefetch_related_objects",
+}  # fmt: skip
+# For the lambdas with changed names, and for the imports above to have a use.
+NAMES = {
+    **globals(),
+    "aget_list_or_404": aget_list_or_404,
+    "aget_object_or_404": aget_object_or_404,
+    "aprefetch_related_objects": aprefetch_related_objects,
+}
+
+
+def twin(operation: Callable) -> Callable | None:
+    """*operation* with Django's `a*` names for those that have one; None without."""
+    code = operation.__code__
+    names = tuple(f"a{n}" if f"a{n}" in TWINS else n for n in code.co_names)
+    if names == code.co_names:
+        return None
+    return FunctionType(code.replace(co_names=names), NAMES)
 
 
 def evaluated(result: Any) -> Any:
@@ -201,6 +274,26 @@ def test_gives_the_same_in_every_mode(
     in_sync = in_mode(lambda shop: evaluated(operation(shop)))
     assert in_mode(lambda shop: asyncio.run(awaited(shop))) == in_sync
     assert in_mode(lambda shop: asyncio.run(bridged(shop))) == in_sync
+    if (of_twins := twin(operation)) is not None:
+        assert in_mode(lambda shop: asyncio.run(of_twins(shop))) == in_sync
+
+
+def test_each_dual_mode_name_has_an_operation() -> None:
+    used = {n for operation in OPERATIONS.values() for n in operation.__code__.co_names}
+    names = {
+        name
+        for row in dualmode.TABLE
+        if row.change is dualmode.dual and not row.owner.startswith("django.db.trans")
+        for name in row.names.split()
+        if not name.startswith("_")
+    }
+    assert names - used <= {"explain", *dualmode._DROPPING.split()}
+
+
+@pytest.mark.anyio
+async def test_explain_tells_of_the_query() -> None:
+    plan = await Album.objects.filter(year=1965).explain()
+    assert "records_album" in plan
 
 
 @pytest.mark.anyio
