@@ -362,6 +362,18 @@ def test_a_call_whose_result_nobody_uses_is_a_warning_in_the_log(
     wait_for(lambda: warning in site.log.read_text(), site.log)
 
 
+def test_check_finds_the_plain_mistakes_and_nothing_else(project: Project) -> None:
+    printed = project.manage("check")
+
+    found = re.findall(r"more_views\.py:\d+: \((.*?)\) .*`async def (\w+)", printed)
+    assert found == [
+        ("vinyl.W001", "unawaited_call"),
+        ("vinyl.W002", "unawaited_queryset"),
+        ("vinyl.W001", "unawaited_save"),
+    ]
+    assert "identified 3 issues" in printed
+
+
 def test_the_projects_own_tests_pass_and_roll_back(project: Project) -> None:
     printed = project.manage("test", "--noinput")
 
