@@ -199,10 +199,10 @@ class TestSavepoints:
     async def test_by_hand(self) -> None:
         async with transaction.atomic():
             await Artist.objects.create(name="kept")
-            savepoint = await transaction.savepoint()
+            savepoint = await transaction.savepoint_create()
             await Artist.objects.create(name="undone")
             await transaction.savepoint_rollback(savepoint)
-            savepoint = await transaction.savepoint()
+            savepoint = await transaction.savepoint_create()
             await Artist.objects.create(name="kept too")
             await transaction.savepoint_commit(savepoint)
         names = [artist.name async for artist in Artist.objects.all()]

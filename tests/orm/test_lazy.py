@@ -9,12 +9,18 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+import django
 import pytest
+from django.core import exceptions
 from django.core.exceptions import ObjectDoesNotExist
+from django.db import models as dj_models
 
 from tests.records.models import Album, Artist, Biography, Label, Tag
 from vinyl.exceptions import NotFetchedError
 from vinyl.orm import NotFetched, fetch, prefetch_related_objects, run
+
+# Django 6.1 has it.
+FieldFetchBlocked = getattr(exceptions, "FieldFetchBlocked", LookupError)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -189,6 +195,44 @@ class TestFetch:
         await Album.objects.all().delete()
         with pytest.raises(ObjectDoesNotExist, match="no row any more"):
             await fetch(albums, "notes")
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="Django 6.1 has fetch modes")
+class TestFetchModes:
+    async def make_albums(self, mode: str) -> list[Album]:
+        for name in ("Nina", "Abbey", "Odetta"):
+            artist = await Artist.objects.create(name=name)
+            await Album.objects.create(title=f"By {name}", artist=artist)
+        fetch_mode = getattr(dj_models, mode)
+        return await Album.objects.fetch_mode(fetch_mode)
+
+    async def test_awaiting_one_fetches_for_its_peers(self, queries: list[str]) -> None:
+        albums = await self.make_albums("FETCH_PEERS")
+        queries.clear()
+        assert (await albums[0].artist).name == "Abbey"
+        assert [album.artist.name for album in albums] == ["Abbey", "Nina", "Odetta"]
+        assert len(queries) == 1
+
+    async def test_peers_awaited_together_share_one_query(
+        self, queries: list[str]
+    ) -> None:
+        albums = await self.make_albums("FETCH_PEERS")
+        queries.clear()
+        artists = await asyncio.gather(*(album.artist for album in albums))
+        assert [artist.name for artist in artists] == ["Abbey", "Nina", "Odetta"]
+        assert len(queries) == 1
+
+    async def test_deferred_fields_too(self, queries: list[str]) -> None:
+        await self.make_albums("FETCH_ONE")
+        albums = await Album.objects.defer("notes").fetch_mode(dj_models.FETCH_PEERS)
+        queries.clear()
+        assert await asyncio.gather(*(album.notes for album in albums)) == ["", "", ""]
+        assert len(queries) == 1
+
+    async def test_raise_refuses_when_awaited(self) -> None:
+        albums = await self.make_albums("FETCH_RAISE")
+        with pytest.raises(FieldFetchBlocked, match=r"Album\.artist"):
+            await albums[0].artist
 
 
 async def test_prefetching_makes_querysets_iterable(queries: list[str]) -> None:

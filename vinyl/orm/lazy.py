@@ -50,18 +50,30 @@ class NotFetched:
         return self._fetch().__await__()
 
     async def _fetch(self) -> Any:
-        # The fetches under way for this instance, by attribute.
-        fetches = self._instance._state.__dict__.setdefault("fetches", {})
-        while (under_way := fetches.get(self._attribute)) is not None:
+        while (
+            under_way := _fetches_of(self._instance).get(self._attribute)
+        ) is not None:
             await under_way.wait()
             # It ended, well or not. Either way reading again is right: it finds the
             # value, or it makes an attempt of its own.
-        fetches[self._attribute] = done = asyncio.Event()
+        done = asyncio.Event()
+        served = [_fetches_of(instance) for instance in self._served()]
+        for fetches in served:
+            fetches[self._attribute] = done
         try:
             return await run(self._read)
         finally:
-            del fetches[self._attribute]
+            for fetches in served:
+                fetches.pop(self._attribute, None)
             done.set()
+
+    def _served(self) -> list[models.Model]:
+        """The instances that one fetch serves: this one, or all its peers."""
+        state: Any = self._instance._state
+        # Django 6.1 has fetch modes; FETCH_PEERS fetches for all of a queryset.
+        if not getattr(getattr(state, "fetch_mode", None), "track_peers", False):
+            return [self._instance]
+        return [peer for reference in state.peers if (peer := reference()) is not None]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
@@ -83,6 +95,11 @@ class NotFetched:
 
     def __repr__(self) -> str:
         return f"<NotFetched {type(self._instance).__name__}.{self._attribute}>"
+
+
+def _fetches_of(instance: models.Model) -> dict[str, asyncio.Event]:
+    """The fetches under way for *instance*, by attribute."""
+    return instance._state.__dict__.setdefault("fetches", {})
 
 
 def lazy(

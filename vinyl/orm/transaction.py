@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
+import django.db.transaction
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.transaction import (
     Atomic,
@@ -53,10 +54,15 @@ __all__ = [
     "rollback",
     "savepoint",
     "savepoint_commit",
+    "savepoint_create",
     "savepoint_rollback",
     "set_autocommit",
     "set_rollback",
 ]
+
+
+# Django 6.1 renames savepoint(); the new name is there on every version.
+savepoint_create = getattr(django.db.transaction, "savepoint_create", savepoint)
 
 
 def entered(_: None) -> Callable:
