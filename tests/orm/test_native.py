@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -108,7 +109,7 @@ class TestSignals:
 
 
 class TestAsyncToSync:
-    """Sync code that waits for async code lends its connections to it."""
+    """Async code that sync code waits for takes part in its transaction."""
 
     def test_shares_the_transaction_of_the_thread(self, db: str) -> None:
         async def add() -> int:
@@ -135,15 +136,33 @@ class TestAsyncToSync:
             assert async_to_sync(outer)() == 2
             transaction.set_rollback(True)
 
-    def test_opens_no_connection_of_its_own(self, db: str) -> None:
+    def test_in_a_transaction_it_opens_no_connection_of_its_own(self, db: str) -> None:
         def connection() -> Any:
             return connections["default"].connection
 
         async def inner() -> Any:
             return await run(connection)
 
+        with atomic():
+            assert async_to_sync(inner)() is connection()
+
+    def test_outside_a_transaction_tasks_have_a_connection_each(self, db: str) -> None:
+        async def main() -> None:
+            counts: asyncio.Queue[int] = asyncio.Queue()
+
+            async def produce() -> None:
+                for _ in range(3):
+                    await counts.put(await Artist.objects.count())
+
+            async def consume() -> None:
+                async with transaction.atomic():
+                    for _ in range(3):
+                        await counts.get()
+
+            await asyncio.gather(consume(), produce())
+
         Artist.objects.count()
-        assert async_to_sync(inner)() is connection()
+        async_to_sync(main)()
 
     @natively
     async def test_inside_the_bridge_it_awaits(self, db: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
 from django.contrib.contenttypes.models import ContentType
 
@@ -54,7 +56,7 @@ class Album(models.Model):
     title = models.CharField(max_length=200)
     year = models.IntegerField(default=1965)
     notes = models.TextField(default="")
-    released = models.DateField(null=True)
+    released = models.DateField(default=datetime.date(1965, 10, 1))
     artist = models.ForeignKey(Artist, models.CASCADE, related_name="albums")
     label = models.ForeignKey(Label, models.SET_NULL, null=True, related_name="albums")
     genres = models.ManyToManyField(Genre, related_name="albums")

@@ -5,7 +5,7 @@ A scope holds at most one connection per alias and stands for
 
 - a run of the bridge, from its first use of a database to its end,
 - an `async with transaction.atomic()` block, from entry to exit, or
-- a call of `async_to_sync`: the connections of the thread that waits for it.
+- a call of `async_to_sync`: the transactions of the thread that waits for it.
 
 Code finds its connection by walking from its own scope outwards: the nearest scope
 that holds one shares it, in turn with its siblings; if none does, the pool lends one.
@@ -324,13 +324,15 @@ def stand_in(alias: str) -> BaseDatabaseWrapper | None:
 @contextmanager
 def lent_by_thread() -> Iterator[None]:
     """
-    In the block, async code that the calling thread waits for uses its connections.
+    In the block, async code that the calling thread waits for takes part in the
+    thread's transactions: it uses the connections that have one open.
 
     Never switches.
     """
     scope = Scope(None, block="async_to_sync()")
     for wrapper in connections.all(initialized_only=True):
-        if isinstance(wrapper, BridgeMixin):
+        by_hand = wrapper.connection is not None and not wrapper.autocommit
+        if isinstance(wrapper, BridgeMixin) and (wrapper.in_atomic_block or by_hand):
             scope.leases[wrapper.alias] = Lease(wrapper, None, Turn(taken=False))
     scope.enter()
     try:

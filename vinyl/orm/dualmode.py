@@ -136,8 +136,8 @@ def native_for_database(in_thread: Callable) -> Callable:
 
 def lending(call: Callable) -> Callable:
     """
-    The change for `async_to_sync(fn)(...)`: what is awaited uses the connections of
-    the code that waits, in its transaction. Inside the bridge, where asgiref would
+    The change for `async_to_sync(fn)(...)`: what is awaited takes part in the
+    transaction of the code that waits. Inside the bridge, where asgiref would
     refuse to block the loop, it awaits.
     """
 
