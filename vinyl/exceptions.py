@@ -3,6 +3,7 @@ Every error that vinyl itself raises.
 
     VinylError
     ├── BridgeError             await_() where no bridge can wait
+    ├── ForeignLoopError        a connection that belongs to another event loop
     ├── NotFetchedError         a lazy attribute used before it was awaited
     ├── ScopeClosedError        a task outlived the transaction that it inherited
     ├── PoolTimeout             no connection became free in time
@@ -22,6 +23,7 @@ from django.db.transaction import TransactionManagementError
 
 __all__ = [
     "BridgeError",
+    "ForeignLoopError",
     "NotAwaitedError",
     "NotFetchedError",
     "PoolTimeout",
@@ -37,6 +39,10 @@ class VinylError(Exception):
 
 class BridgeError(VinylError, RuntimeError):
     """`await_()` was called where no event loop waits for it."""
+
+
+class ForeignLoopError(VinylError, RuntimeError):
+    """A connection was to be used in another event loop than the one it belongs to."""
 
 
 class NotFetchedError(VinylError):

@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError
 
 from tests.records.models import Artist
-from vinyl.exceptions import NotAwaitedError, ScopeClosedError
+from vinyl.exceptions import ForeignLoopError, NotAwaitedError, ScopeClosedError
 from vinyl.orm import await_, connection, pool, run, transaction
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
@@ -234,6 +234,17 @@ class TestOnCommit:
                 transaction.on_commit(lambda: seen.append("ran"))
                 raise LookupError
         assert seen == []
+
+
+async def test_another_event_loop_cannot_use_the_transaction() -> None:
+    def in_own_loop() -> int:
+        return asyncio.run(run(Artist.objects.count))
+
+    assert await asyncio.to_thread(in_own_loop) == 0
+    async with transaction.atomic():
+        await Artist.objects.create(name="Nina")
+        with pytest.raises(ForeignLoopError, match=r"inherited atomic\(\)"):
+            await asyncio.to_thread(in_own_loop)
 
 
 async def test_a_plain_with_on_the_loop_says_what_to_write() -> None:

@@ -27,7 +27,7 @@ from django.conf import settings
 from django.db import InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from vinyl.exceptions import ScopeClosedError
+from vinyl.exceptions import ForeignLoopError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.bridge import current_bridge, in_bridge, runs_sync, suspend
 from vinyl.orm.pool import Pool, pool_for
@@ -148,6 +148,7 @@ class Scope:
         self.block = block
         self.leases: dict[str, Lease] = {}
         self.closed = False
+        self.loop = asyncio._get_running_loop()
         self.token: Token[Scope | None] | None = None
 
     def enter(self) -> None:
@@ -248,12 +249,21 @@ def nearest_lease(scope: Scope | None, alias: str) -> Lease | None:
 
     Raises:
         ScopeClosedError: The nearest that held it is a block that has ended.
+        ForeignLoopError: It is one of another event loop.
     """
     while scope is not None:
         lease = scope.leases.get(alias)
         if lease is not None:
-            if not scope.closed:
+            # The scope of async_to_sync was made where no loop was running.
+            here = scope.loop is None or scope.loop is asyncio._get_running_loop()
+            if not scope.closed and here:
                 return lease
+            if scope.block and not here:
+                raise ForeignLoopError(
+                    f"This code inherited {scope.block} on database {alias!r} from "
+                    f"another event loop, whose connection it cannot use. Run it in "
+                    f"the same loop, or start its thread outside the block."
+                )
             if scope.block:
                 raise ScopeClosedError(
                     f"This task inherited {scope.block} on database {alias!r} from "
