@@ -25,6 +25,36 @@ def test_a_change_to_the_code_is_served_and_a_mistake_survived(tmp_path: Path) -
         assert client.get("/").text == "Changed."
 
 
+FORGETFUL = """
+from django.contrib.auth.models import User
+from vinyl.web import PlainTextResponse
+
+
+async def home(request):
+    User.objects.update(username="nobody")
+    return PlainTextResponse("Saved.")
+"""
+
+
+def test_a_call_that_a_view_does_not_await_is_an_error(tmp_path: Path) -> None:
+    vinyl("startproject", "mysite", cwd=tmp_path)
+    project = tmp_path / "mysite"
+    (project / "mysite" / "views.py").write_text(FORGETFUL)
+
+    with serving(project, reload=True) as client:
+        answer = client.get("/")
+        log = (project / "server.log").read_text()
+
+    assert answer.status_code == 500
+    assert "The view mysite.views.home" in answer.text
+    for told in (
+        "QuerySet.update&#x27; was never awaited",
+        "username=&quot;nobody&quot;",
+    ):
+        assert told in answer.text
+    assert "NotAwaitedError" in log
+
+
 def test_a_port_in_use_is_told_briefly(tmp_path: Path) -> None:
     vinyl("startproject", "mysite", cwd=tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -167,3 +167,20 @@ def test_a_bad_name_is_refused(tmp_path: Path, name: str) -> None:
     assert "Traceback" not in printed
     assert len(printed.strip().splitlines()) <= 3, printed
     assert list(tmp_path.iterdir()) == []
+
+
+FORGETFUL = """
+from django.contrib.auth.models import User
+
+
+async def test_counts(db):
+    User.objects.count()
+"""
+
+
+def test_a_test_that_does_not_await_a_call_fails(tmp_path: Path) -> None:
+    vinyl("startproject", "mysite", cwd=tmp_path)
+    (tmp_path / "mysite" / "tests" / "test_forgetful.py").write_text(FORGETFUL)
+    printed = run("pytest", cwd=tmp_path / "mysite", fails=True)
+    assert "FAILED tests/test_forgetful.py::test_counts" in printed
+    assert "1 failed" in printed

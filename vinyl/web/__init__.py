@@ -10,6 +10,7 @@ templating.py    Jinja2 inside the bridge, render
 staticfiles.py   static files during development
 csrf.py          refusing cross-site posts
 security.py      host validation and security headers
+unawaited.py     calls that nobody awaited, as errors during development
 errors.py        error pages, for visitors and for developers
 testing.py       an HTTP client for tests
 checks.py        system checks

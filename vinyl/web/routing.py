@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -32,6 +33,7 @@ from starlette.types import Receive, Scope, Send
 
 from vinyl.orm.bridge import run
 from vinyl.web.requests import Request
+from vinyl.web.unawaited import refusing_unawaited
 
 __all__ = ["dispatch", "include", "path", "re_path", "reverse", "reverse_lazy"]
 
@@ -95,15 +97,17 @@ async def call_view(view: Callable, request: Request, *args: Any, **kwargs: Any)
 
     Raises:
         TypeError: What it returned is no response.
+        NotAwaitedError: It made a call that it did not await; see `unawaited`.
 
     Switches to the event loop.
     """
-    if iscoroutinefunction(view):
-        response = await view(request, *args, **kwargs)
-    else:
-        response = await run(view, request, *args, **kwargs)
-        if isinstance(response, Coroutine):
-            response = await response
+    with refusing_unawaited(partial(_describe, view)):
+        if iscoroutinefunction(view):
+            response = await view(request, *args, **kwargs)
+        else:
+            response = await run(view, request, *args, **kwargs)
+            if isinstance(response, Coroutine):
+                response = await response
     if not isinstance(response, Response):
         raise TypeError(f"{_describe(view)} {_mistake(response)}")
     return response

@@ -25,6 +25,7 @@ from uvicorn.supervisors import ChangeReload
 
 import vinyl
 from vinyl.web.application import get_asgi_application
+from vinyl.web.unawaited import watch
 
 __all__ = ["Command"]
 
@@ -105,6 +106,7 @@ class Command(runserver.Command):
         self.check_migrations()
         for connection in connections.all(initialized_only=True):
             connection.close()
+        watch()
         application = get_application()
         host, port = sock.getsockname()[:2]
         host = f"[{host}]" if ":" in host else host
