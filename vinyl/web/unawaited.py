@@ -70,6 +70,6 @@ def refusing_unawaited(describe: Callable[[], str]) -> Iterator[None]:
         _noted.reset(token)
     if noted:
         raise NotAwaitedError(
-            f"{describe()} made a call and did not await it, so it has done nothing. Write "
-            f"`await` before it. Python says: {noted[0]}"
+            f"{describe()} made a call and did not await it, so it has done nothing. "
+            f"Write `await` before it. Python says: {noted[0]}"
         )
