@@ -9,8 +9,9 @@ stock   Django's own backend, without vinyl
 sync    vinyl's backend, without an event loop
 loop    the whole run inside the bridge on a running event loop, so that every query
         waits natively
-async   only the tests written with `async def`, awaited on the loop itself; everything
-        around them in the bridge. A thread that the ORM uses is a failure
+async   only the tests written with `async def`, which Django's runner hands to
+        async_to_sync(): awaited on the loop itself, everything around them in the
+        bridge. A thread that the ORM uses is a failure
 
 `sync_to_async` promises the main thread. In the last two modes that thread's code is in
 the bridge, so that is where it is sent: views and middleware, and what tests send.
@@ -154,28 +155,21 @@ def tests_of(suite: Any) -> list[unittest.TestCase]:
 
 
 def is_async(test: unittest.TestCase) -> bool:
-    # A failing setUpClass comes as a test without a method.
+    # A failing setUpClass comes as a test without a method. The class is asked: Django
+    # replaces the method of the instance before it runs.
     name = getattr(test, "_testMethodName", "")
-    return inspect.iscoroutinefunction(getattr(test, name, None))
+    return inspect.iscoroutinefunction(getattr(type(test), name, None))
 
 
-def await_async_tests() -> None:
-    """Have Django await `async def` tests on the loop, and watch for threads."""
+def watch_for_threads() -> None:
+    """Have a test fail if the ORM uses a thread in it."""
     from threading import Thread
 
     from asgiref.sync import SyncToAsync
-    from django.test import testcases
-
-    from vinyl.orm.bridge import await_
-
-    def awaiting(test: Callable) -> Callable:
-        return lambda *args, **kwargs: await_(test(*args, **kwargs))
-
-    testcases.async_to_sync = awaiting
 
     def watched(method: Callable) -> Callable:
         def call(*args: Any, **kwargs: Any) -> Any:
-            if where := orm_code_that_calls():
+            if not fits_any_thread(args[0]) and (where := orm_code_that_calls()):
                 Outcomes.complaints.append(f"The ORM used a thread: {where}")
             return method(*args, **kwargs)
 
@@ -206,12 +200,19 @@ def keep_to_the_main_thread() -> None:
     SyncToAsync.__call__ = call  # type: ignore[method-assign]
 
 
+def fits_any_thread(caller: Any) -> bool:
+    """Whether asgiref was told so, which means no connection: hashing a password."""
+    return getattr(caller, "_thread_sensitive", True) is False
+
+
 def orm_code_that_calls() -> str:
     """The ORM's line that gave work to a thread; empty if other code did."""
     machinery = ("asgiref/", "asyncio/", "concurrent/futures/", "threading.py")
     orm = "django/db/ django/contrib/ django/shortcuts.py vinyl/orm/".split()
     frame = sys._getframe(2)
     while frame is not None and any(p in frame.f_code.co_filename for p in machinery):
+        if fits_any_thread(frame.f_locals.get("self")):
+            return ""
         frame = frame.f_back  # type: ignore[assignment]
     if frame is None:
         return ""
@@ -231,7 +232,7 @@ def django_tests(mode: str, labels: list[str]) -> None:
     if mode in ("loop", "async"):
         keep_to_the_main_thread()
     if mode == "async":
-        await_async_tests()
+        watch_for_threads()
     options: dict[str, Any] = dict.fromkeys(
         "failfast keepdb reverse debug_sql pdb buffer timing interactive".split(), False
     )
