@@ -24,8 +24,8 @@ _LEFT_OUT = {
 # What CI runs: the labels that exercise what vinyl changes.
 _SELECTION = (
     "aggregation async async_queryset auth_tests basic composite_pk contenttypes_tests "
-    "custom_managers custom_methods db_functions defer defer_regress delete "
-    "delete_regress fetch_modes generic_relations get_earliest_or_latest "
+    "custom_managers custom_methods defer defer_regress delete "
+    "delete_regress expressions fetch_modes generic_relations get_earliest_or_latest "
     "get_or_create known_related_objects lookup m2m_through many_to_many many_to_one "
     "model_forms model_inheritance one_to_one prefetch_related queries raw_query "
     "select_for_update select_related sessions_tests signals test_utils transactions "

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
+from typing import Any
 
 import psycopg
 import pytest
@@ -94,6 +97,23 @@ class TestPostgreSQL:
         cursor = await run(raw[1].execute, "SELECT 1")
         assert cursor.fetchone() == (1,)
         await busy
+
+    async def test_a_forgotten_connection_is_closed_without_the_collector(self) -> None:
+        def forget() -> Any:
+            wrapper = connections["default"]
+            params = wrapper.get_connection_params()
+            return weakref.ref(wrapper.get_new_connection(params))
+
+        gc.disable()
+        try:
+            with pytest.warns(ResourceWarning, match="deleted while still open"):
+                forgotten = await run(forget)
+            assert forgotten() is None
+            with pytest.warns(ResourceWarning, match="deleted while still open"):
+                forgotten = await asyncio.to_thread(forget)
+            assert forgotten() is None
+        finally:
+            gc.enable()
 
     async def test_an_unreachable_server_is_djangos_error(self) -> None:
         settings = connections.settings["default"]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from types import ModuleType
 from typing import Any, Self, cast
 
@@ -92,7 +93,8 @@ class _Lock:
 
     def __init__(self, connection: BridgeConnection) -> None:
         self._lock = threading.Lock()
-        self._connection = connection
+        # Weak, for without a cycle a forgotten connection closes at once.
+        self._connection = weakref.ref(connection)
         # The thread that has the lock; 0 while none has.
         self._thread = 0
 
@@ -105,7 +107,7 @@ class _Lock:
             return False
         if asyncio._get_running_loop() is not None and self._thread == thread:
             raise psycopg.InterfaceError(
-                f"{self._connection!r} is in use by another task of this event loop. "
+                f"{self._connection()!r} is in use by another task of this event loop. "
                 f"Let each task take its own connection from vinyl.orm.connections, "
                 f"or share one through transaction.atomic(), where tasks take turns."
             )
