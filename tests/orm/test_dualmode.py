@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable
 from types import FunctionType, SimpleNamespace
 from typing import Any
@@ -288,6 +289,18 @@ def test_each_dual_mode_name_has_an_operation() -> None:
         if not name.startswith("_")
     }
     assert names - used <= {"explain", *dualmode._DROPPING.split()}
+
+
+@pytest.mark.anyio
+async def test_a_traceback_shows_the_users_line() -> None:
+    async def find() -> Any:
+        call = Artist.objects.get(name="nobody")
+        return await call  # the user's line
+
+    with pytest.raises(Artist.DoesNotExist) as caught:
+        await find()
+    lines = [frame.line for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert "return await call  # the user's line" in lines
 
 
 @pytest.mark.anyio

@@ -6,8 +6,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, OperationalError
 
+from tests.fix_db import only_postgresql
 from tests.records.models import Artist
 from vinyl.exceptions import ForeignLoopError, NotAwaitedError, ScopeClosedError
 from vinyl.orm import await_, connection, pool, run, transaction
@@ -234,6 +235,34 @@ class TestOnCommit:
                 transaction.on_commit(lambda: seen.append("ran"))
                 raise LookupError
         assert seen == []
+
+
+@only_postgresql
+class TestSelectForUpdate:
+    async def test_nowait_and_skip_locked(self) -> None:
+        await Artist.objects.bulk_create([Artist(name="Nina"), Artist(name="Abbey")])
+        locked, done = asyncio.Event(), asyncio.Event()
+
+        async def hold() -> None:
+            async with transaction.atomic():
+                await Artist.objects.select_for_update().get(name="Nina")
+                locked.set()
+                await done.wait()
+
+        task = asyncio.create_task(hold())
+        await locked.wait()
+        with pytest.raises(OperationalError):
+            async with transaction.atomic():
+                await Artist.objects.select_for_update(nowait=True).get(name="Nina")
+        async with transaction.atomic():
+            free = await Artist.objects.select_for_update(skip_locked=True)
+            assert [artist.name for artist in free] == ["Abbey"]
+        done.set()
+        await task
+
+    async def test_outside_a_transaction_it_is_refused_as_in_django(self) -> None:
+        with pytest.raises(transaction.TransactionManagementError):
+            await Artist.objects.select_for_update()
 
 
 async def test_another_event_loop_cannot_use_the_transaction() -> None:
