@@ -176,7 +176,7 @@ def registered(register: Callable) -> Callable:
             register(self, func, robust)
             return None if runs_sync() else Registered()
         if runs_sync():
-            return register(self, awaiting(func), robust)
+            return register(self, Awaiting(func), robust)
         return Call(run(_on_own, self.alias, func, robust), "on_commit")
 
     return on_commit
@@ -193,7 +193,7 @@ def accepting_async(run_hooks: Callable) -> Callable:
     def run_and_clear_commit_hooks(self: Any) -> None:
         # Only now: whoever looks at what is registered finds the hooks themselves.
         self.run_on_commit = [
-            (savepoints, awaiting(func), robust)
+            (savepoints, Awaiting(func), robust)
             for savepoints, func, robust in self.run_on_commit
         ]
         run_hooks(self)
@@ -201,13 +201,22 @@ def accepting_async(run_hooks: Callable) -> Callable:
     return run_and_clear_commit_hooks
 
 
-def awaiting(hook: Callable) -> Callable[[], None]:
-    """*hook* as sync code: what it returns is awaited if it is a coroutine."""
+class Awaiting:
+    """
+    *hook* as sync code: what it returns is awaited if it is a coroutine. In messages
+    it looks like the hook.
+    """
 
-    @functools.wraps(hook, updated=())
-    def call() -> None:
-        result = hook()
+    def __init__(self, hook: Callable[[], Any]) -> None:
+        self.hook = hook
+
+    def __call__(self) -> None:
+        result = self.hook()
         if isinstance(result, Coroutine):
             suspend_or_refuse(result)
 
-    return call
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.hook, name)
+
+    def __repr__(self) -> str:
+        return repr(self.hook)
