@@ -13,6 +13,9 @@ transaction.py   atomic, on_commit
 backends/        the ENGINEs, and the mixins that make a Django backend dual-mode
 compat.py        every private Django name in use, by version
 models.py        what model modules import
+inference.py     what an expression in source code gives, where it is the ORM's
+awaits.py        which of them source code forgets to await
+checks.py        the system checks that tell of it
 apps.py          the app config, which applies the table
 
 Imports flow down from apps to bridge. Nothing here imports vinyl.web or Starlette.
