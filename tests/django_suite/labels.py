@@ -23,13 +23,13 @@ _LEFT_OUT = {
 
 # What CI runs: the labels that exercise what vinyl changes.
 _SELECTION = (
-    "admin_views aggregation annotations async async_queryset auth_tests "
-    "backends basic bulk_create composite_pk constraints contenttypes_tests "
+    "aggregation async async_queryset auth_tests "
+    "backends basic bulk_create composite_pk contenttypes_tests "
     "custom_managers custom_methods defer defer_regress delete delete_regress "
-    "expressions fetch_modes fixtures generic_relations get_earliest_or_latest "
-    "get_or_create known_related_objects lookup m2m_regress m2m_through "
+    "expressions fetch_modes generic_relations get_earliest_or_latest "
+    "get_or_create known_related_objects lookup m2m_through "
     "many_to_many many_to_one model_forms model_inheritance "
-    "model_inheritance_regress multiple_database one_to_one prefetch_related "
+    "multiple_database one_to_one prefetch_related "
     "queries raw_query select_for_update select_related servers sessions_tests "
     "signals test_utils transaction_hooks transactions update validation"
 ).split()

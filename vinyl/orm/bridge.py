@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, ParamSpec, TypeVar, cast
@@ -27,7 +28,15 @@ from greenlet import getcurrent, greenlet
 from vinyl.exceptions import BridgeError, NotAwaitedError
 from vinyl.orm.calls import Call
 
-__all__ = ["await_", "in_bridge", "run", "runs_sync", "suspend", "use_driver"]
+__all__ = [
+    "await_",
+    "in_bridge",
+    "refuse_to_block",
+    "run",
+    "runs_sync",
+    "suspend",
+    "use_driver",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -172,6 +181,21 @@ def runs_sync() -> bool:
     if forced_mode is None:
         return _get_running_loop() is None or type(getcurrent()) is Bridge
     return not forced_mode or type(getcurrent()) is Bridge
+
+
+def refuse_to_block(what: str) -> None:
+    """
+    Raise `NotAwaitedError` where a wait would block an event loop. Never switches.
+
+    Args:
+        what: What is about to wait, as the message begins.
+    """
+    if not runs_sync() and not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
+        raise NotAwaitedError(
+            f"{what} was used on the event loop outside the bridge, where it would "
+            f"block everything else. Await a call of the ORM, use `async with "
+            f"connection.cursor()`, or `await vinyl.orm.run(function, ...)`."
+        )
 
 
 def use_driver(fn: Callable[P, Any]) -> Callable[P, Any]:

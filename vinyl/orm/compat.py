@@ -28,6 +28,7 @@ READ = {
     "django.db.models.base:ModelBase": "_base_manager",
     "django.db.models.fields.mixins:FieldCacheMixin": "is_cached",
     "django.db.models.query:QuerySet": "_fetch_all _iterator",
+    "django.db.models.query_utils:DeferredAttribute": "_check_parent_chain",
     "django.db.utils:ConnectionHandler": "create_connection thread_critical",
     "django.dispatch.dispatcher:Signal": "connect",
 }

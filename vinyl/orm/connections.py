@@ -16,6 +16,7 @@ queue. The current scope is a context variable, which child tasks inherit.
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import deque
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
@@ -37,6 +38,11 @@ __all__ = ["Scope", "ScopedStorage", "connection_of", "current_scope"]
 T = TypeVar("T")
 
 current_scope: ContextVar[Scope | None] = ContextVar("vinyl_scope", default=None)
+
+
+def running_task() -> asyncio.Task[Any] | None:
+    """The task that this code runs in; None without one. Never switches."""
+    return None if asyncio._get_running_loop() is None else asyncio.current_task()
 
 
 class Turn:
@@ -77,7 +83,7 @@ class Turn:
             if waiter.done() and not waiter.cancelled():
                 if waiter.result():
                     self.pass_on()
-            else:
+            elif waiter in self.waiters:
                 self.waiters.remove(waiter)
             raise
 
@@ -114,7 +120,7 @@ class Turn:
 class Lease:
     """A connection as one scope holds it, and the turn to use it inside."""
 
-    __slots__ = ("source", "turn", "wrapper")
+    __slots__ = ("source", "streams", "turn", "wrapper")
 
     def __init__(
         self, wrapper: BaseDatabaseWrapper, source: Lease | Pool | None, turn: Turn
@@ -123,6 +129,17 @@ class Lease:
         # Where it came from and goes back to; None for one that the user put here.
         self.source = source
         self.turn = turn
+        # What reads from the connection piecemeal, and ends with the block.
+        self.streams: set[Any] = set()
+
+    def end_streams(self) -> None:
+        """
+        Close the cursors of the streams that are open, for the connection goes on.
+
+        In the bridge; switches to the event loop.
+        """
+        while self.streams:
+            self.streams.pop().end()
 
     def give_back(self) -> None:
         self.turn.close()
@@ -149,6 +166,10 @@ class Scope:
         self.leases: dict[str, Lease] = {}
         self.closed = False
         self.loop = asyncio._get_running_loop()
+        task = running_task()
+        self.task = None if task is None else weakref.ref(task)
+        # In a transaction: the savepoints around and of this block.
+        self.savepoints: set[str] | None = None
         self.token: Token[Scope | None] | None = None
 
     def enter(self) -> None:
@@ -198,11 +219,10 @@ class Scope:
         lease = Lease(wrapper, source, Turn(taken=not self.block))
         self.leases[alias] = lease
         if isinstance(source, Pool):
-            if self.block or settings.DEBUG:
-                # What is logged now can be read from `connection.queries` afterwards.
-                stand_in(alias)
-            if (face := _stand_ins.get({}).get(alias)) is not None:
-                cast(BridgeMixin, wrapper).act_for(face)
+            # What is logged in a block is to be read from `connection.queries` later.
+            if self.block or settings.DEBUG or alias in _stand_ins.get({}):
+                if (face := stand_in(alias)) is not None:
+                    cast(BridgeMixin, wrapper).act_for(face)
         return lease
 
     def nearest(self, alias: str) -> Lease | None:
@@ -222,8 +242,28 @@ class Scope:
         try:
             return await awaitable
         finally:
+            cancelled = None
             for lease in held:
-                await lease.turn.take_uncancelled()
+                try:
+                    await lease.turn.take_uncancelled()
+                except asyncio.CancelledError as error:
+                    cancelled = error
+            if cancelled is not None:
+                raise cancelled
+
+    def discard(self, alias: str) -> None:
+        """Have the connection of *alias*, if it is the pool's, closed at the end."""
+        match self.leases[alias]:
+            case Lease(source=Pool(), wrapper=BridgeMixin() as wrapper):
+                wrapper.discard()
+
+    def __del__(self) -> None:
+        # A block that was entered in a task of its own and never left.
+        if not self.closed and self.leases and self.loop is not None:
+            if self.loop is asyncio._get_running_loop():
+                self.close()
+            elif not self.loop.is_closed():
+                self.loop.call_soon_threadsafe(self.close)
 
     def close(self) -> None:
         """Give everything back and restore the scope around. Never switches."""
@@ -264,7 +304,7 @@ def nearest_lease(scope: Scope | None, alias: str) -> Lease | None:
                     f"another event loop, whose connection it cannot use. Run it in "
                     f"the same loop, or start its thread outside the block."
                 )
-            if scope.block:
+            if scope.block and not is_over(scope):
                 raise ScopeClosedError(
                     f"This task inherited {scope.block} on database {alias!r} from "
                     f"the task that started it, and the block has ended since. Await "
@@ -272,6 +312,36 @@ def nearest_lease(scope: Scope | None, alias: str) -> Lease | None:
                 )
         scope = scope.parent
     return None
+
+
+# The blocks that had been committed when this context was made: hooks of on_commit()
+# may start tasks that go on by themselves.
+_committed: ContextVar[frozenset[Scope]] = ContextVar(
+    "vinyl_committed", default=frozenset()
+)
+
+
+def is_over(scope: Scope) -> bool:
+    """Whether code here has to know that *scope*, which is closed, has ended."""
+    if scope in _committed.get():
+        return True
+    # Its own task: it is in the context still, as an async generator was left early.
+    return scope.task is not None and scope.task() is running_task()
+
+
+@contextmanager
+def after_commit() -> Iterator[None]:
+    """In the block, which runs hooks, tasks may be started that outlive the scope."""
+    ended = set()
+    scope = current_scope.get()
+    while scope is not None:
+        ended.add(scope)
+        scope = scope.parent
+    token = _committed.set(_committed.get() | ended)
+    try:
+        yield
+    finally:
+        _committed.reset(token)
 
 
 def scope_of_run() -> Scope:
@@ -300,9 +370,10 @@ def connection_of(alias: str) -> BaseDatabaseWrapper | None:
     return stand_in(alias) if lease is None else lease.wrapper
 
 
-# What `connection` is in this context where nothing is held, by alias. Tasks started
-# from here inherit it.
-_stand_ins: ContextVar[dict[str, BridgeMixin]] = ContextVar("vinyl_stand_ins")
+# What `connection` is in this context where nothing is held, by alias, and the task
+# that it was made in.
+_stand_ins: ContextVar[dict[str, tuple[Any, BridgeMixin]]]
+_stand_ins = ContextVar("vinyl_stand_ins")
 
 
 def stand_in(alias: str) -> BaseDatabaseWrapper | None:
@@ -312,8 +383,10 @@ def stand_in(alias: str) -> BaseDatabaseWrapper | None:
     None if the ENGINE cannot wait on an event loop. Never switches.
     """
     made = _stand_ins.get({})
-    if alias in made:
-        return made[alias]
+    task = running_task()
+    owner, inherited = made.get(alias, (None, None))
+    if inherited is not None and owner is task:
+        return inherited
     wrapper = connections.create_connection(alias)
     if not isinstance(wrapper, BridgeMixin):
         return None
@@ -327,7 +400,12 @@ def stand_in(alias: str) -> BaseDatabaseWrapper | None:
             )
 
     wrapper.ensure_connection = ensure_connection  # type: ignore[method-assign]
-    _stand_ins.set({**made, alias: wrapper})
+    if inherited is not None:
+        # What the parent set goes for its children, and not the other way round.
+        wrapper.execute_wrappers = list(inherited.execute_wrappers)
+        wrapper.force_debug_cursor = inherited.force_debug_cursor
+        wrapper.queries_log = inherited.queries_log
+    _stand_ins.set({**made, alias: (task, wrapper)})
     return wrapper
 
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, NoReturn, Self
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NoReturn, Self, cast
 
 from django.db import InterfaceError, connections
 from django.db.transaction import TransactionManagementError
@@ -40,12 +40,19 @@ class Pinned:
     """
 
     block = "pinned()"
+    # What was set in the session is not for the next borrower of the connection.
+    keeps_session_apart = True
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
         self.scope: Scope | None = None
 
     async def __aenter__(self) -> Self:
+        if self.scope is not None:
+            raise InterfaceError(
+                f"This connection.{self.block} has been entered already. Call it anew "
+                f"for each block."
+            )
         scope = Scope(current_scope.get(), block=self.block)
         try:
             await scope.acquire(self.alias)
@@ -66,7 +73,15 @@ class Pinned:
 
     async def __aexit__(self, *exc_info: object) -> None:
         scope, self.scope = self.scope, None
-        if scope is not None:
+        if scope is None:
+            return
+        try:
+            lease = scope.leases[self.alias]
+            if lease.streams:
+                await run(lease.end_streams)
+        finally:
+            if self.keeps_session_apart:
+                scope.discard(self.alias)
             scope.close()
 
     def __enter__(self) -> NoReturn:
@@ -96,6 +111,8 @@ class AsyncCursor(Pinned):
         alias: The database.
         method: The method of Django's connection that makes the cursor.
     """
+
+    keeps_session_apart = False
 
     def __init__(self, alias: str, method: str = "cursor") -> None:
         super().__init__(alias)
@@ -128,16 +145,20 @@ class AsyncCursor(Pinned):
         connections[self.alias]
         return fn(*args, **kwargs)
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
+    def _opened(self, name: str) -> Any:
+        """Django's cursor, for the use of *name*."""
         if self._cursor is None:
             raise InterfaceError(
                 f"This cursor on database {self.alias!r} is not open, so {name!r} has "
                 f"nothing to work on. Use it inside `async with connection."
                 f"{self.block} as cursor:`."
             )
-        value = getattr(self._cursor, name)
+        return self._cursor
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        value = getattr(self._opened(name), name)
         if not callable(value):
             return value
 
@@ -177,19 +198,29 @@ class AsyncCopy:
         self._arguments = arguments
         self._manager: Any = None
         self._copy: Any = None
-
-    def _call(self, fn: Callable, *args: Any) -> Coroutine[Any, Any, Any]:
-        return run(self._cursor._in_turn, fn, *args)
+        self._turn: Any = None
 
     async def __aenter__(self) -> Self:
         args, kwargs = self._arguments
-        # Past Django's wrapper of the cursor, which knows of errors, but not of COPY.
-        self._manager = self._cursor._cursor.cursor.copy(*args, **kwargs)
-        self._copy = await self._call(self._manager.__enter__)
+        opened = self._cursor._opened("copy")
+        scope = cast(Scope, self._cursor.scope)
+        # For the whole block: while it copies, the connection can do nothing else.
+        self._turn = scope.leases[self._cursor.alias].turn
+        await self._turn.take()
+        try:
+            # Past Django's wrapper, which knows of errors, but not of COPY.
+            self._manager = opened.cursor.copy(*args, **kwargs)
+            self._copy = await run(self._manager.__enter__)
+        except BaseException:
+            self._turn.pass_on()
+            raise
         return self
 
     async def __aexit__(self, *exc_info: object) -> bool | None:
-        return await self._call(self._manager.__exit__, *exc_info)
+        try:
+            return await run(self._manager.__exit__, *exc_info)
+        finally:
+            self._turn.pass_on()
 
     def set_types(self, types: Any) -> None:
         """The types of the columns, as in psycopg. Never switches."""
@@ -197,19 +228,19 @@ class AsyncCopy:
 
     async def write(self, data: bytes | str) -> None:
         """Send *data*, in the format of the COPY."""
-        await self._call(self._copy.write, data)
+        await run(self._copy.write, data)
 
     async def write_row(self, row: Any) -> None:
         """Send one row, a sequence of Python values."""
-        await self._call(self._copy.write_row, row)
+        await run(self._copy.write_row, row)
 
     async def read(self) -> bytes:
         """The next block of data; empty at the end."""
-        return await self._call(self._copy.read)
+        return await run(self._copy.read)
 
     async def read_row(self) -> tuple[Any, ...] | None:
         """The next row; None at the end."""
-        return await self._call(self._copy.read_row)
+        return await run(self._copy.read_row)
 
     async def rows(self) -> AsyncIterator[tuple[Any, ...]]:
         """All rows, one after the other."""

@@ -14,7 +14,7 @@ import asyncio
 import functools
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 import django
@@ -87,10 +87,16 @@ def dual(fn: Callable) -> Callable:
         def method(*args: Any, **kwargs: Any) -> Any:
             if runs_sync():
                 return fn(*args, **kwargs)
-            return Call(run(fn, *args, **kwargs), _name(fn, args))
+            return Call(_awaited(fn, *args, **kwargs), _name(fn, args))
 
     method.is_dual = True  # type: ignore[attr-defined]
     return method
+
+
+async def _awaited(fn: Callable, *args: Any, **kwargs: Any) -> Any:
+    result = await run(fn, *args, **kwargs)
+    # A wrapper around an async method does not look like one.
+    return await result if isinstance(result, Coroutine) else result
 
 
 def _name(fn: Callable, args: tuple) -> str:
@@ -194,11 +200,10 @@ def _field_is_cached(descriptor: Any, instance: Any) -> bool:
 
 
 def _is_loaded(descriptor: Any, instance: Any) -> bool:
-    return descriptor.field.attname in instance.__dict__
-
-
-def _field_of_descriptor_is_cached(descriptor: Any, instance: Any) -> bool:
-    return descriptor.field.is_cached(instance)
+    if descriptor.field.attname in instance.__dict__:
+        return True
+    # The key of a parent's row is that of the child's.
+    return descriptor._check_parent_chain(instance) is not None
 
 
 _relation = lazy.lazy(_field_is_cached, lambda descriptor: descriptor.field.name)
@@ -207,6 +212,10 @@ _deferred = lazy.lazy(_is_loaded, lambda descriptor: descriptor.field.attname)
 
 _MODEL = "django.db.models.base:Model"
 _QUERYSET = "django.db.models.query:QuerySet"
+_QUERIES = (
+    "aggregate bulk_create bulk_update contains count create delete earliest exists "
+    "explain first get get_or_create in_bulk last latest update update_or_create"
+)
 _RAW_QUERYSET = "django.db.models.query:RawQuerySet"
 _DESCRIPTORS = "django.db.models.fields.related_descriptors"
 _CONTENTTYPES = "django.contrib.contenttypes.fields"
@@ -216,14 +225,7 @@ _DROPPING = "commit rollback savepoint_commit savepoint_rollback"
 _WRAPPER = "django.db.backends.base.base:BaseDatabaseWrapper"
 
 TABLE = (
-    Row(
-        _QUERYSET,
-        "aggregate bulk_create bulk_update contains count create delete earliest "
-        "exists explain first get get_or_create in_bulk last latest update "
-        "update_or_create",
-        dual,
-        inherited=True,
-    ),
+    Row(_QUERYSET, _QUERIES, dual, inherited=True),
     Row(_QUERYSET, "_fetch_all", querysets.refusing_to_block),
     Row(_QUERYSET, "__await__", querysets.awaited),
     Row(_QUERYSET, "__aiter__", querysets.asynchronously_iterated),
@@ -248,7 +250,7 @@ TABLE = (
     # these. Of Django's own managers only they have them.
     Row(
         "django.db.models.manager:BaseManager",
-        "add clear create get_or_create remove set update_or_create",
+        f"add clear remove set {_QUERIES}",
         dual,
         inherited=True,
     ),
@@ -259,7 +261,7 @@ TABLE = (
     Row(
         f"{_CONTENTTYPES}:GenericForeignKey",
         "__get__",
-        lazy.lazy(_field_is_cached, lambda field: field.name),
+        lazy.lazy(generic.is_current, lambda field: field.name),
         app="contenttypes",
         before=(6, 1),
     ),
@@ -267,7 +269,8 @@ TABLE = (
         f"{_CONTENTTYPES}:GenericForeignKeyDescriptor",
         "__get__",
         lazy.lazy(
-            _field_of_descriptor_is_cached, lambda descriptor: descriptor.field.name
+            lambda descriptor, instance: generic.is_current(descriptor.field, instance),
+            lambda descriptor: descriptor.field.name,
         ),
         app="contenttypes",
         since=(6, 1),
@@ -302,6 +305,13 @@ TABLE = (
     Row(_DESCRIPTORS, "sync_to_async", native),
     Row(_CONTENTTYPES, "sync_to_async", native, app="contenttypes"),
     Row(_QUERYSET, "_fetch_all", generic.meeting_when_fetched, app="contenttypes"),
+    Row(_RAW_QUERYSET, "_fetch_all", generic.meeting_when_fetched, app="contenttypes"),
+    Row(
+        "django.contrib.contenttypes.models:ContentTypeManager",
+        "get_for_model",
+        generic.known_or_refused,
+        app="contenttypes",
+    ),
     Row(_MODEL, "save_base", generic.meeting_when_saved, app="contenttypes"),
     Row("django.contrib.auth", "sync_to_async", native, app="auth", since=(6, 1)),
     Row("django.contrib.auth.decorators", "sync_to_async", native, app="auth"),

@@ -13,11 +13,12 @@ import functools
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, NoReturn
 
-from django.db import models
+from django.db import DEFAULT_DB_ALIAS, models
 
 from vinyl.exceptions import NotFetchedError
 from vinyl.orm.bridge import run, runs_sync, use_driver
 from vinyl.orm.calls import refusing
+from vinyl.orm.connections import current_scope, nearest_lease
 
 __all__ = ["NotFetched", "fetch", "lazy"]
 
@@ -50,21 +51,23 @@ class NotFetched:
         return self._fetch().__await__()
 
     async def _fetch(self) -> Any:
-        while (
-            under_way := _fetches_of(self._instance).get(self._attribute)
-        ) is not None:
+        # Shared among those who use the same connection or one of the pool's. In a
+        # nested block another's fetch would wait for the block, and the block for it.
+        alias = self._instance._state.db or DEFAULT_DB_ALIAS
+        key = (self._attribute, nearest_lease(current_scope.get(), alias))
+        while (under_way := _fetches_of(self._instance).get(key)) is not None:
             await under_way.wait()
             # It ended, well or not. Either way reading again is right: it finds the
             # value, or it makes an attempt of its own.
         done = asyncio.Event()
         served = [_fetches_of(instance) for instance in self._served()]
         for fetches in served:
-            fetches[self._attribute] = done
+            fetches[key] = done
         try:
             return await run(self._read)
         finally:
             for fetches in served:
-                fetches.pop(self._attribute, None)
+                fetches.pop(key, None)
             done.set()
 
     def _served(self) -> list[models.Model]:
@@ -97,8 +100,8 @@ class NotFetched:
         return f"<NotFetched {type(self._instance).__name__}.{self._attribute}>"
 
 
-def _fetches_of(instance: models.Model) -> dict[str, asyncio.Event]:
-    """The fetches under way for *instance*, by attribute."""
+def _fetches_of(instance: models.Model) -> dict[tuple, asyncio.Event]:
+    """The fetches under way for *instance*, by attribute and lease."""
     return instance._state.__dict__.setdefault("fetches", {})
 
 

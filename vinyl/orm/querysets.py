@@ -10,15 +10,18 @@ vinyl.orm.dualmode for which.
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from contextlib import aclosing
 from itertools import islice
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
-from vinyl.exceptions import NotAwaitedError
+from django.db import connections
+
+from vinyl.exceptions import NotAwaitedError, ScopeClosedError
 from vinyl.orm.bridge import run, runs_sync
 from vinyl.orm.calls import Call
-from vinyl.orm.connections import Scope, current_scope, nearest_lease
+from vinyl.orm.connections import Lease, Scope, current_scope, nearest_lease
+from vinyl.orm.generic import meet_content_types
 
 __all__ = ["Stream"]
 
@@ -106,8 +109,11 @@ def streamed(iterator: Callable) -> Callable:
 
     @functools.wraps(iterator)
     def dual(self: Any, *args: Any, **kwargs: Any) -> Any:
-        rows = iterator(self, *args, **kwargs)
-        return rows if runs_sync() else Stream(self, rows)
+        if runs_sync():
+            return iterator(self, *args, **kwargs)
+        # A router that picks a replica is asked once.
+        queryset = self.using(self.db) if hasattr(self, "using") else self
+        return Stream(queryset, iterator(queryset, *args, **kwargs))
 
     return dual
 
@@ -117,7 +123,9 @@ def streamed_natively(aiterator: Callable) -> Callable:
 
     @functools.wraps(aiterator)
     async def native(self: Any, chunk_size: int = 2000) -> AsyncIterator[Any]:
-        stream = Stream(self, self.iterator.__wrapped__(self, chunk_size))
+        queryset = self.using(self.db)
+        # In the bridge, where an iterator() that a user overrides is plain, too.
+        stream = Stream(queryset, await run(queryset.iterator, chunk_size))
         async with aclosing(aiter(stream)) as rows:
             async for row in rows:
                 yield row
@@ -142,26 +150,55 @@ class Stream:
     def __init__(self, queryset: Any, rows: Generator[Any, None, None]) -> None:
         self.queryset = queryset
         self.rows = rows
+        self.ended = False
 
     async def __aiter__(self) -> AsyncGenerator[Any, None]:
         alias = self.queryset.db
         scope = current_scope.get()
+        lease = nearest_lease(scope, alias)
         own = None
-        if nearest_lease(scope, alias) is None:
+        if lease is None:
             own = scope = Scope(scope, block="iterator()")
         try:
             if own is not None:
                 await own.acquire(alias)
+            else:
+                cast(Lease, lease).streams.add(self)
             try:
-                while chunk := await _run_in(scope, _chunk, self.rows, self.CHUNK_ROWS):
+                while chunk := await _run_in(scope, self._chunk, alias):
                     for row in chunk:
                         yield row
             finally:
-                # Closes the cursor in the server, which is a wait.
-                await _run_in(scope, self.rows.close)
+                if not self.ended:
+                    # Closes the cursor in the server, which is a wait.
+                    await _run_in(scope, self._close, alias)
         finally:
             if own is not None:
                 own.close()
+            else:
+                cast(Lease, lease).streams.discard(self)
+
+    def _chunk(self, alias: str) -> list[Any]:
+        if self.ended:
+            raise ScopeClosedError(
+                f"{self!r} on database {alias!r} was read on after the block that it "
+                f"was started in had ended, and its cursor with it. Read it to its end "
+                f"inside the block, or start it outside."
+            )
+        # Waits for the turn, if a sibling has it.
+        _ = connections[alias]
+        chunk = list(islice(self.rows, self.CHUNK_ROWS))
+        meet_content_types(chunk)
+        return chunk
+
+    def _close(self, alias: str) -> None:
+        _ = connections[alias]
+        self.end()
+
+    def end(self) -> None:
+        """Close the cursor. In the bridge; switches to the event loop."""
+        self.ended = True
+        self.rows.close()
 
     def __iter__(self) -> NoReturn:
         raise NotAwaitedError(
@@ -171,10 +208,6 @@ class Stream:
 
     def __repr__(self) -> str:
         return f"<Stream of {self.queryset.model.__name__}>"
-
-
-def _chunk(rows: Iterator[Any], size: int) -> list[Any]:
-    return list(islice(rows, size))
 
 
 async def _run_in(scope: Scope | None, fn: Callable, *args: Any) -> Any:

@@ -7,12 +7,13 @@ vinyl.orm.dualmode for which.
 
 from __future__ import annotations
 
+import asyncio
 import functools
-import inspect
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 import django.db.transaction
+from asgiref.sync import iscoroutinefunction
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.transaction import (
     Atomic,
@@ -37,7 +38,7 @@ from django.db.transaction import (
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.bridge import run, runs_sync, suspend_or_refuse, use_driver
 from vinyl.orm.calls import Call
-from vinyl.orm.connections import Scope, current_scope
+from vinyl.orm.connections import Scope, after_commit, current_scope
 
 __all__ = [
     "Atomic",
@@ -72,9 +73,10 @@ def entered(_: None) -> Callable:
         alias = self.using or DEFAULT_DB_ALIAS
         scope = Scope(current_scope.get(), block="atomic()")
         try:
-            await scope.acquire(alias)
+            lease = await scope.acquire(alias)
             scope.enter()
             await run(self.__enter__)
+            scope.savepoints = set(lease.wrapper.savepoint_ids)
         except BaseException:
             scope.close()
             raise
@@ -94,10 +96,43 @@ def left(_: None) -> Callable:
                 f"context than it was entered in, which knows nothing of it. Enter "
                 f"and leave it in the same coroutine."
             )
+        lease = scope.leases[alias]
+        wrapper: Any = lease.wrapper
+        started = False
+        cancelled: BaseException | None = None
+
+        def leave(*exc_info: Any) -> None:
+            nonlocal started
+            # Waits for the turn, if a sibling has it.
+            _ = connections[alias]
+            started = True
+            lease.end_streams()
+            self.__exit__(*exc_info)
+
         try:
-            await run(self.__exit__, *exc_info)
+            # What has been begun has to be ended, however often the task is cancelled.
+            while not started:
+                try:
+                    await run(leave, *exc_info)
+                except asyncio.CancelledError as error:
+                    if started:
+                        raise
+                    cancelled = error
+                    exc_info = (type(error), error, error.__traceback__)
         finally:
             scope.close()
+        if cancelled is not None:
+            raise cancelled
+        spoilt = wrapper.interrupted
+        # Undone by the savepoint, or by the end of the transaction.
+        wrapper.interrupted = wrapper.needs_rollback and wrapper.in_atomic_block
+        if spoilt and exc_info[0] is None:
+            raise TransactionManagementError(
+                f"A query of this atomic() block on database {alias!r} was cancelled, "
+                f"as by a timeout, and the block went on; what it did has been rolled "
+                f"back. Let the error leave the block, or put what may time out into "
+                f"an atomic() of its own inside."
+            )
 
     return __aexit__
 
@@ -122,8 +157,8 @@ def decorating(call: Callable) -> Callable:
 
     @functools.wraps(call)
     def __call__(self: Atomic, fn: Callable) -> Callable:
-        if not inspect.iscoroutinefunction(fn):
-            return use_driver(call(self, fn))
+        if not iscoroutinefunction(fn):
+            return use_driver(call(self, awaiting_result(fn)))
 
         @functools.wraps(fn)
         async def in_block(*args: Any, **kwargs: Any) -> Any:
@@ -133,6 +168,17 @@ def decorating(call: Callable) -> Callable:
         return in_block
 
     return __call__
+
+
+def awaiting_result(fn: Callable) -> Callable:
+    """*fn*, with a coroutine that it returns awaited before the block ends."""
+
+    @functools.wraps(fn)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        result = fn(*args, **kwargs)
+        return suspend_or_refuse(result) if isinstance(result, Coroutine) else result
+
+    return call
 
 
 def returning(_: Any) -> Callable:
@@ -174,12 +220,27 @@ def registered(register: Callable) -> Callable:
     def on_commit(self: Any, func: Any, robust: bool = False) -> Any:
         if self.in_atomic_block or not callable(func):
             register(self, func, robust)
-            return None if runs_sync() else Registered()
+            if runs_sync():
+                return None
+            if (savepoints := _savepoints_here(self.alias)) is not None:
+                # Not those of a sibling's nested block that is open just now.
+                self.run_on_commit[-1] = (savepoints, func, robust)
+            return Registered()
         if runs_sync():
             return register(self, Awaiting(func), robust)
         return Call(run(_on_own, self.alias, func, robust), "on_commit")
 
     return on_commit
+
+
+def _savepoints_here(alias: str) -> set[str] | None:
+    """The savepoints that the calling code is inside of; None if it is in no block."""
+    scope = current_scope.get()
+    while scope is not None:
+        if alias in scope.leases and scope.savepoints is not None:
+            return scope.savepoints
+        scope = scope.parent
+    return None
 
 
 def _on_own(alias: str, func: Callable, robust: bool) -> None:
@@ -196,7 +257,8 @@ def accepting_async(run_hooks: Callable) -> Callable:
             (savepoints, Awaiting(func), robust)
             for savepoints, func, robust in self.run_on_commit
         ]
-        run_hooks(self)
+        with after_commit():
+            run_hooks(self)
 
     return run_and_clear_commit_hooks
 

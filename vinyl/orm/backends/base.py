@@ -33,9 +33,30 @@ class BridgeMixin(_Wrapper):
             and not self.closed_in_transaction
             and not self.needs_rollback
             and not self.errors_occurred
+            and not self.run_on_commit
             and self.autocommit == self.settings_dict["AUTOCOMMIT"]
             and self.connection_is_idle()
         )
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except BaseException:
+            # Half-way, as when the task was cancelled: without Django's session set-up
+            # it is no connection for the next borrower.
+            self.discard()
+            raise
+
+    # Whether a cancelled query has spoilt the transaction that is open.
+    interrupted = False
+
+    def note_interruption(self) -> None:
+        """
+        A query was cancelled: PostgreSQL refuses what follows in the transaction, and
+        SQLite has rolled it back. Django refuses it, too, from now on. Never switches.
+        """
+        if self.in_atomic_block:
+            self.needs_rollback = self.interrupted = True
 
     def act_for(self, other: _Wrapper) -> None:
         """Log queries into the log of *other*, through the wrappers set on it."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Self, cast
 
@@ -19,7 +20,7 @@ import psycopg
 from psycopg.pq import ConnStatus, TransactionStatus
 
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.bridge import in_bridge, suspend
+from vinyl.orm.bridge import in_bridge, refuse_to_block, suspend
 
 __all__ = ["BridgeConnection", "PsycopgMixin"]
 
@@ -32,6 +33,8 @@ class BridgeConnection(psycopg.Connection[Any]):
         self.lock = cast(Any, _Lock(self))
         # The same libpq connection with an asyncio face; made when first needed.
         self._twin: psycopg.AsyncConnection[Any] | None = None
+        # Gives what is to be called after a cancelled query, or None.
+        self.note_interruption: Callable[[], Callable[[], None] | None] = _nothing
 
     @classmethod
     def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
@@ -67,8 +70,14 @@ class BridgeConnection(psycopg.Connection[Any]):
         Switches to the event loop, inside the bridge.
         """
         if not in_bridge():
+            refuse_to_block("This psycopg connection")
             return super().wait(gen, *args, **kwargs)
-        return suspend(self.twin.wait(gen, *args, **kwargs))
+        try:
+            return suspend(self.twin.wait(gen, *args, **kwargs))
+        except asyncio.CancelledError:
+            if (note := self.note_interruption()) is not None:
+                note()
+            raise
 
     @property
     def twin(self) -> psycopg.AsyncConnection[Any]:
@@ -138,6 +147,10 @@ class _Database(ModuleType):
         return getattr(psycopg, name)
 
 
+def _nothing() -> None:
+    """No DatabaseWrapper is there to be told."""
+
+
 class PsycopgMixin(BridgeMixin):
     """
     Makes a backend that is built on Django's PostgreSQL backend dual-mode:
@@ -149,6 +162,11 @@ class PsycopgMixin(BridgeMixin):
     # OPTIONS["pool"] configures vinyl's pool, which serves event loops. Threads have
     # a connection each, as without a pool.
     pool: Any = None
+
+    def get_new_connection(self, conn_params: Any) -> Any:
+        connection = super().get_new_connection(conn_params)
+        connection.note_interruption = weakref.WeakMethod(self.note_interruption)
+        return connection
 
     def close_pool(self) -> None:
         """Nothing: the pool of an event loop closes with the loop."""

@@ -34,10 +34,17 @@ class Worker:
     Args:
         alias: The database, for the thread's name.
         interrupt: Called from the event loop's thread to stop the running call.
+        note_interruption: Called there when that has happened.
     """
 
-    def __init__(self, alias: str, interrupt: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        alias: str,
+        interrupt: Callable[[], None],
+        note_interruption: Callable[[], None],
+    ) -> None:
         self.interrupt = interrupt
+        self.note_interruption = note_interruption
         self.executor = ThreadPoolExecutor(1, thread_name_prefix=f"vinyl-{alias}")
 
     def call(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
@@ -66,6 +73,7 @@ class Worker:
                     except asyncio.CancelledError:
                         continue
                 future.exception()
+                self.note_interruption()
             raise
 
     def close(self, fn: Callable[[], Any]) -> None:
@@ -200,7 +208,7 @@ class ThreadedMixin(BridgeMixin):
     def get_new_connection(self, conn_params: Any) -> Any:
         if not in_bridge():
             return super().get_new_connection(conn_params)
-        worker = Worker(self.alias, self.interrupt)
+        worker = Worker(self.alias, self.interrupt, self.note_interruption)
         connect = super().get_new_connection
         opened: list[Any] = []
         try:
