@@ -8,11 +8,14 @@ lazy.py          NotFetched and the attributes that give it
 generic.py       generic relations, which need content types
 querysets.py     awaiting and streaming querysets
 connections.py   scopes: which connection the running code uses
+standins.py      what `connection` is on the event loop where nothing is held
+cursors.py       raw cursors, COPY, pinned connections, savepoints
 pool.py          opening, lending, checking, closing
 transaction.py   atomic, on_commit
 backends/        the ENGINEs, and the mixins that make a Django backend dual-mode
 compat.py        every private Django name in use, by version
 models.py        what model modules import
+testing.py       the pytest plugin
 inference.py     what an expression in source code gives, where it is the ORM's
 awaits.py        which of them source code forgets to await
 checks.py        the system checks that tell of it

@@ -25,24 +25,20 @@ from typing import Any, TypeVar, cast
 
 from asgiref.local import Local
 from django.conf import settings
-from django.db import InterfaceError, connections
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from vinyl.exceptions import ForeignLoopError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.bridge import current_bridge, in_bridge, runs_sync, suspend
 from vinyl.orm.pool import Pool, pool_for
+from vinyl.orm.standins import has_stand_in, running_task, stand_in
 
 __all__ = ["Scope", "ScopedStorage", "connection_of", "current_scope"]
 
 T = TypeVar("T")
 
 current_scope: ContextVar[Scope | None] = ContextVar("vinyl_scope", default=None)
-
-
-def running_task() -> asyncio.Task[Any] | None:
-    """The task that this code runs in; None without one. Never switches."""
-    return None if asyncio._get_running_loop() is None else asyncio.current_task()
 
 
 class Turn:
@@ -220,7 +216,7 @@ class Scope:
         self.leases[alias] = lease
         if isinstance(source, Pool):
             # What is logged in a block is to be read from `connection.queries` later.
-            if self.block or settings.DEBUG or alias in _stand_ins.get({}):
+            if self.block or settings.DEBUG or has_stand_in(alias):
                 if (face := stand_in(alias)) is not None:
                     cast(BridgeMixin, wrapper).act_for(face)
         return lease
@@ -368,45 +364,6 @@ def connection_of(alias: str) -> BaseDatabaseWrapper | None:
         return None
     lease = nearest_lease(current_scope.get(), alias)
     return stand_in(alias) if lease is None else lease.wrapper
-
-
-# What `connection` is in this context where nothing is held, by alias, and the task
-# that it was made in.
-_stand_ins: ContextVar[dict[str, tuple[Any, BridgeMixin]]]
-_stand_ins = ContextVar("vinyl_stand_ins")
-
-
-def stand_in(alias: str) -> BaseDatabaseWrapper | None:
-    """
-    A connection of *alias* that never connects; see vinyl.orm.cursors.
-
-    None if the ENGINE cannot wait on an event loop. Never switches.
-    """
-    made = _stand_ins.get({})
-    task = running_task()
-    owner, inherited = made.get(alias, (None, None))
-    if inherited is not None and owner is task:
-        return inherited
-    wrapper = connections.create_connection(alias)
-    if not isinstance(wrapper, BridgeMixin):
-        return None
-
-    def ensure_connection() -> None:
-        if runs_sync():
-            raise InterfaceError(
-                f"This connection object of database {alias!r} comes from the event "
-                f"loop, where nothing held a connection, and cannot be used inside "
-                f"the bridge or a thread. Take `connections[{alias!r}]` anew there."
-            )
-
-    wrapper.ensure_connection = ensure_connection  # type: ignore[method-assign]
-    if inherited is not None:
-        # What the parent set goes for its children, and not the other way round.
-        wrapper.execute_wrappers = list(inherited.execute_wrappers)
-        wrapper.force_debug_cursor = inherited.force_debug_cursor
-        wrapper.queries_log = inherited.queries_log
-    _stand_ins.set({**made, alias: (task, wrapper)})
-    return wrapper
 
 
 @contextmanager

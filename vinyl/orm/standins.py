@@ -1,0 +1,70 @@
+"""
+Stand-ins: what `connection` is on the event loop where nothing is held.
+
+A stand-in never connects. What is set on it (`execute_wrapper()`, `force_debug_cursor`)
+and logged through it (`queries`) goes for the connections that its task borrows, and
+for those of tasks started from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from typing import Any
+
+from django.db import InterfaceError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.bridge import runs_sync
+
+__all__ = ["has_stand_in", "running_task", "stand_in"]
+
+
+def running_task() -> asyncio.Task[Any] | None:
+    """The task that this code runs in; None without one. Never switches."""
+    return None if asyncio._get_running_loop() is None else asyncio.current_task()
+
+
+# What `connection` is in this context where nothing is held, by alias, and the task
+# that it was made in.
+_stand_ins: ContextVar[dict[str, tuple[Any, BridgeMixin]]]
+_stand_ins = ContextVar("vinyl_stand_ins")
+
+
+def stand_in(alias: str) -> BaseDatabaseWrapper | None:
+    """
+    A connection of *alias* that never connects; see vinyl.orm.cursors.
+
+    None if the ENGINE cannot wait on an event loop. Never switches.
+    """
+    made = _stand_ins.get({})
+    task = running_task()
+    owner, inherited = made.get(alias, (None, None))
+    if inherited is not None and owner is task:
+        return inherited
+    wrapper = connections.create_connection(alias)
+    if not isinstance(wrapper, BridgeMixin):
+        return None
+
+    def ensure_connection() -> None:
+        if runs_sync():
+            raise InterfaceError(
+                f"This connection object of database {alias!r} comes from the event "
+                f"loop, where nothing held a connection, and cannot be used inside "
+                f"the bridge or a thread. Take `connections[{alias!r}]` anew there."
+            )
+
+    wrapper.ensure_connection = ensure_connection  # type: ignore[method-assign]
+    if inherited is not None:
+        # What the parent set goes for its children, and not the other way round.
+        wrapper.execute_wrappers = list(inherited.execute_wrappers)
+        wrapper.force_debug_cursor = inherited.force_debug_cursor
+        wrapper.queries_log = inherited.queries_log
+    _stand_ins.set({**made, alias: (task, wrapper)})
+    return wrapper
+
+
+def has_stand_in(alias: str) -> bool:
+    """Whether this context has one already, its own or inherited. Never switches."""
+    return alias in _stand_ins.get({})
