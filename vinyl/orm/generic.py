@@ -13,7 +13,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.db import models
+from django.db.models import Model
 
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.bridge import in_bridge, runs_sync
@@ -29,7 +29,7 @@ def meet_content_types(instances: Any) -> None:
         instances: Results of one query; the first stands for all.
     """
     first = next(iter(instances or ()), None)
-    if not isinstance(first, models.Model):
+    if not isinstance(first, Model):
         return
     for instance in _joined(first):
         for field in instance._meta.private_fields:
@@ -41,14 +41,14 @@ def meet_content_types(instances: Any) -> None:
                 )
 
 
-def _joined(instance: models.Model) -> Iterator[models.Model]:
+def _joined(instance: Model) -> Iterator[Model]:
     """*instance*, and what select_related() brought along with it."""
     yield instance
     fields: Any = instance._meta.fields
     for field in fields:
         if field.is_relation and field.is_cached(instance):
             related = field.get_cached_value(instance)
-            if isinstance(related, models.Model):
+            if isinstance(related, Model):
                 yield from _joined(related)
 
 
@@ -68,7 +68,7 @@ def meeting_when_saved(save_base: Callable) -> Callable:
     """`Model.save_base` that meets the content type of what it saves."""
 
     @functools.wraps(save_base)
-    def dual(self: models.Model, *args: Any, **kwargs: Any) -> None:
+    def dual(self: Model, *args: Any, **kwargs: Any) -> None:
         save_base(self, *args, **kwargs)
         if self._meta.private_fields and in_bridge():
             meet_content_types([self])
@@ -97,7 +97,7 @@ def known_or_refused(get_for_model: Callable) -> Callable:
     return known
 
 
-def is_current(field: Any, instance: models.Model) -> bool:
+def is_current(field: Any, instance: Model) -> bool:
     """Whether the cached target of a GenericForeignKey is the one its key names."""
     if not field.is_cached(instance):
         return False
