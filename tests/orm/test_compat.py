@@ -36,6 +36,15 @@ def test_a_django_that_lacks_a_name_is_refused_by_that_name(
         compat.check_django()
 
 
+def test_so_is_one_whose_app_lacks_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = "django.contrib.contenttypes"
+    read = {"django.contrib.contenttypes.models:ContentTypeManager": "_no_such"}
+    monkeypatch.setitem(compat.READ_WITH_APP, app, read)
+    compat.check_apps(set())
+    with pytest.raises(UnsupportedVersion, match=r"no '_no_such' in .*ContentType"):
+        compat.check_apps({app})
+
+
 def test_a_mode_that_is_none_is_refused() -> None:
     with pytest.raises(ImproperlyConfigured, match="IS_ASYNC.*'sometimes'"):
         with override_settings(VINYL={"IS_ASYNC": "sometimes"}):

@@ -10,7 +10,7 @@ from django.db import DatabaseError, InterfaceError, connections
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 
-from tests.fix_db import only_postgresql
+from tests.fix_db import default_database, only_postgresql
 from tests.records.models import Artist
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import connection, run, transaction
@@ -83,16 +83,19 @@ class TestCursor:
 
     @only_postgresql
     async def test_cancelling_gives_the_connection_back(self) -> None:
-        started = asyncio.Event()
-
         async def sleep() -> None:
             async with connection.cursor() as cursor:
-                started.set()
                 await cursor.execute("SELECT pg_sleep(60)")
 
         task = asyncio.create_task(sleep())
-        await started.wait()
-        await asyncio.sleep(0.05)
+        async with connection.cursor() as watching:
+            running = None
+            while running != ("active",):
+                await watching.execute(
+                    "SELECT state FROM pg_stat_activity "
+                    "WHERE query = 'SELECT pg_sleep(60)'"
+                )
+                running = await watching.fetchone()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -189,6 +192,20 @@ class TestPinned:
             async with connection.cursor() as cursor:
                 await cursor.execute("SET application_name = 'pinned'")
             assert await user() == "pinned"
+
+    def test_an_in_memory_database_outlives_it(self) -> None:
+        async def main() -> object:
+            async with connection.cursor() as cursor:
+                await cursor.execute("CREATE TABLE kept (n integer)")
+            async with connection.pinned():
+                pass
+            async with connection.cursor() as cursor:
+                await cursor.execute("SELECT count(*) FROM kept")
+                return await cursor.fetchone()
+
+        memory = {"ENGINE": "vinyl.orm.backends.sqlite3", "NAME": ":memory:"}
+        with default_database(memory):
+            assert asyncio.run(main()) == (0,)
 
     def test_in_sync_mode_it_changes_nothing(self) -> None:
         with connection.pinned():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -19,7 +19,9 @@ from tests.fix_db import only_postgresql
 from tests.records.models import Album, Artist, Label, Tag, Track
 from vinyl.exceptions import NotAwaitedError, ScopeClosedError
 from vinyl.orm import connection, run, transaction
+from vinyl.orm.connections import current_scope
 from vinyl.orm.pool import close_pools, pool_for
+from vinyl.orm.turns import Turn
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -28,6 +30,19 @@ ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) "
 
 async def names() -> list[str]:
     return await Artist.objects.values_list("name", flat=True)
+
+
+def turn_here() -> Turn:
+    """The turn to use the connection of the block that the caller is in."""
+    scope = current_scope.get()
+    assert scope is not None
+    return scope.leases["default"].turn
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let other tasks run until *condition* holds; the test's timeout is the end."""
+    while not condition():
+        await asyncio.sleep(0)
 
 
 async def endless_write() -> None:
@@ -62,6 +77,22 @@ class TestACancelledQuery:
                 await Artist.objects.create(name="before")
                 await cancelled_write()
         assert await names() == []
+
+    async def test_in_sync_code_is_nothing_to_the_next_transaction(self) -> None:
+        def write() -> None:
+            with transaction.atomic(), connection.cursor() as cursor:
+                Artist.objects.create(name="undone")
+                if connection.vendor == "postgresql":
+                    cursor.execute("SELECT pg_sleep(60)")
+                else:
+                    cursor.execute(f"{ENDLESS} SELECT max(x) FROM c")
+
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await run(write)
+        async with transaction.atomic():
+            await Artist.objects.create(name="kept")
+        assert await names() == ["kept"]
 
     @only_postgresql
     async def test_is_survived_behind_a_savepoint(self) -> None:
@@ -104,13 +135,23 @@ class TestACancelledQuery:
                     else f"{ENDLESS} SELECT x FROM c LIMIT 1 OFFSET 3000000"
                 )
 
+        counting: list[asyncio.Task[None]] = []
+        turns: list[Turn] = []
+
+        async def inner() -> None:
+            async with transaction.atomic():
+                turns.append(turn_here())
+                counting.append(asyncio.create_task(count_slowly()))
+                await until(lambda: turns[0].taken)
+
         async with transaction.atomic():
             await Artist.objects.create(name="outer")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0.2), transaction.atomic():
-                    task = asyncio.create_task(count_slowly())
-                    await asyncio.sleep(0.05)
-            await task
+            leaving = asyncio.create_task(inner())
+            await until(lambda: bool(turns and turns[0].waiters))
+            leaving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await leaving
+            await counting[0]
             await Artist.objects.create(name="after")
         assert await names() == ["after", "outer"]
 
@@ -242,15 +283,15 @@ class TestBlocks:
             await inside.wait()
             return (await album.artist).name
 
-        async def nested() -> None:
+        async def nested(around: Turn) -> None:
             async with transaction.atomic():
                 await Artist.objects.count()
                 inside.set()
-                await asyncio.sleep(0.05)
+                await until(lambda: bool(around.waiters))
                 await album.artist
 
         async with asyncio.timeout(10), transaction.atomic():
-            name, _ = await asyncio.gather(outer(), nested())
+            name, _ = await asyncio.gather(outer(), nested(turn_here()))
         assert name == "Nina"
 
 
@@ -302,13 +343,25 @@ class TestCopy:
                 await copy.write_row(["Nina"])
             assert await task == 1
 
+    async def test_a_query_of_its_own_task_is_refused(self) -> None:
+        async with connection.cursor() as cursor:
+            async with cursor.copy("COPY records_artist (name) FROM STDIN") as copy:
+                await copy.write_row(["Nina"])
+                for query in (Artist.objects.count, lambda: cursor.execute("SELECT 1")):
+                    with pytest.raises(InterfaceError, match=r"cursor\.copy"):
+                        await query()
+        assert await names() == ["Nina"]
+
 
 class TestTheDriver:
-    @only_postgresql
     async def test_does_not_block_the_loop(self) -> None:
         async with connection.pinned():
-            with pytest.raises(NotAwaitedError, match=r"async with connection\.cursor"):
-                connection.connection.execute("SELECT pg_sleep(1)")
+            driver = connection.connection
+            for use in (driver.execute, driver.cursor().execute):
+                with pytest.raises(
+                    NotAwaitedError, match=r"async with connection\.cur"
+                ):
+                    use("SELECT 1")
 
 
 class Forgiving(models.Manager):

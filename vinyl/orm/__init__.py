@@ -8,6 +8,7 @@ lazy.py          NotFetched and the attributes that give it
 generic.py       generic relations, which need content types
 querysets.py     awaiting and streaming querysets
 connections.py   scopes: which connection the running code uses
+turns.py         whose turn it is to use a connection that tasks share
 standins.py      what `connection` is on the event loop where nothing is held
 cursors.py       raw cursors, COPY, pinned connections, savepoints
 pool.py          opening, lending, checking, closing

@@ -15,7 +15,7 @@ import django
 
 from vinyl.exceptions import UnsupportedVersion
 
-__all__ = ["check_django", "resolve"]
+__all__ = ["check_apps", "check_django", "resolve"]
 
 SUPPORTED = ((5, 2), (6, 0), (6, 1))
 
@@ -23,7 +23,7 @@ SUPPORTED = ((5, 2), (6, 0), (6, 1))
 READ = {
     "django.db.backends.base.base:BaseDatabaseWrapper": (
         "connect ensure_connection validate_thread_sharing get_new_connection "
-        "get_connection_params"
+        "get_connection_params queries_limit"
     ),
     "django.db.models.base:ModelBase": "_base_manager",
     "django.db.models.fields.mixins:FieldCacheMixin": "is_cached",
@@ -31,6 +31,15 @@ READ = {
     "django.db.models.query_utils:DeferredAttribute": "_check_parent_chain",
     "django.db.utils:ConnectionHandler": "create_connection thread_critical",
     "django.dispatch.dispatcher:Signal": "connect",
+}
+
+# The same where an app is installed; its modules cannot be imported otherwise.
+READ_WITH_APP = {
+    "django.contrib.contenttypes": {
+        "django.contrib.contenttypes.models:ContentTypeManager": (
+            "_get_from_cache _get_opts"
+        ),
+    },
 }
 
 
@@ -45,7 +54,21 @@ def check_django() -> None:
             f"does not know. It works with Django {known}: install one of these, or a "
             f"newer vinyl."
         )
-    for owner, names in READ.items():
+    _check(READ)
+
+
+def check_apps(installed: set[str]) -> None:
+    """
+    Raise `UnsupportedVersion` if one of the *installed* apps, names such as
+    "django.contrib.auth", lacks what vinyl reads from it.
+    """
+    for app, read in READ_WITH_APP.items():
+        if app in installed:
+            _check(read)
+
+
+def _check(read: dict[str, str]) -> None:
+    for owner, names in read.items():
         for name in names.split():
             getattr_or_refuse(resolve(owner), owner, name)
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections import deque
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
@@ -33,84 +32,13 @@ from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.bridge import current_bridge, in_bridge, runs_sync, suspend
 from vinyl.orm.pool import Pool, pool_for
 from vinyl.orm.standins import has_stand_in, running_task, stand_in
+from vinyl.orm.turns import Turn
 
 __all__ = ["Scope", "ScopedStorage", "connection_of", "current_scope"]
 
 T = TypeVar("T")
 
 current_scope: ContextVar[Scope | None] = ContextVar("vinyl_scope", default=None)
-
-
-class Turn:
-    """
-    Whose turn it is to use a shared connection. Served in order, within one loop.
-    """
-
-    __slots__ = ("closed", "taken", "waiters")
-
-    def __init__(self, *, taken: bool) -> None:
-        self.taken = taken
-        self.closed = False
-        self.waiters: deque[asyncio.Future[bool]] = deque()
-
-    def take_nowait(self) -> bool:
-        """Take the turn if it is free; tell whether it was. Never switches."""
-        if self.taken or self.closed:
-            return False
-        self.taken = True
-        return True
-
-    async def take(self) -> bool:
-        """
-        Wait for the turn. True: it is the caller's, until `pass_on()`. False: the
-        scope has been closed, and there is nothing to use here any more.
-
-        Switches to the event loop if the turn is not free.
-        """
-        if self.take_nowait():
-            return True
-        if self.closed:
-            return False
-        waiter = asyncio.get_running_loop().create_future()
-        self.waiters.append(waiter)
-        try:
-            return await waiter
-        except BaseException:
-            if waiter.done() and not waiter.cancelled():
-                if waiter.result():
-                    self.pass_on()
-            elif waiter in self.waiters:
-                self.waiters.remove(waiter)
-            raise
-
-    async def take_uncancelled(self) -> None:
-        """Wait for the turn, however often the task is cancelled; then raise that."""
-        cancelled = None
-        while True:
-            try:
-                await self.take()
-                break
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
-
-    def pass_on(self) -> None:
-        """Give the turn to whoever waits longest. Never switches."""
-        while self.waiters:
-            waiter = self.waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(True)
-                return
-        self.taken = False
-
-    def close(self) -> None:
-        """Send everybody who waits away. Never switches."""
-        self.closed = True
-        while self.waiters:
-            waiter = self.waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(False)
 
 
 class Lease:
@@ -248,18 +176,13 @@ class Scope:
                 raise cancelled
 
     def discard(self, alias: str) -> None:
-        """Have the connection of *alias*, if it is the pool's, closed at the end."""
+        """
+        Close the connection of *alias*, if it is the pool's and can be opened anew. An
+        in-memory database would go with it. Never switches.
+        """
         match self.leases[alias]:
-            case Lease(source=Pool(), wrapper=BridgeMixin() as wrapper):
+            case Lease(source=Pool(in_memory=False), wrapper=BridgeMixin() as wrapper):
                 wrapper.discard()
-
-    def __del__(self) -> None:
-        # A block that was entered in a task of its own and never left.
-        if not self.closed and self.leases and self.loop is not None:
-            if self.loop is asyncio._get_running_loop():
-                self.close()
-            elif not self.loop.is_closed():
-                self.loop.call_soon_threadsafe(self.close)
 
     def close(self) -> None:
         """Give everything back and restore the scope around. Never switches."""

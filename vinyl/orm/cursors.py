@@ -24,6 +24,8 @@ from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.bridge import run, runs_sync
 from vinyl.orm.calls import Call
 from vinyl.orm.connections import Scope, current_scope, nearest_lease
+from vinyl.orm.standins import running_task
+from vinyl.orm.turns import Turn
 
 __all__ = ["AsyncCopy", "AsyncCursor", "Pinned"]
 
@@ -198,7 +200,7 @@ class AsyncCopy:
         self._arguments = arguments
         self._manager: Any = None
         self._copy: Any = None
-        self._turn: Any = None
+        self._turn: Turn = None  # type: ignore[assignment]
 
     async def __aenter__(self) -> Self:
         args, kwargs = self._arguments
@@ -207,12 +209,13 @@ class AsyncCopy:
         # For the whole block: while it copies, the connection can do nothing else.
         self._turn = scope.leases[self._cursor.alias].turn
         await self._turn.take()
+        self._turn.holder = running_task()
         try:
             # Past Django's wrapper, which knows of errors, but not of COPY.
             self._manager = opened.cursor.copy(*args, **kwargs)
             self._copy = await run(self._manager.__enter__)
         except BaseException:
-            self._turn.pass_on()
+            self._pass_on()
             raise
         return self
 
@@ -220,7 +223,11 @@ class AsyncCopy:
         try:
             return await run(self._manager.__exit__, *exc_info)
         finally:
-            self._turn.pass_on()
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        self._turn.holder = None
+        self._turn.pass_on()
 
     def set_types(self, types: Any) -> None:
         """The types of the columns, as in psycopg. Never switches."""

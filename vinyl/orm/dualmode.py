@@ -352,6 +352,8 @@ def apply(*, with_apps: bool = False) -> None:
         UnsupportedVersion: This Django is not supported, or lacks a name of the table.
     """
     compat.check_django()
+    if with_apps:
+        compat.check_apps({config.name for config in apps.get_app_configs()})
     install()
     for row in TABLE:
         if bool(row.app) is with_apps and row not in _applied and row.applies():

@@ -98,15 +98,16 @@ def left(_: None) -> Callable:
             )
         lease = scope.leases[alias]
         wrapper: Any = lease.wrapper
-        started = False
+        started = spoilt = False
         cancelled: BaseException | None = None
 
         def leave(*exc_info: Any) -> None:
-            nonlocal started
+            nonlocal started, spoilt
             # Waits for the turn, if a sibling has it.
             _ = connections[alias]
             started = True
             lease.end_streams()
+            spoilt = wrapper.interrupted
             self.__exit__(*exc_info)
 
         try:
@@ -123,9 +124,6 @@ def left(_: None) -> Callable:
             scope.close()
         if cancelled is not None:
             raise cancelled
-        spoilt = wrapper.interrupted
-        # Undone by the savepoint, or by the end of the transaction.
-        wrapper.interrupted = wrapper.needs_rollback and wrapper.in_atomic_block
         if spoilt and exc_info[0] is None:
             raise TransactionManagementError(
                 f"A query of this atomic() block on database {alias!r} was cancelled, "

@@ -26,14 +26,19 @@ logger = logging.getLogger("vinyl.request")
 FRAMES = 4
 
 _watching = False
+# What reports all else that cannot be raised.
+_report_other: Callable[[Any], object] = sys.__unraisablehook__
 # What Python said of each call of the running view that was thrown away.
 _noted: ContextVar[list[str]] = ContextVar("vinyl_unawaited")
 
 
 def watch() -> None:
     """From now on, in this process, note coroutines that nobody awaits."""
-    global _watching
+    global _watching, _report_other
+    if _watching:
+        return
     _watching = True
+    _report_other = sys.unraisablehook
     warnings.filterwarnings("error", r"coroutine '.*' was never", RuntimeWarning)
     sys.set_coroutine_origin_tracking_depth(FRAMES)
     sys.unraisablehook = _note
@@ -42,7 +47,7 @@ def watch() -> None:
 def _note(unraisable: Any) -> None:
     error = unraisable.exc_value
     if not isinstance(error, RuntimeWarning) or "never awaited" not in str(error):
-        sys.__unraisablehook__(unraisable)
+        _report_other(unraisable)
     elif (noted := _noted.get(None)) is not None:
         noted.append(str(error))
     else:
@@ -66,6 +71,11 @@ def refusing_unawaited(describe: Callable[[], str]) -> Iterator[None]:
     token = _noted.set(noted)
     try:
         yield
+    except BaseException:
+        # The view has failed already; that it also forgot something is for the log.
+        for text in noted:
+            logger.error("%s", text)
+        raise
     finally:
         _noted.reset(token)
     if noted:

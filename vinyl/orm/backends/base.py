@@ -47,8 +47,21 @@ class BridgeMixin(_Wrapper):
             self.discard()
             raise
 
-    # Whether a cancelled query has spoilt the transaction that is open.
+    # Whether a cancelled query has spoilt the transaction that is open: until Django
+    # takes its own note back, as it rolls back to a savepoint or altogether.
     interrupted = False
+    _needs_rollback = False
+
+    @property
+    def needs_rollback(self) -> bool:
+        """Django's note that the open transaction cannot go on. Never switches."""
+        return self._needs_rollback
+
+    @needs_rollback.setter
+    def needs_rollback(self, value: bool) -> None:
+        self._needs_rollback = value
+        if not value:
+            self.interrupted = False
 
     def note_interruption(self) -> None:
         """

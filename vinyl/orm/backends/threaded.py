@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.bridge import in_bridge, suspend
+from vinyl.orm.bridge import in_bridge, refuse_to_block, suspend
 
 __all__ = ["ThreadedMixin"]
 
@@ -106,6 +106,7 @@ class ThreadedConnection:
 
 def _call_for_cursor(worker: Worker, fn: Callable, *args: Any, **kwargs: Any) -> Any:
     """Call *fn* in the thread; a cursor that it returns is wrapped like any other."""
+    refuse_to_block("This connection")
     result = worker.call(fn, *args, **kwargs)
     return ThreadedCursor(result, worker) if hasattr(result, "fetchone") else result
 
@@ -127,6 +128,7 @@ class ThreadedCursor:
         return result, self.raw.fetchmany(ROWS_PER_HOP) if has_rows else []
 
     def _execute(self, name: str, args: tuple, kwargs: dict) -> Any:
+        refuse_to_block("This cursor")
         self.rows.clear()
         self.more = True
         method = getattr(self.raw, name)
