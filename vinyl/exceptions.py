@@ -7,6 +7,7 @@ Every error that vinyl itself raises.
     ├── NotFetchedError         a lazy attribute used before it was awaited
     ├── ScopeClosedError        a task outlived the transaction that it inherited
     ├── PoolTimeout             no connection became free in time
+    │   └── PoolFull            so many wait for one that another may not
     └── UnsupportedVersion      this Django is not one that vinyl knows
 
     django.core.exceptions.SynchronousOnlyOperation
@@ -26,6 +27,7 @@ __all__ = [
     "ForeignLoopError",
     "NotAwaitedError",
     "NotFetchedError",
+    "PoolFull",
     "PoolTimeout",
     "ScopeClosedError",
     "UnsupportedVersion",
@@ -83,24 +85,48 @@ class PoolTimeout(VinylError, OperationalError):
     """
     Every connection of the pool stayed in use for the whole timeout.
 
-    Attributes: `alias`, `size` (connections in use), `timeout` (in seconds),
-    `waiting` (tasks in the queue when this one gave up).
+    Attributes: `alias`, `size` (connections in use), `timeout` (in seconds), `waiting`
+    (tasks in the queue besides this one), `holders` (a line on each of the loans that
+    last longest: for how long, by which task, where that is now).
     """
 
-    def __init__(self, alias: str, size: int, timeout: float, waiting: int) -> None:
+    reason = "No connection to database {alias!r} became free within {timeout:g} s"
+    remedy = "Hold connections for a shorter time, or raise {pool}['max_size']."
+
+    def __init__(
+        self,
+        alias: str,
+        size: int,
+        timeout: float,
+        waiting: int,
+        holders: tuple[str, ...] = (),
+    ) -> None:
         self.alias = alias
         self.size = size
         self.timeout = timeout
         self.waiting = waiting
+        self.holders = holders
+        pool = f"DATABASES[{alias!r}]['OPTIONS']['pool']"
+        held = f" Held longest: {'; '.join(holders)}." if holders else ""
         super().__init__(
-            f"No connection to database {alias!r} became free within {timeout:g} s: "
-            f"all {size} are in use and {waiting} other tasks wait. Hold connections "
-            f"for a shorter time, or raise DATABASES[{alias!r}]['OPTIONS']['pool']"
-            f"['max_size']."
+            f"{self.reason.format(alias=alias, timeout=timeout)}: all {size} are in "
+            f"use and {waiting} other tasks wait.{held} {self.remedy.format(pool=pool)}"
         )
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)
+
+
+class PoolFull(PoolTimeout):
+    """
+    So many tasks wait for a connection that another one was refused at once.
+    """
+
+    reason = "No connection to database {alias!r} is free, nor a place in the queue"
+    remedy = (
+        "Take in less work at a time, hold connections for a shorter time, or raise "
+        "{pool}['max_size'] or ['max_waiting']."
+    )
 
 
 class UnsupportedVersion(VinylError, ImproperlyConfigured):

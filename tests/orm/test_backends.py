@@ -71,7 +71,7 @@ class TestPostgreSQL:
             await asyncio.gather(*(use(n) for n in range(50)), return_exceptions=True)
         pool = pool_for("default")
         assert pool.lent == {}
-        assert all(wrapper.is_reusable() for wrapper, *_ in pool.idle)
+        assert all(pooled.wrapper.is_reusable() for pooled in pool.idle)
         assert (
             await asyncio.gather(*(run(query, "SELECT 7") for _ in range(10)))
             == [[(7,)]] * 10

@@ -310,9 +310,9 @@ class TestQueryLog:
     async def test_the_next_borrower_finds_nothing_of_it(self) -> None:
         with CaptureQueriesContext(connection):
             await Artist.objects.count()
-        [(wrapper, _, _)] = pool_for("default").idle
-        assert not wrapper.queries
-        assert not wrapper.force_debug_cursor
+        [pooled] = pool_for("default").idle
+        assert not pooled.wrapper.queries
+        assert not pooled.wrapper.force_debug_cursor
 
 
 @pytest.fixture

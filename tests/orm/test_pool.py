@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import re
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connections
+from django.core.exceptions import ImproperlyConfigured
+from django.db import ProgrammingError, connections
 
 from tests.fix_db import only_postgresql
 from tests.records.models import Artist
-from vinyl.exceptions import PoolTimeout
-from vinyl.orm import connection, run
-from vinyl.orm.pool import close_pools, pool_for
+from vinyl.exceptions import PoolFull, PoolTimeout
+from vinyl.orm import connection, run, transaction
+from vinyl.orm.checks import check_pools
+from vinyl.orm.pool import Pool, close_pools, open_pools, pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -86,8 +91,8 @@ async def test_a_cancelled_wait_leaves_the_queue(options: dict[str, Any]) -> Non
         await task
     assert not pool.waiters
     pool.give_back(wrapper)
-    assert pool.lend_nowait() is wrapper
-    pool.give_back(wrapper)
+    assert pool.lent == {}
+    assert await Artist.objects.count() == 0
 
 
 async def test_a_wait_cancelled_as_it_is_served_loses_nothing(
@@ -131,24 +136,214 @@ async def test_connections_past_their_life_are_replaced(
     assert first[1] is not second[1]
 
 
+def session() -> int:
+    """Which session of the server this run has."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return cursor.fetchone()[0]
+
+
+def kill(*pids: int) -> None:
+    """End sessions of the server, from a thread, and see that they are gone."""
+    with connection.cursor() as cursor:
+        for pid in pids:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+            assert cursor.fetchone() == (True,)
+    connection.close()
+
+
 @only_postgresql
-async def test_a_killed_connection_is_replaced() -> None:
-    def backend() -> int:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_backend_pid()")
-            return cursor.fetchone()[0]
+class TestHealth:
+    async def test_what_the_server_has_closed_is_not_lent(self) -> None:
+        pool = pool_for("default")
+        pids = await asyncio.gather(*(run(session) for _ in range(3)))
+        assert len(set(pids)) == 3
+        await asyncio.to_thread(kill, *pids)
+        # No query fails: a glance at the socket tells.
+        assert await run(session) not in pids
+        stats = pool.stats()
+        assert (stats["discarded"], stats["size"]) == (3, 1)
 
-    def kill(pid: int) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
-        connection.close()
+    async def test_what_rested_long_is_asked_first(
+        self, options: dict[str, Any]
+    ) -> None:
+        options["check_idle"] = 0
+        pid = await run(session)
+        seen: list[bool] = []
+        pool = pool_for("default")
+        [pooled] = pool.idle
+        is_usable = pooled.wrapper.is_usable
 
-    pid = await run(backend)
-    await asyncio.to_thread(kill, pid)
-    with pytest.raises(OperationalError):
+        def asked() -> bool:
+            seen.append(is_usable())
+            return seen[-1]
+
+        pooled.wrapper.is_usable = asked  # type: ignore[method-assign]
+        assert await run(session) == pid
+        assert seen == [True]
+        assert pool.stats()["discarded"] == 0
+
+    async def test_an_error_of_sql_keeps_the_connection(self) -> None:
+        pid = await run(session)
+        async with connection.cursor() as cursor:
+            with pytest.raises(ProgrammingError):
+                await cursor.execute("SELECT nothing")
+        assert await run(session) == pid
+
+
+class TestUpkeep:
+    async def test_what_rests_too_long_is_closed(self, options: dict[str, Any]) -> None:
+        options["max_idle"] = 0.05
         await Artist.objects.count()
-    assert await run(backend) != pid
-    assert pool_for("default").lent == {}
+        pool = pool_for("default")
+        while pool.idle:
+            await asyncio.sleep(0.01)
+        assert pool.stats()["discarded"] == 1
+
+    async def test_min_size_is_kept_up(self, options: dict[str, Any]) -> None:
+        options.update(min_size=2, max_idle=0.05)
+        pool = pool_for("default")
+        while pool.stats()["idle"] < 2:
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*(Artist.objects.count() for _ in range(8)))
+        while pool.stats()["size"] > 2:
+            await asyncio.sleep(0.01)
+        assert pool.stats()["in_use"] == 0
+
+    @only_postgresql
+    async def test_min_size_is_reached_when_the_server_is_back(
+        self, options: dict[str, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        options.update(min_size=2, max_idle=0.05)
+        settings = connections.settings["default"]
+        user, settings["USER"] = settings["USER"], "nobody_of_this_name"
+        pool = pool_for("default")
+        while not caplog.records:
+            await asyncio.sleep(0.01)
+        assert "No connection to database 'default'" in caplog.text
+        assert pool.stats()["size"] == 0
+        settings["USER"] = user
+        while pool.stats()["idle"] < 2:
+            await asyncio.sleep(0.01)
+
+    async def test_opened_with_the_application(self, options: dict[str, Any]) -> None:
+        await open_pools()
+        assert pool_for("default").stats()["size"] == 0
+        await close_pools()
+        options["min_size"] = 3
+        await open_pools()
+        assert pool_for("default").stats()["idle"] == 3
+
+    async def test_lifetimes_differ(self) -> None:
+        await asyncio.gather(*(Artist.objects.count() for _ in range(5)))
+        ends = [pooled.expires for pooled in pool_for("default").idle]
+        assert len(set(ends)) == 5
+        assert 0 < max(ends) - min(ends) < 360
+
+    async def test_a_forgotten_pool_is_not_kept(self) -> None:
+        pool = weakref.ref(Pool("default"))
+        gc.collect()
+        assert pool() is None
+
+
+class TestStats:
+    async def test_count_loans_and_waits(self, options: dict[str, Any]) -> None:
+        options["max_size"] = 2
+        pool = pool_for("default")
+        assert set(pool.stats().values()) == {0}
+        held = [await pool.lend(), await pool.lend()]
+        tasks = [asyncio.create_task(run(Artist.objects.count)) for _ in range(3)]
+        await asyncio.sleep(0.02)
+        stats = pool.stats()
+        assert (stats["in_use"], stats["waiting"], stats["idle"]) == (2, 3, 0)
+        for wrapper in held:
+            pool.give_back(wrapper)
+        await asyncio.gather(*tasks)
+        stats = pool.stats()
+        assert (stats["in_use"], stats["waiting"]) == (0, 0)
+        assert stats["size"] == stats["idle"] > 0
+        assert stats["acquired_total"] == 5
+        assert stats["wait_ms"] >= 3 * 15
+        assert stats["discarded"] == 0
+
+
+class TestTheQueue:
+    async def test_is_bounded(self, options: dict[str, Any]) -> None:
+        options.update(max_size=1, max_waiting=2)
+        pool = pool_for("default")
+        held = await pool.lend()
+        tasks = [asyncio.create_task(run(Artist.objects.count)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(PoolFull, match="nor a place in the queue.*max_waiting"):
+            await Artist.objects.count()
+        pool.give_back(held)
+        assert await asyncio.gather(*tasks) == [0, 0]
+
+    async def test_a_refusal_names_who_holds_longest(
+        self, options: dict[str, Any]
+    ) -> None:
+        options.update(max_size=2, timeout=0.05)
+        done = asyncio.Event()
+
+        async def selfish() -> None:
+            async with transaction.atomic():
+                await Artist.objects.count()
+                await done.wait()
+
+        tasks = [asyncio.create_task(selfish(), name=f"selfish {n}") for n in range(2)]
+        while len(pool_for("default").lent) < 2:
+            await asyncio.sleep(0)
+        with pytest.raises(PoolTimeout) as caught:
+            await Artist.objects.count()
+        first, second = caught.value.holders
+        assert re.match(
+            r"0\.\d s by task 'selfish 0' in .*selfish\(\) at .*/test_pool\.py:\d+",
+            first,
+        )
+        assert "selfish 1" in second
+        assert first in str(caught.value)
+        assert pool_for("default").stats()["timeouts"] == 1
+        done.set()
+        await asyncio.gather(*tasks)
+
+
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("configured", "message"),
+        [
+            (8, "is 8, which is no dictionary. Write"),
+            ({"maxsize": 8}, "'maxsize', which is no option. Did you mean 'max_size'"),
+            ({"num_workers": 3}, "Remove it. There are min_size, max_size"),
+            ({"max_size": 0}, "set to 0. Write a whole number, 1 or more"),
+            ({"max_size": 2.5}, "set to 2.5. Write a whole number"),
+            ({"timeout": "30"}, "set to '30'. Write a number of seconds, 0 or more"),
+            ({"timeout": float("nan")}, "set to nan. Write a number of seconds"),
+            ({"max_idle": -1}, "set to -1. Write a number of seconds, 0 or more"),
+            ({"min_size": True}, "set to True. Write a whole number"),
+            ({"min_size": 20}, "a min_size of 20 and a max_size of only 10"),
+        ],
+    )
+    async def test_wrong_ones_are_told(
+        self, db: str, configured: Any, message: str
+    ) -> None:
+        connections.settings["default"]["OPTIONS"]["pool"] = configured
+        try:
+            [error] = check_pools(databases=["default"])
+            with pytest.raises(ImproperlyConfigured, match=message):
+                await Artist.objects.count()
+        finally:
+            del connections.settings["default"]["OPTIONS"]["pool"]
+        assert error.id == "vinyl.E001"
+        assert re.search(message, f"{error.msg} {error.hint}")
+
+    @pytest.mark.parametrize("configured", [None, True, {}, {"max_size": 3}])
+    async def test_right_ones_are_not(self, db: str, configured: Any) -> None:
+        connections.settings["default"]["OPTIONS"]["pool"] = configured
+        try:
+            assert check_pools() == []
+            assert await Artist.objects.count() == 0
+        finally:
+            del connections.settings["default"]["OPTIONS"]["pool"]
 
 
 async def test_closing_drops_what_is_idle_and_reopens_on_use() -> None:

@@ -20,20 +20,24 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar, cast
 
 from greenlet import getcurrent, greenlet
 
 from vinyl.exceptions import BridgeError, NotAwaitedError
 from vinyl.orm.calls import Call
+from vinyl.orm.tasks import outlast
 
 __all__ = [
     "await_",
     "in_bridge",
+    "is_shielded",
     "refuse_to_block",
     "run",
     "runs_sync",
+    "shielded",
     "suspend",
     "use_driver",
 ]
@@ -59,6 +63,10 @@ class Bridge(greenlet):
     scope: Any = None
     # Set when the coroutine is closed half-way: nobody will wait any more.
     abandoned = False
+    # Whether a wait that succeeds although the task is cancelled counts; and that
+    # cancellation, to be raised by the next wait, or at the end.
+    shielded = False
+    cancelled: asyncio.CancelledError | None = None
 
 
 async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -97,6 +105,8 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     finally:
         if bridge.scope is not None:
             bridge.scope.close()
+        if bridge.cancelled is not None and not bridge.abandoned:
+            raise bridge.cancelled
 
 
 def _call_while_handling(
@@ -148,8 +158,55 @@ def suspend(awaitable: Awaitable[T]) -> T:
             f"{_describe(awaitable)} cannot be awaited: the coroutine that runs this "
             f"code was closed before its end."
         )
+    _raise_cancellation(bridge, awaitable)
+    if bridge.shielded:
+        awaitable = _outlasting(bridge, awaitable)
     # A greenlet has a parent until it is dead.
     return cast(greenlet, bridge.parent).switch(awaitable)
+
+
+def _raise_cancellation(bridge: Bridge, awaitable: Awaitable) -> None:
+    """Raise what came in a block of `shielded()`, now that it has ended."""
+    if bridge.cancelled is not None and not bridge.shielded:
+        cancelled, bridge.cancelled = bridge.cancelled, None
+        _close(awaitable)
+        raise cancelled
+
+
+async def _outlasting(bridge: Bridge, awaitable: Awaitable[T]) -> T:
+    work, cancelled = await outlast(awaitable, passing_on=True)
+    bridge.cancelled = cancelled or bridge.cancelled
+    return work.result()
+
+
+@contextmanager
+def shielded(*, on: bool = True) -> Iterator[None]:
+    """
+    Inside the bridge, let what the drivers do in this block be known by its outcome.
+
+    If the task is cancelled, an operation is cancelled once; if it succeeds all the
+    same, as a COMMIT may, it counts, and the cancellation is raised by the next wait
+    after the block, or by `run()` in the end. Drivers ask `is_shielded()`.
+
+    Args:
+        on: False lifts the shield inside the block.
+
+    Never switches.
+    """
+    bridge = getcurrent()
+    if type(bridge) is not Bridge:
+        yield
+        return
+    before, bridge.shielded = bridge.shielded, on
+    try:
+        yield
+    finally:
+        bridge.shielded = before
+
+
+def is_shielded() -> bool:
+    """Whether the calling code runs in a block of `shielded()`. Never switches."""
+    return getattr(getcurrent(), "shielded", False)
 
 
 def await_(awaitable: Awaitable[T]) -> T:
@@ -166,6 +223,7 @@ def await_(awaitable: Awaitable[T]) -> T:
     """
     bridge = getcurrent()
     if type(bridge) is Bridge and bridge.scope is not None:
+        _raise_cancellation(bridge, awaitable)
         awaitable = bridge.scope.lending(awaitable)
     return suspend(awaitable)
 

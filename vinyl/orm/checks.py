@@ -1,8 +1,9 @@
 """
-System checks of the project's own source: ORM calls that nobody awaits.
+System checks: the options of the pools, and ORM calls in the project's own source that
+nobody awaits.
 
-Here is which files are read and what is said of them; what they forget is found by
-`awaits.find()`.
+For those, here is which files are read and what is said of them; what they forget is
+found by `awaits.find()`.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from django.conf import settings
 from django.core import checks
 
 from vinyl.orm import awaits, bridge
+from vinyl.orm.pool import configured_pools
 
-__all__ = ["check_awaits"]
+__all__ = ["check_awaits", "check_pools"]
 
 # By the kind of what is forgotten: the id, and what is wrong.
 _PROBLEMS = {
@@ -32,6 +34,20 @@ _PROBLEMS = {
 # Tests run, so Python tells of what they forget; and some do it on purpose.
 _TESTS = re.compile(r"\btests?\.|\b(tests?(_\w+)?|conftest)$")
 _NOQA = re.compile(r"# *noqa(?: *: *([^#]*))?", re.IGNORECASE)
+
+
+@checks.register("vinyl")
+def check_pools(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E001: the options of a pool are wrong."""
+    return [
+        checks.Error(
+            f"DATABASES[{alias!r}]['OPTIONS']['pool'] {problem}",
+            hint=remedy,
+            id="vinyl.E001",
+        )
+        for alias, _, problems in configured_pools()
+        for problem, remedy in problems
+    ]
 
 
 @checks.register("vinyl")

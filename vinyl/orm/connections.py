@@ -31,7 +31,8 @@ from vinyl.exceptions import ForeignLoopError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.bridge import current_bridge, in_bridge, runs_sync, suspend
 from vinyl.orm.pool import Pool, pool_for
-from vinyl.orm.standins import has_stand_in, running_task, stand_in
+from vinyl.orm.standins import has_stand_in, stand_in
+from vinyl.orm.tasks import running_task
 from vinyl.orm.turns import Turn
 
 __all__ = ["Scope", "ScopedStorage", "connection_of", "current_scope"]

@@ -24,7 +24,7 @@ from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.bridge import run, runs_sync
 from vinyl.orm.calls import Call
 from vinyl.orm.connections import Scope, current_scope, nearest_lease
-from vinyl.orm.standins import running_task
+from vinyl.orm.tasks import running_task
 from vinyl.orm.turns import Turn
 
 __all__ = ["AsyncCopy", "AsyncCursor", "Pinned"]

@@ -281,6 +281,7 @@ TABLE = (
     Row(_ATOMIC, "__aenter__", transaction.entered),
     Row(_ATOMIC, "__aexit__", transaction.left),
     Row(_ATOMIC, "__enter__", transaction.not_blocking),
+    Row(_ATOMIC, "__exit__", transaction.shielding),
     Row(_ATOMIC, "__call__", transaction.decorating),
     Row(_WRAPPER, "ensure_connection", cursors.connected),
     Row(_WRAPPER, "on_commit", transaction.registered),

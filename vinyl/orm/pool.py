@@ -4,32 +4,59 @@ The pool: opening, lending, checking and closing connections for one event loop.
 It keeps whole `DatabaseWrapper`s with their live connections, because Django's
 `connect()` (session set-up, signals) is too dear per operation. Lending decides only
 who may use a wrapper; the wrapper connects by itself when it is first used.
+
+A connection is looked at before each loan: a glance at its socket tells whether the
+server has hung up, and one that rested for long is asked whether it works. What expires
+at rest is closed, and `min_size` kept up, by a timer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
+import random
 import time
+import weakref
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from contextvars import Context
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import DatabaseError, InterfaceError, connections
 
-from vinyl.exceptions import PoolTimeout
+from vinyl.exceptions import PoolFull, PoolTimeout
 from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.bridge import run
+from vinyl.orm.pool_options import PoolOptions
+from vinyl.orm.tasks import place_of, running_task
 
-__all__ = ["Pool", "close_pools", "pool_for"]
+__all__ = ["Pool", "close_pools", "configured_pools", "open_pools", "pool_for"]
 
-# Defaults of DATABASES[alias]["OPTIONS"]["pool"]; times in seconds.
-DEFAULTS: dict[str, float] = {
-    "max_size": 10,
-    "timeout": 30.0,
-    "max_idle": 600.0,
-    "max_lifetime": 3600.0,
-}
+logger = logging.getLogger("vinyl.pool")
+
+# How long the server may take to answer whether a connection works, in seconds.
+CHECK_TIMEOUT = 5.0
+# The pause after an attempt to keep up `min_size` that failed: the first, and the
+# longest that doubling leads to, in seconds.
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
+
+
+class Pooled:
+    """A connection of the pool."""
+
+    __slots__ = ("expires", "since", "task", "wrapper")
+
+    def __init__(self, wrapper: BridgeMixin, expires: float) -> None:
+        self.wrapper = wrapper
+        # When it is too old to be lent again.
+        self.expires = expires
+        # When it was lent, or came to rest.
+        self.since = 0.0
+        # The task that it was lent to.
+        self.task: asyncio.Task[Any] | None = None
 
 
 class Pool:
@@ -40,52 +67,99 @@ class Pool:
 
     Args:
         alias: Key of `settings.DATABASES`.
+
+    Raises:
+        ImproperlyConfigured: The ENGINE cannot wait on an event loop, or the options
+            are wrong.
     """
 
     def __init__(self, alias: str) -> None:
         wrapper = _new_wrapper(alias)
-        configured = wrapper.settings_dict["OPTIONS"].get("pool") or {}
-        options = {**DEFAULTS, **(configured if isinstance(configured, dict) else {})}
         self.alias = alias
+        self.options, problems = PoolOptions.read(
+            wrapper.settings_dict["OPTIONS"].get("pool")
+        )
+        for problem, remedy in problems:
+            raise ImproperlyConfigured(
+                f"DATABASES[{alias!r}]['OPTIONS']['pool'] {problem} {remedy}"
+            )
         # An in-memory database lives in its connection: there is only one.
         self.in_memory = bool(getattr(wrapper, "is_in_memory_db", bool)())
-        self.max_size = 1 if self.in_memory else int(options["max_size"])
-        self.timeout = float(options["timeout"])
-        self.max_idle = float(options["max_idle"])
-        self.max_lifetime = float(options["max_lifetime"])
+        self.max_size = 1 if self.in_memory else self.options.max_size
+        self.min_size = min(self.options.min_size, self.max_size)
         self.closed = False
-        # Wrappers out on loan, with the loop time at which each was made.
-        self.lent: dict[BridgeMixin, float] = {}
-        # Wrappers at rest, most recently used last: (wrapper, made, rested since).
-        self.idle: list[tuple[BridgeMixin, float, float]] = []
+        # What is out on loan.
+        self.lent: dict[BridgeMixin, Pooled] = {}
+        # What is at rest, most recently used last.
+        self.idle: list[Pooled] = []
         self.waiters: deque[asyncio.Future[BridgeMixin]] = deque()
+        # Opens what `min_size` lacks; and whether it has tried once.
+        self.refilling: asyncio.Task[None] | None = None
+        self.tried = asyncio.Event()
+        self.acquired = self.discarded = self.timeouts = 0
+        self.waited = 0.0
+        self.timer: asyncio.TimerHandle | None = None
+        if not self.in_memory:
+            _tend(weakref.ref(self), asyncio.get_running_loop())
+
+    def stats(self) -> dict[str, float]:
+        """
+        The pool in figures. Never switches.
+
+        `size` connections it has, `in_use` of them lent and `idle` at rest; `waiting`
+        tasks. Since it was made: `acquired_total` loans, `wait_ms` milliseconds that
+        tasks waited for them in all, `timeouts` waits in vain, and `discarded`
+        connections that were closed as lost, broken or past their time.
+        """
+        return {
+            "size": len(self.lent) + len(self.idle),
+            "in_use": len(self.lent),
+            "idle": len(self.idle),
+            "waiting": len(self.waiters),
+            "acquired_total": self.acquired,
+            "wait_ms": self.waited * 1000,
+            "timeouts": self.timeouts,
+            "discarded": self.discarded,
+        }
 
     def lend_nowait(self) -> BridgeMixin | None:
         """
-        Return a wrapper that is outside any transaction, or None if all are lent.
+        Return a wrapper that is outside any transaction, or None if all are lent, or
+        the next one has to be checked first.
 
         The caller gives it back with `give_back()`. Never switches.
         """
-        return None if self.waiters else self._take()
+        if self.waiters or (self.idle and self._rested_long(self.idle[-1])):
+            return None
+        return self._take()
+
+    def _rested_long(self, pooled: Pooled) -> bool:
+        return time.monotonic() - pooled.since > self.options.check_idle
 
     def _take(self) -> BridgeMixin | None:
         """A sound wrapper at rest, or a new one while there may be more."""
         now = time.monotonic()
         while self.idle:
-            wrapper, made, rested = self.idle.pop()
-            expired = (
-                now - rested > self.max_idle or now - made > self.max_lifetime
-            ) and not self.in_memory
-            if expired or not wrapper.is_reusable():
-                wrapper.discard()
-                continue
-            self.lent[wrapper] = made
-            return wrapper
+            pooled = self.idle.pop()
+            if now < pooled.expires and pooled.wrapper.is_alive():
+                return self._lend(pooled, now)
+            self._drop(pooled)
         if len(self.lent) >= self.max_size:
             return None
-        wrapper = _new_wrapper(self.alias)
-        self.lent[wrapper] = now
-        return wrapper
+        return self._lend(self._new(), now)
+
+    def _new(self) -> Pooled:
+        lifetime = self.options.max_lifetime * random.uniform(0.9, 1)
+        if self.in_memory:
+            lifetime = math.inf
+        return Pooled(_new_wrapper(self.alias), time.monotonic() + lifetime)
+
+    def _lend(self, pooled: Pooled, now: float) -> BridgeMixin:
+        pooled.since = now
+        pooled.task = running_task()
+        self.lent[pooled.wrapper] = pooled
+        self.acquired += 1
+        return pooled.wrapper
 
     async def lend(self) -> BridgeMixin:
         """
@@ -93,17 +167,25 @@ class Pool:
 
         Raises:
             PoolTimeout: None became free within `timeout` seconds.
+            PoolFull: `max_waiting` tasks wait already.
 
         Switches to the event loop.
         """
-        if (wrapper := self.lend_nowait()) is not None:
-            return wrapper
+        while not self.waiters:
+            unsure = bool(self.idle) and self._rested_long(self.idle[-1])
+            if (wrapper := self._take()) is None:
+                break
+            if not unsure or await self._works(wrapper):
+                return wrapper
+        start = time.monotonic()
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[BridgeMixin] = loop.create_future()
+        if self.options.max_waiting and len(self.waiters) >= self.options.max_waiting:
+            raise PoolFull(*self._facts())
         self.waiters.append(turn)
-        timer = loop.call_later(self.timeout, self._give_up, turn)
+        timer = loop.call_later(self.options.timeout, self._give_up, turn)
         try:
-            return await turn
+            wrapper = await turn
         except BaseException:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 # It was handed over while this task was being cancelled.
@@ -113,13 +195,49 @@ class Pool:
             raise
         finally:
             timer.cancel()
+            self.waited += time.monotonic() - start
+        self.lent[wrapper].task = running_task()
+        return wrapper
+
+    async def _works(self, wrapper: BridgeMixin) -> bool:
+        """Whether *wrapper*, lent already, answers; if not, it has been given back."""
+        works = False
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                works = await run(wrapper.is_usable)
+        except TimeoutError:
+            pass
+        finally:
+            if not works:
+                wrapper.discard()
+                self.give_back(wrapper)
+                # The others that have heard nothing for as long are gone as well.
+                for pooled in list(filter(self._rested_long, self.idle)):
+                    self.idle.remove(pooled)
+                    self._drop(pooled)
+        return works
 
     def _give_up(self, turn: asyncio.Future[BridgeMixin]) -> None:
         if not turn.done():
             self.waiters.remove(turn)
-            turn.set_exception(
-                PoolTimeout(self.alias, len(self.lent), self.timeout, len(self.waiters))
-            )
+            self.timeouts += 1
+            turn.set_exception(PoolTimeout(*self._facts()))
+
+    def _facts(self) -> tuple[str, int, float, int, tuple[str, ...]]:
+        """What a refused task is told; first the loans that have lasted longest."""
+        now = time.monotonic()
+        loans = sorted(self.lent.values(), key=lambda pooled: pooled.since)
+        holders = tuple(
+            f"{now - pooled.since:.1f} s by {place_of(pooled.task)}"
+            for pooled in loans[:3]
+        )
+        return (
+            self.alias,
+            len(self.lent),
+            self.options.timeout,
+            len(self.waiters),
+            holders,
+        )
 
     def give_back(self, wrapper: BridgeMixin) -> None:
         """
@@ -128,23 +246,75 @@ class Pool:
         One that is not fit for the next borrower (inside a transaction, in an unknown
         state, closed) is discarded, and a new one takes its place. Never switches.
         """
-        made = self.lent.pop(wrapper)
-        if not self.closed and wrapper.is_reusable():
+        pooled = self.lent.pop(wrapper)
+        pooled.task = None
+        now = pooled.since = time.monotonic()
+        if not self.closed and now < pooled.expires and wrapper.is_reusable():
             wrapper.act_for_itself()
-            self.idle.append((wrapper, made, time.monotonic()))
+            self.idle.append(pooled)
         else:
-            wrapper.discard()
+            self._drop(pooled)
         while self.waiters:
             turn = self.waiters.popleft()
             if not turn.done() and (free := self._take()) is not None:
                 turn.set_result(free)
                 break
 
+    def _drop(self, pooled: Pooled) -> None:
+        pooled.wrapper.discard()
+        if pooled.wrapper.has_connected and not self.closed:
+            self.discarded += 1
+
+    def tend(self) -> None:
+        """Close what has rested too long or is too old; open what is lacking."""
+        now = time.monotonic()
+        for pooled in list(self.idle):
+            spare = len(self.lent) + len(self.idle) > self.min_size
+            rested = now - pooled.since > self.options.max_idle
+            if now >= pooled.expires or (rested and spare):
+                self.idle.remove(pooled)
+                self._drop(pooled)
+        if len(self.lent) + len(self.idle) < self.min_size and self.refilling is None:
+            # In a context of its own: in nobody's transaction.
+            self.refilling = asyncio.get_running_loop().create_task(
+                self._refill(), name=f"vinyl-pool-{self.alias}", context=Context()
+            )
+
+    async def _refill(self) -> None:
+        pause = FIRST_PAUSE
+        try:
+            while not self.closed and not await self._fill():
+                await asyncio.sleep(pause * random.uniform(0.5, 1))
+                pause = min(pause * 2, LONGEST_PAUSE)
+        finally:
+            self.refilling = None
+
+    async def _fill(self) -> bool:
+        """Open what `min_size` lacks; tell whether that worked."""
+        try:
+            for _ in range(self.min_size - len(self.lent) - len(self.idle)):
+                pooled = self._new()
+                self.lent[pooled.wrapper] = pooled
+                try:
+                    await run(pooled.wrapper.ensure_connection)
+                finally:
+                    self.give_back(pooled.wrapper)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("No connection to database %r: %s", self.alias, error)
+            return False
+        finally:
+            self.tried.set()
+        return True
+
     def close(self) -> None:
         """Close what is at rest; what is on loan is closed when it comes back."""
         self.closed = True
+        if self.timer is not None:
+            self.timer.cancel()
+        if self.refilling is not None:
+            self.refilling.cancel()
         while self.idle:
-            self.idle.pop()[0].discard()
+            self.idle.pop().wrapper.discard()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
@@ -152,6 +322,16 @@ class Pool:
             f"<Pool {self.alias!r} {state}: {len(self.lent)} of {self.max_size} lent, "
             f"{len(self.idle)} idle, {len(self.waiters)} waiting>"
         )
+
+
+def _tend(pool_of: weakref.ref[Pool], loop: asyncio.AbstractEventLoop) -> None:
+    """Tend the pool now and then, as long as there is one."""
+    pool = pool_of()
+    if pool is not None and not pool.closed:
+        pool.tend()
+        shortest = min(pool.options.max_idle, pool.options.max_lifetime)
+        pause = min(max(shortest / 10, 0.05), 10.0)
+        pool.timer = loop.call_later(pause, _tend, pool_of, loop, context=Context())
 
 
 def _new_wrapper(alias: str) -> BridgeMixin:
@@ -173,6 +353,17 @@ def _new_wrapper(alias: str) -> BridgeMixin:
     return wrapper
 
 
+def configured_pools() -> Iterator[tuple[str, PoolOptions, list[tuple[str, str]]]]:
+    """
+    Each database whose ENGINE can wait on an event loop, with the options of its pool
+    and what is wrong with them. Never switches.
+    """
+    for alias in connections:
+        wrapper = connections.create_connection(alias)
+        if isinstance(wrapper, BridgeMixin):
+            yield alias, *PoolOptions.read(wrapper.settings_dict["OPTIONS"].get("pool"))
+
+
 _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Pool]]
 _pools = WeakKeyDictionary()
 # The generators that close each loop's pools when the loop shuts down.
@@ -191,6 +382,19 @@ def pool_for(alias: str) -> Pool:
     if pool is None or pool.closed:
         pool = pools[alias] = Pool(alias)
     return pool
+
+
+async def open_pools() -> None:
+    """
+    Open the connections of `min_size`, of every database that has one.
+
+    What keeps a pool from it is logged to `vinyl.pool`, and tried again later.
+
+    Switches to the event loop.
+    """
+    for alias, options, _ in configured_pools():
+        if options.min_size and (pool := pool_for(alias)).refilling is not None:
+            await pool.tried.wait()
 
 
 async def close_pools() -> None:

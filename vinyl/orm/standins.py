@@ -8,7 +8,6 @@ for those of tasks started from there.
 
 from __future__ import annotations
 
-import asyncio
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,13 +16,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.bridge import runs_sync
+from vinyl.orm.tasks import running_task
 
-__all__ = ["has_stand_in", "running_task", "stand_in"]
-
-
-def running_task() -> asyncio.Task[Any] | None:
-    """The task that this code runs in; None without one. Never switches."""
-    return None if asyncio._get_running_loop() is None else asyncio.current_task()
+__all__ = ["has_stand_in", "stand_in"]
 
 
 # What `connection` is in this context where nothing is held, by alias, and the task

@@ -36,7 +36,13 @@ from django.db.transaction import (
 )
 
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm.bridge import run, runs_sync, suspend_or_refuse, use_driver
+from vinyl.orm.bridge import (
+    run,
+    runs_sync,
+    shielded,
+    suspend_or_refuse,
+    use_driver,
+)
 from vinyl.orm.calls import Call
 from vinyl.orm.connections import Scope, after_commit, current_scope
 
@@ -150,6 +156,20 @@ def not_blocking(enter: Callable) -> Callable:
     return __enter__
 
 
+def shielding(leave: Callable) -> Callable:
+    """
+    `Atomic.__exit__`: what it has begun is ended, also when the task is cancelled
+    again, so that the caller knows what became of the transaction.
+    """
+
+    @functools.wraps(leave)
+    def __exit__(self: Atomic, *exc_info: Any) -> None:
+        with shielded():
+            leave(self, *exc_info)
+
+    return __exit__
+
+
 def decorating(call: Callable) -> Callable:
     """`Atomic.__call__` for every kind of function."""
 
@@ -255,7 +275,7 @@ def accepting_async(run_hooks: Callable) -> Callable:
             (savepoints, Awaiting(func), robust)
             for savepoints, func, robust in self.run_on_commit
         ]
-        with after_commit():
+        with after_commit(), shielded(on=False):
             run_hooks(self)
 
     return run_and_clear_commit_hooks

@@ -18,7 +18,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import Mount
 
-from vinyl.orm.pool import close_pools
+from vinyl.orm.pool import close_pools, open_pools
 from vinyl.web.errors import ErrorMiddleware
 from vinyl.web.routing import dispatch
 from vinyl.web.staticfiles import StaticFiles
@@ -95,6 +95,7 @@ def _middleware(path: str) -> Middleware:
 
 @asynccontextmanager
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    await open_pools()
     try:
         yield
     finally:

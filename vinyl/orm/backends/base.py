@@ -23,16 +23,16 @@ class BridgeMixin(_Wrapper):
     """
 
     acts_for_other = False
+    # Whether it has ever had a connection.
+    has_connected = False
 
     def is_reusable(self) -> bool:
         """Whether the next borrower can have this connection. Never switches."""
-        if self.connection is None:
-            return not self.in_atomic_block
         return (
-            not self.in_atomic_block
+            self.connection is not None
+            and not self.in_atomic_block
             and not self.closed_in_transaction
             and not self.needs_rollback
-            and not self.errors_occurred
             and not self.run_on_commit
             and self.autocommit == self.settings_dict["AUTOCOMMIT"]
             and self.connection_is_idle()
@@ -46,6 +46,7 @@ class BridgeMixin(_Wrapper):
             # it is no connection for the next borrower.
             self.discard()
             raise
+        self.has_connected = True
 
     # Whether a cancelled query has spoilt the transaction that is open: until Django
     # takes its own note back, as it rolls back to a savepoint or altogether.
@@ -79,7 +80,8 @@ class BridgeMixin(_Wrapper):
         self.acts_for_other = True
 
     def act_for_itself(self) -> None:
-        """Forget what the last borrower set and logged."""
+        """Forget what the last borrower set and logged, and its errors."""
+        self.errors_occurred = False
         if self.acts_for_other:
             self.execute_wrappers = []
             self.force_debug_cursor = False
@@ -98,8 +100,17 @@ class BridgeMixin(_Wrapper):
             self.connection = None
 
     def connection_is_idle(self) -> bool:
-        """Whether the driver's connection is open, with nothing going on in it."""
+        """
+        Whether the driver's connection is open and sound, with nothing going on in it.
+        """
         raise NotImplementedError
+
+    def is_alive(self) -> bool:
+        """
+        Whether the other side has not hung up, as far as can be told without asking it.
+        Never switches.
+        """
+        return True
 
     def drop_connection(self) -> None:
         """Close the driver's connection at once."""

@@ -3,26 +3,43 @@ psycopg 3 in both modes: one connection object, waiting by blocking or on the lo
 
 psycopg writes each operation once, as a generator that yields what it waits for, and
 its `Connection.wait()` drives it. `BridgeConnection` is the sync connection with one
-change: inside the bridge `wait()` hands the same generator to `AsyncConnection.wait()`,
-which also cancels the query in the server when the task is cancelled.
+change: inside the bridge `wait()` drives the same generator on the event loop, as
+`AsyncConnection.wait()` does, and cancels the query in the server when the task is
+cancelled.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import select
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from contextlib import suppress
 from types import ModuleType
 from typing import Any, Self, cast
 
 import psycopg
 from psycopg.pq import ConnStatus, TransactionStatus
+from psycopg.waiting import wait_async
 
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.bridge import in_bridge, refuse_to_block, suspend
+from vinyl.orm.bridge import (
+    in_bridge,
+    is_shielded,
+    refuse_to_block,
+    shielded,
+    suspend,
+)
+from vinyl.orm.tasks import outlast
 
 __all__ = ["BridgeConnection", "PsycopgMixin"]
+
+# How long the server may take to answer that a query is cancelled, in seconds.
+CANCEL_TIMEOUT = 5.0
+# How often a wait looks whether the socket is still open, in seconds; psycopg's own.
+WAIT_INTERVAL = 0.1
 
 
 class BridgeConnection(psycopg.Connection[Any]):
@@ -33,6 +50,8 @@ class BridgeConnection(psycopg.Connection[Any]):
         self.lock = cast(Any, _Lock(self))
         # The same libpq connection with an asyncio face; made when first needed.
         self._twin: psycopg.AsyncConnection[Any] | None = None
+        # Asks the system for news on the socket; made when first needed.
+        self._poll: Callable[[int], list] | None = None
         # Gives what is to be called after a cancelled query, or None.
         self.note_interruption: Callable[[], Callable[[], None] | None] = _nothing
 
@@ -73,11 +92,52 @@ class BridgeConnection(psycopg.Connection[Any]):
             refuse_to_block("This psycopg connection")
             return super().wait(gen, *args, **kwargs)
         try:
-            return suspend(self.twin.wait(gen, *args, **kwargs))
+            return suspend(self._wait(is_shielded(), gen, *args, **kwargs))
         except asyncio.CancelledError:
             if (note := self.note_interruption()) is not None:
                 note()
             raise
+
+    async def _wait(
+        self, keep: bool, gen: Any, interval: float = WAIT_INTERVAL, **kwargs: Any
+    ) -> Any:
+        try:
+            return await wait_async(gen, self.pgconn.socket, interval, **kwargs)
+        except asyncio.CancelledError:
+            ended, _ = await outlast(self._cancel_query(gen))
+            if keep and (outcome := ended.result()):
+                return outcome[0]
+            raise
+
+    async def _cancel_query(self, gen: Any) -> tuple[Any] | None:
+        """
+        Cancel what the server is doing, and hear it out; or close the connection.
+
+        Returns: in a tuple, what *gen* gives if it succeeded first; None if not.
+        """
+        outcome = None
+        try:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                with suppress(psycopg.Error, TimeoutError):
+                    async with asyncio.timeout(CANCEL_TIMEOUT):
+                        await self.twin.cancel_safe(timeout=CANCEL_TIMEOUT)
+                        fd = self.pgconn.socket
+                        outcome = (await wait_async(gen, fd, WAIT_INTERVAL),)
+        finally:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.pgconn.finish()
+        return outcome
+
+    def has_heard(self) -> bool:
+        """Whether the server has sent something, or hung up. Never switches."""
+        if self._poll is None:
+            if not hasattr(select, "poll"):
+                # On Windows, where any number of a socket is fit for select().
+                return bool(select.select([self.pgconn.socket], [], [], 0)[0])
+            poll = select.poll()
+            poll.register(self.pgconn.socket, select.POLLIN)
+            self._poll = poll.poll
+        return bool(self._poll(0))
 
     @property
     def twin(self) -> psycopg.AsyncConnection[Any]:
@@ -89,6 +149,29 @@ class BridgeConnection(psycopg.Connection[Any]):
             self._twin = psycopg.AsyncConnection(pgconn)
             pgconn.notice_handler, pgconn.notify_handler = handlers
         return self._twin
+
+
+class ClosedWhenCancelled(psycopg.ServerCursor[Any]):
+    """A server-side cursor that no cancellation leaves open in the server."""
+
+    def execute(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().execute(*args, **kwargs)
+        except asyncio.CancelledError:
+            # Django closes it after an Exception, which this is not.
+            self.close()
+            raise
+
+    def close(self) -> None:
+        with shielded():
+            super().close()
+
+
+@functools.cache
+def closed_when_cancelled(cls: Hashable) -> type:
+    """*cls*, a class of server-side cursors, as `ClosedWhenCancelled`."""
+    assert isinstance(cls, type)
+    return type(cls.__name__, (ClosedWhenCancelled, cls), {})
 
 
 class _Lock:
@@ -168,6 +251,13 @@ class PsycopgMixin(BridgeMixin):
         connection.note_interruption = weakref.WeakMethod(self.note_interruption)
         return connection
 
+    def create_cursor(self, name: str | None = None) -> Any:
+        cursor = super().create_cursor(name)
+        if name is not None:
+            # Which class Django takes depends on the settings, and is not to be chosen.
+            cursor.__class__ = closed_when_cancelled(type(cursor))
+        return cursor
+
     def close_pool(self) -> None:
         """Nothing: the pool of an event loop closes with the loop."""
 
@@ -177,6 +267,10 @@ class PsycopgMixin(BridgeMixin):
             pgconn.status == ConnStatus.OK
             and pgconn.transaction_status == TransactionStatus.IDLE
         )
+
+    def is_alive(self) -> bool:
+        # Between two loans the server has nothing to say but its farewell.
+        return not self.connection.has_heard()
 
     def drop_connection(self) -> None:
         # Sends the farewell and closes the socket; does not wait for an answer.

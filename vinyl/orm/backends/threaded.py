@@ -229,7 +229,8 @@ class ThreadedMixin(BridgeMixin):
         """
 
     def connection_is_idle(self) -> bool:
-        return True
+        # Nothing is known of the driver, nor of what an error has done to it.
+        return not self.errors_occurred
 
     def drop_connection(self) -> None:
         connection = self.connection

@@ -1,0 +1,322 @@
+"""
+Cancellation at every await point: what is whole stays whole, and nothing is left over.
+
+Each operation runs again and again, cancelled at its first wait, its second, and so on,
+until it comes to its end. "early" cancels as the wait begins, "late" when it is over
+and the task has not gone on yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from contextlib import suppress
+from typing import Any
+
+import anyio
+import pytest
+from django.db import connections
+
+from tests.fix_db import only_postgresql
+from tests.records.models import Artist
+from vinyl.orm import connection, run, transaction
+from vinyl.orm.pool import Pool, close_pools, pool_for
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
+
+
+class CancelledAt:
+    """
+    Awaits *coroutine*, and cancels the task at its wait number *step*, from 1.
+
+    Attributes: `done`, whether that wait was reached.
+    """
+
+    def __init__(self, coroutine: Coroutine, step: int, *, late: bool) -> None:
+        self.coroutine = coroutine
+        self.step = step
+        self.late = late
+        self.done = False
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        task = asyncio.current_task()
+        assert task is not None
+        resume: Callable = self.coroutine.send
+        value: Any = None
+        waits = 0
+        while True:
+            try:
+                future = resume(value)
+            except StopIteration as stop:
+                return stop.value
+            waits += 1
+            if waits == self.step:
+                self.done = True
+                if self.late and future is not None:
+                    future.add_done_callback(lambda _: task.cancel())
+                else:
+                    task.cancel()
+            try:
+                value = yield future
+                resume = self.coroutine.send
+            except BaseException as error:
+                resume, value = self.coroutine.throw, error
+
+
+async def create(mark: str) -> None:
+    await Artist.objects.create(name=f"{mark} a")
+
+
+async def create_in_bridge(mark: str) -> None:
+    def write() -> None:
+        with transaction.atomic():
+            Artist.objects.create(name=f"{mark} a")
+            with transaction.atomic():
+                Artist.objects.create(name=f"{mark} b")
+
+    await run(write)
+
+
+async def block(mark: str) -> None:
+    async with transaction.atomic():
+        await Artist.objects.create(name=f"{mark} a")
+        async with transaction.atomic():
+            await Artist.objects.create(name=f"{mark} b")
+
+
+async def siblings(mark: str) -> None:
+    async with transaction.atomic():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(create(mark))
+            group.create_task(block(f"{mark} nested"))
+
+
+async def failing_block(mark: str) -> None:
+    with suppress(LookupError):
+        async with transaction.atomic():
+            await Artist.objects.create(name=f"{mark} a")
+            with suppress(LookupError):
+                async with transaction.atomic():
+                    await Artist.objects.create(name=f"{mark} b")
+                    raise LookupError
+            raise LookupError
+
+
+async def stream(mark: str) -> None:
+    async for artist in Artist.objects.filter(name="kept").iterator(chunk_size=1):
+        assert artist.pk
+    async with transaction.atomic():
+        async for artist in Artist.objects.iterator(chunk_size=2):
+            assert artist.pk
+            break
+        await Artist.objects.create(name=f"{mark} a")
+
+
+async def raw_cursor(mark: str) -> None:
+    async with connection.cursor() as cursor:
+        await cursor.execute(
+            "INSERT INTO records_artist (name) VALUES (%s)", [f"{mark} a"]
+        )
+
+
+async def pinned(mark: str) -> None:
+    async with connection.pinned():
+        await Artist.objects.count()
+        await create(mark)
+
+
+async def hooks(mark: str) -> None:
+    async with transaction.atomic():
+        transaction.on_commit(lambda: run(Artist.objects.count))
+        await create(mark)
+
+
+OPERATIONS = {
+    create: 1,
+    create_in_bridge: 2,
+    block: 2,
+    siblings: 3,
+    failing_block: 0,
+    stream: 1,
+    raw_cursor: 1,
+    pinned: 1,
+    hooks: 1,
+}
+
+
+@pytest.fixture(params=[False, True], ids=["early", "late"])
+def late(request: pytest.FixtureRequest) -> bool:
+    return request.param
+
+
+@pytest.fixture
+def options(db: str) -> Iterator[dict[str, Any]]:
+    settings = connections.settings["default"]["OPTIONS"]
+    settings["pool"] = options = {"max_size": 3}
+    yield options
+    del settings["pool"]
+
+
+@pytest.fixture
+async def nothing_left(db: str, options: Any) -> AsyncIterator[Callable]:
+    """Checks that nothing is open, lent or running that should not be."""
+
+    async def check() -> Pool:
+        pool = pool_for("default")
+        # What a TaskGroup has cancelled has ended with it; the rest is a callback away.
+        await asyncio.sleep(0)
+        assert not {
+            task
+            for task in asyncio.all_tasks() - {asyncio.current_task()}
+            if "TestRunner" not in repr(task.get_coro())
+        }
+        assert pool.lent == {}
+        assert not pool.waiters
+        for pooled in pool.idle:
+            assert pooled.wrapper.is_reusable()
+        return pool
+
+    yield check
+    # Each that is left works, and may write.
+    pool = await check()
+    wrappers = [await pool.lend() for _ in range(pool.max_size)]
+    for wrapper in wrappers:
+        if wrapper.connection is not None:
+            await run(lambda wrapper=wrapper: wrapper.cursor().execute("SELECT 1"))
+        pool.give_back(wrapper)
+
+
+async def rows(mark: str) -> int:
+    return await Artist.objects.filter(name__startswith=f"{mark} ").count()
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda fn: fn.__name__)
+async def test_at_every_wait(
+    operation: Callable, late: bool, nothing_left: Callable
+) -> None:
+    await Artist.objects.create(name="kept")
+    for step in range(1, 500):
+        cancelled_at = CancelledAt(operation(f"{step}"), step, late=late)
+
+        async def work(cancelled_at: CancelledAt = cancelled_at) -> None:
+            await cancelled_at
+
+        task = asyncio.create_task(work())
+        [outcome] = await asyncio.gather(task, return_exceptions=True)
+        await nothing_left()
+        found = await rows(str(step))
+        if not cancelled_at.done:
+            assert outcome is None
+            assert found == OPERATIONS[operation]
+            break
+        assert isinstance(outcome, asyncio.CancelledError), repr(outcome)
+        assert found in (0, OPERATIONS[operation])
+    else:
+        pytest.fail("The operation had no end.")
+    assert step > 1
+
+
+async def test_while_connecting(late: bool, nothing_left: Callable) -> None:
+    for step in range(1, 500):
+        await close_pools()
+        cancelled_at = CancelledAt(create(f"{step}"), step, late=late)
+
+        async def work(cancelled_at: CancelledAt = cancelled_at) -> None:
+            await cancelled_at
+
+        await asyncio.gather(asyncio.create_task(work()), return_exceptions=True)
+        await nothing_left()
+        if not cancelled_at.done:
+            break
+    assert step > 2
+
+
+async def test_while_waiting_for_the_pool(
+    options: dict[str, Any], late: bool, nothing_left: Callable
+) -> None:
+    options["max_size"] = 1
+    pool = pool_for("default")
+    for step in range(1, 500):
+        held = await pool.lend()
+        cancelled_at = CancelledAt(create(f"{step}"), step, late=late)
+
+        async def work(cancelled_at: CancelledAt = cancelled_at) -> None:
+            await cancelled_at
+
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        pool.give_back(held)
+        await asyncio.gather(task, return_exceptions=True)
+        await nothing_left()
+        if not cancelled_at.done:
+            break
+    assert step > 1
+
+
+@pytest.mark.parametrize("operation", [block, stream], ids=lambda fn: fn.__name__)
+async def test_by_anyio_again_and_again(
+    operation: Callable, nothing_left: Callable
+) -> None:
+    """anyio cancels a task anew at each wait until it has left the scope."""
+    await Artist.objects.create(name="kept")
+    pool = pool_for("default")
+    for number in range(30):
+        with anyio.move_on_after(number / 5_000) as scope:
+            await operation(f"{number}")
+        await nothing_left()
+        found = await rows(str(number))
+        whole = OPERATIONS[operation]
+        assert found in ((0, whole) if scope.cancelled_caught else (whole,))
+    # Cleaning up was not cut short, so nothing had to be thrown away.
+    assert pool.stats()["discarded"] == 0
+
+
+@only_postgresql
+async def test_ends_the_query_in_the_server(nothing_left: Callable) -> None:
+    async def sleep() -> None:
+        async with connection.cursor() as cursor:
+            await cursor.execute("SELECT pg_sleep(60)")
+
+    async def sleeping() -> int:
+        async with connection.cursor() as cursor:
+            await cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' "
+                "AND query LIKE 'SELECT pg_sleep%'"
+            )
+            return (await cursor.fetchone())[0]
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(sleep)
+        while not await sleeping():
+            pass
+        group.cancel_scope.cancel()
+    assert await sleeping() == 0
+    pool = await nothing_left()
+    assert pool.stats()["discarded"] == 0
+
+
+@only_postgresql
+async def test_a_commit_that_succeeds_all_the_same_counts(db: str) -> None:
+    """Cancelled while the server's answer was on its way: its hooks run."""
+    committed = []
+    for step in range(1, 500):
+        called: list[int] = []
+
+        async def work(mark: int = step, called: list[int] = called) -> None:
+            async with transaction.atomic():
+                await create(f"{mark}")
+                transaction.on_commit(lambda: called.append(mark))
+
+        cancelled_at = CancelledAt(work(), step, late=True)
+
+        async def cancelled(cancelled_at: CancelledAt = cancelled_at) -> None:
+            await cancelled_at
+
+        [outcome] = await asyncio.gather(
+            asyncio.create_task(cancelled()), return_exceptions=True
+        )
+        assert await rows(str(step)) == len(called)
+        if outcome is None:
+            break
+        committed += called
+    assert committed

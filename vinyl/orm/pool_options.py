@@ -1,0 +1,81 @@
+"""The options of a pool: `DATABASES[alias]["OPTIONS"]["pool"]`, read and checked."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+__all__ = ["PoolOptions"]
+
+
+@dataclass(frozen=True)
+class PoolOptions:
+    """
+    What a pool goes by; the names are psycopg_pool's where it has the option. Times are
+    in seconds.
+    """
+
+    # Connections that are kept open, whether they are used or not.
+    min_size: int = 0
+    # Connections open at the same time.
+    max_size: int = 10
+    # Longest wait for a free one.
+    timeout: float = 30.0
+    # Tasks that may wait at the same time; 0 for any number.
+    max_waiting: int = 10_000
+    # One unused for longer is closed.
+    max_idle: float = 600.0
+    # One older than this is closed as it comes to rest. Each gets up to a tenth less,
+    # so that those opened together do not close together.
+    max_lifetime: float = 3600.0
+    # One at rest for longer is asked whether it works before it is lent.
+    check_idle: float = 30.0
+
+    @classmethod
+    def read(cls, configured: Any) -> tuple[Self, list[tuple[str, str]]]:
+        """
+        The options that *configured* gives, and what is wrong with it: for each
+        problem a sentence without its beginning, and the remedy.
+
+        What is wrong counts as left out. Never switches.
+
+        Args:
+            configured: A dictionary of some of the options. None, True and False stand
+                for an empty one, for Django knows OPTIONS["pool"] as a switch, too.
+        """
+        if configured is None or isinstance(configured, bool):
+            configured = {}
+        if not isinstance(configured, dict):
+            remedy = "Write, for instance, {'max_size': 10}."
+            return cls(), [(f"is {configured!r}, which is no dictionary.", remedy)]
+        known = {field.name: field.type for field in fields(cls)}
+        values = {}
+        problems = []
+        for name, value in configured.items():
+            if name not in known:
+                close = difflib.get_close_matches(str(name), known, 1)
+                remedy = f"Did you mean {close[0]!r}?" if close else "Remove it."
+                remedy += f" There are {', '.join(known)}."
+                problems.append((f"has the key {name!r}, which is no option.", remedy))
+            elif problem := _problem(name, value, whole=known[name] == "int"):
+                remedy = f"Write {problem}."
+                problems.append((f"has {name!r} set to {value!r}.", remedy))
+            else:
+                values[name] = value
+        options = cls(**values)
+        if options.min_size > options.max_size:
+            sizes = f"a min_size of {options.min_size} and a max_size of only"
+            remedy = "Raise max_size, or lower min_size."
+            problems.append((f"has {sizes} {options.max_size}.", remedy))
+        return options, problems
+
+
+def _problem(name: str, value: Any, *, whole: bool) -> str:
+    """What has to be written in place of *value*; empty if nothing."""
+    least = 1 if name == "max_size" else 0
+    kinds = int if whole else (int, float)
+    is_number = isinstance(value, kinds) and not isinstance(value, bool)
+    if is_number and value >= least:
+        return ""
+    return f"{'a whole number' if whole else 'a number of seconds'}, {least} or more"
