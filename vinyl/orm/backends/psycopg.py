@@ -15,7 +15,7 @@ import functools
 import select
 import threading
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from contextlib import suppress
 from types import ModuleType
 from typing import Any, Self, cast
@@ -168,9 +168,8 @@ class ClosedWhenCancelled(psycopg.ServerCursor[Any]):
 
 
 @functools.cache
-def closed_when_cancelled(cls: Hashable) -> type:
+def closed_when_cancelled(cls: type) -> type:
     """*cls*, a class of server-side cursors, as `ClosedWhenCancelled`."""
-    assert isinstance(cls, type)
     return type(cls.__name__, (ClosedWhenCancelled, cls), {})
 
 
@@ -255,7 +254,7 @@ class PsycopgMixin(BridgeMixin):
         cursor = super().create_cursor(name)
         if name is not None:
             # Which class Django takes depends on the settings, and is not to be chosen.
-            cursor.__class__ = closed_when_cancelled(type(cursor))
+            cursor.__class__ = closed_when_cancelled(cursor.__class__)
         return cursor
 
     def close_pool(self) -> None:
