@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 import random
 import time
 import weakref
@@ -376,6 +377,7 @@ def pool_for(alias: str) -> Pool:
     loop = asyncio.get_running_loop()
     pools = _pools.get(loop)
     if pools is None:
+        _close_forsaken()
         pools = _pools[loop] = {}
         _close_with(loop, pools)
     pool = pools.get(alias)
@@ -421,6 +423,8 @@ def _close_with(loop: asyncio.AbstractEventLoop, pools: dict[str, Pool]) -> None
         finally:
             for pool in pools.values():
                 pool.close()
+            # It refers to the loop, which would never be garbage.
+            _closers.pop(loop, None)
 
     generator = closer()
     # The first step has nothing to wait for, so it can be made here.
@@ -428,3 +432,44 @@ def _close_with(loop: asyncio.AbstractEventLoop, pools: dict[str, Pool]) -> None
         generator.asend(None).send(None)
     except StopIteration:
         _closers[loop] = generator
+
+
+def _close_forsaken() -> None:
+    """
+    Close the pools of loops that were closed without `shutdown_asyncgens()`.
+
+    Their closers refer to the loops, so they would never be garbage. Never switches.
+    """
+    # The list is made in one step, whatever the loops of other threads do.
+    for reference in _pools.keyrefs():
+        loop = reference()
+        if loop is not None and loop.is_closed():
+            _closers.pop(loop, None)
+            for pool in _pools.pop(loop, {}).values():
+                pool.close()
+                # The tasks that have these will never go on.
+                for wrapper in list(pool.lent):
+                    wrapper.discard()
+
+
+# What a forked process has in memory of its parent's connections. Never closed: the
+# farewell to the server would go over the parent's socket.
+_inherited: list[Any] = []
+
+
+def _forget_in_child() -> None:
+    """In a forked process: take the parent's connections out of everything's reach."""
+    global _pools, _closers
+    # Strong references to the loops, too: the closers must not run here.
+    _inherited.extend([*_pools.items(), *_closers.items()])
+    for pools in _pools.values():
+        for pool in pools.values():
+            pool.closed = True
+            for wrapper in [*pool.lent, *(pooled.wrapper for pooled in pool.idle)]:
+                _inherited.append(wrapper.connection)
+                wrapper.connection = None
+    _pools, _closers = WeakKeyDictionary(), WeakKeyDictionary()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)
