@@ -80,13 +80,18 @@ def serving(
 
 @contextmanager
 def server(
-    module: str, *args: str, cwd: Path, database_url: str | None = None
+    module: str,
+    *args: str,
+    cwd: Path,
+    database_url: str | None = None,
+    stop: signal.Signals = signal.SIGINT,
 ) -> Iterator[tuple[str, Path]]:
     """
     Run a server in *cwd* while the block lasts; give its address and its log.
 
     Args:
         args: What is passed to *module*, with `{port}` where the port belongs.
+        stop: What ends it: Ctrl-C, or what a service manager sends.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -105,7 +110,7 @@ def server(
     try:
         wait_for_port(port, process, log)
         yield f"http://127.0.0.1:{port}", log
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         process.wait(PATIENCE)
     finally:
         # Where the test failed; the processes that the server started, too.
