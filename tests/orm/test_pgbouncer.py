@@ -329,7 +329,7 @@ class TestCancellation:
         await server.reaches(lambda: not server.pids(ASLEEP))
         assert await Artist.objects.count() == 0
         (after,) = pool_for("default").idle
-        assert after[0] is before[0]
+        assert after.wrapper is before.wrapper
 
     async def test_rolls_a_transaction_back(self, server: Server) -> None:
         async def work() -> None:

@@ -16,7 +16,6 @@ queue. The current scope is a context variable, which child tasks inherit.
 from __future__ import annotations
 
 import asyncio
-import os
 import weakref
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from vinyl.exceptions import ForeignLoopError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.bridge import Bridge, current_bridge, in_bridge, runs_sync, suspend
+from vinyl.orm.bridge import current_bridge, in_bridge, runs_sync, suspend
 from vinyl.orm.pool import Pool, pool_for
 from vinyl.orm.standins import has_stand_in, stand_in
 from vinyl.orm.tasks import running_task
@@ -341,22 +340,6 @@ class ScopedStorage:
             scope_of_run().leases.pop(alias).give_back()
         else:
             delattr(self._local, alias)
-
-
-class InheritedBridge(Bridge):
-    """The run in which a process was forked, in the child: nothing waits for it."""
-
-
-def _leave_parent() -> None:
-    """In a forked process: take no part in what the parent was doing."""
-    current_scope.set(None)
-    if in_bridge():
-        # Not a Bridge to in_bridge(), so the child's code is plain sync code.
-        current_bridge().__class__ = InheritedBridge
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_parent)
 
 
 def install() -> None:

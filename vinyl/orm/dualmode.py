@@ -25,7 +25,7 @@ from django.db.models import Model
 from django.db.models.signals import class_prepared
 
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import compat, cursors, generic, lazy, querysets, transaction
+from vinyl.orm import compat, cursors, forking, generic, lazy, querysets, transaction
 from vinyl.orm.bridge import await_, in_bridge, run, runs_sync, suspend_or_refuse
 from vinyl.orm.calls import Call
 from vinyl.orm.connections import connection_of, install, lent_by_thread
@@ -356,6 +356,7 @@ def apply(*, with_apps: bool = False) -> None:
     if with_apps:
         compat.check_apps({config.name for config in apps.get_app_configs()})
     install()
+    forking.install()
     for row in TABLE:
         if bool(row.app) is with_apps and row not in _applied and row.applies():
             _apply_row(row)

@@ -6,43 +6,34 @@ It keeps whole `DatabaseWrapper`s with their live connections, because Django's
 who may use a wrapper; the wrapper connects by itself when it is first used.
 
 A connection is looked at before each loan: a glance at its socket tells whether the
-server has hung up, and one that rested for long is asked whether it works. What expires
-at rest is closed, and `min_size` kept up, by a timer.
+server has hung up, and one that rested for long is asked whether it works.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
-import os
 import random
 import time
-import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
-from contextvars import Context
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import connections
 
 from vinyl.exceptions import PoolFull, PoolTimeout
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.bridge import run
 from vinyl.orm.pool_options import PoolOptions
 from vinyl.orm.tasks import place_of, running_task
+from vinyl.orm.upkeep import Upkeep
 
 __all__ = ["Pool", "close_pools", "configured_pools", "open_pools", "pool_for"]
 
-logger = logging.getLogger("vinyl.pool")
-
 # How long the server may take to answer whether a connection works, in seconds.
 CHECK_TIMEOUT = 5.0
-# The pause after an attempt to keep up `min_size` that failed: the first, and the
-# longest that doubling leads to, in seconds.
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 
 
 class Pooled:
@@ -87,21 +78,16 @@ class Pool:
         # An in-memory database lives in its connection: there is only one.
         self.in_memory = bool(getattr(wrapper, "is_in_memory_db", bool)())
         self.max_size = 1 if self.in_memory else self.options.max_size
-        self.min_size = min(self.options.min_size, self.max_size)
+        self.min_size = 0 if self.in_memory else self.options.min_size
         self.closed = False
         # What is out on loan.
         self.lent: dict[BridgeMixin, Pooled] = {}
         # What is at rest, most recently used last.
         self.idle: list[Pooled] = []
         self.waiters: deque[asyncio.Future[BridgeMixin]] = deque()
-        # Opens what `min_size` lacks; and whether it has tried once.
-        self.refilling: asyncio.Task[None] | None = None
-        self.tried = asyncio.Event()
         self.acquired = self.discarded = self.timeouts = 0
         self.waited = 0.0
-        self.timer: asyncio.TimerHandle | None = None
-        if not self.in_memory:
-            _tend(weakref.ref(self), asyncio.get_running_loop())
+        self.upkeep = Upkeep(self)
 
     def stats(self) -> dict[str, float]:
         """
@@ -266,54 +252,32 @@ class Pool:
         if pooled.wrapper.has_connected and not self.closed:
             self.discarded += 1
 
-    def tend(self) -> None:
-        """Close what has rested too long or is too old; open what is lacking."""
+    def lacks(self) -> int:
+        """How many connections `min_size` asks for beyond those that are there."""
+        return self.min_size - len(self.lent) - len(self.idle)
+
+    def add(self) -> BridgeMixin:
+        """Return a new wrapper, to be connected and given back. Never switches."""
+        pooled = self._new()
+        pooled.since = time.monotonic()
+        pooled.task = running_task()
+        self.lent[pooled.wrapper] = pooled
+        return pooled.wrapper
+
+    def drop_expired(self) -> None:
+        """Close what has rested too long, beyond `min_size`, or is too old."""
         now = time.monotonic()
+        max_idle = math.inf if self.in_memory else self.options.max_idle
         for pooled in list(self.idle):
-            spare = len(self.lent) + len(self.idle) > self.min_size
-            rested = now - pooled.since > self.options.max_idle
-            if now >= pooled.expires or (rested and spare):
+            rested = now - pooled.since > max_idle
+            if now >= pooled.expires or (rested and self.lacks() < 0):
                 self.idle.remove(pooled)
                 self._drop(pooled)
-        if len(self.lent) + len(self.idle) < self.min_size and self.refilling is None:
-            # In a context of its own: in nobody's transaction.
-            self.refilling = asyncio.get_running_loop().create_task(
-                self._refill(), name=f"vinyl-pool-{self.alias}", context=Context()
-            )
-
-    async def _refill(self) -> None:
-        pause = FIRST_PAUSE
-        try:
-            while not self.closed and not await self._fill():
-                await asyncio.sleep(pause * random.uniform(0.5, 1))
-                pause = min(pause * 2, LONGEST_PAUSE)
-        finally:
-            self.refilling = None
-
-    async def _fill(self) -> bool:
-        """Open what `min_size` lacks; tell whether that worked."""
-        try:
-            for _ in range(self.min_size - len(self.lent) - len(self.idle)):
-                pooled = self._new()
-                self.lent[pooled.wrapper] = pooled
-                try:
-                    await run(pooled.wrapper.ensure_connection)
-                finally:
-                    self.give_back(pooled.wrapper)
-        except (DatabaseError, InterfaceError) as error:
-            logger.warning("No connection to database %r: %s", self.alias, error)
-            return False
-        finally:
-            self.tried.set()
-        return True
 
     def close(self) -> None:
         """Close what is at rest; what is on loan is closed when it comes back."""
         self.closed = True
-        if self.timer is not None:
-            self.timer.cancel()
-        if self.refilling is not None:
-            self.refilling.cancel()
+        self.upkeep.stop()
         while self.idle:
             self.idle.pop().wrapper.discard()
 
@@ -323,16 +287,6 @@ class Pool:
             f"<Pool {self.alias!r} {state}: {len(self.lent)} of {self.max_size} lent, "
             f"{len(self.idle)} idle, {len(self.waiters)} waiting>"
         )
-
-
-def _tend(pool_of: weakref.ref[Pool], loop: asyncio.AbstractEventLoop) -> None:
-    """Tend the pool now and then, as long as there is one."""
-    pool = pool_of()
-    if pool is not None and not pool.closed:
-        pool.tend()
-        shortest = min(pool.options.max_idle, pool.options.max_lifetime)
-        pause = min(max(shortest / 10, 0.05), 10.0)
-        pool.timer = loop.call_later(pause, _tend, pool_of, loop, context=Context())
 
 
 def _new_wrapper(alias: str) -> BridgeMixin:
@@ -395,8 +349,8 @@ async def open_pools() -> None:
     Switches to the event loop.
     """
     for alias, options, _ in configured_pools():
-        if options.min_size and (pool := pool_for(alias)).refilling is not None:
-            await pool.tried.wait()
+        if options.min_size:
+            await pool_for(alias).upkeep.warmed_up()
 
 
 async def close_pools() -> None:
@@ -450,26 +404,3 @@ def _close_forsaken() -> None:
                 # The tasks that have these will never go on.
                 for wrapper in list(pool.lent):
                     wrapper.discard()
-
-
-# What a forked process has in memory of its parent's connections. Never closed: the
-# farewell to the server would go over the parent's socket.
-_inherited: list[Any] = []
-
-
-def _forget_in_child() -> None:
-    """In a forked process: take the parent's connections out of everything's reach."""
-    global _pools, _closers
-    # Strong references to the loops, too: the closers must not run here.
-    _inherited.extend([*_pools.items(), *_closers.items()])
-    for pools in _pools.values():
-        for pool in pools.values():
-            pool.closed = True
-            for wrapper in [*pool.lent, *(pooled.wrapper for pooled in pool.idle)]:
-                _inherited.append(wrapper.connection)
-                wrapper.connection = None
-    _pools, _closers = WeakKeyDictionary(), WeakKeyDictionary()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_in_child)

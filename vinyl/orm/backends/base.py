@@ -99,6 +99,15 @@ class BridgeMixin(_Wrapper):
             self.drop_connection()
             self.connection = None
 
+    def disown(self) -> None:
+        """
+        In a forked process: leave the connection to the parent, whose it is. Never
+        switches.
+        """
+        if self.connection is not None:
+            self.cut_off()
+            self.connection = None
+
     def connection_is_idle(self) -> bool:
         """
         Whether the driver's connection is open and sound, with nothing going on in it.
@@ -114,6 +123,10 @@ class BridgeMixin(_Wrapper):
 
     def drop_connection(self) -> None:
         """Close the driver's connection at once."""
+        raise NotImplementedError
+
+    def cut_off(self) -> None:
+        """Make sure that the driver's connection is never used in this process."""
         raise NotImplementedError
 
     def validate_thread_sharing(self) -> None:

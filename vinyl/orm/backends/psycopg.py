@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import select
 import threading
 import weakref
@@ -273,4 +274,11 @@ class PsycopgMixin(BridgeMixin):
 
     def drop_connection(self) -> None:
         # Sends the farewell and closes the socket; does not wait for an answer.
+        self.connection.close()
+
+    def cut_off(self) -> None:
+        # The farewell must not go over the parent's socket.
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, self.connection.pgconn.socket, inheritable=False)
+        os.close(nowhere)
         self.connection.close()

@@ -25,6 +25,9 @@ T = TypeVar("T")
 # Rows that the executing hop fetches at most: more than most pages show, and little
 # memory where somebody streams a table.
 ROWS_PER_HOP = 1000
+# In a forked process, the parent's connections: SQLite, for one, may not even be told
+# to close them.
+_inherited: list[Any] = []
 
 
 class Worker:
@@ -238,3 +241,6 @@ class ThreadedMixin(BridgeMixin):
             connection.worker.close(connection.raw.close)
         else:
             connection.close()
+
+    def cut_off(self) -> None:
+        _inherited.append(self.connection)
