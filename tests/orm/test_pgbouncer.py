@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -110,6 +112,17 @@ def client(bouncer: PgBouncer, **kwargs: Any) -> Iterator[Any]:
     options = {"autocommit": True, "prepare_threshold": None, **kwargs}
     with psycopg.connect(bouncer.url, **options) as other:
         yield other
+
+
+def test_the_page_has_the_settings_that_are_tried_here(bouncer: PgBouncer) -> None:
+    page = Path(__file__).parents[2] / "docs" / "howto" / "pgbouncer.md"
+    found: dict[str, Any] = {}
+    exec("\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.S)), found)
+    shown = found["DATABASES"]["default"]
+    tried = bouncer.settings()
+    assert shown.keys() == tried.keys() - {"USER"}
+    for key in ("ENGINE", "DISABLE_SERVER_SIDE_CURSORS"):
+        assert shown[key] == tried[key]
 
 
 class TestQueries:

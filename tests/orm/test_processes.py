@@ -62,7 +62,7 @@ def start(db: str, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[st
 
 @pytest.fixture
 def script(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., str]:
-    """Runs a script, which has to end well and say nothing of errors; what it prints."""
+    """Runs a script, which has to end with nothing on stderr; gives what it prints."""
 
     def script(source: str, *flags: str, code: int = 0) -> str:
         process = start(source, *flags)
@@ -94,6 +94,12 @@ async def leave_a_task():
     task = asyncio.create_task(hold(entered))
     await entered.wait()
 
+async def leave_a_thread():
+    entered = threading.Event()
+    work = lambda: asyncio.run(hold(entered))
+    threading.Thread(target=work, daemon=True).start()
+    await asyncio.to_thread(entered.wait)
+
 async def leave_a_stream():
     await Artist.objects.create(name="Nobody")
     async for artist in Artist.objects.iterator():
@@ -109,9 +115,7 @@ async def exit_in_a_block():
 ENDS = {
     "after asyncio.run": ("asyncio.run(use())", 0),
     "loop closed without clean-up": (
-        "loop = asyncio.new_event_loop()\n"
-        "loop.run_until_complete(use())\n"
-        "loop.close()",
+        "loop = asyncio.new_event_loop()\nloop.run_until_complete(use())\nloop.close()",
         0,
     ),
     "loop never closed": (
@@ -122,10 +126,7 @@ ENDS = {
     "sys.exit in a block": ("asyncio.run(exit_in_a_block())", 3),
     "sys.exit in a stream": ("asyncio.run(leave_a_stream())", 3),
     "a daemon thread with a loop": (
-        "entered = threading.Event()\n"
-        "work = lambda: asyncio.run(hold(entered))\n"
-        "threading.Thread(target=work, daemon=True).start()\n"
-        "entered.wait()",
+        "asyncio.run(leave_a_thread())",
         0,
     ),
     "both modes": ("Artist.objects.count()\nasyncio.run(use())", 0),
