@@ -225,7 +225,7 @@ class TestStreams:
     # The cursor that is lost to the client, too.
     @pytest.mark.filterwarnings("ignore:.*still open:ResourceWarning")
     async def test_server_side_cursors_are_lost_between_two_chunks(
-        self, bouncer: PgBouncer
+        self, bouncer: PgBouncer, server: Server
     ) -> None:
         """Without the setting; the reason why the page asks for it."""
         connections.settings["default"]["DISABLE_SERVER_SIDE_CURSORS"] = False
@@ -239,6 +239,9 @@ class TestStreams:
                 other.execute("SELECT 1")
                 async for _ in stream:
                     pass
+        # What was lost is held in the server for the next cursor of that name.
+        for process in server.pids():
+            server.ask("SELECT pg_terminate_backend(%s, 5000)", process)
 
     async def test_server_side_cursors_work_in_a_transaction(self) -> None:
         connections.settings["default"]["DISABLE_SERVER_SIDE_CURSORS"] = False

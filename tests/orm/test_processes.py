@@ -286,11 +286,14 @@ def test_a_forked_child_uses_connections_of_its_own(
     connections["default"].close()
     script(
         f"{FORKING}{fork}\n    assert await connection_ids() == before\n"
+        "    await Artist.objects.create(name='Odetta')\n"
         "asyncio.run(main())",
         # From Python 3.12 on it tells of threads, such as SQLite's.
         "-W",
         "ignore::DeprecationWarning",
     )
+    # The child has neither closed nor locked what the parent wrote with.
+    assert [artist.name for artist in Artist.objects.all()] == ["Nina", "Odetta"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
