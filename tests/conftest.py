@@ -11,4 +11,4 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 os.environ.setdefault("PYTHONASYNCIODEBUG", "0")
 django.setup()
 
-pytest_plugins = ["tests.fix_bridge", "tests.fix_db"]
+pytest_plugins = ["tests.fix_bridge", "tests.fix_db", "tests.fix_observing"]

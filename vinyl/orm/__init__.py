@@ -14,12 +14,13 @@ cursors.py       raw cursors, COPY, pinned connections, savepoints
 pool.py          opening, lending, checking, closing
 transaction.py   atomic, on_commit
 backends/        the ENGINEs, and the mixins that make a Django backend dual-mode
+observing.py     the log of slow queries, and OpenTelemetry spans
 compat.py        every private Django name in use, by version
 models.py        what model modules import
 testing.py       the pytest plugin
 inference.py     what an expression in source code gives, where it is the ORM's
 awaits.py        which of them source code forgets to await
-checks.py        the system checks that tell of it
+checks.py        the system checks that tell of it, and of settings
 apps.py          the app config, which applies the table
 
 Imports flow down from apps to bridge. Nothing here imports vinyl.web or Starlette.

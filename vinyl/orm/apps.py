@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from vinyl.orm import bridge, dualmode
+from vinyl.orm import bridge, dualmode, observing
 
 __all__ = ["VinylORMConfig"]
 
@@ -25,12 +25,23 @@ class VinylORMConfig(AppConfig):
         dualmode.apply()
 
     def ready(self) -> None:
-        # Registers the check.
+        # Registers the checks.
         from vinyl.orm import checks  # noqa: F401
 
         dualmode.apply(with_apps=True)
-        read_mode()
-        setting_changed.connect(_reread_mode, dispatch_uid="vinyl.orm.mode")
+        read_settings()
+        setting_changed.connect(_reread_settings, dispatch_uid="vinyl.orm.settings")
+
+
+def read_settings() -> None:
+    """
+    Put `settings.VINYL` into effect.
+
+    Raises:
+        ImproperlyConfigured: The mode is none.
+    """
+    read_mode()
+    observing.observe(observing.wanted())
 
 
 def read_mode() -> None:
@@ -49,6 +60,6 @@ def read_mode() -> None:
     bridge.forced_mode = None if mode == "auto" else mode
 
 
-def _reread_mode(*, setting: str, **kwargs: Any) -> None:
+def _reread_settings(*, setting: str, **kwargs: Any) -> None:
     if setting == "VINYL":
-        read_mode()
+        read_settings()

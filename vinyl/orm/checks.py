@@ -1,9 +1,9 @@
 """
-System checks: the options of the pools, and ORM calls in the project's own source that
-nobody awaits.
+System checks: of the options of the pools, of `settings.VINYL`, and of the project's
+own source, for ORM calls that nobody awaits.
 
-For those, here is which files are read and what is said of them; what they forget is
-found by `awaits.find()`.
+For the source, here is which files are read and what is said of them; what they forget
+is found by `awaits.find()`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from django.apps import apps
 from django.conf import settings
 from django.core import checks
 
-from vinyl.orm import awaits, bridge
+from vinyl.orm import awaits, bridge, observing
 from vinyl.orm.pool import configured_pools
 
-__all__ = ["check_awaits", "check_pools"]
+__all__ = ["check_awaits", "check_observing", "check_pools"]
 
 # By the kind of what is forgotten: the id, and what is wrong.
 _PROBLEMS = {
@@ -71,6 +71,46 @@ def check_awaits(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMes
             # this check to tell, and would keep the server from starting.
             continue
     return messages
+
+
+@checks.register("vinyl")
+def check_observing(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E004: what VINYL says of logging slow queries or of spans is not usable."""
+    options = getattr(settings, "VINYL", {})
+    slow = options.get("SLOW_QUERIES")
+    shows_params = options.get("SLOW_QUERIES_PARAMS", False)
+    spans = options.get("OPENTELEMETRY", "auto")
+    told: list[checks.CheckMessage] = []
+
+    def tell(key: str, problem: str, hint: str) -> None:
+        message = f"settings.VINYL[{key!r}] is {options[key]!r}, {problem}."
+        told.append(checks.Error(message, hint=hint, id="vinyl.E004"))
+
+    if slow is not None and not observing.is_threshold(slow):
+        tell(
+            "SLOW_QUERIES",
+            "which is no length of time, so no slow query is logged",
+            "Use a positive number of seconds, such as 0.5, or None to log none.",
+        )
+    if not isinstance(shows_params, bool):
+        tell(
+            "SLOW_QUERIES_PARAMS",
+            "which is neither True nor False, so parameters are not shown",
+            "Use True to show them in the log, or False.",
+        )
+    if not (isinstance(spans, bool) or spans == "auto"):
+        tell(
+            "OPENTELEMETRY",
+            "which is not among its values, so no span is made",
+            "Use 'auto' (where opentelemetry-api is installed), True or False.",
+        )
+    elif spans is True and not observing.opentelemetry_is_there():
+        tell(
+            "OPENTELEMETRY",
+            "but opentelemetry cannot be imported, so no span is made",
+            "Install opentelemetry-api, or use 'auto' to do without.",
+        )
+    return told
 
 
 def _warnings_of(

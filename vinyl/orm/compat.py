@@ -25,6 +25,7 @@ READ = {
         "connect ensure_connection validate_thread_sharing get_new_connection "
         "get_connection_params queries_limit"
     ),
+    "django.db.backends.utils:CursorWrapper": "_execute_with_wrappers",
     "django.db.models.base:ModelBase": "_base_manager",
     "django.db.models.fields.mixins:FieldCacheMixin": "is_cached",
     "django.db.models.query:QuerySet": "_fetch_all _iterator",

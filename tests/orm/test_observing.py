@@ -1,0 +1,380 @@
+"""Slow queries are logged, on the loop and without one; and what is in the settings."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+from django.core import checks
+from django.db import DatabaseError, IntegrityError, connections
+from django.db.backends.utils import CursorWrapper
+from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
+from psycopg import sql as psycopg_sql
+
+from tests.fix_db import default_database, only_postgresql
+from tests.fix_observing import ANY, INSERT, LONG, Call, Log, execute, started
+from tests.records.models import Artist
+from vinyl.orm import connection, observing, run, transaction
+from vinyl.orm.bridge import suspend
+from vinyl.orm.pool import pool_for
+
+
+class TestSlowQueries:
+    def test_the_line(self, call: Call, log: Log) -> None:
+        call(lambda: list(Artist.objects.filter(name="Nina")))
+        record = log.one("records_artist")
+        fields = vars(record)
+        assert record.levelno == logging.WARNING
+        assert 0 < fields["duration"] < 60
+        assert fields["alias"] == "default"
+        assert fields["outcome"] == "done"
+        assert fields["sql"].startswith('SELECT "records_artist"."id"')
+        assert record.getMessage() == (
+            f"Slow query on 'default', done after {fields['duration']:.3f} s: "
+            f"{fields['sql']} (1 parameter, not shown)"
+        )
+
+    def test_a_quick_query_is_not_logged(
+        self, call: Call, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with override_settings(VINYL={"SLOW_QUERIES": 600}):
+            call(lambda: list(Artist.objects.all()))
+        assert Log(caplog).of() == []
+
+    @only_postgresql
+    def test_the_time_is_the_querys(
+        self, call: Call, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with override_settings(VINYL={"SLOW_QUERIES": 0.2}):
+            call(lambda: execute("SELECT pg_sleep(0.2)"))
+        assert vars(Log(caplog).one())["duration"] >= 0.2
+
+    def test_values_are_shown_if_asked_for(
+        self, call: Call, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        options = {"SLOW_QUERIES": ANY, "SLOW_QUERIES_PARAMS": True}
+        with override_settings(VINYL=options):
+            call(lambda: execute(INSERT, ["Nina"]))
+            call(lambda: execute(INSERT, [["Abbey"]], many=True))
+        one, many = (record.getMessage() for record in Log(caplog).of("INSERT"))
+        assert one.endswith("(parameters: ['Nina'])")
+        assert many.endswith("(parameters: [['Abbey']])")
+
+    def test_values_that_are_shown_are_few(
+        self, call: Call, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        options = {"SLOW_QUERIES": ANY, "SLOW_QUERIES_PARAMS": True}
+        with override_settings(VINYL=options):
+            call(lambda: list(Artist.objects.filter(pk__in=range(1, 500))))
+            call(lambda: list(Artist.objects.filter(name="N" * 5000)))
+        long, wide = (one.getMessage() for one in Log(caplog).of("records_artist"))
+        assert "19, 20, ...)" in long
+        assert "N...N" in wide
+        assert len(wide) < 1000
+
+    def test_parameters_are_counted(self, call: Call, log: Log) -> None:
+        def queries() -> None:
+            execute("SELECT 1")
+            execute("SELECT 2 + %(one)s + %(two)s", {"one": 1, "two": 2})
+            execute("INSERT INTO records_label (name) VALUES (%s)", [["x"]], many=True)
+            execute(INSERT, [["Nina"], ["Abbey"]], many=True)
+
+        call(queries)
+        ends = [one.getMessage().rpartition(" (")[2] for one in log.of()]
+        assert [end for end in ends if end != "no parameters)"] == [
+            "2 parameters, not shown)",
+            "1 parameter set, not shown)",
+            "2 parameter sets, not shown)",
+        ]
+        assert log.one("SELECT 1").getMessage().endswith("(no parameters)")
+        assert not [one for one in log.of() if "Nina" in one.getMessage()]
+
+    def test_an_iterator_of_parameters_is_left_to_the_driver(
+        self, call: Call, log: Log
+    ) -> None:
+        call(lambda: execute(INSERT, iter([["Nina"], ["Abbey"]]), many=True))
+        assert "(parameters from an iterator)" in log.one("INSERT").getMessage()
+        assert Artist.objects.count() == 2
+
+    def test_a_query_that_fails(self, call: Call, log: Log) -> None:
+        def insert_twice() -> None:
+            execute(INSERT, ["Nina"])
+            execute(INSERT, ["Nina"])
+
+        with pytest.raises(IntegrityError):
+            call(insert_twice)
+        _, record = log.of("INSERT")
+        errors = ("psycopg.errors.UniqueViolation", "sqlite3.IntegrityError")
+        assert vars(record)["outcome"] in [f"failed with {name}" for name in errors]
+        # PostgreSQL quotes the value in its message.
+        assert "Nina" not in record.getMessage()
+
+    @only_postgresql
+    def test_a_query_that_the_server_ends(self, call: Call, log: Log) -> None:
+        def query() -> None:
+            with transaction.atomic():
+                execute("SET LOCAL statement_timeout = '10ms'")
+                execute("SELECT pg_sleep(60)")
+
+        with pytest.raises(DatabaseError, match="statement timeout"):
+            call(query)
+        outcome = vars(log.one("pg_sleep"))["outcome"]
+        assert outcome == "failed with psycopg.errors.QueryCanceled"
+
+    @pytest.mark.anyio
+    async def test_a_query_that_is_cancelled(self, db: str, log: Log) -> None:
+        task = await started(LONG[db])
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert vars(log.one(LONG[db]))["outcome"] == "cancelled"
+        assert await Artist.objects.count() == 0
+
+    @pytest.mark.anyio
+    async def test_a_query_that_times_out(self, db: str, log: Log) -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await run(execute, LONG[db])
+        assert vars(log.one(LONG[db]))["outcome"] == "cancelled"
+
+    @only_postgresql
+    @pytest.mark.anyio
+    async def test_a_query_that_is_abandoned(self, db: str, log: Log) -> None:
+        def wait(*args: Any) -> Any:
+            return suspend(asyncio.get_running_loop().create_future())
+
+        def query() -> None:
+            with connections["default"].execute_wrapper(wait):
+                execute("SELECT 1 AS abandoned")
+
+        # Here the connection is open, so that the first wait is the one above.
+        async with connection.pinned():
+            running = run(query)
+            running.send(None)
+            running.close()
+        assert vars(log.one("abandoned"))["outcome"] == "abandoned"
+
+    @pytest.mark.anyio
+    async def test_concurrent_queries_have_a_line_each(self, db: str, log: Log) -> None:
+        texts = [f"SELECT {number} AS concurrent" for number in range(20)]
+        await asyncio.gather(*(run(execute, text) for text in texts))
+        logged = [vars(one)["sql"] for one in log.of("concurrent")]
+        assert sorted(logged) == sorted(texts)
+
+    def test_waiting_for_the_pool_is_no_part_of_it(self, db: str, log: Log) -> None:
+        async def main() -> float:
+            around = contextvars.copy_context()
+            async with connection.pinned():
+                task = asyncio.create_task(run(Artist.objects.count), context=around)
+                while not pool_for("default").waiters:
+                    await asyncio.sleep(0)
+                # What it waits here would show in its time.
+                await asyncio.sleep(0.1)
+            released = time.perf_counter()
+            await task
+            return time.perf_counter() - released
+
+        of_one = dict(connections.settings["default"])
+        of_one["OPTIONS"] = {**of_one["OPTIONS"], "pool": {"max_size": 1}}
+        with default_database(of_one):
+            took = asyncio.run(main())
+        assert vars(log.one("COUNT"))["duration"] <= took
+
+    @pytest.mark.anyio
+    async def test_raw_cursors_on_the_loop(self, db: str, log: Log) -> None:
+        async with connection.cursor() as cursor:
+            await cursor.execute(INSERT, ["Nina"])
+            await cursor.executemany(INSERT, [["Abbey"], ["Odetta"]])
+        one, many = log.of("INSERT")
+        assert "(1 parameter, not shown)" in one.getMessage()
+        assert "(2 parameter sets, not shown)" in many.getMessage()
+
+    @pytest.mark.anyio
+    async def test_streams(self, db: str, log: Log) -> None:
+        await Artist.objects.bulk_create([Artist(name=name) for name in "abc"])
+        async for _ in Artist.objects.iterator(chunk_size=1):
+            pass
+        assert len(log.of('FROM "records_artist"')) == 1
+
+    def test_threads(self, db: str, log: Log) -> None:
+        def work() -> None:
+            list(Artist.objects.all())
+            connections["default"].close()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        assert len(log.of('FROM "records_artist"')) == 1
+
+    def test_wrappers_and_the_query_log_stay(self, call: Call, log: Log) -> None:
+        def comment(run_it: Any, sql: str, *args: Any) -> Any:
+            return run_it(f"/* a comment */ {sql}", *args)
+
+        def queries() -> list[dict[str, str]]:
+            there = connections["default"]
+            with there.execute_wrapper(comment), CaptureQueriesContext(there) as seen:
+                list(Artist.objects.all())
+            assert there.execute_wrappers == []
+            return seen.captured_queries
+
+        [query] = call(queries)
+        assert "a comment" not in vars(log.one("records_artist"))["sql"]
+        assert "records_artist" in query["sql"]
+
+    def test_a_logger_that_is_off(self, call: Call, log: Log) -> None:
+        logger = logging.getLogger("vinyl.queries")
+        logger.setLevel(logging.ERROR)
+        try:
+            call(lambda: list(Artist.objects.all()))
+        finally:
+            logger.setLevel(logging.NOTSET)
+        assert log.of() == []
+
+
+class TestText:
+    def test_long_sql_is_cut_in_the_middle(self, call: Call, log: Log) -> None:
+        text = f"SELECT '{'x' * 10_000}' AS the_end"
+        call(lambda: execute(text))
+        shown = vars(log.one("the_end"))["sql"]
+        assert shown.startswith("SELECT 'xxx")
+        assert shown.endswith("xxx' AS the_end")
+        assert f"[{len(text) - observing.LONGEST_SQL} characters]" in shown
+        assert len(shown) < observing.LONGEST_SQL + 30
+
+    @only_postgresql
+    def test_sql_composed_with_psycopg(self, call: Call, log: Log) -> None:
+        query = psycopg_sql.SQL("SELECT {} AS {}").format(
+            "secret", psycopg_sql.SQL("x")
+        )
+        call(lambda: execute(query))
+        assert vars(log.one("AS x"))["sql"] == "SELECT %s AS x"
+
+    @pytest.mark.parametrize(
+        ("sql", "text"),
+        [
+            (b"SELECT 1", "SELECT 1"),
+            (psycopg_sql.Identifier("album"), '"album"'),
+            (["secret"], "<list>"),
+        ],
+        ids=["bytes", "an identifier", "something unknown"],
+    )
+    def test_other_kinds_of_query(self, sql: Any, text: str) -> None:
+        assert observing.text_of(sql) == text
+
+    @pytest.mark.parametrize(
+        ("sql", "summary"),
+        [
+            ('SELECT "a"."x" FROM "a" INNER JOIN "b" ON (1 = 1)', "SELECT a b"),
+            ('SELECT COUNT(*) FROM (SELECT "x" FROM "a") s', "SELECT SELECT a"),
+            ('SELECT EXTRACT(YEAR FROM "a"."x") FROM "a"', "SELECT a"),
+            ('SELECT 1 FROM "a" WHERE x IS DISTINCT FROM y', "SELECT a"),
+            ('SELECT "x" FROM "a" FOR NO KEY UPDATE', "SELECT a"),
+            ("SELECT 'it''s FROM secret' FROM a", "SELECT a"),
+            ("-- SELECT\n/* FROM b */ select 1", "select"),
+            ('UPDATE "s"."a" SET "from" = %s', "UPDATE s.a"),
+            ('DELETE FROM "a" WHERE x IN (SELECT 1 FROM "b")', "DELETE a SELECT b"),
+            ('INSERT INTO "a" VALUES (1) ON CONFLICT DO UPDATE SET x = 1', "INSERT a"),
+            ('INSERT INTO "a" SELECT * FROM "b"', "INSERT a SELECT b"),
+            ("WITH RECURSIVE t AS (SELECT 1) SELECT n FROM t", "SELECT SELECT t"),
+            ('CREATE TABLE IF NOT EXISTS "a" ("id" int)', "CREATE a"),
+            ('SAVEPOINT "s1"', "SAVEPOINT"),
+            ("", ""),
+        ],
+    )
+    def test_a_summary(self, sql: str, summary: str) -> None:
+        assert observing.summary_of(sql) == summary
+
+    def test_a_summary_is_short(self) -> None:
+        tables = " ".join(f'JOIN "table_{number}"' for number in range(100))
+        summary = observing.summary_of(f"SELECT 1 FROM a {tables}")
+        assert summary.startswith("SELECT a table_0 table_1")
+        assert len(summary) <= observing.LONGEST_SUMMARY
+
+
+class TestSettings:
+    def test_when_off_the_method_is_djangos(self) -> None:
+        with override_settings(VINYL={"OPENTELEMETRY": False}):
+            method = CursorWrapper.__dict__["_execute_with_wrappers"]
+            assert method.__module__ == "django.db.backends.utils"
+
+    def test_they_are_reread(self, db: str, caplog: pytest.LogCaptureFixture) -> None:
+        with connections["default"].cursor() as cursor:
+            for number, limit in enumerate([None, ANY, 600, ANY, None]):
+                with override_settings(VINYL={"SLOW_QUERIES": limit}):
+                    cursor.execute(f"SELECT {number}")
+            cursor.execute("SELECT 5")
+        logged = [vars(one)["sql"] for one in Log(caplog).of()]
+        assert logged == ["SELECT 1", "SELECT 3"]
+
+    def test_another_tools_method_is_left_alone(
+        self, db: str, caplog: pytest.LogCaptureFixture, monkeypatch: Any
+    ) -> None:
+        method = CursorWrapper.__dict__["_execute_with_wrappers"]
+        seen = []
+
+        def others(self: Any, sql: str, *args: Any, **kwargs: Any) -> Any:
+            seen.append(sql)
+            return method(self, sql, *args, **kwargs)
+
+        monkeypatch.setattr(CursorWrapper, "_execute_with_wrappers", others)
+        with override_settings(VINYL={"SLOW_QUERIES": ANY, "OPENTELEMETRY": False}):
+            execute("SELECT 1")
+        execute("SELECT 2")
+        assert seen == ["SELECT 1", "SELECT 2"]
+        assert CursorWrapper.__dict__["_execute_with_wrappers"] is others
+        assert len(Log(caplog).of()) == 1
+
+    @pytest.mark.parametrize("options", [{}, {"OPENTELEMETRY": "auto"}])
+    def test_spans_are_made_where_the_package_is(
+        self, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with override_settings(VINYL=options):
+            assert observing.wanted().tracer is not None
+            monkeypatch.setitem(sys.modules, "opentelemetry.trace", None)
+            assert observing.wanted().tracer is None
+
+    @pytest.mark.parametrize(
+        ("key", "value", "words"),
+        [
+            ("SLOW_QUERIES", 0, "is 0, which is no length"),
+            ("SLOW_QUERIES", -1.5, "is -1.5, which is no length"),
+            ("SLOW_QUERIES", "0.5", "is '0.5', which is no length"),
+            ("SLOW_QUERIES", True, "is True, which is no length"),
+            ("SLOW_QUERIES", float("nan"), "is nan, which is no length"),
+            ("SLOW_QUERIES_PARAMS", "False", "is 'False', which is neither"),
+            ("OPENTELEMETRY", "on", "is 'on', which is not among its values"),
+            ("OPENTELEMETRY", None, "is None, which is not among its values"),
+            ("OPENTELEMETRY", 1, "is 1, which is not among its values"),
+        ],
+    )
+    def test_a_value_that_means_nothing_is_off_and_told_of(
+        self, key: str, value: Any, words: str
+    ) -> None:
+        with override_settings(VINYL={"OPENTELEMETRY": False, key: value}):
+            method = CursorWrapper.__dict__["_execute_with_wrappers"]
+            assert method.__module__ == "django.db.backends.utils"
+            [told] = checks.run_checks(tags=["vinyl"])
+        assert told.id == "vinyl.E004"
+        assert told.msg.startswith(f"settings.VINYL['{key}'] {words}")
+        assert told.hint
+
+    def test_spans_without_the_package(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "opentelemetry.trace", None)
+        with override_settings(VINYL={"OPENTELEMETRY": True}):
+            [told] = checks.run_checks(tags=["vinyl"])
+        assert told.id == "vinyl.E004"
+        assert "opentelemetry cannot be imported" in told.msg
+
+    @pytest.mark.parametrize("limit", [None, 1, 0.5])
+    @pytest.mark.parametrize("spans", ["auto", True, False])
+    def test_sound_values_pass(self, limit: Any, spans: Any) -> None:
+        options = {"SLOW_QUERIES": limit, "OPENTELEMETRY": spans}
+        with override_settings(VINYL={**options, "SLOW_QUERIES_PARAMS": True}):
+            assert checks.run_checks(tags=["vinyl"]) == []
