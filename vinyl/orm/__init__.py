@@ -12,7 +12,8 @@ turns.py         whose turn it is to use a connection that tasks share
 standins.py      what `connection` is on the event loop where nothing is held
 cursors.py       raw cursors, COPY, pinned connections, savepoints
 pool.py          opening, lending, checking, closing
-transaction.py   atomic, on_commit
+conflicts.py     trying again after another transaction got in the way
+transaction.py   atomic, on_commit, retry_on_conflict
 backends/        the ENGINEs, and the mixins that make a Django backend dual-mode
 observing.py     the log of slow queries, and OpenTelemetry spans
 compat.py        every private Django name in use, by version

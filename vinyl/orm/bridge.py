@@ -285,13 +285,17 @@ def use_driver(fn: Callable[P, Any]) -> Callable[P, Any]:
                 return fn(*args, **kwargs)
             return Call(run(fn, *args, **kwargs), name)
         flow = cast(Generator, fn(*args, **kwargs))
-        return _drive(flow) if runs_sync() else Call(_drive_async(flow), name)
+        return drive(flow) if runs_sync() else Call(drive_async(flow), name)
 
     return dual
 
 
-def _drive(flow: Generator[Any, Any, T]) -> T:
-    """Run *flow*, calling what it yields."""
+def drive(flow: Generator[Any, Any, T]) -> T:
+    """
+    Run *flow*, calling what it yields; return what it returns.
+
+    Switches to the event loop, inside the bridge, where a call does.
+    """
     step: Callable = functools.partial(flow.send, None)
     while True:
         try:
@@ -308,8 +312,13 @@ def _drive(flow: Generator[Any, Any, T]) -> T:
             step = functools.partial(flow.send, result)
 
 
-async def _drive_async(flow: Generator[Any, Any, T]) -> T:
-    """Run *flow*, calling what it yields and awaiting what the calls return."""
+async def drive_async(flow: Generator[Any, Any, T]) -> T:
+    """
+    Run *flow*, calling what it yields and awaiting what the calls return; return what
+    it returns.
+
+    Switches to the event loop.
+    """
     step: Callable = functools.partial(flow.send, None)
     while True:
         try:

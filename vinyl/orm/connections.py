@@ -35,7 +35,13 @@ from vinyl.orm.standins import has_stand_in, stand_in
 from vinyl.orm.tasks import running_task
 from vinyl.orm.turns import Turn
 
-__all__ = ["Scope", "ScopedStorage", "connection_of", "current_scope"]
+__all__ = [
+    "Scope",
+    "ScopedStorage",
+    "connection_of",
+    "current_scope",
+    "in_transaction",
+]
 
 T = TypeVar("T")
 
@@ -290,6 +296,31 @@ def connection_of(alias: str) -> BaseDatabaseWrapper | None:
     return stand_in(alias) if lease is None else lease.wrapper
 
 
+def in_transaction(alias: str) -> bool:
+    """
+    Whether the calling code is inside a transaction on *alias*, be it `atomic()` or one
+    by hand (`set_autocommit(False)`).
+
+    Raises:
+        ScopeClosedError: It is in a task that outlived its block; see nearest_lease().
+        ForeignLoopError: The block is one of another event loop.
+
+    Never switches, and neither lends a connection nor connects.
+    """
+    if runs_sync() and not in_bridge():
+        # Past the handler, which would make a connection for the thread.
+        wrapper = getattr(cast(Any, connections)._connections, alias, None)
+    else:
+        lease = nearest_lease(current_scope.get(), alias)
+        wrapper = None if lease is None else lease.wrapper
+    return wrapper is not None and _has_transaction(wrapper)
+
+
+def _has_transaction(wrapper: BaseDatabaseWrapper) -> bool:
+    by_hand = wrapper.connection is not None and not wrapper.autocommit
+    return wrapper.in_atomic_block or by_hand
+
+
 @contextmanager
 def lent_by_thread() -> Iterator[None]:
     """
@@ -300,8 +331,7 @@ def lent_by_thread() -> Iterator[None]:
     """
     scope = Scope(None, block="async_to_sync()")
     for wrapper in connections.all(initialized_only=True):
-        by_hand = wrapper.connection is not None and not wrapper.autocommit
-        if isinstance(wrapper, BridgeMixin) and (wrapper.in_atomic_block or by_hand):
+        if isinstance(wrapper, BridgeMixin) and _has_transaction(wrapper):
             scope.leases[wrapper.alias] = Lease(wrapper, None, Turn(taken=False))
     scope.enter()
     try:

@@ -44,6 +44,7 @@ from vinyl.orm.bridge import (
     use_driver,
 )
 from vinyl.orm.calls import Call
+from vinyl.orm.conflicts import retry_on_conflict
 from vinyl.orm.connections import Scope, after_commit, current_scope
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "mark_for_rollback_on_error",
     "non_atomic_requests",
     "on_commit",
+    "retry_on_conflict",
     "rollback",
     "savepoint",
     "savepoint_commit",
