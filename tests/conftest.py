@@ -11,4 +11,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 os.environ.setdefault("PYTHONASYNCIODEBUG", "0")
 django.setup()
 
-pytest_plugins = ["tests.fix_bridge", "tests.fix_db", "tests.fix_observing"]
+pytest_plugins = [
+    "tests.fix_bridge",
+    "tests.fix_db",
+    "tests.fix_observing",
+    "tests.fix_replicas",
+]

@@ -105,8 +105,8 @@ only_postgresql = pytest.mark.parametrize("db", ["postgresql"], indirect=True)
 only_sqlite = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 
 
-def empty_tables() -> None:
-    connection = connections["default"]
+def empty_tables(alias: str = "default") -> None:
+    connection = connections[alias]
     models = apps.get_app_config("records").get_models(include_auto_created=True)
     tables = [model._meta.db_table for model in models]
     tables += ["auth_user", "django_session"]

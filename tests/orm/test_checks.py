@@ -13,6 +13,7 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 from django.core import checks
+from django.db import connections
 from django.test import override_settings
 
 ROOT = Path(__file__).parents[2]
@@ -197,6 +198,32 @@ def test_only_the_apps_that_are_asked_for_are_read(check: Check) -> None:
     files = {"shop/views.py": WRONG}
     assert check(files, labels=["records"]) == []
     assert len(check(files, labels=["records", "shop"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("replicas", "told"),
+    [
+        (["elsewhere"], "contains 'elsewhere', which is not in DATABASES."),
+        ([3], "contains 3, which is not in DATABASES."),
+        (["default"], "contains 'default', which is the primary, which is written to."),
+        ("replica", "is 'replica', which is no list."),
+        (None, "is None, which is no list."),
+        ([], ""),
+    ],
+    ids=repr,
+)
+def test_replicas_are_other_databases(check: Check, replicas: Any, told: str) -> None:
+    found = check({}, VINYL={"REPLICAS": replicas})
+    lines = [one.partition("\n")[0] for one in found]
+    expected = [f"?: (vinyl.E003) settings.VINYL['REPLICAS'] {told}"] if told else []
+    assert lines == expected
+
+
+def test_replicas_that_are_in_the_settings_are_fine(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connections.settings, "replica", {})
+    assert check({}, VINYL={"REPLICAS": ("replica",)}) == []
 
 
 def test_each_id_has_its_place_in_the_docs() -> None:

@@ -14,6 +14,7 @@ cursors.py       raw cursors, COPY, pinned connections, savepoints
 pool.py          opening, lending, checking, closing
 conflicts.py     trying again after another transaction got in the way
 transaction.py   atomic, on_commit, retry_on_conflict
+routers.py       reads from replicas, and when they must be from the primary
 backends/        the ENGINEs, and the mixins that make a Django backend dual-mode
 observing.py     the log of slow queries, and OpenTelemetry spans
 compat.py        every private Django name in use, by version

@@ -19,11 +19,12 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.core import checks
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from vinyl.orm import awaits, bridge, observing
 from vinyl.orm.pool import configured_pools
 
-__all__ = ["check_awaits", "check_observing", "check_pools"]
+__all__ = ["check_awaits", "check_observing", "check_pools", "check_replicas"]
 
 # By the kind of what is forgotten: the id, and what is wrong.
 _PROBLEMS = {
@@ -111,6 +112,30 @@ def check_observing(**kwargs: Any) -> list[checks.CheckMessage]:
             "Install opentelemetry-api, or use 'auto' to do without.",
         )
     return told
+
+
+@checks.register("vinyl")
+def check_replicas(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E003: VINYL["REPLICAS"] does not list replicas."""
+    replicas = getattr(settings, "VINYL", {}).get("REPLICAS", ())
+    mistakes: list[tuple[str, str]] = []
+    if isinstance(replicas, list | tuple):
+        for alias in replicas:
+            if alias == DEFAULT_DB_ALIAS:
+                problem = "is the primary, which is written to"
+                mistakes.append((f"contains {alias!r}, which {problem}", "Remove it."))
+            elif not isinstance(alias, str) or alias not in connections.settings:
+                hint = "Add it to DATABASES, or correct its name."
+                mistakes.append(
+                    (f"contains {alias!r}, which is not in DATABASES", hint)
+                )
+    else:
+        hint = "List the aliases of the replicas, as in ['replica']."
+        mistakes.append((f"is {replicas!r}, which is no list", hint))
+    return [
+        checks.Error(f"settings.VINYL['REPLICAS'] {problem}.", hint, id="vinyl.E003")
+        for problem, hint in mistakes
+    ]
 
 
 def _warnings_of(

@@ -25,7 +25,16 @@ from django.db.models import Model
 from django.db.models.signals import class_prepared
 
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import compat, cursors, forking, generic, lazy, querysets, transaction
+from vinyl.orm import (
+    compat,
+    cursors,
+    forking,
+    generic,
+    lazy,
+    querysets,
+    routers,
+    transaction,
+)
 from vinyl.orm.bridge import await_, in_bridge, run, runs_sync, suspend_or_refuse
 from vinyl.orm.calls import Call
 from vinyl.orm.connections import connection_of, install, lent_by_thread
@@ -340,6 +349,11 @@ TABLE = (
     Row("asgiref.sync:AsyncToSync", "__call__", lending),
     Row("django.utils.asyncio", "get_running_loop", guarding),
     Row("django.db.utils:ConnectionHandler", "__getitem__", scoped),
+    Row(
+        "django.core.handlers.base:BaseHandler",
+        "get_response get_response_async",
+        routers.in_unit_of_work,
+    ),
 )
 
 _applied: set[Row] = set()

@@ -13,12 +13,12 @@ import functools
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, NoReturn
 
-from django.db import DEFAULT_DB_ALIAS, models
+from django.db import models
 
 from vinyl.exceptions import NotFetchedError
 from vinyl.orm.bridge import run, runs_sync, use_driver
 from vinyl.orm.calls import refusing
-from vinyl.orm.connections import current_scope, nearest_lease
+from vinyl.orm.connections import current_scope
 
 __all__ = ["NotFetched", "fetch", "lazy"]
 
@@ -51,10 +51,10 @@ class NotFetched:
         return self._fetch().__await__()
 
     async def _fetch(self) -> Any:
-        # Shared among those who use the same connection or one of the pool's. In a
-        # nested block another's fetch would wait for the block, and the block for it.
-        alias = self._instance._state.db or DEFAULT_DB_ALIAS
-        key = (self._attribute, nearest_lease(current_scope.get(), alias))
+        # Shared among those who are in the same blocks. In a nested block another's
+        # fetch would wait for the block, and the block for it. Which database is read
+        # is for the routers to say, so every block counts.
+        key = (self._attribute, current_scope.get())
         while (under_way := _fetches_of(self._instance).get(key)) is not None:
             await under_way.wait()
             # It ended, well or not. Either way reading again is right: it finds the
@@ -101,7 +101,7 @@ class NotFetched:
 
 
 def _fetches_of(instance: models.Model) -> dict[tuple, asyncio.Event]:
-    """The fetches under way for *instance*, by attribute and lease."""
+    """The fetches under way for *instance*, by attribute and scope."""
     return instance._state.__dict__.setdefault("fetches", {})
 
 
@@ -185,7 +185,9 @@ def _fetch_for_all(instances: Iterable[models.Model], attribute: str) -> None:
         if all(attribute != field.attname for field in model._meta.concrete_fields):
             models.prefetch_related_objects(group, attribute)
         elif missing := [i for i in group if attribute not in i.__dict__]:
-            rows = model._base_manager.using(missing[0]._state.db).only(attribute)
+            # The routers are asked, as where one object's field is read.
+            manager = model._base_manager.db_manager(hints={"instance": missing[0]})
+            rows = manager.only(attribute)
             found = rows.in_bulk([i.pk for i in missing])
             for instance in missing:
                 if instance.pk not in found:

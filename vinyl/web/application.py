@@ -17,8 +17,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vinyl.orm.pool import close_pools, open_pools
+from vinyl.orm.routers import unit_of_work
 from vinyl.web.errors import ErrorMiddleware
 from vinyl.web.routing import dispatch
 from vinyl.web.staticfiles import StaticFiles
@@ -65,10 +67,33 @@ def get_asgi_application() -> Starlette:
     pages = Middleware(ErrorMiddleware)
     return Starlette(
         routes=routes,
-        middleware=[pages, *map(_middleware, settings.MIDDLEWARE), pages],
+        middleware=[
+            Middleware(UnitOfWorkMiddleware),
+            pages,
+            *map(_middleware, settings.MIDDLEWARE),
+            pages,
+        ],
         exception_handlers={HTTPException: _reraise},
         lifespan=_lifespan,
     )
+
+
+class UnitOfWorkMiddleware:
+    """
+    Makes each request a unit of work, the middleware that it passes included: what
+    one has written is read from the primary by all that follow.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            # What starts with the server is no single piece of work.
+            await self.app(scope, receive, send)
+            return
+        with unit_of_work():
+            await self.app(scope, receive, send)
 
 
 async def _reraise(request: Request, error: Exception) -> NoReturn:
