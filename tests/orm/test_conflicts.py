@@ -381,6 +381,44 @@ class TestAroundIt:
         assert len(tried) == 3
 
 
+@pytest.mark.usefixtures("db")
+class TestAfterTheCommit:
+    """A conflict in a hook of on_commit(): nothing is done twice."""
+
+    async def test_the_function_is_not_called_again(
+        self, mode: Mode, pauses: list
+    ) -> None:
+        def conflicting() -> None:
+            raise serialization_failure()
+
+        def create() -> Generator[Any, Any, None]:
+            yield Artist.objects.create, (), {"name": "Nina"}
+            transaction.on_commit(conflicting)
+
+        with pytest.raises(OperationalError) as caught:
+            await mode.call(mode.decorated(create))
+        assert await names() == ["Nina"]
+        assert "after the commit" in caught.value.__notes__[0]
+        assert pauses == []
+
+    async def test_the_hook_may_be_called_again(self, mode: Mode, pauses: list) -> None:
+        called = []
+
+        @transaction.retry_on_conflict
+        def conflicting_once() -> None:
+            called.append(1)
+            if len(called) == 1:
+                raise serialization_failure()
+
+        def create() -> Generator[Any, Any, None]:
+            yield Artist.objects.create, (), {"name": "Nina"}
+            transaction.on_commit(conflicting_once)
+
+        await mode.call(mode.decorated(create))
+        assert len(called) == 2
+        assert await names() == ["Nina"]
+
+
 class TestWhatIsTriedAgain:
     @pytest.mark.parametrize(
         ("cause", "is_one"),

@@ -23,7 +23,7 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError
 from vinyl.orm.bridge import drive, drive_async, in_bridge, use_driver
 from vinyl.orm.connections import in_transaction
 
-__all__ = ["is_conflict", "retry_on_conflict"]
+__all__ = ["is_conflict", "mark_committed", "retry_on_conflict"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -66,7 +66,8 @@ def retry_on_conflict(
 
     What the function does besides is done again, too. The last error is raised as it
     is, with a note of how many attempts there were. Where a transaction is open around
-    the call there is one attempt: the conflict has spoilt that transaction.
+    the call there is one attempt: the conflict has spoilt that transaction. So there is
+    where a hook of `on_commit()` fails: what the function did is committed by then.
 
     Args:
         attempts: How many calls there are at most, the first one included.
@@ -78,7 +79,7 @@ def retry_on_conflict(
         TypeError: An argument is of the wrong kind, or the function is a generator,
             whose rows have been handed out before the conflict.
 
-    Calls of a plain function switch to the event loop inside the bridge.
+    Never switches; calls of what it decorates switch to the event loop.
     """
     _check_arguments(fn, attempts, using)
     alias = using or DEFAULT_DB_ALIAS
@@ -125,6 +126,14 @@ def is_conflict(error: BaseException) -> bool:
     return False
 
 
+def mark_committed(error: OperationalError) -> None:
+    """
+    Have *error* end all attempts, even if it is a conflict: it arose after the commit,
+    and another attempt would do everything twice. Never switches.
+    """
+    vars(error)["vinyl_committed"] = True
+
+
 def _attempts(
     attempts: int, alias: str, call: functools.partial, sleep: Callable
 ) -> Generator[Any, Any, Any]:
@@ -143,6 +152,12 @@ def _attempts(
             return (yield call, ())
         except OperationalError as error:
             if not is_conflict(error):
+                raise
+            if "vinyl_committed" in vars(error):
+                error.add_note(
+                    "retry_on_conflict() did not try again: the error comes from a "
+                    "hook of on_commit(), after the commit of what the function did."
+                )
                 raise
             if around:
                 error.add_note(

@@ -14,7 +14,7 @@ from typing import Any
 
 import django.db.transaction
 from asgiref.sync import iscoroutinefunction
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.transaction import (
     Atomic,
     TransactionManagementError,
@@ -44,7 +44,7 @@ from vinyl.orm.bridge import (
     use_driver,
 )
 from vinyl.orm.calls import Call
-from vinyl.orm.conflicts import retry_on_conflict
+from vinyl.orm.conflicts import mark_committed, retry_on_conflict
 from vinyl.orm.connections import Scope, after_commit, current_scope
 
 __all__ = [
@@ -278,7 +278,11 @@ def accepting_async(run_hooks: Callable) -> Callable:
             for savepoints, func, robust in self.run_on_commit
         ]
         with after_commit(), shielded(on=False):
-            run_hooks(self)
+            try:
+                run_hooks(self)
+            except OperationalError as error:
+                mark_committed(error)
+                raise
 
     return run_and_clear_commit_hooks
 
