@@ -222,7 +222,8 @@ def test_replicas_are_other_databases(check: Check, replicas: Any, told: str) ->
 def test_replicas_that_are_in_the_settings_are_fine(
     check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(connections.settings, "replica", {})
+    default = connections.settings["default"]
+    monkeypatch.setitem(connections.settings, "replica", default)
     assert check({}, VINYL={"REPLICAS": ("replica",)}) == []
 
 

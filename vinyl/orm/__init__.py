@@ -12,6 +12,10 @@ turns.py         whose turn it is to use a connection that tasks share
 standins.py      what `connection` is on the event loop where nothing is held
 cursors.py       raw cursors, COPY, pinned connections, savepoints
 pool.py          opening, lending, checking, closing
+pool_options.py  the options of a pool, read and checked
+upkeep.py        what a pool does by itself: expiring, refilling
+forking.py       leaving the parent's connections alone in a forked process
+tasks.py         where a task is, and work that outlasts its task
 conflicts.py     trying again after another transaction got in the way
 transaction.py   atomic, on_commit, retry_on_conflict
 routers.py       reads from replicas, and when they must be from the primary

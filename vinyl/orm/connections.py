@@ -19,7 +19,7 @@ import asyncio
 import weakref
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
 from asgiref.local import Local
@@ -101,11 +101,14 @@ class Scope:
         self.task = None if task is None else weakref.ref(task)
         # In a transaction: the savepoints around and of this block.
         self.savepoints: set[str] | None = None
-        self.token: Token[Scope | None] | None = None
+        # The scope that was current before. Not a Token, which would keep the context
+        # alive, and a task that is lost with it.
+        self.before: Scope | None = None
 
     def enter(self) -> None:
         """Make this the current scope of the running context. Never switches."""
-        self.token = current_scope.set(self)
+        self.before = current_scope.get()
+        current_scope.set(self)
 
     def connection(self, alias: str) -> BaseDatabaseWrapper:
         """
@@ -191,18 +194,32 @@ class Scope:
             case Lease(source=Pool(in_memory=False), wrapper=BridgeMixin() as wrapper):
                 wrapper.discard()
 
+    def abandon(self) -> None:
+        """
+        Close the scope of a block whose code is gone, with what it has begun. Soon, for
+        this may be the garbage collector, in any thread. Never switches.
+        """
+        loop = self.loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._undo)
+
+    def _undo(self) -> None:
+        for alias, lease in self.leases.items():
+            if isinstance(lease.source, Pool):
+                self.discard(alias)
+            else:
+                # The transaction around cannot tell what of this it has in it.
+                cast(BridgeMixin, lease.wrapper).note_interruption()
+        self.close()
+
     def close(self) -> None:
         """Give everything back and restore the scope around. Never switches."""
         self.closed = True
         for lease in self.leases.values():
             lease.give_back()
-        if self.token is not None:
-            try:
-                current_scope.reset(self.token)
-            except ValueError:
-                # Closed by the garbage collector in a context of its own, where
-                # this scope has never been current.
-                pass
+        # Closed elsewhere, as by the garbage collector, it has never been current.
+        if current_scope.get() is self:
+            current_scope.set(self.before)
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"

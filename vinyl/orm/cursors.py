@@ -77,6 +77,9 @@ class Pinned:
         scope, self.scope = self.scope, None
         if scope is None:
             return
+        if _is_lost(scope, exc_info):
+            scope.abandon()
+            return
         try:
             lease = scope.leases[self.alias]
             if lease.streams:
@@ -95,6 +98,11 @@ class Pinned:
 
     def __exit__(self, *exc_info: object) -> None:
         """Never reached; `with` looks for it before it enters."""
+
+
+def _is_lost(scope: Scope | None, exc_info: tuple[object, ...]) -> bool:
+    """Whether Python closes the block's task, in whatever context runs now."""
+    return exc_info[:1] == (GeneratorExit,) and current_scope.get() is not scope
 
 
 class AsyncCursor(Pinned):
@@ -137,10 +145,10 @@ class AsyncCursor(Pinned):
     async def __aexit__(self, *exc_info: object) -> None:
         cursor, self._cursor = self._cursor, None
         try:
-            if cursor is not None:
+            if cursor is not None and not _is_lost(self.scope, exc_info):
                 await run(self._in_turn, cursor.close)
         finally:
-            await super().__aexit__()
+            await super().__aexit__(*exc_info)
 
     def _in_turn(self, fn: Callable, *args: Any, **kwargs: Any) -> Any:
         """In the bridge: call *fn* when it is this run's turn at the connection."""

@@ -15,6 +15,7 @@ import asyncio
 import math
 import random
 import time
+import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any
@@ -47,8 +48,12 @@ class Pooled:
         self.expires = expires
         # When it was lent, or came to rest.
         self.since = 0.0
-        # The task that it was lent to.
-        self.task: asyncio.Task[Any] | None = None
+        # The task that it was lent to. Weak, so that a lost task can be closed.
+        self.task: weakref.ref[asyncio.Task[Any]] | None = None
+
+    def holder(self) -> asyncio.Task[Any] | None:
+        """The task that has it, if there is one still."""
+        return None if self.task is None else self.task()
 
 
 class Pool:
@@ -136,14 +141,14 @@ class Pool:
         return self._lend(self._new(), now)
 
     def _new(self) -> Pooled:
-        lifetime = self.options.max_lifetime * random.uniform(0.9, 1)
+        lifetime = self.options.max_lifetime * (1 - random.random() / 10)
         if self.in_memory:
             lifetime = math.inf
         return Pooled(_new_wrapper(self.alias), time.monotonic() + lifetime)
 
     def _lend(self, pooled: Pooled, now: float) -> BridgeMixin:
         pooled.since = now
-        pooled.task = running_task()
+        pooled.task = _weakly(running_task())
         self.lent[pooled.wrapper] = pooled
         self.acquired += 1
         return pooled.wrapper
@@ -183,7 +188,7 @@ class Pool:
         finally:
             timer.cancel()
             self.waited += time.monotonic() - start
-        self.lent[wrapper].task = running_task()
+        self.lent[wrapper].task = _weakly(running_task())
         return wrapper
 
     async def _works(self, wrapper: BridgeMixin) -> bool:
@@ -215,7 +220,7 @@ class Pool:
         now = time.monotonic()
         loans = sorted(self.lent.values(), key=lambda pooled: pooled.since)
         holders = tuple(
-            f"{now - pooled.since:.1f} s by {place_of(pooled.task)}"
+            f"{now - pooled.since:.1f} s by {place_of(pooled.holder())}"
             for pooled in loans[:3]
         )
         return (
@@ -260,7 +265,7 @@ class Pool:
         """Return a new wrapper, to be connected and given back. Never switches."""
         pooled = self._new()
         pooled.since = time.monotonic()
-        pooled.task = running_task()
+        pooled.task = _weakly(running_task())
         self.lent[pooled.wrapper] = pooled
         return pooled.wrapper
 
@@ -287,6 +292,10 @@ class Pool:
             f"<Pool {self.alias!r} {state}: {len(self.lent)} of {self.max_size} lent, "
             f"{len(self.idle)} idle, {len(self.waiters)} waiting>"
         )
+
+
+def _weakly(task: asyncio.Task[Any] | None) -> weakref.ref[asyncio.Task[Any]] | None:
+    return None if task is None else weakref.ref(task)
 
 
 def _new_wrapper(alias: str) -> BridgeMixin:

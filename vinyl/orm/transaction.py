@@ -8,6 +8,7 @@ vinyl.orm.dualmode for which.
 from __future__ import annotations
 
 import asyncio
+import copy
 import functools
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
@@ -88,8 +89,14 @@ def entered(_: None) -> Callable:
         except BaseException:
             scope.close()
             raise
+        _scopes_of(self).append(scope)
 
     return __aenter__
+
+
+def _scopes_of(block: Atomic) -> list[Scope]:
+    """The scopes that *block* has been entered with and not left."""
+    return vars(block).setdefault("vinyl_scopes", [])
 
 
 def left(_: None) -> Callable:
@@ -98,12 +105,18 @@ def left(_: None) -> Callable:
     async def __aexit__(self: Atomic, *exc_info: Any) -> None:
         alias = self.using or DEFAULT_DB_ALIAS
         scope = current_scope.get()
-        if scope is None or scope.closed or alias not in scope.leases:
+        entered = _scopes_of(self)
+        if scope is None or scope not in entered:
+            if exc_info[0] is GeneratorExit and entered:
+                # Python closes a task that is lost, in whatever context runs now.
+                entered.pop().abandon()
+                return
             raise TransactionManagementError(
                 f"An atomic() block on database {alias!r} was left in another task or "
                 f"context than it was entered in, which knows nothing of it. Enter "
                 f"and leave it in the same coroutine."
             )
+        entered.remove(scope)
         lease = scope.leases[alias]
         wrapper: Any = lease.wrapper
         started = spoilt = False
@@ -182,7 +195,8 @@ def decorating(call: Callable) -> Callable:
 
         @functools.wraps(fn)
         async def in_block(*args: Any, **kwargs: Any) -> Any:
-            async with self:  # type: ignore[attr-defined]
+            # One of its own for each call: it knows what it has been entered with.
+            async with copy.copy(self):  # type: ignore[attr-defined]
                 return await fn(*args, **kwargs)
 
         return in_block

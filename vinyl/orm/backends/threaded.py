@@ -15,8 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
+from vinyl.exceptions import BridgeError
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.bridge import in_bridge, refuse_to_block, suspend
+from vinyl.orm.bridge import in_bridge, is_shielded, refuse_to_block, suspend
+from vinyl.orm.tasks import outlast
 
 __all__ = ["ThreadedMixin"]
 
@@ -25,6 +27,8 @@ T = TypeVar("T")
 # Rows that the executing hop fetches at most: more than most pages show, and little
 # memory where somebody streams a table.
 ROWS_PER_HOP = 1000
+# How often a call that is to end early is interrupted, in seconds.
+INTERRUPT_INTERVAL = 0.05
 # In a forked process, the parent's connections: SQLite, for one, may not even be told
 # to close them.
 _inherited: list[Any] = []
@@ -35,49 +39,56 @@ class Worker:
     The thread of one connection.
 
     Args:
-        alias: The database, for the thread's name.
-        interrupt: Called from the event loop's thread to stop the running call.
-        note_interruption: Called there when that has happened.
+        wrapper: Whose connection it is; asked how to call and to interrupt the driver.
     """
 
-    def __init__(
-        self,
-        alias: str,
-        interrupt: Callable[[], None],
-        note_interruption: Callable[[], None],
-    ) -> None:
-        self.interrupt = interrupt
-        self.note_interruption = note_interruption
-        self.executor = ThreadPoolExecutor(1, thread_name_prefix=f"vinyl-{alias}")
+    def __init__(self, wrapper: ThreadedMixin) -> None:
+        self.wrapper = wrapper
+        self.executor = ThreadPoolExecutor(
+            1, thread_name_prefix=f"vinyl-{wrapper.alias}"
+        )
+        # Whether the running call is to end early.
+        self.interrupted = False
 
-    def call(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    def call(self, fn: Callable[..., T], *args: Any, name: str = "") -> T:
         """
-        Return `fn(*args, **kwargs)`, called in the thread.
+        Return `fn(*args)`, called in the thread.
 
         Outside the bridge (at clean-up) it is called where it stands.
 
+        Args:
+            name: Of the driver's method or attribute, where it may wait for a lock.
+
         Switches to the event loop, inside the bridge.
         """
+        call = partial(fn, *args)
         if not in_bridge():
-            return fn(*args, **kwargs)
-        return suspend(self._call(partial(fn, *args, **kwargs)))
+            return call()
+        if name:
+            call = partial(self.wrapper.call_driver, call, name, self)
+        return suspend(self._call(call, keep=is_shielded()))
 
-    async def _call(self, fn: Callable[[], T]) -> T:
+    async def _call(self, fn: Callable[[], T], *, keep: bool) -> T:
         future = asyncio.get_running_loop().run_in_executor(self.executor, fn)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            if not future.cancelled():
-                # The thread has to be done before anybody uses the connection again.
-                self.interrupt()
-                while not future.done():
-                    try:
-                        await asyncio.wait([future])
-                    except asyncio.CancelledError:
-                        continue
-                future.exception()
-                self.note_interruption()
+            # The thread has to be done before anybody uses the connection again.
+            await outlast(self._interrupt(future))
+            if keep and not future.cancelled() and future.exception() is None:
+                return future.result()
+            self.wrapper.note_interruption()
             raise
+
+    async def _interrupt(self, future: asyncio.Future[Any]) -> None:
+        self.interrupted = True
+        while not future.done():
+            # Again and again: an interruption before the driver has begun is lost.
+            self.wrapper.interrupt()
+            await asyncio.wait([future], timeout=INTERRUPT_INTERVAL)
+        self.interrupted = False
+        if not future.cancelled():
+            future.exception()
 
     def close(self, fn: Callable[[], Any]) -> None:
         """Call *fn* in the thread as its last work. Never switches."""
@@ -100,17 +111,20 @@ class ThreadedConnection:
         value = getattr(self.raw, name)
         if not callable(value):
             return value
-        return partial(_call_for_cursor, self.worker, value)
+        return partial(_call_for_cursor, self.worker, name, value)
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Some attributes act on the database, such as sqlite3's isolation_level.
-        self.worker.call(setattr, self.raw, name, value)
+        self.worker.call(setattr, self.raw, name, value, name=name)
 
 
-def _call_for_cursor(worker: Worker, fn: Callable, *args: Any, **kwargs: Any) -> Any:
+def _call_for_cursor(
+    worker: Worker, name: str, fn: Callable, *args: Any, **kwargs: Any
+) -> Any:
     """Call *fn* in the thread; a cursor that it returns is wrapped like any other."""
     refuse_to_block("This connection")
-    result = worker.call(fn, *args, **kwargs)
+    call = partial(fn, *args, **kwargs)
+    result = worker.call(call, name=name)
     return ThreadedCursor(result, worker) if hasattr(result, "fetchone") else result
 
 
@@ -135,7 +149,7 @@ class ThreadedCursor:
         self.rows.clear()
         self.more = True
         method = getattr(self.raw, name)
-        result, rows = self.worker.call(self._run, method, args, kwargs)
+        result, rows = self.worker.call(self._run, method, args, kwargs, name=name)
         self.rows.extend(rows)
         self.more = len(rows) == ROWS_PER_HOP
         return self if result is self.raw else result
@@ -179,7 +193,11 @@ class ThreadedCursor:
         self.rows.clear()
         if self.more:
             # A driver may have to read the rest off the wire first.
-            self.worker.call(self.raw.close)
+            try:
+                self.worker.call(self.raw.close)
+            except BridgeError:
+                # The run was abandoned, and nobody waits for it.
+                self.worker.executor.submit(self.raw.close)
         else:
             self.raw.close()
 
@@ -213,7 +231,7 @@ class ThreadedMixin(BridgeMixin):
     def get_new_connection(self, conn_params: Any) -> Any:
         if not in_bridge():
             return super().get_new_connection(conn_params)
-        worker = Worker(self.alias, self.interrupt, self.note_interruption)
+        worker = Worker(self)
         connect = super().get_new_connection
         opened: list[Any] = []
         try:
@@ -223,6 +241,15 @@ class ThreadedMixin(BridgeMixin):
             worker.close(lambda: [raw.close() for raw in opened])
             raise
         return ThreadedConnection(opened[0], worker)
+
+    def call_driver(self, call: Callable[[], T], name: str, worker: Worker) -> T:
+        """
+        In the worker's thread: return `call()`, of the driver's method *name*.
+
+        For drivers that cannot be interrupted while they wait for a lock, this is the
+        place to have them wait in small pieces until `worker.interrupted` is set.
+        """
+        return call()
 
     def interrupt(self) -> None:
         """

@@ -2,15 +2,68 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from django.db.backends.sqlite3 import base
 
-from vinyl.orm.backends.threaded import ThreadedConnection, ThreadedMixin
+from vinyl.orm.backends.threaded import ThreadedConnection, ThreadedMixin, Worker
+from vinyl.orm.bridge import in_bridge
 
 __all__ = ["DatabaseWrapper"]
+
+T = TypeVar("T")
+
+# How long SQLite waits for a lock at a time, in seconds. It cannot be interrupted then.
+SLICE = 0.05
+# sqlite3's own patience where OPTIONS has no "timeout", in seconds.
+PATIENCE = 5.0
 
 
 class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
     """An SQLite connection, with a worker thread of its own inside the bridge."""
+
+    # How long to wait for a lock in all, in seconds.
+    patience = PATIENCE
+
+    def get_new_connection(self, conn_params: Any) -> Any:
+        if not in_bridge():
+            return super().get_new_connection(conn_params)
+        self.patience = conn_params.get("timeout", PATIENCE)
+        connection = super().get_new_connection({**conn_params, "timeout": SLICE})
+        connection.worker.call(self._wait_in_slices, connection.raw)
+        return connection
+
+    def _wait_in_slices(self, raw: Any) -> None:
+        [milliseconds] = raw.execute("PRAGMA busy_timeout").fetchone()
+        if milliseconds != SLICE * 1000:
+            # An "init_command" has set its own.
+            self.patience = milliseconds / 1000
+        _set_busy_timeout(raw, SLICE)
+
+    def call_driver(self, call: Callable[[], T], name: str, worker: Worker) -> T:
+        if name in ("executemany", "executescript"):
+            # Not to be repeated: the first of its statements may have been executed.
+            raw = self.connection.raw
+            _set_busy_timeout(raw, self.patience)
+            try:
+                return call()
+            finally:
+                _set_busy_timeout(raw, SLICE)
+        deadline = time.monotonic() + self.patience
+        while True:
+            started = time.monotonic()
+            try:
+                return call()
+            except sqlite3.OperationalError as error:
+                now = time.monotonic()
+                # SQLite does not wait at all where that would end in a deadlock.
+                waited = now - started >= SLICE * 0.9
+                busy = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+                if not (busy and waited) or worker.interrupted or now >= deadline:
+                    raise
 
     def interrupt(self) -> None:
         if isinstance(self.connection, ThreadedConnection):
@@ -18,3 +71,7 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
 
     def connection_is_idle(self) -> bool:
         return not self.connection.in_transaction
+
+
+def _set_busy_timeout(raw: Any, seconds: float) -> None:
+    raw.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
