@@ -1,7 +1,7 @@
 """
 What vinyl costs in sync mode, where Django's own methods run behind a decision.
 
-    python -m tests.benchmarks.sync_mode
+    scripts/bench sync_mode
 
 Each contestant runs in turn, many times over; the figures are medians. The database is
 an SQLite file, so that what is compared is Python.

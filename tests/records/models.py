@@ -130,3 +130,23 @@ class Memo(models.Model):
 
     async def delete(self, *args: object, **kwargs: object) -> object:
         return await super().delete(*args, **kwargs)
+
+
+class Account(models.Model):
+    """One of the accounts of a ledger, whose balances have a constant sum."""
+
+    balance = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.pk}: {self.balance}"
+
+
+class Entry(models.Model):
+    """What a transfer, known by its mark, did to an account."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="entries")
+    mark = models.CharField(max_length=40, db_index=True)
+    amount = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.mark}: {self.amount}"

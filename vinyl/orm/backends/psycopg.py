@@ -153,7 +153,10 @@ class BridgeConnection(psycopg.Connection[Any]):
 
 
 class ClosedWhenCancelled(psycopg.ServerCursor[Any]):
-    """A server-side cursor that no cancellation leaves open in the server."""
+    """
+    A server-side cursor that no cancellation leaves open in the server, and that is
+    closed without complaint where its session has ended.
+    """
 
     def execute(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -165,7 +168,11 @@ class ClosedWhenCancelled(psycopg.ServerCursor[Any]):
 
     def close(self) -> None:
         with shielded():
-            super().close()
+            try:
+                super().close()
+            except psycopg.OperationalError:
+                if not self.connection.closed:
+                    raise
 
 
 @functools.cache
