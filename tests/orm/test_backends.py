@@ -159,9 +159,9 @@ class TestSQLite:
         hops: list[str] = []
         call = threaded.Worker._call
 
-        async def counted(self: threaded.Worker, fn: Any, **kwargs: Any) -> Any:
+        async def counted(self: threaded.Worker, fn: Any, *args: Any) -> Any:
             hops.append(repr(fn))
-            return await call(self, fn, **kwargs)
+            return await call(self, fn, *args)
 
         monkeypatch.setattr(threaded.Worker, "_call", counted)
         await Artist.objects.filter(name="x")

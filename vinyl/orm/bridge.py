@@ -28,12 +28,11 @@ from greenlet import getcurrent, greenlet
 
 from vinyl.exceptions import BridgeError, NotAwaitedError
 from vinyl.orm.calls import Call
-from vinyl.orm.tasks import outlast
 
 __all__ = [
     "await_",
     "in_bridge",
-    "is_shielded",
+    "postponing",
     "refuse_to_block",
     "run",
     "runs_sync",
@@ -159,8 +158,6 @@ def suspend(awaitable: Awaitable[T]) -> T:
             f"code was closed before its end."
         )
     _raise_cancellation(bridge, awaitable)
-    if bridge.shielded:
-        awaitable = _outlasting(bridge, awaitable)
     # A greenlet has a parent until it is dead.
     return cast(greenlet, bridge.parent).switch(awaitable)
 
@@ -173,20 +170,14 @@ def _raise_cancellation(bridge: Bridge, awaitable: Awaitable) -> None:
         raise cancelled
 
 
-async def _outlasting(bridge: Bridge, awaitable: Awaitable[T]) -> T:
-    work, cancelled = await outlast(awaitable, passing_on=True)
-    bridge.cancelled = cancelled or bridge.cancelled
-    return work.result()
-
-
 @contextmanager
 def shielded(*, on: bool = True) -> Iterator[None]:
     """
     Inside the bridge, let what the drivers do in this block be known by its outcome.
 
-    If the task is cancelled, an operation is cancelled once; if it succeeds all the
-    same, as a COMMIT may, it counts, and the cancellation is raised by the next wait
-    after the block, or by `run()` in the end. Drivers ask `is_shielded()`.
+    An operation that succeeds although the task is cancelled, as a COMMIT may, counts;
+    the cancellation is raised by the next wait after the block, or by `run()` in the
+    end. Drivers ask for `postponing()`.
 
     Args:
         on: False lifts the shield inside the block.
@@ -204,9 +195,15 @@ def shielded(*, on: bool = True) -> Iterator[None]:
         bridge.shielded = before
 
 
-def is_shielded() -> bool:
-    """Whether the calling code runs in a block of `shielded()`. Never switches."""
-    return getattr(getcurrent(), "shielded", False)
+def postponing() -> Callable[[asyncio.CancelledError], None] | None:
+    """
+    In a block of `shielded()`, what a driver gives a cancellation to; its operation may
+    go on to succeed then. None elsewhere. Never switches.
+    """
+    bridge = getcurrent()
+    if type(bridge) is not Bridge or not bridge.shielded:
+        return None
+    return functools.partial(setattr, bridge, "cancelled")
 
 
 def await_(awaitable: Awaitable[T]) -> T:

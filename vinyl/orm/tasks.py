@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Iterator
+from contextlib import suppress
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -59,27 +60,15 @@ def _is_own(file: str) -> bool:
     return not file.startswith((_VINYL, _LIBRARY)) and "site-packages" not in file
 
 
-async def outlast(
-    awaitable: Awaitable[T], *, passing_on: bool = False
-) -> tuple[asyncio.Future[T], asyncio.CancelledError | None]:
+async def outlast(awaitable: Awaitable[T]) -> T:
     """
-    Await *awaitable* to its end, however often this task is cancelled meanwhile.
-
-    Returns: what it has become, done; and the last of the cancellations, which the
-    caller has to raise in the end.
-
-    Args:
-        passing_on: The first cancellation goes on to it, and it decides.
+    Return what *awaitable* gives, however often this task is cancelled meanwhile. For
+    cleaning up: the caller has a cancellation to raise already.
 
     Switches to the event loop.
     """
     work = asyncio.ensure_future(awaitable)
-    cancelled = None
     while not work.done():
-        try:
+        with suppress(asyncio.CancelledError):
             await asyncio.wait([work])
-        except asyncio.CancelledError as error:
-            if passing_on and cancelled is None:
-                work.cancel()
-            cancelled = error
-    return work, cancelled
+    return work.result()

@@ -28,7 +28,7 @@ from psycopg.waiting import wait_async
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.bridge import (
     in_bridge,
-    is_shielded,
+    postponing,
     refuse_to_block,
     shielded,
     suspend,
@@ -93,21 +93,27 @@ class BridgeConnection(psycopg.Connection[Any]):
             refuse_to_block("This psycopg connection")
             return super().wait(gen, *args, **kwargs)
         try:
-            return suspend(self._wait(is_shielded(), gen, *args, **kwargs))
+            return suspend(self._wait(postponing(), gen, *args, **kwargs))
         except asyncio.CancelledError:
             if (note := self.note_interruption()) is not None:
                 note()
             raise
 
     async def _wait(
-        self, keep: bool, gen: Any, interval: float = WAIT_INTERVAL, **kwargs: Any
+        self,
+        postpone: Callable[[asyncio.CancelledError], None] | None,
+        gen: Any,
+        interval: float = WAIT_INTERVAL,
+        **kwargs: Any,
     ) -> Any:
         try:
             return await wait_async(gen, self.pgconn.socket, interval, **kwargs)
-        except asyncio.CancelledError:
-            ended, _ = await outlast(self._cancel_query(gen))
-            if keep and (outcome := ended.result()):
-                return outcome[0]
+        except asyncio.CancelledError as cancelled:
+            outcome = await outlast(self._cancel_query(gen))
+            if postpone is not None:
+                postpone(cancelled)
+                if outcome is not None:
+                    return outcome[0]
             raise
 
     async def _cancel_query(self, gen: Any) -> tuple[Any] | None:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from vinyl.exceptions import BridgeError
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.bridge import in_bridge, is_shielded, refuse_to_block, suspend
+from vinyl.orm.bridge import in_bridge, postponing, refuse_to_block, suspend
 from vinyl.orm.tasks import outlast
 
 __all__ = ["ThreadedMixin"]
@@ -66,17 +66,24 @@ class Worker:
             return call()
         if name:
             call = partial(self.wrapper.call_driver, call, name, self)
-        return suspend(self._call(call, keep=is_shielded()))
+        return suspend(self._call(call, postponing()))
 
-    async def _call(self, fn: Callable[[], T], *, keep: bool) -> T:
+    async def _call(
+        self,
+        fn: Callable[[], T],
+        postpone: Callable[[asyncio.CancelledError], None] | None,
+    ) -> T:
         future = asyncio.get_running_loop().run_in_executor(self.executor, fn)
         try:
             return await asyncio.shield(future)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             # The thread has to be done before anybody uses the connection again.
             await outlast(self._interrupt(future))
-            if keep and not future.cancelled() and future.exception() is None:
-                return future.result()
+            failed = future.cancelled() or future.exception() is not None
+            if postpone is not None:
+                postpone(cancelled)
+                if not failed:
+                    return future.result()
             self.wrapper.note_interruption()
             raise
 
@@ -87,8 +94,6 @@ class Worker:
             self.wrapper.interrupt()
             await asyncio.wait([future], timeout=INTERRUPT_INTERVAL)
         self.interrupted = False
-        if not future.cancelled():
-            future.exception()
 
     def close(self, fn: Callable[[], Any]) -> None:
         """Call *fn* in the thread as its last work. Never switches."""
