@@ -49,6 +49,18 @@ def admin(postgres_url: str) -> Iterator[psycopg.Connection]:
         yield session
 
 
+@pytest.fixture(autouse=True)
+def nothing_left(admin: psycopg.Connection, db: str) -> Iterator[None]:
+    """Ends what the server goes on with where it cannot know that nobody listens."""
+    yield
+    connections["default"].close()
+    admin.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND backend_type = 'client backend'"
+    )
+
+
 async def names() -> list[str]:
     return await Artist.objects.order_by("pk").values_list("name", flat=True)
 
