@@ -239,13 +239,21 @@ class ThreadedMixin(BridgeMixin):
         worker = Worker(self)
         connect = super().get_new_connection
         opened: list[Any] = []
+
+        def open_one() -> None:
+            opened.append(connect(conn_params))
+            self.prepare_in_thread(opened[0])
+
         try:
-            worker.call(lambda: opened.append(connect(conn_params)))
+            worker.call(open_one)
         except BaseException:
             # The task may have been cancelled when the connection was already open.
             worker.close(lambda: [raw.close() for raw in opened])
             raise
         return ThreadedConnection(opened[0], worker)
+
+    def prepare_in_thread(self, raw: Any) -> None:
+        """In the worker's thread: set up *raw*, the driver's new connection."""
 
     def call_driver(self, call: Callable[[], T], name: str, worker: Worker) -> T:
         """

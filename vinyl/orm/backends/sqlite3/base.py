@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from django.db.backends.sqlite3 import base
 
 from vinyl.orm.backends.threaded import ThreadedConnection, ThreadedMixin, Worker
-from vinyl.orm.bridge import in_bridge
 
 __all__ = ["DatabaseWrapper"]
 
@@ -18,29 +17,18 @@ T = TypeVar("T")
 
 # How long SQLite waits for a lock at a time, in seconds. It cannot be interrupted then.
 SLICE = 0.05
-# sqlite3's own patience where OPTIONS has no "timeout", in seconds.
-PATIENCE = 5.0
 
 
 class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
     """An SQLite connection, with a worker thread of its own inside the bridge."""
 
     # How long to wait for a lock in all, in seconds.
-    patience = PATIENCE
+    patience = 0.0
 
-    def get_new_connection(self, conn_params: Any) -> Any:
-        if not in_bridge():
-            return super().get_new_connection(conn_params)
-        self.patience = conn_params.get("timeout", PATIENCE)
-        connection = super().get_new_connection({**conn_params, "timeout": SLICE})
-        connection.worker.call(self._wait_in_slices, connection.raw)
-        return connection
-
-    def _wait_in_slices(self, raw: Any) -> None:
+    def prepare_in_thread(self, raw: Any) -> None:
+        # From OPTIONS["timeout"], or from a PRAGMA in an "init_command".
         [milliseconds] = raw.execute("PRAGMA busy_timeout").fetchone()
-        if milliseconds != SLICE * 1000:
-            # An "init_command" has set its own.
-            self.patience = milliseconds / 1000
+        self.patience = milliseconds / 1000
         _set_busy_timeout(raw, SLICE)
 
     def call_driver(self, call: Callable[[], T], name: str, worker: Worker) -> T:
