@@ -280,8 +280,13 @@ async def main():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.parametrize("fork", FORKS.values(), ids=FORKS)
 def test_a_forked_child_uses_connections_of_its_own(
-    script: Callable[..., str], fork: str
+    db: str, script: Callable[..., str], fork: str
 ) -> None:
+    if db == "sqlite" and "sys.exit" in fork:
+        pytest.skip(
+            "asyncio's own clean-up in such a child takes the wake-ups from threads away "
+            "from the parent's loop"
+        )
     Artist.objects.create(name="Nina")
     connections["default"].close()
     script(
