@@ -284,7 +284,7 @@ def test_a_forked_child_uses_connections_of_its_own(
 ) -> None:
     if db == "sqlite" and "sys.exit" in fork:
         pytest.skip(
-            "asyncio's own clean-up in such a child takes the wake-ups from threads away "
+            "asyncio's own clean-up in such a child takes wake-ups from threads away "
             "from the parent's loop"
         )
     Artist.objects.create(name="Nina")
