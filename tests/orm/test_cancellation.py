@@ -9,9 +9,9 @@ and the task has not gone on yet.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
-from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -93,10 +93,10 @@ async def siblings(mark: str) -> None:
 
 
 async def failing_block(mark: str) -> None:
-    with suppress(LookupError):
+    with contextlib.suppress(LookupError):
         async with transaction.atomic():
             await Artist.objects.create(name=f"{mark} a")
-            with suppress(LookupError):
+            with contextlib.suppress(LookupError):
                 async with transaction.atomic():
                     await Artist.objects.create(name=f"{mark} b")
                     raise LookupError
@@ -271,6 +271,37 @@ async def test_by_anyio_again_and_again(
     if db == "postgresql":
         # Cleaning up was not cut short, so nothing had to be thrown away.
         assert pool.stats()["discarded"] == 0
+
+
+@only_postgresql
+@pytest.mark.parametrize("server_side_binding", [True, False])
+async def test_server_side_cursors_of_both_kinds_are_closed(
+    server_side_binding: bool, late: bool, nothing_left: Callable
+) -> None:
+    connections.settings["default"]["OPTIONS"].update(
+        server_side_binding=server_side_binding, pool={"max_size": 1}
+    )
+    await Artist.objects.bulk_create(Artist(name=f"{n}") for n in range(10))
+
+    async def read_first() -> None:
+        artists = Artist.objects.iterator(chunk_size=2)
+        async with contextlib.aclosing(aiter(artists)) as rows:
+            await anext(rows)
+
+    for step in range(1, 100):
+        cancelled_at = CancelledAt(read_first(), step, late=late)
+
+        async def work(cancelled_at: CancelledAt = cancelled_at) -> None:
+            await cancelled_at
+
+        await asyncio.gather(asyncio.create_task(work()), return_exceptions=True)
+        await nothing_left()
+        async with connection.cursor() as cursor:
+            await cursor.execute("SELECT count(*) FROM pg_cursors")
+            assert await cursor.fetchone() == (0,)
+        if not cancelled_at.done:
+            break
+    assert step > 2
 
 
 @only_postgresql

@@ -164,6 +164,9 @@ class ClosedWhenCancelled(psycopg.ServerCursor[Any]):
     closed without complaint where its session has ended.
     """
 
+    # Of the same layout as what it stands before, so that it can take its place.
+    __slots__ = ()
+
     def execute(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().execute(*args, **kwargs)
@@ -184,7 +187,7 @@ class ClosedWhenCancelled(psycopg.ServerCursor[Any]):
 @functools.cache
 def closed_when_cancelled(cls: type) -> type:
     """*cls*, a class of server-side cursors, as `ClosedWhenCancelled`."""
-    return type(cls.__name__, (ClosedWhenCancelled, cls), {})
+    return type(cls.__name__, (ClosedWhenCancelled, cls), {"__slots__": ()})
 
 
 class _Lock:
