@@ -158,36 +158,35 @@ class BridgeConnection(psycopg.Connection[Any]):
         return self._twin
 
 
-class ClosedWhenCancelled(psycopg.ServerCursor[Any]):
-    """
-    A server-side cursor that no cancellation leaves open in the server, and that is
-    closed without complaint where its session has ended.
-    """
-
-    # Of the same layout as what it stands before, so that it can take its place.
-    __slots__ = ()
-
-    def execute(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().execute(*args, **kwargs)
-        except asyncio.CancelledError:
-            # Django closes it after an Exception, which this is not.
-            self.close()
-            raise
-
-    def close(self) -> None:
-        with shielded():
-            try:
-                super().close()
-            except psycopg.OperationalError:
-                if not self.connection.closed:
-                    raise
-
-
 @functools.cache
-def closed_when_cancelled(cls: type) -> type:
-    """*cls*, a class of server-side cursors, as `ClosedWhenCancelled`."""
-    return type(cls.__name__, (ClosedWhenCancelled, cls), {"__slots__": ()})
+def closed_when_cancelled(cls: Any) -> type:
+    """
+    A subclass of *cls*, a class of server-side cursors, for one that no cancellation
+    leaves open in the server, and that is closed without complaint where its session
+    has ended. Objects of *cls* can take it on.
+    """
+
+    class ServerCursor(cls):
+        # Of the same layout as *cls*.
+        __slots__ = ()
+
+        def execute(self, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return super().execute(*args, **kwargs)
+            except asyncio.CancelledError:
+                # Django closes it after an Exception, which this is not.
+                self.close()
+                raise
+
+        def close(self) -> None:
+            with shielded():
+                try:
+                    super().close()
+                except psycopg.OperationalError:
+                    if not self.connection.closed:
+                        raise
+
+    return ServerCursor
 
 
 class _Lock:
