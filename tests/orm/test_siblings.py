@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -293,6 +294,30 @@ class TestBlocks:
         async with asyncio.timeout(10), transaction.atomic():
             name, _ = await asyncio.gather(outer(), nested(turn_here()))
         assert name == "Nina"
+
+
+async def test_a_wait_that_may_be_for_ever_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("vinyl.orm.turns.LONG_WAIT", 0.05)
+
+    async def earlier() -> None:
+        await nested.wait()
+        await Artist.objects.count()
+
+    nested = asyncio.Event()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1), transaction.atomic():
+            task = asyncio.create_task(earlier())
+            async with transaction.atomic():
+                nested.set()
+                while not caplog.records:
+                    await asyncio.sleep(0.01)
+                await task
+    assert re.search(
+        r"Waiting for 0\.05 s .*task '.*' in .*earlier\(\) at .*/test_siblings\.py:\d+\.",
+        caplog.text,
+    )
 
 
 class TestStreams:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from typing import Any
 
 from django.db import InterfaceError
 
+from vinyl.orm.tasks import place_of
+
 __all__ = ["Turn"]
+
+logger = logging.getLogger("vinyl.orm")
+
+# A wait that is worth a word in the log, in seconds.
+LONG_WAIT = 30.0
 
 
 class Turn:
@@ -51,8 +59,10 @@ class Turn:
                 "A query was made inside `async with cursor.copy()`, whose connection "
                 "can do nothing else until the block ends. Make it before or after."
             )
-        waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
         self.waiters.append(waiter)
+        timer = loop.call_later(LONG_WAIT, _tell_of_wait, asyncio.current_task())
         try:
             return await waiter
         except BaseException:
@@ -62,6 +72,8 @@ class Turn:
             elif waiter in self.waiters:
                 self.waiters.remove(waiter)
             raise
+        finally:
+            timer.cancel()
 
     async def take_uncancelled(self) -> None:
         """Wait for the turn, however often the task is cancelled; then raise that."""
@@ -91,3 +103,13 @@ class Turn:
             waiter = self.waiters.popleft()
             if not waiter.done():
                 waiter.set_result(False)
+
+
+def _tell_of_wait(task: asyncio.Task[Any] | None) -> None:
+    logger.warning(
+        "Waiting for %g s for a turn at the connection of a block: %s. If the task that "
+        "uses it is inside an atomic() of its own and awaits this one, both wait for "
+        "ever: start this task inside that atomic(), or await it before.",
+        LONG_WAIT,
+        place_of(task),
+    )
