@@ -315,7 +315,7 @@ async def test_a_wait_that_may_be_for_ever_is_told(
                     await asyncio.sleep(0.01)
                 await task
     assert re.search(
-        r"Waiting for 0\.05 s .*task '.*' in .*earlier\(\) at .*/test_siblings\.py:\d+\.",
+        r"Waiting for 0\.05 s .*task '.*' in .*earlier\(\) at .*/test_siblings\.py:\d+",
         caplog.text,
     )
 

@@ -107,9 +107,9 @@ class Turn:
 
 def _tell_of_wait(task: asyncio.Task[Any] | None) -> None:
     logger.warning(
-        "Waiting for %g s for a turn at the connection of a block: %s. If the task that "
-        "uses it is inside an atomic() of its own and awaits this one, both wait for "
-        "ever: start this task inside that atomic(), or await it before.",
+        "Waiting for %g s for a turn at the connection of a block: %s. If the task "
+        "that uses it is inside an atomic() of its own and awaits this one, both wait "
+        "for ever: start this task inside that atomic(), or await it before.",
         LONG_WAIT,
         place_of(task),
     )
