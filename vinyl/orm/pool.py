@@ -121,24 +121,33 @@ class Pool:
 
         The caller gives it back with `give_back()`. Never switches.
         """
-        if self.waiters or (self.idle and self._rested_long(self.idle[-1])):
+        if self.waiters:
             return None
-        return self._take()
+        rested = self._next()
+        if rested is not None and self._rested_long(rested):
+            return None
+        return self._take(rested)
+
+    def _next(self) -> Pooled | None:
+        """The connection at rest that is to be lent next, as far as a glance tells."""
+        now = time.monotonic()
+        while self.idle:
+            pooled = self.idle[-1]
+            if now < pooled.expires and pooled.wrapper.is_alive():
+                return pooled
+            self._drop(self.idle.pop())
+        return None
 
     def _rested_long(self, pooled: Pooled) -> bool:
         return time.monotonic() - pooled.since > self.options.check_idle
 
-    def _take(self) -> BridgeMixin | None:
-        """A sound wrapper at rest, or a new one while there may be more."""
-        now = time.monotonic()
-        while self.idle:
-            pooled = self.idle.pop()
-            if now < pooled.expires and pooled.wrapper.is_alive():
-                return self._lend(pooled, now)
-            self._drop(pooled)
+    def _take(self, rested: Pooled | None) -> BridgeMixin | None:
+        """The wrapper of *rested*, the next one; a new one while there may be more."""
+        if rested is not None:
+            return self._lend(self.idle.pop())
         if len(self.lent) >= self.max_size:
             return None
-        return self._lend(self._new(), now)
+        return self._lend(self._new())
 
     def _new(self) -> Pooled:
         lifetime = self.options.max_lifetime * (1 - random.random() / 10)
@@ -146,8 +155,8 @@ class Pool:
             lifetime = math.inf
         return Pooled(_new_wrapper(self.alias), time.monotonic() + lifetime)
 
-    def _lend(self, pooled: Pooled, now: float) -> BridgeMixin:
-        pooled.since = now
+    def _lend(self, pooled: Pooled) -> BridgeMixin:
+        pooled.since = time.monotonic()
         pooled.task = _weakly(running_task())
         self.lent[pooled.wrapper] = pooled
         self.acquired += 1
@@ -164,8 +173,9 @@ class Pool:
         Switches to the event loop.
         """
         while not self.waiters:
-            unsure = bool(self.idle) and self._rested_long(self.idle[-1])
-            if (wrapper := self._take()) is None:
+            rested = self._next()
+            unsure = rested is not None and self._rested_long(rested)
+            if (wrapper := self._take(rested)) is None:
                 break
             if not unsure or await self._works(wrapper):
                 return wrapper
@@ -248,7 +258,7 @@ class Pool:
             self._drop(pooled)
         while self.waiters:
             turn = self.waiters.popleft()
-            if not turn.done() and (free := self._take()) is not None:
+            if not turn.done() and (free := self._take(self._next())) is not None:
                 turn.set_result(free)
                 break
 
