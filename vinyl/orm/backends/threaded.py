@@ -8,17 +8,15 @@ that executes a query brings its first rows along, so most queries cost one hop.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
 from vinyl.exceptions import BridgeError
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.bridge import in_bridge, postponing, refuse_to_block, suspend
-from vinyl.orm.tasks import outlast
+from vinyl.orm.backends.worker import Worker
+from vinyl.orm.bridge import in_bridge, refuse_to_block
 
 __all__ = ["ThreadedMixin"]
 
@@ -27,78 +25,9 @@ T = TypeVar("T")
 # Rows that the executing hop fetches at most: more than most pages show, and little
 # memory where somebody streams a table.
 ROWS_PER_HOP = 1000
-# How often a call that is to end early is interrupted, in seconds.
-INTERRUPT_INTERVAL = 0.05
 # In a forked process, the parent's connections: SQLite, for one, may not even be told
 # to close them.
 _inherited: list[Any] = []
-
-
-class Worker:
-    """
-    The thread of one connection.
-
-    Args:
-        wrapper: Whose connection it is; asked how to call and to interrupt the driver.
-    """
-
-    def __init__(self, wrapper: ThreadedMixin) -> None:
-        self.wrapper = wrapper
-        self.executor = ThreadPoolExecutor(
-            1, thread_name_prefix=f"vinyl-{wrapper.alias}"
-        )
-        # Whether the running call is to end early.
-        self.interrupted = False
-
-    def call(self, fn: Callable[..., T], *args: Any, name: str = "") -> T:
-        """
-        Return `fn(*args)`, called in the thread.
-
-        Outside the bridge (at clean-up) it is called where it stands.
-
-        Args:
-            name: Of the driver's method or attribute, where it may wait for a lock.
-
-        Switches to the event loop, inside the bridge.
-        """
-        call = partial(fn, *args)
-        if not in_bridge():
-            return call()
-        if name:
-            call = partial(self.wrapper.call_driver, call, name, self)
-        return suspend(self._call(call, postponing()))
-
-    async def _call(
-        self,
-        fn: Callable[[], T],
-        postpone: Callable[[asyncio.CancelledError], None] | None,
-    ) -> T:
-        future = asyncio.get_running_loop().run_in_executor(self.executor, fn)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError as cancelled:
-            # The thread has to be done before anybody uses the connection again.
-            await outlast(self._interrupt(future))
-            failed = future.cancelled() or future.exception() is not None
-            if postpone is not None:
-                postpone(cancelled)
-                if not failed:
-                    return future.result()
-            self.wrapper.note_interruption()
-            raise
-
-    async def _interrupt(self, future: asyncio.Future[Any]) -> None:
-        self.interrupted = True
-        while not future.done():
-            # Again and again: an interruption before the driver has begun is lost.
-            self.wrapper.interrupt()
-            await asyncio.wait([future], timeout=INTERRUPT_INTERVAL)
-        self.interrupted = False
-
-    def close(self, fn: Callable[[], Any]) -> None:
-        """Call *fn* in the thread as its last work. Never switches."""
-        self.executor.submit(fn)
-        self.executor.shutdown(wait=False)
 
 
 class ThreadedConnection:
@@ -202,7 +131,7 @@ class ThreadedCursor:
                 self.worker.call(self.raw.close)
             except BridgeError:
                 # The run was abandoned, and nobody waits for it.
-                self.worker.executor.submit(self.raw.close)
+                self.worker.submit(self.raw.close)
         else:
             self.raw.close()
 
@@ -239,21 +168,14 @@ class ThreadedMixin(BridgeMixin):
         worker = Worker(self)
         connect = super().get_new_connection
         opened: list[Any] = []
-
-        def open_one() -> None:
-            opened.append(connect(conn_params))
-            self.prepare_in_thread(opened[0])
-
         try:
-            worker.call(open_one)
+            worker.call(lambda: opened.append(connect(conn_params)))
         except BaseException:
             # The task may have been cancelled when the connection was already open.
             worker.close(lambda: [raw.close() for raw in opened])
             raise
-        return ThreadedConnection(opened[0], worker)
-
-    def prepare_in_thread(self, raw: Any) -> None:
-        """In the worker's thread: set up *raw*, the driver's new connection."""
+        [worker.raw] = opened
+        return ThreadedConnection(worker.raw, worker)
 
     def call_driver(self, call: Callable[[], T], name: str, worker: Worker) -> T:
         """
@@ -264,11 +186,13 @@ class ThreadedMixin(BridgeMixin):
         """
         return call()
 
-    def interrupt(self) -> None:
+    def interrupt(self, raw: Any) -> None:
         """
-        Make the driver's running call end early, where the driver can.
+        Make the running call of the driver's connection *raw* end early, where the
+        driver can.
 
-        Called from another thread than the call. Never switches.
+        Called from another thread than the call, again and again until it ends. What
+        the driver raises is of no consequence. Never switches.
         """
 
     def connection_is_idle(self) -> bool:

@@ -1,0 +1,168 @@
+"""
+The thread of one connection, for drivers that block.
+
+A daemon, unlike the threads of concurrent.futures: at the interpreter's exit those are
+waited for before anybody can interrupt what they do, which may be endless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from vinyl.orm.bridge import in_bridge, postponing, suspend
+from vinyl.orm.tasks import outlast
+
+if TYPE_CHECKING:
+    from vinyl.orm.backends.threaded import ThreadedMixin
+
+__all__ = ["Worker"]
+
+T = TypeVar("T")
+
+# How often a call that is to end early is interrupted, in seconds.
+INTERRUPT_INTERVAL = 0.05
+# How long the interpreter's exit waits for all threads together, in seconds.
+EXIT_TIMEOUT = 5.0
+
+_Calls = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
+
+
+class Worker:
+    """
+    The thread of one connection.
+
+    Args:
+        wrapper: Whose connection it is; asked how to call and to interrupt the driver.
+    """
+
+    def __init__(self, wrapper: ThreadedMixin) -> None:
+        self.wrapper = wrapper
+        # The driver's connection, once it is open.
+        self.raw: Any = None
+        # Whether the running call is to end early.
+        self.interrupted = False
+        self.calls: _Calls = SimpleQueue()
+        self.thread = _Thread(self)
+        self.thread.start()
+        # Where the connection is forgotten, its thread ends all the same.
+        weakref.finalize(self, self.calls.put, None)
+
+    def submit(self, fn: Callable[[], T]) -> Future[T]:
+        """Have the thread call *fn*, after what it has to do. Never switches."""
+        future: Future[T] = Future()
+        self.calls.put((future, fn))
+        return future
+
+    def call(self, fn: Callable[..., T], *args: Any, name: str = "") -> T:
+        """
+        Return `fn(*args)`, called in the thread.
+
+        Outside the bridge (at clean-up) it is called where it stands.
+
+        Args:
+            name: Of the driver's method or attribute, where it may wait for a lock.
+
+        Switches to the event loop, inside the bridge.
+        """
+        call = partial(fn, *args)
+        if not in_bridge():
+            return call()
+        if name:
+            call = partial(self.wrapper.call_driver, call, name, self)
+        return suspend(self._call(call, postponing()))
+
+    async def _call(
+        self,
+        fn: Callable[[], T],
+        postpone: Callable[[asyncio.CancelledError], None] | None,
+    ) -> T:
+        future = asyncio.wrap_future(self.submit(fn))
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError as cancelled:
+            # The thread has to be done before anybody uses the connection again.
+            await outlast(self._interrupt(future))
+            failed = future.cancelled() or future.exception() is not None
+            if postpone is not None:
+                postpone(cancelled)
+                if not failed:
+                    return future.result()
+            self.wrapper.note_interruption()
+            raise
+
+    async def _interrupt(self, future: asyncio.Future[Any]) -> None:
+        self.interrupted = True
+        while not future.done():
+            # Again and again: an interruption before the driver has begun is lost.
+            self._interrupt_driver()
+            await asyncio.wait([future], timeout=INTERRUPT_INTERVAL)
+        self.interrupted = False
+
+    def _interrupt_driver(self) -> None:
+        # None yet, or none any more: a driver may refuse if it is closed just now.
+        if self.raw is not None:
+            with contextlib.suppress(Exception):
+                self.wrapper.interrupt(self.raw)
+
+    def close(self, fn: Callable[[], Any]) -> None:
+        """Call *fn* in the thread as its last work. Never switches."""
+        self.submit(fn)
+        self.calls.put(None)
+
+    def end(self, deadline: float) -> None:
+        """At exit: interrupt the thread until it ends, or until *deadline*."""
+        self.interrupted = True
+        self.calls.put(None)
+        while self.thread.is_alive() and time.monotonic() < deadline:
+            self._interrupt_driver()
+            self.thread.join(INTERRUPT_INTERVAL)
+
+
+class _Thread(threading.Thread):
+    def __init__(self, worker: Worker) -> None:
+        super().__init__(
+            target=_serve,
+            args=(worker.calls,),
+            name=f"vinyl-{worker.wrapper.alias}",
+            daemon=True,
+        )
+        # Weak, so that a connection can be forgotten while its thread is idle.
+        self.worker = weakref.ref(worker)
+
+
+def _serve(calls: _Calls) -> None:
+    """In the thread: do what comes until None does."""
+    while (item := calls.get()) is not None:
+        future, fn = item
+        if future.set_running_or_notify_cancel():
+            try:
+                result = fn()
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+                del result
+        # An idle thread would keep the last result and the connection alive.
+        del item, future, fn
+
+
+@atexit.register
+def _end_threads() -> None:
+    """Let no connection be cut off in the middle of a call, or of being closed."""
+    deadline = time.monotonic() + EXIT_TIMEOUT
+    for thread in threading.enumerate():
+        if isinstance(thread, _Thread):
+            if (worker := thread.worker()) is not None:
+                worker.end(deadline)
+            else:
+                thread.join(max(0.0, deadline - time.monotonic()))
