@@ -129,7 +129,7 @@ async def test_a_connection_left_in_a_transaction_is_discarded() -> None:
 async def test_connections_past_their_life_are_replaced(
     options: dict[str, Any],
 ) -> None:
-    options["max_lifetime"] = 0
+    options["max_lifetime"] = 1e-9
     await Artist.objects.count()
     first = await run(lambda: (connection.ensure_connection(), connection.connection))
     second = await run(lambda: (connection.ensure_connection(), connection.connection))
@@ -318,6 +318,7 @@ class TestOptions:
             ({"max_size": 2.5}, "set to 2.5. Write a whole number"),
             ({"timeout": "30"}, "set to '30'. Write a number of seconds, 0 or more"),
             ({"timeout": float("nan")}, "set to nan. Write a number of seconds"),
+            ({"max_lifetime": 0}, "set to 0. Write a number of seconds, more than 0"),
             ({"max_idle": -1}, "set to -1. Write a number of seconds, 0 or more"),
             ({"min_size": True}, "set to True. Write a whole number"),
             ({"min_size": 20}, "a min_size of 20 and a max_size of only 10"),

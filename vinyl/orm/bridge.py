@@ -38,6 +38,7 @@ __all__ = [
     "runs_sync",
     "shielded",
     "suspend",
+    "unshielded",
     "use_driver",
 ]
 
@@ -62,10 +63,12 @@ class Bridge(greenlet):
     scope: Any = None
     # Set when the coroutine is closed half-way: nobody will wait any more.
     abandoned = False
-    # Whether a wait that succeeds although the task is cancelled counts; and that
-    # cancellation, to be raised by the next wait, or at the end.
+    # Whether a wait that succeeds although the task is cancelled counts; that
+    # cancellation, to be raised by the next wait, or at the end; and one that has been
+    # raised, for it did not succeed.
     shielded = False
     cancelled: asyncio.CancelledError | None = None
+    raised: asyncio.CancelledError | None = None
 
 
 async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -171,16 +174,14 @@ def _raise_cancellation(bridge: Bridge, awaitable: Awaitable) -> None:
 
 
 @contextmanager
-def shielded(*, on: bool = True) -> Iterator[None]:
+def shielded() -> Iterator[None]:
     """
     Inside the bridge, let what the drivers do in this block be known by its outcome.
 
     An operation that succeeds although the task is cancelled, as a COMMIT may, counts;
     the cancellation is raised by the next wait after the block, or by `run()` in the
-    end. Drivers ask for `postponing()`.
-
-    Args:
-        on: False lifts the shield inside the block.
+    end. One that does not raises it at once, and no error that the block makes of that
+    takes its place. Drivers ask for `postponing()`.
 
     Never switches.
     """
@@ -188,22 +189,59 @@ def shielded(*, on: bool = True) -> Iterator[None]:
     if type(bridge) is not Bridge:
         yield
         return
-    before, bridge.shielded = bridge.shielded, on
+    before, bridge.shielded = bridge.shielded, True
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        if bridge.raised is not None:
+            raise bridge.raised from error
+        raise
+    finally:
+        bridge.shielded = before
+        bridge.raised = None
+
+
+@contextmanager
+def unshielded() -> Iterator[None]:
+    """
+    In a block of `shielded()`, lift the shield, and hold back until the end what has
+    been postponed so far. Never switches.
+    """
+    bridge = getcurrent()
+    if type(bridge) is not Bridge:
+        yield
+        return
+    before, bridge.shielded = bridge.shielded, False
+    held, bridge.cancelled = bridge.cancelled, None
     try:
         yield
     finally:
         bridge.shielded = before
+        bridge.cancelled = held or bridge.cancelled
 
 
-def postponing() -> Callable[[asyncio.CancelledError], None] | None:
+def postponing() -> Callable[[asyncio.CancelledError, bool], None] | None:
     """
-    In a block of `shielded()`, what a driver gives a cancellation to; its operation may
-    go on to succeed then. None elsewhere. Never switches.
+    In a block of `shielded()`, what a driver gives a cancellation to, and whether its
+    operation succeeded all the same; if not, it raises it. None elsewhere.
+
+    Never switches.
     """
     bridge = getcurrent()
     if type(bridge) is not Bridge or not bridge.shielded:
         return None
-    return functools.partial(setattr, bridge, "cancelled")
+    return functools.partial(_postpone, bridge)
+
+
+def _postpone(
+    bridge: Bridge, cancelled: asyncio.CancelledError, succeeded: bool
+) -> None:
+    if succeeded:
+        bridge.cancelled = cancelled
+    else:
+        bridge.raised = cancelled
 
 
 def await_(awaitable: Awaitable[T]) -> T:

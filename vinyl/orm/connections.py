@@ -47,6 +47,15 @@ T = TypeVar("T")
 
 current_scope: ContextVar[Scope | None] = ContextVar("vinyl_scope", default=None)
 
+# The blocks that had been committed when this context was made: hooks of on_commit()
+# may start tasks that go on by themselves.
+_committed: ContextVar[frozenset[Scope]] = ContextVar(
+    "vinyl_committed", default=frozenset()
+)
+
+# What the scope of a transaction is called.
+ATOMIC = "atomic()"
+
 
 class Lease:
     """A connection as one scope holds it, and the turn to use it inside."""
@@ -91,7 +100,14 @@ class Scope:
             run. In a run, the run's own code has the turn; in a block nobody has.
     """
 
+    parent: Scope | None
+    closed: bool
+
     def __init__(self, parent: Scope | None, *, block: str = "") -> None:
+        # Those that have ended for good are left out, so that a task which starts a
+        # task, and so on, does not pile them up.
+        while parent is not None and parent.closed and parent.is_over():
+            parent = parent.parent
         self.parent = parent
         self.block = block
         self.leases: dict[str, Lease] = {}
@@ -194,6 +210,13 @@ class Scope:
             case Lease(source=Pool(in_memory=False), wrapper=BridgeMixin() as wrapper):
                 wrapper.discard()
 
+    def is_over(self) -> bool:
+        """Whether code here need not know that this scope has ended, as it has."""
+        if not self.block or self in _committed.get():
+            return True
+        # Its own task has it in the context still: an async generator was left early.
+        return self.task is not None and self.task() is running_task()
+
     def abandon(self) -> None:
         """
         Close the scope of a block whose code is gone, with what it has begun. Soon, for
@@ -247,7 +270,7 @@ def nearest_lease(scope: Scope | None, alias: str) -> Lease | None:
                     f"another event loop, whose connection it cannot use. Run it in "
                     f"the same loop, or start its thread outside the block."
                 )
-            if scope.block and not is_over(scope):
+            if not scope.is_over():
                 raise ScopeClosedError(
                     f"This task inherited {scope.block} on database {alias!r} from "
                     f"the task that started it, and the block has ended since. Await "
@@ -257,30 +280,23 @@ def nearest_lease(scope: Scope | None, alias: str) -> Lease | None:
     return None
 
 
-# The blocks that had been committed when this context was made: hooks of on_commit()
-# may start tasks that go on by themselves.
-_committed: ContextVar[frozenset[Scope]] = ContextVar(
-    "vinyl_committed", default=frozenset()
-)
-
-
-def is_over(scope: Scope) -> bool:
-    """Whether code here has to know that *scope*, which is closed, has ended."""
-    if scope in _committed.get():
-        return True
-    # Its own task: it is in the context still, as an async generator was left early.
-    return scope.task is not None and scope.task() is running_task()
-
-
 @contextmanager
-def after_commit() -> Iterator[None]:
-    """In the block, which runs hooks, tasks may be started that outlive the scope."""
+def after_commit(wrapper: BaseDatabaseWrapper) -> Iterator[None]:
+    """
+    In the block, which runs the hooks of *wrapper*'s transaction, tasks may be started
+    that outlive the scopes of that transaction.
+    """
+    around = set()
     ended = set()
     scope = current_scope.get()
     while scope is not None:
-        ended.add(scope)
+        around.add(scope)
+        lease = scope.leases.get(wrapper.alias)
+        if lease is not None and lease.wrapper is wrapper and scope.block == ATOMIC:
+            ended.add(scope)
         scope = scope.parent
-    token = _committed.set(_committed.get() | ended)
+    # What is not around any more cannot be asked for.
+    token = _committed.set((_committed.get() & around) | ended)
     try:
         yield
     finally:

@@ -21,6 +21,7 @@ from django.db import InterfaceError, connections
 from django.db.transaction import TransactionManagementError
 
 from vinyl.exceptions import NotAwaitedError
+from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.bridge import run, runs_sync
 from vinyl.orm.calls import Call
 from vinyl.orm.connections import Scope, current_scope, nearest_lease
@@ -80,14 +81,18 @@ class Pinned:
         if _is_lost(scope, exc_info):
             scope.abandon()
             return
+        lease = scope.leases[self.alias]
         try:
-            lease = scope.leases[self.alias]
-            if lease.streams:
-                await run(lease.end_streams)
+            # A task that was started inside may be in the middle of something.
+            await lease.turn.take_uncancelled()
         finally:
-            if self.keeps_session_apart:
-                scope.discard(self.alias)
-            scope.close()
+            try:
+                if lease.streams:
+                    await run(lease.end_streams)
+            finally:
+                if self.keeps_session_apart:
+                    scope.discard(self.alias)
+                scope.close()
 
     def __enter__(self) -> NoReturn:
         raise NotAwaitedError(
@@ -228,6 +233,11 @@ class AsyncCopy:
         return self
 
     async def __aexit__(self, *exc_info: object) -> bool | None:
+        if exc_info[0] is not None:
+            # Past Django's wrapper, too, which would have noted the error.
+            scope = cast(Scope, self._cursor.scope)
+            lease = scope.leases[self._cursor.alias]
+            cast(BridgeMixin, lease.wrapper).note_interruption()
         try:
             return await run(self._manager.__exit__, *exc_info)
         finally:

@@ -19,7 +19,7 @@ import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
@@ -205,7 +205,7 @@ class Pool:
         """Whether *wrapper*, lent already, answers; if not, it has been given back."""
         works = False
         try:
-            async with asyncio.timeout(CHECK_TIMEOUT):
+            async with asyncio.timeout(min(CHECK_TIMEOUT, self.options.timeout)):
                 works = await run(wrapper.is_usable)
         except TimeoutError:
             pass
@@ -221,8 +221,9 @@ class Pool:
 
     def _give_up(self, turn: asyncio.Future[BridgeMixin]) -> None:
         if not turn.done():
-            self.waiters.remove(turn)
             self.timeouts += 1
+            # It counts as waiting no more.
+            self.waiters.remove(turn)
             turn.set_exception(PoolTimeout(*self._facts()))
 
     def _facts(self) -> tuple[str, int, float, int, tuple[str, ...]]:
@@ -251,16 +252,29 @@ class Pool:
         pooled = self.lent.pop(wrapper)
         pooled.task = None
         now = pooled.since = time.monotonic()
-        if not self.closed and now < pooled.expires and wrapper.is_reusable():
+        if self.in_memory and not self.closed and wrapper.recover():
+            self.idle.append(pooled)
+        elif not self.closed and now < pooled.expires and wrapper.is_reusable():
             wrapper.act_for_itself()
             self.idle.append(pooled)
         else:
             self._drop(pooled)
+        self._serve()
+
+    def _serve(self) -> None:
+        """Pass on what is free to the tasks that wait longest."""
         while self.waiters:
-            turn = self.waiters.popleft()
-            if not turn.done() and (free := self._take(self._next())) is not None:
-                turn.set_result(free)
-                break
+            turn = self.waiters[0]
+            if not turn.done():
+                try:
+                    free = self._take(self._next())
+                except Exception as error:
+                    turn.set_exception(error)
+                else:
+                    if free is None:
+                        return
+                    turn.set_result(free)
+            self.waiters.popleft()
 
     def _drop(self, pooled: Pooled) -> None:
         pooled.wrapper.discard()
@@ -343,11 +357,18 @@ _pools = WeakKeyDictionary()
 # The generators that close each loop's pools when the loop shuts down.
 _closers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, Any]]
 _closers = WeakKeyDictionary()
+# The loops whose pools have been closed for good.
+_shut_down: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
 
 def pool_for(alias: str) -> Pool:
     """The pool of *alias* for the running event loop; made at its first use."""
     loop = asyncio.get_running_loop()
+    if loop in _shut_down:
+        # Nothing would close what it keeps, so it keeps nothing.
+        last = Pool(alias)
+        last.close()
+        return last
     pools = _pools.get(loop)
     if pools is None:
         _close_forsaken()
@@ -367,9 +388,10 @@ async def open_pools() -> None:
 
     Switches to the event loop.
     """
-    for alias, options, _ in configured_pools():
-        if options.min_size:
-            await pool_for(alias).upkeep.warmed_up()
+    pools = [
+        pool_for(alias) for alias, options, _ in configured_pools() if options.min_size
+    ]
+    await asyncio.gather(*(pool.upkeep.warmed_up() for pool in pools))
 
 
 async def close_pools() -> None:
@@ -394,6 +416,7 @@ def _close_with(loop: asyncio.AbstractEventLoop, pools: dict[str, Pool]) -> None
         try:
             yield
         finally:
+            _shut_down.add(loop)
             for pool in pools.values():
                 pool.close()
             # It refers to the loop, which would never be garbage.

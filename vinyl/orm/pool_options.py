@@ -76,6 +76,8 @@ def _problem(name: str, value: Any, *, whole: bool) -> str:
     least = 1 if name == "max_size" else 0
     kinds = int if whole else (int, float)
     is_number = isinstance(value, kinds) and not isinstance(value, bool)
+    if is_number and name == "max_lifetime" and value == 0:
+        return "a number of seconds, more than 0"
     if is_number and value >= least:
         return ""
     return f"{'a whole number' if whole else 'a number of seconds'}, {least} or more"

@@ -150,9 +150,12 @@ class Stream:
     def __init__(self, queryset: Any, rows: Generator[Any, None, None]) -> None:
         self.queryset = queryset
         self.rows = rows
-        self.ended = False
+        # Whether the cursor is closed; and whether that was at the end of the rows.
+        self.ended = self.exhausted = False
 
     async def __aiter__(self) -> AsyncGenerator[Any, None]:
+        if self.exhausted:
+            return
         alias = self.queryset.db
         scope = current_scope.get()
         lease = nearest_lease(scope, alias)
@@ -168,6 +171,7 @@ class Stream:
                 while chunk := await _run_in(scope, self._chunk, alias):
                     for row in chunk:
                         yield row
+                self.exhausted = True
             finally:
                 if not self.ended:
                     # Closes the cursor in the server, which is a wait.

@@ -37,16 +37,19 @@ from django.db.transaction import (
 )
 
 from vinyl.exceptions import NotAwaitedError
+from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.bridge import (
+    in_bridge,
     run,
     runs_sync,
     shielded,
     suspend_or_refuse,
+    unshielded,
     use_driver,
 )
 from vinyl.orm.calls import Call
 from vinyl.orm.conflicts import mark_committed, retry_on_conflict
-from vinyl.orm.connections import Scope, after_commit, current_scope
+from vinyl.orm.connections import ATOMIC, Scope, after_commit, current_scope
 
 __all__ = [
     "Atomic",
@@ -80,7 +83,7 @@ def entered(_: None) -> Callable:
 
     async def __aenter__(self: Atomic) -> None:
         alias = self.using or DEFAULT_DB_ALIAS
-        scope = Scope(current_scope.get(), block="atomic()")
+        scope = Scope(current_scope.get(), block=ATOMIC)
         try:
             lease = await scope.acquire(alias)
             scope.enter()
@@ -99,6 +102,18 @@ def _scopes_of(block: Atomic) -> list[Scope]:
     return vars(block).setdefault("vinyl_scopes", [])
 
 
+def _lost_of(entered: list[Scope]) -> Scope:
+    """Take out of *entered* the scope whose task is gone."""
+    for scope in entered:
+        task = None if scope.task is None else scope.task()
+        if task is None or task.done():
+            break
+    else:
+        scope = entered[-1]
+    entered.remove(scope)
+    return scope
+
+
 def left(_: None) -> Callable:
     """`Atomic.__aexit__`: commit or roll back, and let the connection go."""
 
@@ -109,7 +124,7 @@ def left(_: None) -> Callable:
         if scope is None or scope not in entered:
             if exc_info[0] is GeneratorExit and entered:
                 # Python closes a task that is lost, in whatever context runs now.
-                entered.pop().abandon()
+                _lost_of(entered).abandon()
                 return
             raise TransactionManagementError(
                 f"An atomic() block on database {alias!r} was left in another task or "
@@ -118,17 +133,19 @@ def left(_: None) -> Callable:
             )
         entered.remove(scope)
         lease = scope.leases[alias]
-        wrapper: Any = lease.wrapper
-        started = spoilt = False
+        started = False
         cancelled: BaseException | None = None
 
         def leave(*exc_info: Any) -> None:
-            nonlocal started, spoilt
+            nonlocal started
             # Waits for the turn, if a sibling has it.
             _ = connections[alias]
             started = True
-            lease.end_streams()
-            spoilt = wrapper.interrupted
+            try:
+                lease.end_streams()
+            except BaseException as error:
+                self.__exit__(type(error), error, error.__traceback__)
+                raise
             self.__exit__(*exc_info)
 
         try:
@@ -145,13 +162,6 @@ def left(_: None) -> Callable:
             scope.close()
         if cancelled is not None:
             raise cancelled
-        if spoilt and exc_info[0] is None:
-            raise TransactionManagementError(
-                f"A query of this atomic() block on database {alias!r} was cancelled, "
-                f"as by a timeout, and the block went on; what it did has been rolled "
-                f"back. Let the error leave the block, or put what may time out into "
-                f"an atomic() of its own inside."
-            )
 
     return __aexit__
 
@@ -174,13 +184,32 @@ def not_blocking(enter: Callable) -> Callable:
 def shielding(leave: Callable) -> Callable:
     """
     `Atomic.__exit__`: what it has begun is ended, also when the task is cancelled
-    again, so that the caller knows what became of the transaction.
+    again, so that the caller knows what became of the transaction. It is an error
+    where the block believes to be committed, and cannot be.
     """
 
     @functools.wraps(leave)
     def __exit__(self: Atomic, *exc_info: Any) -> None:
+        if not in_bridge():
+            leave(self, *exc_info)
+            return
+        wrapper = get_connection(self.using)
+        spoilt = (
+            exc_info[0] is None
+            and isinstance(wrapper, BridgeMixin)
+            and wrapper.connection is not None
+            and wrapper.interrupted
+            and (wrapper.needs_rollback or wrapper.is_spoilt())
+        )
         with shielded():
             leave(self, *exc_info)
+        if spoilt:
+            raise TransactionManagementError(
+                f"A query of this atomic() block on database {wrapper.alias!r} was "
+                f"cancelled, as by a timeout, and the block went on; what it did has "
+                f"been rolled back. Let the error leave the block, or put what may "
+                f"time out into an atomic() of its own inside."
+            )
 
     return __exit__
 
@@ -291,7 +320,7 @@ def accepting_async(run_hooks: Callable) -> Callable:
             (savepoints, Awaiting(func), robust)
             for savepoints, func, robust in self.run_on_commit
         ]
-        with after_commit(), shielded(on=False):
+        with after_commit(self), unshielded():
             try:
                 run_hooks(self)
             except OperationalError as error:

@@ -6,10 +6,9 @@ import asyncio
 import logging
 import random
 import weakref
+from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING
-
-from django.db import DatabaseError, InterfaceError
 
 from vinyl.orm.bridge import run
 
@@ -47,14 +46,14 @@ class Upkeep:
         """Close what has expired, open what is lacking, and again later."""
         if (pool := self.pool()) is None or pool.closed:
             return
-        pool.drop_expired()
         loop = asyncio.get_running_loop()
         # In contexts of their own: in nobody's transaction.
+        self.timer = loop.call_later(self.pause, self.tend, context=Context())
+        pool.drop_expired()
         if pool.lacks() > 0 and self.refilling is None:
             name = f"vinyl-pool-{pool.alias}"
             refill = self._refill(pool)
             self.refilling = loop.create_task(refill, name=name, context=Context())
-        self.timer = loop.call_later(self.pause, self.tend, context=Context())
 
     async def _refill(self, pool: Pool) -> None:
         pause = FIRST_PAUSE
@@ -69,12 +68,15 @@ class Upkeep:
         """Open what is lacking; tell whether that worked."""
         try:
             for _ in range(pool.lacks()):
+                if pool.lacks() <= 0:
+                    # Others have opened some meanwhile.
+                    break
                 wrapper = pool.add()
                 try:
                     await run(wrapper.ensure_connection)
                 finally:
                     pool.give_back(wrapper)
-        except (DatabaseError, InterfaceError) as error:
+        except Exception as error:
             logger.warning("No connection to database %r: %s", pool.alias, error)
             return False
         finally:
@@ -82,9 +84,16 @@ class Upkeep:
         return True
 
     async def warmed_up(self) -> None:
-        """Wait until `min_size` connections are open, or could not be opened."""
-        if self.refilling is not None:
-            await self.tried.wait()
+        """
+        Wait until `min_size` connections are open, or could not be opened; but no
+        longer than a task waits for a connection.
+
+        Switches to the event loop.
+        """
+        if self.refilling is not None and (pool := self.pool()) is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pool.options.timeout):
+                    await self.tried.wait()
 
     def stop(self) -> None:
         """End it, with what it is doing. Never switches."""
@@ -94,3 +103,4 @@ class Upkeep:
             self.timer = None
         if self.refilling is not None:
             self.refilling.cancel()
+        self.tried.set()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from django.db.transaction import TransactionManagementError
+
 from vinyl.orm.bridge import in_bridge
 
 if TYPE_CHECKING:
@@ -47,30 +49,46 @@ class BridgeMixin(_Wrapper):
             self.discard()
             raise
         self.has_connected = True
+        self.interrupted = False
 
-    # Whether a cancelled query has spoilt the transaction that is open: until Django
-    # takes its own note back, as it rolls back to a savepoint or altogether.
+    # Whether a query of the open transaction has been cancelled.
     interrupted = False
-    _needs_rollback = False
-
-    @property
-    def needs_rollback(self) -> bool:
-        """Django's note that the open transaction cannot go on. Never switches."""
-        return self._needs_rollback
-
-    @needs_rollback.setter
-    def needs_rollback(self, value: bool) -> None:
-        self._needs_rollback = value
-        if not value:
-            self.interrupted = False
 
     def note_interruption(self) -> None:
         """
         A query was cancelled: PostgreSQL refuses what follows in the transaction, and
-        SQLite has rolled it back. Django refuses it, too, from now on. Never switches.
+        SQLite may have rolled it back. Django refuses it, too, from now on. Never
+        switches.
         """
         if self.in_atomic_block:
-            self.needs_rollback = self.interrupted = True
+            self.needs_rollback = True
+        self.interrupted = self.in_atomic_block or not self.autocommit
+
+    def is_spoilt(self) -> bool:
+        """
+        Whether a cancelled query has cost the open transaction what it had done: a
+        commit would commit nothing, or only what came afterwards. Never switches.
+        """
+        return self.interrupted and self.transaction_is_lost()
+
+    def _commit(self) -> None:
+        if self.is_spoilt():
+            raise TransactionManagementError(
+                f"The transaction on database {self.alias!r} cannot be committed: one "
+                f"of its queries was cancelled, as by a timeout, and the database has "
+                f"undone what it had done. Roll it back. Where that query may time "
+                f"out, put it into an atomic() of its own."
+            )
+        super()._commit()  # type: ignore[misc]
+        self.interrupted = False
+
+    def _rollback(self) -> None:
+        super()._rollback()  # type: ignore[misc]
+        self.interrupted = False
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        super()._savepoint_rollback(sid)  # type: ignore[misc]
+        self.interrupted = self.is_spoilt()
 
     def act_for(self, other: _Wrapper) -> None:
         """Log queries into the log of *other*, through the wrappers set on it."""
@@ -113,6 +131,20 @@ class BridgeMixin(_Wrapper):
         Whether the driver's connection is open and sound, with nothing going on in it.
         """
         raise NotImplementedError
+
+    def transaction_is_lost(self) -> bool:
+        """
+        Whether the database has undone the open transaction, of which a query was
+        cancelled.
+        """
+        raise NotImplementedError
+
+    def recover(self) -> bool:
+        """
+        Make a connection that cannot be opened anew fit for the next borrower; tell
+        whether it is. Never switches.
+        """
+        return False
 
     def is_alive(self) -> bool:
         """

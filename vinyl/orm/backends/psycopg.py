@@ -101,7 +101,7 @@ class BridgeConnection(psycopg.Connection[Any]):
 
     async def _wait(
         self,
-        postpone: Callable[[asyncio.CancelledError], None] | None,
+        postpone: Callable[[asyncio.CancelledError, bool], None] | None,
         gen: Any,
         interval: float = WAIT_INTERVAL,
         **kwargs: Any,
@@ -111,7 +111,7 @@ class BridgeConnection(psycopg.Connection[Any]):
         except asyncio.CancelledError as cancelled:
             outcome = await outlast(self._cancel_query(gen))
             if postpone is not None:
-                postpone(cancelled)
+                postpone(cancelled, outcome is not None)
                 if outcome is not None:
                     return outcome[0]
             raise
@@ -282,6 +282,11 @@ class PsycopgMixin(BridgeMixin):
             pgconn.status == ConnStatus.OK
             and pgconn.transaction_status == TransactionStatus.IDLE
         )
+
+    def transaction_is_lost(self) -> bool:
+        # Unless it has been rolled back to a savepoint since.
+        status = self.connection.pgconn.transaction_status
+        return status == TransactionStatus.INERROR
 
     def is_alive(self) -> bool:
         # Between two loans the server has nothing to say but its farewell.

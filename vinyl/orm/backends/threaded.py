@@ -199,6 +199,10 @@ class ThreadedMixin(BridgeMixin):
         # Nothing is known of the driver, nor of what an error has done to it.
         return not self.errors_occurred
 
+    def transaction_is_lost(self) -> bool:
+        # Nothing is known of what the driver made of it.
+        return True
+
     def drop_connection(self) -> None:
         connection = self.connection
         if isinstance(connection, ThreadedConnection):

@@ -84,7 +84,7 @@ class Worker:
     async def _call(
         self,
         fn: Callable[[], T],
-        postpone: Callable[[asyncio.CancelledError], None] | None,
+        postpone: Callable[[asyncio.CancelledError, bool], None] | None,
     ) -> T:
         future = asyncio.wrap_future(self.submit(fn))
         try:
@@ -94,7 +94,7 @@ class Worker:
             await outlast(self._interrupt(future))
             failed = future.cancelled() or future.exception() is not None
             if postpone is not None:
-                postpone(cancelled)
+                postpone(cancelled, not failed)
                 if not failed:
                     return future.result()
             self.wrapper.note_interruption()

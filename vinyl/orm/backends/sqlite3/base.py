@@ -156,6 +156,37 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
     def connection_is_idle(self) -> bool:
         return not self.connection.in_transaction
 
+    # Whether a cancelled query has rolled the transaction back. What follows begins a
+    # new one, so this cannot be asked later.
+    has_rolled_back = False
+
+    def note_interruption(self) -> None:
+        self.has_rolled_back &= self.interrupted
+        super().note_interruption()
+        if self.interrupted and self.connection is not None:
+            self.has_rolled_back |= not self.connection.in_transaction
+
+    def transaction_is_lost(self) -> bool:
+        return self.has_rolled_back
+
+    def _rollback(self) -> None:
+        super()._rollback()
+        self.has_rolled_back = False
+
+    def recover(self) -> bool:
+        """For an in-memory database, which lives in its connection."""
+        if not isinstance(self.connection, ThreadedConnection):
+            return False
+        worker = self.connection.worker
+        worker.submit(worker.raw.rollback)
+        worker.submit(partial(setattr, worker.raw, "isolation_level", None))
+        self.autocommit = self.commit_on_exit = True
+        self.in_atomic_block = self.closed_in_transaction = False
+        self.needs_rollback = self.interrupted = self.has_rolled_back = False
+        self.savepoint_ids, self.atomic_blocks, self.run_on_commit = [], [], []
+        self.act_for_itself()
+        return True
+
 
 class Cursor(base.SQLiteCursorWrapper):
     """
