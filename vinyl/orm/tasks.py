@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator
 from contextlib import suppress
-from types import FrameType
+from types import AsyncGeneratorType, FrameType, GeneratorType
 from typing import Any, TypeVar
 
 __all__ = ["outlast", "place_of", "running_task"]
@@ -17,11 +17,11 @@ T = TypeVar("T")
 _VINYL = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 # What each kind of awaited object calls its frame, and what it awaits itself.
-_LINKS = (
-    ("cr_frame", "cr_await"),
-    ("gi_frame", "gi_yieldfrom"),
-    ("ag_frame", "ag_await"),
-)
+_LINKS: dict[type, tuple[str, str]] = {
+    Coroutine: ("cr_frame", "cr_await"),
+    GeneratorType: ("gi_frame", "gi_yieldfrom"),
+    AsyncGeneratorType: ("ag_frame", "ag_await"),
+}
 
 
 def running_task() -> asyncio.Task[Any] | None:
@@ -47,9 +47,10 @@ def place_of(task: asyncio.Task[Any] | None) -> str:
 def _frames(awaited: Any) -> Iterator[FrameType]:
     """The frames of a suspended coroutine and of what it awaits, outermost first."""
     while awaited is not None:
-        for name, inner in _LINKS:
-            if (frame := getattr(awaited, name, None)) is not None:
-                yield frame
+        for kind, (name, inner) in _LINKS.items():
+            if isinstance(awaited, kind):
+                if (frame := getattr(awaited, name)) is not None:
+                    yield frame
                 awaited = getattr(awaited, inner)
                 break
         else:
