@@ -44,7 +44,7 @@ async def through_odd() -> None:
     ("coroutine", "function"),
     [
         (asleep, "asleep"),
-        (lambda: Call(asleep(), "Album.save"), "Album.save"),
+        (lambda: Call(asleep(), "Album.save"), "asleep"),
         (through_odd, "(asleep|through_odd|Odd.__await__)"),
         (through_generator, "(through_generator|in_generator|asleep)"),
     ],

@@ -243,6 +243,7 @@ class Scope:
         # Closed elsewhere, as by the garbage collector, it has never been current.
         if current_scope.get() is self:
             current_scope.set(self.before)
+        self.before = None
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"

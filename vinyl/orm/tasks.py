@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import suppress
-from types import AsyncGeneratorType, FrameType, GeneratorType
+from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any, TypeVar
+
+from vinyl.orm.calls import Call
 
 __all__ = ["outlast", "place_of", "running_task"]
 
@@ -18,7 +20,8 @@ _VINYL = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 # What each kind of awaited object calls its frame, and what it awaits itself.
 _LINKS: dict[type, tuple[str, str]] = {
-    Coroutine: ("cr_frame", "cr_await"),
+    CoroutineType: ("cr_frame", "cr_await"),
+    Call: ("cr_frame", "cr_await"),
     GeneratorType: ("gi_frame", "gi_yieldfrom"),
     AsyncGeneratorType: ("ag_frame", "ag_await"),
 }

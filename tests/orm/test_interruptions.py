@@ -1,0 +1,366 @@
+"""
+What a cancelled query costs is told, and blocks that end wait for who is inside: never
+a transaction that is rolled back in silence, never two tasks on one connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+import pytest
+from django.core.management import call_command
+from django.db import OperationalError, connections
+from django.db.transaction import TransactionManagementError
+
+from tests.fix_db import default_database, only_postgresql, only_sqlite
+from tests.records.models import Artist
+from vinyl.exceptions import ScopeClosedError
+from vinyl.orm import await_, connection, run, transaction
+from vinyl.orm.connections import Scope
+from vinyl.orm.pool import pool_for
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
+
+ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) "
+
+
+async def names() -> list[str]:
+    return await Artist.objects.order_by("name").values_list("name", flat=True)
+
+
+async def slow() -> None:
+    """Writes, and does not end by itself."""
+    async with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            await cursor.execute("UPDATE records_artist SET name = pg_sleep(60)::text")
+        else:
+            await cursor.execute(
+                f"UPDATE records_artist SET name = ({ENDLESS} SELECT max(x) FROM c)"
+            )
+
+
+class TestACancelledQueryIsTold:
+    async def nested(self, savepoint: bool) -> None:
+        async with transaction.atomic():
+            await Artist.objects.create(name="important")
+            with suppress(TimeoutError):
+                async with (
+                    asyncio.timeout(0.1),
+                    transaction.atomic(savepoint=savepoint),
+                ):
+                    await slow()
+
+    @only_postgresql
+    async def test_a_savepoint_saves_the_block(self) -> None:
+        await self.nested(savepoint=True)
+        assert await names() == ["important"]
+
+    @only_sqlite
+    async def test_sqlite_undoes_the_savepoint_with_the_rest(self) -> None:
+        with pytest.raises(TransactionManagementError, match="was cancelled"):
+            await self.nested(savepoint=True)
+        assert await names() == []
+
+    async def test_without_a_savepoint(self) -> None:
+        with pytest.raises(TransactionManagementError, match="was cancelled"):
+            await self.nested(savepoint=False)
+        assert await names() == []
+
+    async def test_in_the_bridge(self) -> None:
+        def work() -> None:
+            with transaction.atomic():
+                Artist.objects.create(name="important")
+                with suppress(TimeoutError):
+                    await_(asyncio.wait_for(slow(), 0.1))
+
+        with pytest.raises(TransactionManagementError, match="was cancelled"):
+            await run(work)
+        assert await names() == []
+
+    async def test_in_a_transaction_by_hand(self) -> None:
+        async with connection.pinned():
+            await connection.set_autocommit(False)
+            await Artist.objects.create(name="first half")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await slow()
+            if connection.vendor == "sqlite":
+                await Artist.objects.create(name="second half")
+            with pytest.raises(TransactionManagementError, match="cannot be committed"):
+                await transaction.commit()
+            await transaction.rollback()
+            await Artist.objects.create(name="afterwards")
+            await transaction.commit()
+        assert await names() == ["afterwards"]
+
+    @only_postgresql
+    async def test_in_a_copy(self) -> None:
+        with pytest.raises(TransactionManagementError, match="was cancelled"):
+            async with transaction.atomic():
+                await Artist.objects.create(name="important")
+                with suppress(LookupError):
+                    async with connection.cursor() as cursor:
+                        copy = "COPY records_artist (name) FROM STDIN"
+                        async with cursor.copy(copy) as copying:
+                            await copying.write_row(["half"])
+                            raise LookupError
+        assert await names() == []
+
+    @only_postgresql
+    async def test_a_later_rollback_on_purpose_is_none(self) -> None:
+        async with transaction.atomic():
+            await self.nested(savepoint=True)
+            transaction.set_rollback(True)
+        assert await names() == []
+
+
+class TestABlockWaitsForWhoIsInside:
+    async def test_cursor(self) -> None:
+        """Cancelled while a task of its own is in the middle of a run."""
+        inside, go = asyncio.Event(), asyncio.Event()
+        tasks: list[asyncio.Task[None]] = []
+
+        def report() -> None:
+            Artist.objects.count()
+            inside.set()
+            await_(go.wait())
+            Artist.objects.create(name="by the report")
+
+        async def hold() -> None:
+            async with connection.cursor():
+                tasks.append(asyncio.create_task(run(report)))
+                await inside.wait()
+
+        holder = asyncio.create_task(hold())
+        await inside.wait()
+        await asyncio.sleep(0.01)
+        holder.cancel()
+        await asyncio.sleep(0.01)
+        go.set()
+        await asyncio.gather(*tasks)
+        await asyncio.gather(holder, return_exceptions=True)
+        assert await names() == ["by the report"]
+        assert pool_for("default").lent == {}
+
+    @only_postgresql
+    async def test_pinned(self) -> None:
+        """The task inside keeps the session to the end of its run."""
+        inside, go = asyncio.Event(), asyncio.Event()
+
+        def pid() -> int:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_backend_pid()")
+                return cursor.fetchone()[0]
+
+        def child() -> tuple[int, int]:
+            first = pid()
+            inside.set()
+            await_(go.wait())
+            return first, pid()
+
+        async with connection.pinned():
+            task = asyncio.create_task(run(child))
+            await inside.wait()
+            asyncio.get_running_loop().call_later(0.05, go.set)
+        first, second = await task
+        assert first == second
+
+
+class TestHooks:
+    async def test_run_in_full_when_a_cancelled_commit_counts(self) -> None:
+        """The cancellation is raised when all of them have run."""
+        from tests.orm.test_cancellation import CancelledAt
+
+        counted = 0
+        for step in range(1, 60):
+            ran: list[str] = []
+
+            async def first(ran: list[str] = ran) -> None:
+                await Artist.objects.count()
+                ran.append("first")
+
+            async def work(step: int = step, ran: list[str] = ran) -> None:
+                async with transaction.atomic():
+                    await Artist.objects.create(name=f"{step}")
+                    transaction.on_commit(lambda: ran.append("zeroth"))
+                    transaction.on_commit(first)
+                    transaction.on_commit(lambda: ran.append("last"))
+
+            cancelled_at = CancelledAt(work(), step, late=True)
+
+            async def task(cancelled_at: CancelledAt = cancelled_at) -> None:
+                await cancelled_at
+
+            await asyncio.gather(asyncio.create_task(task()), return_exceptions=True)
+            found = await Artist.objects.filter(name=f"{step}").count()
+            # Also where it is the wait in the hook itself that is cancelled.
+            assert bool(found) == ("zeroth" in ran)
+            counted += found and ran == ["zeroth", "first", "last"]
+            if not cancelled_at.done:
+                break
+        assert counted > 1
+
+    async def test_a_task_of_an_inner_pin_does_not_outlive_the_outer(self) -> None:
+        tasks: list[asyncio.Task[int]] = []
+        go = asyncio.Event()
+
+        async def later() -> int:
+            await go.wait()
+            return await Artist.objects.count()
+
+        async with connection.pinned():
+            async with transaction.atomic():
+                transaction.on_commit(
+                    lambda: tasks.append(asyncio.create_task(later()))
+                )
+        go.set()
+        with pytest.raises(ScopeClosedError, match=r"inherited pinned\(\)"):
+            await tasks[0]
+
+    async def test_a_chain_of_tasks_does_not_pile_up_scopes(self) -> None:
+        """Each transaction's hook starts the next one, as a queue of jobs does."""
+        done = asyncio.Event()
+        tasks = set()
+
+        def start(left: int) -> None:
+            task = asyncio.create_task(job(left))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        async def job(left: int) -> None:
+            if not left:
+                done.set()
+                return
+            async with transaction.atomic():
+                await Artist.objects.count()
+                transaction.on_commit(lambda: start(left - 1))
+
+        start(100)
+        await done.wait()
+        gc.collect()
+        assert sum(isinstance(found, Scope) for found in gc.get_objects()) < 20
+
+
+async def test_a_cancelled_commit_raises_once_in_sync_code() -> None:
+    """What sync code does about it is not interrupted by the same cancellation."""
+    from tests.orm.test_cancellation import CancelledAt
+
+    compensated = 0
+    for step in range(1, 60):
+
+        def work() -> None:
+            nonlocal compensated
+            try:
+                with transaction.atomic():
+                    Artist.objects.create(name="x")
+            except asyncio.CancelledError:
+                Artist.objects.filter(name="x").delete()
+                compensated += 1
+                raise
+
+        cancelled_at = CancelledAt(run(work), step, late=False)
+
+        async def task(cancelled_at: CancelledAt = cancelled_at) -> None:
+            await cancelled_at
+
+        before = compensated
+        [outcome] = await asyncio.gather(
+            asyncio.create_task(task()), return_exceptions=True
+        )
+        if not cancelled_at.done:
+            break
+        assert isinstance(outcome, asyncio.CancelledError)
+        assert compensated == before or await names() == []
+        await Artist.objects.all().delete()
+    assert compensated
+
+
+@only_postgresql
+async def test_a_refill_does_not_outgrow_the_pool(
+    db: str, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connecting is slow, connections are lost, and everybody is served."""
+    connect = psycopg.AsyncConnection.connect
+
+    async def slowly(*args: Any, **kwargs: Any) -> Any:
+        await asyncio.sleep(0.02)
+        return await connect(*args, **kwargs)
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "connect", slowly)
+    connections.settings["default"]["OPTIONS"]["pool"] = {
+        "min_size": 4,
+        "max_size": 4,
+        "max_idle": 0.05,
+    }
+    largest = 0
+
+    async def hold() -> None:
+        nonlocal largest
+        async with connection.pinned():
+            largest = max(largest, pool_for("default").stats()["size"])
+            await asyncio.sleep(0.05)
+
+    async with asyncio.timeout(20):
+        await asyncio.gather(*(hold() for _ in range(24)))
+    assert largest == 4
+    stats = pool_for("default").stats()
+    assert (stats["in_use"] <= 4, stats["waiting"]) == (True, 0)
+    pool_for("default").close()
+    while pool_for("default").lent:
+        await asyncio.sleep(0.01)
+
+
+class TestInMemory:
+    @pytest.fixture
+    def memory(self, db: str) -> Iterator[None]:
+        settings = {"ENGINE": "vinyl.orm.backends.sqlite3", "NAME": ":memory:"}
+        with default_database(settings):
+            yield
+
+    @only_sqlite
+    async def test_a_cancelled_transaction_does_not_lose_the_database(
+        self, memory: None
+    ) -> None:
+        from tests.orm.test_cancellation import CancelledAt
+
+        await run(call_command, "migrate", verbosity=0)
+        await Artist.objects.create(name="kept")
+
+        async def block() -> None:
+            async with transaction.atomic():
+                await Artist.objects.create(name="x")
+
+        for late in (False, True):
+            for step in range(1, 60):
+                cancelled_at = CancelledAt(block(), step, late=late)
+
+                async def task(cancelled_at: CancelledAt = cancelled_at) -> None:
+                    await cancelled_at
+
+                await asyncio.gather(
+                    asyncio.create_task(task()), return_exceptions=True
+                )
+                assert "kept" in await names()
+                await Artist.objects.filter(name="x").delete()
+                if not cancelled_at.done:
+                    break
+
+    @only_sqlite
+    async def test_an_error_does_not_lose_it(self, memory: None) -> None:
+        await run(call_command, "migrate", verbosity=0)
+        async with connection.cursor() as cursor:
+            with pytest.raises(OperationalError):
+                await cursor.execute("SELECT nothing")
+        assert await names() == []
+
+
+@only_sqlite
+async def test_an_error_of_the_driver_itself_is_djangos_as_well() -> None:
+    async with connection.cursor() as cursor:
+        with pytest.raises(OperationalError, match="UTF-8"):
+            await cursor.execute("SELECT CAST(x'ff' AS TEXT)")
