@@ -23,9 +23,11 @@ SUPPORTED = ((5, 2), (6, 0), (6, 1))
 READ = {
     "django.db.backends.base.base:BaseDatabaseWrapper": (
         "connect ensure_connection validate_thread_sharing get_new_connection "
-        "get_connection_params queries_limit"
+        "get_connection_params queries_limit create_cursor _commit _rollback "
+        "_savepoint_rollback"
     ),
     "django.db.backends.utils:CursorWrapper": "_execute_with_wrappers",
+    "django.db.backends.sqlite3.base": "SQLiteCursorWrapper",
     "django.db.models.base:ModelBase": "_base_manager",
     "django.db.models.fields.mixins:FieldCacheMixin": "is_cached",
     "django.db.models.query:QuerySet": "_fetch_all _iterator",

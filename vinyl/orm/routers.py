@@ -24,7 +24,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model
 
 from vinyl.orm.connections import in_transaction
-from vinyl.orm.standins import running_task
+from vinyl.orm.tasks import running_task
 
 __all__ = ["PrimaryReplicaRouter", "note_write", "unit_of_work"]
 
