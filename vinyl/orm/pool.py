@@ -252,9 +252,8 @@ class Pool:
         pooled = self.lent.pop(wrapper)
         pooled.task = None
         now = pooled.since = time.monotonic()
-        if self.in_memory and not self.closed and wrapper.recover():
-            self.idle.append(pooled)
-        elif not self.closed and now < pooled.expires and wrapper.is_reusable():
+        sound = now < pooled.expires and wrapper.is_reusable()
+        if not self.closed and (sound or (self.in_memory and wrapper.recover())):
             wrapper.act_for_itself()
             self.idle.append(pooled)
         else:

@@ -184,7 +184,6 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
         self.in_atomic_block = self.closed_in_transaction = False
         self.needs_rollback = self.interrupted = self.has_rolled_back = False
         self.savepoint_ids, self.atomic_blocks, self.run_on_commit = [], [], []
-        self.act_for_itself()
         return True
 
 
