@@ -177,7 +177,10 @@ def test_ctrl_c_rolls_back_and_ends(
 ) -> None:
     process = start(
         f"{USE}\n"
+        "import signal\n"
         "from vinyl.orm import connection, run\n"
+        # What runs in the background inherits that it is ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "async def sleep():\n"
         "    async with connection.cursor() as cursor:\n"
         "        await cursor.execute('SELECT pg_sleep(60)')\n"
