@@ -181,10 +181,23 @@ def closed_when_cancelled(cls: Any) -> type:
         def close(self) -> None:
             with shielded():
                 try:
-                    super().close()
+                    self._close_in_server()
                 except psycopg.OperationalError:
                     if not self.connection.closed:
                         raise
+                finally:
+                    if self.connection.closed:
+                        # The session's end was the cursor's; here, no I/O is needed.
+                        psycopg.Cursor.close(self)
+
+        def _close_in_server(self) -> None:
+            try:
+                super().close()
+            except asyncio.CancelledError:
+                # It was the CLOSE that the cancellation hit.
+                if not self.connection.closed:
+                    super().close()
+                raise
 
     return ServerCursor
 
