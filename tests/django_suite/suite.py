@@ -218,7 +218,7 @@ def orm_code_that_calls() -> str:
         return ""
     file = frame.f_code.co_filename
     # On SQLite vinyl has a thread for each connection.
-    if file.endswith("vinyl/orm/backends/threaded.py"):
+    if file.endswith("vinyl/orm/backends/worker.py"):
         return ""
     return f"{file}:{frame.f_lineno}" if any(p in file for p in orm) else ""
 
