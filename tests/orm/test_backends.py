@@ -11,13 +11,13 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import OperationalError, connections
+from django.db import InterfaceError, OperationalError, connections
 
 from tests.fix_db import only_postgresql, only_sqlite
 from tests.records.models import Artist, Track
 from vinyl.orm import connection, run
 from vinyl.orm.backends.threaded import ROWS_PER_HOP
-from vinyl.orm.pool import pool_for
+from vinyl.orm.pool import close_pools, pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -166,6 +166,16 @@ class TestSQLite:
         monkeypatch.setattr(threaded.Worker, "_call", counted)
         await Artist.objects.filter(name="x")
         assert len(hops) == 1
+
+    async def test_a_cursor_that_outlives_its_connection_is_refused(self) -> None:
+        """It must not wait for a thread that has ended."""
+        cursor = await run(lambda: connection.cursor())
+        await close_pools()
+        for use in (cursor.fetchall, lambda: cursor.execute("SELECT 1")):
+            async with asyncio.timeout(5):
+                with pytest.raises(InterfaceError, match="has been closed"):
+                    await run(use)
+        await run(cursor.close)
 
     async def test_fetches_beyond_the_first_hop(self) -> None:
         number = ROWS_PER_HOP * 2 + 10

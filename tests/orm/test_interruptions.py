@@ -98,6 +98,18 @@ class TestACancelledQueryIsTold:
             await transaction.commit()
         assert await names() == ["afterwards"]
 
+    async def test_by_hand_on_a_connection_that_was_closed(self) -> None:
+        """There is nothing left to commit, and that is no accident."""
+        async with connection.pinned():
+            await connection.set_autocommit(False)
+            await Artist.objects.create(name="half")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await slow()
+            await connection.close()
+            await transaction.commit()
+        assert await names() == []
+
     @only_postgresql
     async def test_in_a_copy(self) -> None:
         with pytest.raises(TransactionManagementError, match="was cancelled"):

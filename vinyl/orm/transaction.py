@@ -197,7 +197,6 @@ def shielding(leave: Callable) -> Callable:
         spoilt = (
             exc_info[0] is None
             and isinstance(wrapper, BridgeMixin)
-            and wrapper.connection is not None
             and wrapper.interrupted
             and (wrapper.needs_rollback or wrapper.is_spoilt())
         )

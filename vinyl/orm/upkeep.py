@@ -10,6 +10,8 @@ from contextlib import suppress
 from contextvars import Context
 from typing import TYPE_CHECKING
 
+from django.db import DatabaseError, InterfaceError
+
 from vinyl.orm.bridge import run
 
 if TYPE_CHECKING:
@@ -77,7 +79,14 @@ class Upkeep:
                 finally:
                     pool.give_back(wrapper)
         except Exception as error:
-            logger.warning("No connection to database %r: %s", pool.alias, error)
+            # Anything but an error of the database is a mistake, with a place.
+            mistake = not isinstance(error, DatabaseError | InterfaceError)
+            logger.warning(
+                "No connection to database %r: %s",
+                pool.alias,
+                error,
+                exc_info=mistake,
+            )
             return False
         finally:
             self.tried.set()

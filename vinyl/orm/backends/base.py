@@ -69,7 +69,11 @@ class BridgeMixin(_Wrapper):
         Whether a cancelled query has cost the open transaction what it had done: a
         commit would commit nothing, or only what came afterwards. Never switches.
         """
-        return self.interrupted and self.transaction_is_lost()
+        return (
+            self.interrupted
+            and self.connection is not None
+            and self.transaction_is_lost()
+        )
 
     def _commit(self) -> None:
         if self.is_spoilt():

@@ -137,6 +137,8 @@ class BridgeConnection(psycopg.Connection[Any]):
 
     def has_heard(self) -> bool:
         """Whether the server has sent something, or hung up. Never switches."""
+        if self.closed:
+            return True
         if self._poll is None:
             if not hasattr(select, "poll"):
                 # On Windows, where any number of a socket is fit for select().

@@ -125,6 +125,9 @@ class ThreadedCursor:
 
     def close(self) -> None:
         self.rows.clear()
+        if self.worker.closed:
+            # So is the connection, with all its cursors.
+            return
         if self.more:
             # A driver may have to read the rest off the wire first.
             try:

@@ -19,6 +19,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from django.db import InterfaceError
+
 from vinyl.orm.bridge import in_bridge, postponing, suspend
 from vinyl.orm.tasks import outlast
 
@@ -49,8 +51,8 @@ class Worker:
         self.wrapper = wrapper
         # The driver's connection, once it is open.
         self.raw: Any = None
-        # Whether the running call is to end early.
-        self.interrupted = False
+        # Whether the running call is to end early; and whether there is a last one.
+        self.interrupted = self.closed = False
         self.calls: _Calls = SimpleQueue()
         self.thread = _Thread(self)
         self.thread.start()
@@ -58,7 +60,18 @@ class Worker:
         weakref.finalize(self, self.calls.put, None)
 
     def submit(self, fn: Callable[[], T]) -> Future[T]:
-        """Have the thread call *fn*, after what it has to do. Never switches."""
+        """
+        Have the thread call *fn*, after what it has to do. Never switches.
+
+        Raises:
+            InterfaceError: The connection has been closed, and the thread ends.
+        """
+        if self.closed:
+            raise InterfaceError(
+                f"This connection to database {self.wrapper.alias!r} has been closed, "
+                f"so nothing of it can be used any more. Use a cursor inside the block "
+                f"that made it, and take `connection` anew for each use."
+            )
         future: Future[T] = Future()
         self.calls.put((future, fn))
         return future
@@ -116,12 +129,14 @@ class Worker:
 
     def close(self, fn: Callable[[], Any]) -> None:
         """Call *fn* in the thread as its last work. Never switches."""
-        self.submit(fn)
-        self.calls.put(None)
+        if not self.closed:
+            self.submit(fn)
+            self.closed = True
+            self.calls.put(None)
 
     def end(self, deadline: float) -> None:
         """At exit: interrupt the thread until it ends, or until *deadline*."""
-        self.interrupted = True
+        self.interrupted = self.closed = True
         self.calls.put(None)
         while self.thread.is_alive() and time.monotonic() < deadline:
             self._interrupt_driver()
