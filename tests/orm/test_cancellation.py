@@ -11,57 +11,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import anyio
 import pytest
 from django.db import connections
 
+from tests.cancelling import cancel_at
 from tests.fix_db import only_postgresql
 from tests.records.models import Artist
 from vinyl.orm import connection, run, transaction
 from vinyl.orm.pool import Pool, close_pools, pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
-
-
-class CancelledAt:
-    """
-    Awaits *coroutine*, and cancels the task at its wait number *step*, from 1.
-
-    Attributes: `done`, whether that wait was reached.
-    """
-
-    def __init__(self, coroutine: Coroutine, step: int, *, late: bool) -> None:
-        self.coroutine = coroutine
-        self.step = step
-        self.late = late
-        self.done = False
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        task = asyncio.current_task()
-        assert task is not None
-        resume: Callable = self.coroutine.send
-        value: Any = None
-        waits = 0
-        while True:
-            try:
-                future = resume(value)
-            except StopIteration as stop:
-                return stop.value
-            waits += 1
-            if waits == self.step:
-                self.done = True
-                if self.late and future is not None:
-                    future.add_done_callback(lambda _: task.cancel())
-                else:
-                    task.cancel()
-            try:
-                value = yield future
-                resume = self.coroutine.send
-            except BaseException as error:
-                resume, value = self.coroutine.throw, error
 
 
 async def create(mark: str) -> None:
@@ -197,16 +160,10 @@ async def test_at_every_wait(
 ) -> None:
     await Artist.objects.create(name="kept")
     for step in range(1, 500):
-        cancelled_at = CancelledAt(operation(f"{step}"), step, late=late)
-
-        async def work(cancelled_at: CancelledAt = cancelled_at) -> None:
-            await cancelled_at
-
-        task = asyncio.create_task(work())
-        [outcome] = await asyncio.gather(task, return_exceptions=True)
+        outcome, reached = await cancel_at(step, operation(f"{step}"), late=late)
         await nothing_left()
         found = await rows(str(step))
-        if not cancelled_at.done:
+        if not reached:
             assert outcome is None
             assert found == OPERATIONS[operation]
             break
@@ -220,14 +177,9 @@ async def test_at_every_wait(
 async def test_while_connecting(late: bool, nothing_left: Callable) -> None:
     for step in range(1, 500):
         await close_pools()
-        cancelled_at = CancelledAt(create(f"{step}"), step, late=late)
-
-        async def work(cancelled_at: CancelledAt = cancelled_at) -> None:
-            await cancelled_at
-
-        await asyncio.gather(asyncio.create_task(work()), return_exceptions=True)
+        _, reached = await cancel_at(step, create(f"{step}"), late=late)
         await nothing_left()
-        if not cancelled_at.done:
+        if not reached:
             break
     assert step > 2
 
@@ -239,17 +191,14 @@ async def test_while_waiting_for_the_pool(
     pool = pool_for("default")
     for step in range(1, 500):
         held = await pool.lend()
-        cancelled_at = CancelledAt(create(f"{step}"), step, late=late)
-
-        async def work(cancelled_at: CancelledAt = cancelled_at) -> None:
-            await cancelled_at
-
-        task = asyncio.create_task(work())
-        await asyncio.sleep(0)
+        attempt = asyncio.create_task(cancel_at(step, create(f"{step}"), late=late))
+        # Two steps: to the task that it starts, and to the queue of the pool.
+        for _ in range(3):
+            await asyncio.sleep(0)
         pool.give_back(held)
-        await asyncio.gather(task, return_exceptions=True)
+        _, reached = await attempt
         await nothing_left()
-        if not cancelled_at.done:
+        if not reached:
             break
     assert step > 1
 
@@ -289,17 +238,12 @@ async def test_server_side_cursors_of_both_kinds_are_closed(
             await anext(rows)
 
     for step in range(1, 100):
-        cancelled_at = CancelledAt(read_first(), step, late=late)
-
-        async def work(cancelled_at: CancelledAt = cancelled_at) -> None:
-            await cancelled_at
-
-        await asyncio.gather(asyncio.create_task(work()), return_exceptions=True)
+        _, reached = await cancel_at(step, read_first(), late=late)
         await nothing_left()
         async with connection.cursor() as cursor:
             await cursor.execute("SELECT count(*) FROM pg_cursors")
             assert await cursor.fetchone() == (0,)
-        if not cancelled_at.done:
+        if not reached:
             break
     assert step > 2
 
@@ -340,14 +284,7 @@ async def test_a_commit_that_succeeds_all_the_same_counts(db: str) -> None:
                 await create(f"{mark}")
                 transaction.on_commit(lambda: called.append(mark))
 
-        cancelled_at = CancelledAt(work(), step, late=True)
-
-        async def cancelled(cancelled_at: CancelledAt = cancelled_at) -> None:
-            await cancelled_at
-
-        [outcome] = await asyncio.gather(
-            asyncio.create_task(cancelled()), return_exceptions=True
-        )
+        outcome, reached = await cancel_at(step, work(), late=True)
         assert await rows(str(step)) == len(called)
         if outcome is None:
             break

@@ -295,10 +295,16 @@ class TestTheNetwork:
         await asyncio.gather(*(Artist.objects.create(name=f"{n}") for n in range(20)))
         assert len(await names()) == 20
 
-    async def test_cut_in_a_query(self, network: Proxy) -> None:
-        await names()
+    async def test_cut_in_a_query(
+        self, network: Proxy, admin: psycopg.Connection
+    ) -> None:
         tasks = [asyncio.create_task(sleep(60)) for _ in range(3)]
-        await asyncio.sleep(0.1)
+        asleep = (
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE state = 'active' AND query LIKE 'SELECT pg_sleep%'"
+        )
+        while admin.execute(asleep).fetchone() != (3,):
+            await asyncio.sleep(0.01)
         network.cut()
         for task in tasks:
             with pytest.raises(OperationalError):
@@ -309,7 +315,8 @@ class TestTheNetwork:
     async def test_cut_at_rest(self, network: Proxy) -> None:
         await asyncio.gather(*(sleep(0.05) for _ in range(3)))
         network.cut()
-        await asyncio.sleep(0.05)
+        while any(p.wrapper.is_alive() for p in pool_for("default").idle):
+            await asyncio.sleep(0.01)
         assert await names() == []
         sound(lost=3)
 

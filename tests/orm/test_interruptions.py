@@ -17,31 +17,20 @@ from django.core.management import call_command
 from django.db import OperationalError, connections
 from django.db.transaction import TransactionManagementError
 
+from tests.cancelling import cancel_at, endless_write
 from tests.fix_db import default_database, only_postgresql, only_sqlite
 from tests.records.models import Artist
 from vinyl.exceptions import ScopeClosedError
 from vinyl.orm import await_, connection, run, transaction
-from vinyl.orm.connections import Scope
+from vinyl.orm.connections import Scope, current_scope
 from vinyl.orm.pool import pool_for
+from vinyl.orm.turns import Turn
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
-
-ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) "
 
 
 async def names() -> list[str]:
     return await Artist.objects.order_by("name").values_list("name", flat=True)
-
-
-async def slow() -> None:
-    """Writes, and does not end by itself."""
-    async with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            await cursor.execute("UPDATE records_artist SET name = pg_sleep(60)::text")
-        else:
-            await cursor.execute(
-                f"UPDATE records_artist SET name = ({ENDLESS} SELECT max(x) FROM c)"
-            )
 
 
 class TestACancelledQueryIsTold:
@@ -53,7 +42,7 @@ class TestACancelledQueryIsTold:
                     asyncio.timeout(0.1),
                     transaction.atomic(savepoint=savepoint),
                 ):
-                    await slow()
+                    await endless_write()
 
     @only_postgresql
     async def test_a_savepoint_saves_the_block(self) -> None:
@@ -76,7 +65,7 @@ class TestACancelledQueryIsTold:
             with transaction.atomic():
                 Artist.objects.create(name="important")
                 with suppress(TimeoutError):
-                    await_(asyncio.wait_for(slow(), 0.1))
+                    await_(asyncio.wait_for(endless_write(), 0.1))
 
         with pytest.raises(TransactionManagementError, match="was cancelled"):
             await run(work)
@@ -88,7 +77,7 @@ class TestACancelledQueryIsTold:
             await Artist.objects.create(name="first half")
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.1):
-                    await slow()
+                    await endless_write()
             if connection.vendor == "sqlite":
                 await Artist.objects.create(name="second half")
             with pytest.raises(TransactionManagementError, match="cannot be committed"):
@@ -105,7 +94,7 @@ class TestACancelledQueryIsTold:
             await Artist.objects.create(name="half")
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.1):
-                    await slow()
+                    await endless_write()
             await connection.close()
             await transaction.commit()
         assert await names() == []
@@ -136,6 +125,7 @@ class TestABlockWaitsForWhoIsInside:
         """Cancelled while a task of its own is in the middle of a run."""
         inside, go = asyncio.Event(), asyncio.Event()
         tasks: list[asyncio.Task[None]] = []
+        turns: list[Turn] = []
 
         def report() -> None:
             Artist.objects.count()
@@ -145,14 +135,20 @@ class TestABlockWaitsForWhoIsInside:
 
         async def hold() -> None:
             async with connection.cursor():
+                scope = current_scope.get()
+                assert scope is not None
+                turns.append(scope.leases["default"].turn)
                 tasks.append(asyncio.create_task(run(report)))
                 await inside.wait()
 
         holder = asyncio.create_task(hold())
         await inside.wait()
-        await asyncio.sleep(0.01)
+        # It leaves its block, and waits for the turn that the report has.
+        while not turns[0].waiters:
+            await asyncio.sleep(0)
         holder.cancel()
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
+        assert not holder.done()
         go.set()
         await asyncio.gather(*tasks)
         await asyncio.gather(holder, return_exceptions=True)
@@ -186,8 +182,6 @@ class TestABlockWaitsForWhoIsInside:
 class TestHooks:
     async def test_run_in_full_when_a_cancelled_commit_counts(self) -> None:
         """The cancellation is raised when all of them have run."""
-        from tests.orm.test_cancellation import CancelledAt
-
         counted = 0
         for step in range(1, 60):
             ran: list[str] = []
@@ -203,17 +197,12 @@ class TestHooks:
                     transaction.on_commit(first)
                     transaction.on_commit(lambda: ran.append("last"))
 
-            cancelled_at = CancelledAt(work(), step, late=True)
-
-            async def task(cancelled_at: CancelledAt = cancelled_at) -> None:
-                await cancelled_at
-
-            await asyncio.gather(asyncio.create_task(task()), return_exceptions=True)
+            _, reached = await cancel_at(step, work(), late=True)
             found = await Artist.objects.filter(name=f"{step}").count()
             # Also where it is the wait in the hook itself that is cancelled.
             assert bool(found) == ("zeroth" in ran)
             counted += found and ran == ["zeroth", "first", "last"]
-            if not cancelled_at.done:
+            if not reached:
                 break
         assert counted > 1
 
@@ -264,8 +253,6 @@ class TestHooks:
 
 async def test_a_cancelled_commit_raises_once_in_sync_code() -> None:
     """What sync code does about it is not interrupted by the same cancellation."""
-    from tests.orm.test_cancellation import CancelledAt
-
     compensated = 0
     for step in range(1, 60):
 
@@ -279,16 +266,9 @@ async def test_a_cancelled_commit_raises_once_in_sync_code() -> None:
                 compensated += 1
                 raise
 
-        cancelled_at = CancelledAt(run(work), step, late=False)
-
-        async def task(cancelled_at: CancelledAt = cancelled_at) -> None:
-            await cancelled_at
-
         before = compensated
-        [outcome] = await asyncio.gather(
-            asyncio.create_task(task()), return_exceptions=True
-        )
-        if not cancelled_at.done:
+        outcome, reached = await cancel_at(step, run(work), late=False)
+        if not reached:
             break
         assert isinstance(outcome, asyncio.CancelledError)
         assert compensated == before or await names() == []
@@ -342,8 +322,6 @@ class TestInMemory:
     async def test_a_cancelled_transaction_does_not_lose_the_database(
         self, memory: None
     ) -> None:
-        from tests.orm.test_cancellation import CancelledAt
-
         await run(call_command, "migrate", verbosity=0)
         await Artist.objects.create(name="kept")
 
@@ -353,17 +331,10 @@ class TestInMemory:
 
         for late in (False, True):
             for step in range(1, 60):
-                cancelled_at = CancelledAt(block(), step, late=late)
-
-                async def task(cancelled_at: CancelledAt = cancelled_at) -> None:
-                    await cancelled_at
-
-                await asyncio.gather(
-                    asyncio.create_task(task()), return_exceptions=True
-                )
+                _, reached = await cancel_at(step, block(), late=late)
                 assert "kept" in await names()
                 await Artist.objects.filter(name="x").delete()
-                if not cancelled_at.done:
+                if not reached:
                     break
 
     @only_sqlite

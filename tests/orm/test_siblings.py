@@ -16,6 +16,7 @@ from django.db import InterfaceError, models
 from django.db.backends.signals import connection_created
 from django.db.transaction import TransactionManagementError
 
+from tests.cancelling import endless_write
 from tests.fix_db import only_postgresql
 from tests.records.models import Album, Artist, Label, Tag, Track
 from vinyl.exceptions import NotAwaitedError, ScopeClosedError
@@ -44,17 +45,6 @@ async def until(condition: Callable[[], bool]) -> None:
     """Let other tasks run until *condition* holds; the test's timeout is the end."""
     while not condition():
         await asyncio.sleep(0)
-
-
-async def endless_write() -> None:
-    """A statement that writes and does not end by itself."""
-    async with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            await cursor.execute("UPDATE records_artist SET name = pg_sleep(60)::text")
-        else:
-            await cursor.execute(
-                f"UPDATE records_artist SET name = ({ENDLESS} SELECT max(x) FROM c)"
-            )
 
 
 async def cancelled_write() -> None:
