@@ -24,7 +24,7 @@ from django.db.backends.utils import CursorWrapper
 
 from tests.postgres import postgres_server
 from tests.settings import SQLITE_URL, database
-from vinyl.orm import pool
+from vinyl.orm import pools
 
 
 def pytest_report_header() -> str:
@@ -95,7 +95,8 @@ def db(request: pytest.FixtureRequest, migrated: set[str]) -> Iterator[str]:
         # Left open, it would keep SQLite locked or PostgreSQL waiting.
         connections["default"].close()
         yield vendor
-        lent = [p for pools in pool._pools.values() for p in pools.values() if p.lent]
+        loops = pools._pools.values()
+        lent = [pool for loop in loops for pool in loop.values() if pool.lent]
         empty_tables()
     gc.collect()
     assert not lent, f"Connections were not given back: {lent}"

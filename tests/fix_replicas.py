@@ -17,7 +17,7 @@ from django.test import override_settings
 from tests.fix_db import empty_tables
 from tests.records.models import Album, Artist
 from tests.settings import SQLITE_URL, database
-from vinyl.orm import pool, routers
+from vinyl.orm import pools, routers
 
 
 @pytest.fixture(scope="session")
@@ -50,8 +50,8 @@ def replica(request: pytest.FixtureRequest, db: str, migrated: set[str]) -> Iter
         Album.objects.using(alias).create(title=alias, notes=alias, artist=artist)
         connections[alias].close()
     yield
-    loops = pool._pools.values()
-    lent = [p for pools in loops for p in pools.values() if p.lent]
+    loops = pools._pools.values()
+    lent = [pool for loop in loops for pool in loop.values() if pool.lent]
     empty_tables("replica")
     connections["replica"].close()
     del connections["replica"]

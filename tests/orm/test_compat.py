@@ -12,7 +12,7 @@ from django.test import override_settings
 from tests.fix_db import default_database
 from vinyl.exceptions import UnsupportedVersion
 from vinyl.orm import compat
-from vinyl.orm.pool import pool_for
+from vinyl.orm.pools import pool_for
 
 
 def test_the_installed_django_is_supported() -> None:

@@ -14,7 +14,7 @@ from tests.fix_db import default_database, only_postgresql
 from tests.records.models import Artist
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import connection, run, transaction
-from vinyl.orm.pool import pool_for
+from vinyl.orm.pools import pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 

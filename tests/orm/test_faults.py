@@ -21,7 +21,7 @@ from tests.records.models import Artist
 from tests.settings import database
 from vinyl.orm import connection, pool, run, transaction
 from vinyl.orm.backends import psycopg as backend
-from vinyl.orm.pool import close_pools, pool_for
+from vinyl.orm.pools import close_pools, pool_for
 
 pytestmark = [
     pytest.mark.anyio,

@@ -23,7 +23,7 @@ from tests.records.models import Artist
 from vinyl.exceptions import ScopeClosedError
 from vinyl.orm import await_, connection, run, transaction
 from vinyl.orm.connections import Scope, current_scope
-from vinyl.orm.pool import pool_for
+from vinyl.orm.pools import pool_for
 from vinyl.orm.turns import Turn
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.records.models import Album, Artist
-from vinyl.orm import connection, pool, run, transaction
+from vinyl.orm import connection, pools, run, transaction
+from vinyl.orm.pool import Pool
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -39,18 +40,18 @@ class TestThreads:
                         transaction.set_rollback(True)
                 assert await Album.objects.filter(pk=album.pk).exists() is not step % 2
 
-        async def main(thread: int) -> tuple[set[Any], set[pool.Pool]]:
+        async def main(thread: int) -> tuple[set[Any], set[Pool]]:
             seen: set[Any] = set()
             all_here.wait(30)
             await asyncio.gather(*(work(thread * 10 + n, seen) for n in range(4)))
-            return seen, {pool.pool_for("default")}
+            return seen, {pools.pool_for("default")}
 
         with ThreadPoolExecutor(4) as threads:
             found = list(threads.map(lambda n: asyncio.run(main(n)), range(4)))
-        connections, pools = map(list, zip(*found, strict=True))
+        connections, used = map(list, zip(*found, strict=True))
         assert len(set.union(*connections)) == sum(map(len, connections))
-        assert len(set.union(*pools)) == 4
-        assert all(p.closed and not p.idle for p in set.union(*pools))
+        assert len(set.union(*used)) == 4
+        assert all(p.closed and not p.idle for p in set.union(*used))
         assert Artist.objects.count() == 4 * 4 * rounds
         assert Album.objects.count() == 4 * 4 * rounds / 2
 
@@ -79,9 +80,9 @@ class TestClosedLoops:
     def test_the_next_loop_closes_what_a_forsaken_one_left(self) -> None:
         """Closed without `shutdown_asyncgens()`, which would have closed its pools."""
 
-        async def use() -> pool.Pool:
+        async def use() -> Pool:
             await asyncio.gather(*(run(driver_connection) for _ in range(3)))
-            return pool.pool_for("default")
+            return pools.pool_for("default")
 
         left = []
         for _ in range(3):
@@ -94,7 +95,7 @@ class TestClosedLoops:
         assert not any(p.idle or p.lent for p in [*left, last])
         del loop
         gc.collect()
-        assert not any(loop.is_closed() for loop in pool._pools)
+        assert not any(loop.is_closed() for loop in pools._pools)
 
     def test_a_transaction_left_open_in_a_closed_loop_is_rolled_back(self) -> None:
         async def hold(entered: asyncio.Event) -> None:
@@ -103,11 +104,11 @@ class TestClosedLoops:
                 entered.set()
                 await asyncio.sleep(60)
 
-        async def leave() -> tuple[pool.Pool, asyncio.Task[None]]:
+        async def leave() -> tuple[Pool, asyncio.Task[None]]:
             entered = asyncio.Event()
             task = asyncio.create_task(hold(entered))
             await entered.wait()
-            return pool.pool_for("default"), task
+            return pools.pool_for("default"), task
 
         async def create() -> None:
             # On SQLite there can be one writer at a time.

@@ -23,7 +23,7 @@ from tests.fix_observing import ANY, INSERT, LONG, Call, Log, execute, started
 from tests.records.models import Artist
 from vinyl.orm import connection, observing, run, transaction
 from vinyl.orm.bridge import suspend
-from vinyl.orm.pool import pool_for
+from vinyl.orm.pools import pool_for
 
 
 class TestSlowQueries:

@@ -18,7 +18,8 @@ from tests.records.models import Artist
 from vinyl.exceptions import PoolFull, PoolTimeout
 from vinyl.orm import connection, run, transaction
 from vinyl.orm.checks import check_pools
-from vinyl.orm.pool import Pool, close_pools, open_pools, pool_for
+from vinyl.orm.pool import Pool
+from vinyl.orm.pools import close_pools, open_pools, pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 

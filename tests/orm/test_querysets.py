@@ -10,7 +10,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 
 from tests.records.models import Album, Artist, Track
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import pool, run, transaction
+from vinyl.orm import pools, run, transaction
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -174,7 +174,7 @@ class TestStreaming:
             if track.position == 30:
                 break
         await stream.aclose()
-        assert pool.pool_for("default").lent == {}
+        assert pools.pool_for("default").lent == {}
         assert await Track.objects.count() == 250
 
     async def test_refuses_a_bad_chunk_size_at_once(self) -> None:

@@ -24,7 +24,7 @@ from vinyl.orm import (
     transaction,
 )
 from vinyl.orm.bridge import current_bridge, drive_async, use_driver
-from vinyl.orm.pool import pool_for
+from vinyl.orm.pools import pool_for
 from vinyl.orm.routers import PrimaryReplicaRouter, note_write, unit_of_work
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("router")]

@@ -22,7 +22,7 @@ from tests.records.models import Album, Artist, Label, Tag, Track
 from vinyl.exceptions import NotAwaitedError, ScopeClosedError
 from vinyl.orm import connection, run, transaction
 from vinyl.orm.connections import current_scope
-from vinyl.orm.pool import close_pools, pool_for
+from vinyl.orm.pools import close_pools, pool_for
 from vinyl.orm.turns import Turn
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]

@@ -12,6 +12,7 @@ turns.py         whose turn it is to use a connection that tasks share
 standins.py      what `connection` is on the event loop where nothing is held
 cursors.py       raw cursors, COPY, pinned connections, savepoints
 pool.py          opening, lending, checking, closing
+pools.py         which pools each event loop has, to its end
 pool_options.py  the options of a pool, read and checked
 upkeep.py        what a pool does by itself: expiring, refilling
 forking.py       leaving the parent's connections alone in a forked process

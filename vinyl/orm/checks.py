@@ -22,7 +22,7 @@ from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from vinyl.orm import awaits, bridge, observing
-from vinyl.orm.pool import configured_pools
+from vinyl.orm.pools import configured_pools
 
 __all__ = ["check_awaits", "check_observing", "check_pools", "check_replicas"]
 

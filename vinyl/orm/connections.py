@@ -30,7 +30,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from vinyl.exceptions import ForeignLoopError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.bridge import current_bridge, in_bridge, runs_sync, suspend
-from vinyl.orm.pool import Pool, pool_for
+from vinyl.orm.pool import Pool
+from vinyl.orm.pools import pool_for
 from vinyl.orm.standins import has_stand_in, stand_in
 from vinyl.orm.tasks import running_task
 from vinyl.orm.turns import Turn

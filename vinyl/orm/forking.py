@@ -11,7 +11,7 @@ import os
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from vinyl.orm import pool
+from vinyl.orm import pools
 from vinyl.orm.bridge import Bridge, current_bridge, in_bridge
 from vinyl.orm.connections import current_scope
 
@@ -31,14 +31,14 @@ def _leave_parent() -> None:
     if in_bridge():
         # Not a Bridge to in_bridge(), so the child's code is plain sync code.
         current_bridge().__class__ = InheritedBridge
-    _inherited.extend([*pool._pools.items(), *pool._closers.items()])
-    for pools in pool._pools.values():
-        for inherited in pools.values():
+    _inherited.extend([*pools._pools.items(), *pools._closers.items()])
+    for of_loop in pools._pools.values():
+        for inherited in of_loop.values():
             inherited.closed = True
             resting = [pooled.wrapper for pooled in inherited.idle]
             for wrapper in [*inherited.lent, *resting]:
                 wrapper.disown()
-    pool._pools, pool._closers = WeakKeyDictionary(), WeakKeyDictionary()
+    pools._pools, pools._closers = WeakKeyDictionary(), WeakKeyDictionary()
 
 
 _installed = False

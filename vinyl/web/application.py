@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vinyl.orm.pool import close_pools, open_pools
+from vinyl.orm.pools import close_pools, open_pools
 from vinyl.orm.routers import unit_of_work
 from vinyl.web.errors import ErrorMiddleware
 from vinyl.web.routing import dispatch
