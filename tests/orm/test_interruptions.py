@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -177,6 +177,65 @@ class TestABlockWaitsForWhoIsInside:
             asyncio.get_running_loop().call_later(0.05, go.set)
         first, second = await task
         assert first == second
+
+
+class TestAnAsyncGenerator:
+    """Between two values its block is around the code that reads from it."""
+
+    @staticmethod
+    async def pages() -> AsyncIterator[int]:
+        async with transaction.atomic():
+            for number in range(3):
+                await Artist.objects.count()
+                yield number
+
+    async def test_left_early_tells_what_goes_with_it(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async for _ in self.pages():
+            break
+        await Artist.objects.create(name="lost")
+        while pool_for("default").lent:
+            await asyncio.sleep(0)
+        assert await names() == []
+        assert (
+            "TestAnAsyncGenerator.pages), and its block is rolled back" in caplog.text
+        )
+
+    async def test_closed_in_time_has_nothing_to_tell(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with aclosing(self.pages()) as found:
+            async for _ in found:
+                break
+        await Artist.objects.create(name="kept")
+        assert await names() == ["kept"]
+        assert "rolled back" not in caplog.text
+
+    async def test_read_to_its_end_commits_all(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async for number in self.pages():
+            await Artist.objects.create(name=f"{number}")
+        assert await names() == ["0", "1", "2"]
+        assert "rolled back" not in caplog.text
+
+    async def test_as_a_context_manager_is_an_ordinary_block(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        @asynccontextmanager
+        async def block() -> AsyncIterator[None]:
+            async with transaction.atomic():
+                yield
+
+        with pytest.raises(LookupError):
+            async with block():
+                await Artist.objects.create(name="undone")
+                raise LookupError
+        async with block():
+            await Artist.objects.create(name="kept")
+        assert await names() == ["kept"]
+        assert "rolled back" not in caplog.text
 
 
 class TestHooks:

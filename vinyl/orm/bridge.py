@@ -22,6 +22,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any, ParamSpec, TypeVar, cast
 
 from greenlet import getcurrent, greenlet
@@ -132,6 +133,15 @@ def in_bridge() -> bool:
 def current_bridge() -> Bridge:
     """The run that the calling code is in. Never switches."""
     return cast(Bridge, getcurrent())
+
+
+def frames_around() -> Iterator[FrameType]:
+    """The frames of the code that awaits this run, innermost first. Never switches."""
+    # A greenlet has a parent until it is dead.
+    frame = cast(greenlet, current_bridge().parent).gr_frame
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
 
 
 def suspend(awaitable: Awaitable[T]) -> T:

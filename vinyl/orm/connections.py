@@ -20,6 +20,7 @@ import weakref
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import FrameType
 from typing import Any, TypeVar, cast
 
 from asgiref.local import Local
@@ -29,7 +30,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from vinyl.exceptions import ForeignLoopError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.bridge import current_bridge, in_bridge, runs_sync, suspend
+from vinyl.orm.bridge import (
+    current_bridge,
+    frames_around,
+    in_bridge,
+    runs_sync,
+    suspend,
+)
 from vinyl.orm.pool import Pool
 from vinyl.orm.pools import pool_for
 from vinyl.orm.standins import has_stand_in, stand_in
@@ -121,6 +128,10 @@ class Scope:
         # The scope that was current before. Not a Token, which would keep the context
         # alive, and a task that is lost with it.
         self.before: Scope | None = None
+        # Of a block in an async generator: its frame; and whether the code that reads
+        # from the generator has used the connection as well, between two values.
+        self.generator: FrameType | None = None
+        self.used_outside = False
 
     def enter(self) -> None:
         """Make this the current scope of the running context. Never switches."""
@@ -216,6 +227,10 @@ class Scope:
         if not self.block or self in _committed.get():
             return True
         # Its own task has it in the context still: an async generator was left early.
+        return self.task_is_here()
+
+    def task_is_here(self) -> bool:
+        """Whether it is the task of this scope that runs. Never switches."""
         return self.task is not None and self.task() is running_task()
 
     def abandon(self) -> None:
@@ -244,7 +259,7 @@ class Scope:
         # Closed elsewhere, as by the garbage collector, it has never been current.
         if current_scope.get() is self:
             current_scope.set(self.before)
-        self.before = None
+        self.before = self.generator = None
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
@@ -311,6 +326,11 @@ def scope_of_run() -> Scope:
     if bridge.scope is None:
         bridge.scope = Scope(current_scope.get())
         bridge.scope.enter()
+        around = bridge.scope.parent
+        while around is not None:
+            if around.generator is not None and around.task_is_here():
+                around.used_outside |= around.generator not in frames_around()
+            around = around.parent
     return bridge.scope
 
 

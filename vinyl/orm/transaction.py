@@ -10,6 +10,9 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
+import inspect
+import logging
+import sys
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
@@ -74,6 +77,8 @@ __all__ = [
 ]
 
 
+logger = logging.getLogger("vinyl.orm")
+
 # Django 6.1 renames savepoint(); the new name is there on every version.
 savepoint_create = getattr(django.db.transaction, "savepoint_create", savepoint)
 
@@ -84,6 +89,9 @@ def entered(_: None) -> Callable:
     async def __aenter__(self: Atomic) -> None:
         alias = self.using or DEFAULT_DB_ALIAS
         scope = Scope(current_scope.get(), block=ATOMIC)
+        caller = sys._getframe(1)
+        if caller.f_code.co_flags & inspect.CO_ASYNC_GENERATOR:
+            scope.generator = caller
         try:
             lease = await scope.acquire(alias)
             scope.enter()
@@ -132,6 +140,15 @@ def left(_: None) -> Callable:
                 f"and leave it in the same coroutine."
             )
         entered.remove(scope)
+        if exc_info[0] is GeneratorExit and scope.used_outside:
+            logger.warning(
+                "An async generator that holds atomic() on database %r was left early "
+                "(%s), and its block is rolled back: with it goes what the code around "
+                "the generator has written since. Read it to its end, or write after "
+                "`async with contextlib.aclosing(generator)`.",
+                alias,
+                scope.generator and scope.generator.f_code.co_qualname,
+            )
         lease = scope.leases[alias]
         started = False
         cancelled: BaseException | None = None
