@@ -5,6 +5,7 @@ application.py   the ASGI application, made from the settings
 routing.py       path, include, reverse; from a URL to a view, and calling it
 requests.py      Request
 responses.py     the response classes, redirect
+translating.py   Django's responses as Starlette's
 shortcuts.py     get_object_or_404, get_list_or_404
 templating.py    Jinja2 inside the bridge, render
 staticfiles.py   static files during development

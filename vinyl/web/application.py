@@ -81,7 +81,8 @@ def get_asgi_application() -> Starlette:
 class UnitOfWorkMiddleware:
     """
     Makes each request a unit of work, the middleware that it passes included: what
-    one has written is read from the primary by all that follow.
+    one has written is read from the primary by all that follow. Lets go of the request
+    in the end.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -92,8 +93,13 @@ class UnitOfWorkMiddleware:
             # What starts with the server is no single piece of work.
             await self.app(scope, receive, send)
             return
-        with unit_of_work():
-            await self.app(scope, receive, send)
+        try:
+            with unit_of_work():
+                await self.app(scope, receive, send)
+        finally:
+            # The two hold each other; nobody should wait for the garbage collector.
+            scope.pop("vinyl.request", None)
+            scope.pop("vinyl.response", None)
 
 
 async def _reraise(request: Request, error: Exception) -> NoReturn:

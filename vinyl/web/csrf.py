@@ -18,6 +18,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from vinyl.web.requests import Request
+
 __all__ = ["CSRFMiddleware"]
 
 logger = logging.getLogger("vinyl.security")
@@ -30,8 +32,8 @@ class CSRFMiddleware:
     Answers 403 to an unsafe request that a page of another site has sent.
 
     Allowed are safe methods, requests of the same origin, those of the origins in
-    `settings.CSRF_TRUSTED_ORIGINS` (with wildcards, `https://*.example.org`), and
-    requests that no browser sent.
+    `settings.CSRF_TRUSTED_ORIGINS` (with wildcards, `https://*.example.org`), those for
+    a view with `csrf_exempt`, and requests that no browser sent.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -39,8 +41,8 @@ class CSRFMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
-            headers = Headers(scope=scope)
-            if reason := refusal(headers):
+            reason = refusal(Headers(scope=scope))
+            if reason and not is_exempt(Request.of(scope, receive, send)):
                 logger.warning("Forbidden (%s): %s", reason, scope["path"])
                 raise HTTPException(403, f"Cross-site request refused: {reason}.")
         await self.app(scope, receive, send)
@@ -60,6 +62,12 @@ def refusal(headers: Headers) -> str:
     if origin is None or urlsplit(origin).netloc.lower() == headers.get("host", ""):
         return ""
     return f"it came from a page of {origin!r}"
+
+
+def is_exempt(request: Request) -> bool:
+    """Whether the request is for a view with Django's decorator `csrf_exempt`."""
+    match = request.resolver_match
+    return match is not None and getattr(match.func, "csrf_exempt", False)
 
 
 def is_trusted(origin: str) -> bool:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, cast
 
 from django.conf import settings
-from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
-from django.core.handlers.asgi import ASGIRequest
+from django.core.exceptions import (
+    BadRequest,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+)
 from django.http import Http404, QueryDict
+from django.http.multipartparser import MultiPartParserError
 from django.template import TemplateDoesNotExist, loader
 from django.urls import Resolver404
 from django.utils.datastructures import MultiValueDict
@@ -55,7 +59,7 @@ class ErrorMiddleware:
             if scope["type"] != "http" or started:
                 # Too late for a page: the server breaks the connection off.
                 raise
-            response = await respond_to(error, Request(scope, receive, send))
+            response = await respond_to(error, Request.of(scope, receive, send))
             await response(scope, receive, send)
 
 
@@ -80,7 +84,9 @@ def status_of(error: Exception) -> int:
             return 404
         case PermissionDenied():
             return 403
-        case BadRequest() | SuspiciousOperation():
+        case RequestDataTooBig():
+            return 413
+        case BadRequest() | SuspiciousOperation() | MultiPartParserError():
             return 400
     return 500
 
@@ -115,11 +121,11 @@ async def visitors_page(error: Exception, status: int, request: Request) -> str:
 
 def traceback_page(error: Exception, request: Request) -> str:
     """Django's report: traceback, local variables, request, settings."""
-    reported = ASGIRequest(dict(request.scope), io.BytesIO())
-    # The body is gone, or belongs to the view.
-    reported._post, reported._files = QueryDict(), MultiValueDict()  # type: ignore[attr-defined]
+    if "_submitted" not in vars(request):
+        # Reading it now would be too late, or take it from the view.
+        vars(request)["_submitted"] = QueryDict(), MultiValueDict()
     reporter = ExceptionReporter(
-        reported, type(error), error, error.__traceback__, is_email=False
+        request, type(error), error, error.__traceback__, is_email=False
     )
     return reporter.get_traceback_html()
 

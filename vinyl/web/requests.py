@@ -1,50 +1,309 @@
-"""The request that a view gets: Starlette's, for async and for plain views."""
+"""
+The request that views and middleware get: Starlette's and Django's in one.
+
+Its interface is Starlette's. Django's is there as well, so that Django's decorators,
+generic views, forms, messages and sessions take it for their own.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import io
+import json
+from collections.abc import AsyncGenerator
+from typing import Any, NoReturn, Self
 
 import starlette.requests
-from django.urls import ResolverMatch
+from django.conf import settings
+from django.core.exceptions import BadRequest, RequestDataTooBig
+from django.core.files.uploadedfile import UploadedFile
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, QueryDict
+from django.urls import Resolver404, ResolverMatch, get_resolver
+from django.utils.datastructures import MultiValueDict
+from django.utils.functional import cached_property
+from django.utils.http import parse_header_parameters
+from starlette.datastructures import FormData, UploadFile
+from starlette.routing import get_route_path
+from starlette.types import Receive, Scope, Send
 
+from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.bridge import await_, in_bridge
 from vinyl.orm.calls import Call
 
-__all__ = ["Request"]
+__all__ = ["MalformedJSON", "Request", "max_body_size"]
+
+FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+
+# Bytes; VINYL["MAX_BODY_SIZE"] sets another limit.
+MAX_BODY_SIZE = 100 * 2**20
 
 
-class Request(starlette.requests.Request):
+class MalformedJSON(BadRequest, json.JSONDecodeError):
+    """The body is no JSON: 400, unless the view catches it."""
+
+
+def max_body_size() -> int | None:
+    """How many bytes of a body are read; None if there is no limit."""
+    return getattr(settings, "VINYL", {}).get("MAX_BODY_SIZE", MAX_BODY_SIZE)
+
+
+class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
     """
     Starlette's request, whose `body()`, `json()` and `form()` are dual-mode: awaited
     in an async view, called plainly in a `def` view or a template.
+
+    Django's names work, too: `GET`, `POST`, `FILES`, `COOKIES`, `META`, `path`,
+    `get_host()`, `is_secure()` and so on. In an async view `POST` and `FILES` are there
+    after `await request.form()`; elsewhere they read the form when they are first used.
+
+    There is one object for each request, which middleware shares: see `Request.of`.
     """
 
+    # CSRFMiddleware has seen to it, so Django's decorators need not look for tokens.
+    csrf_processing_done = True
+
+    @classmethod
+    def of(cls, scope: Scope, receive: Receive, send: Send) -> Self:
+        """The request of *scope*, the same one in each middleware and in the view."""
+        request = scope.get("vinyl.request")
+        if request is None:
+            request = scope["vinyl.request"] = cls(scope, receive, send)
+        else:
+            # A layer between may have put others in their place.
+            request.scope, request._receive, request._send = scope, receive, send
+        return request
+
+    # ----- Where it leads
+
     @property
-    def resolver_match(self) -> ResolverMatch:
-        """What the URL led to: view, arguments, names."""
-        return self.scope["resolver_match"]
+    def path(self) -> str:  # type: ignore[override]
+        """The whole path, unquoted."""
+        return self.scope["path"]
 
-    def build_absolute_uri(self, location: str = "") -> str:
+    @property
+    def path_info(self) -> str:  # type: ignore[override]
+        """The path below the point where the application is mounted."""
+        return get_route_path(self.scope) or "/"
+
+    def resolve(self) -> ResolverMatch:
         """
-        The full URL of *location*, a path or URL relative to this request's; without
-        one, the URL of the request itself.
+        What the URL leads to; looked up once.
+
+        Raises:
+            Resolver404: No pattern matches.
         """
-        from urllib.parse import urljoin
+        match = self.scope.get("resolver_match")
+        if match is None:
+            urlconf = getattr(self, "urlconf", settings.ROOT_URLCONF)
+            match = get_resolver(urlconf).resolve(self.path_info)
+            self.scope["resolver_match"] = match
+        return match
 
-        return urljoin(str(self.url), location)
+    @property
+    def resolver_match(self) -> ResolverMatch | None:
+        """What the URL leads to: view, arguments, names. None if to nothing."""
+        try:
+            return self.resolve()
+        except Resolver404:
+            return None
 
-    def body(self) -> Any:
-        """The body in bytes; read once. Switches to the event loop."""
-        return _dual(super().body(), "Request.body")
+    @resolver_match.setter
+    def resolver_match(self, match: ResolverMatch | None) -> None:
+        self.scope["resolver_match"] = match
+
+    # ----- Who sent it
+
+    @property
+    def session(self) -> Any:
+        """The session, of which SessionMiddleware takes care."""
+        return self._from_middleware("session", "vinyl.web.sessions.SessionMiddleware")
+
+    @session.setter
+    def session(self, session: Any) -> None:
+        self.scope["session"] = session
+
+    @property
+    def user(self) -> Any:
+        """Who is logged in, as AuthenticationMiddleware found out."""
+        return self._from_middleware("user", "vinyl.web.auth.AuthenticationMiddleware")
+
+    @user.setter
+    def user(self, user: Any) -> None:
+        self.scope["user"] = user
+
+    async def auser(self) -> Any:
+        """Django's async name for `await request.user`. Switches to the event loop."""
+        return await self.user
+
+    def _from_middleware(self, name: str, middleware: str) -> Any:
+        try:
+            return self.scope[name]
+        except KeyError:
+            raise AttributeError(
+                f"The request has no {name!r}, since no middleware has set it. Add "
+                f"{middleware!r} to settings.MIDDLEWARE."
+            ) from None
+
+    # ----- What it brings
+
+    @cached_property
+    def META(self) -> dict[str, Any]:  # type: ignore[override]
+        """
+        Headers and addresses under CGI's names.
+
+        Raises:
+            BadRequest: The query string is not UTF-8.
+        """
+        try:
+            return ASGIRequest(dict(self.scope), io.BytesIO()).META
+        except UnicodeDecodeError as error:
+            raise BadRequest(f"The query string is not UTF-8: {error}") from error
+
+    @cached_property
+    def GET(self) -> QueryDict:  # type: ignore[override]
+        """
+        The parameters of the query string.
+
+        Raises:
+            BadRequest: It is not UTF-8.
+            TooManyFieldsSent: They are more than `DATA_UPLOAD_MAX_NUMBER_FIELDS`.
+        """
+        return QueryDict(self.META["QUERY_STRING"], encoding=self.encoding)
+
+    @property
+    def COOKIES(self) -> dict[str, str]:  # type: ignore[override]
+        return self.cookies
+
+    @cached_property
+    def content_type(self) -> str:  # type: ignore[override]
+        """The type of the body, without parameters; empty if none is told."""
+        return self._content_type[0]
+
+    @cached_property
+    def content_params(self) -> dict[str, str]:  # type: ignore[override]
+        return self._content_type[1]
+
+    @cached_property
+    def _content_type(self) -> tuple[str, dict[str, str]]:
+        try:
+            return parse_header_parameters(self.headers.get("content-type", ""))
+        except ValueError as error:
+            raise BadRequest("The Content-Type header is malformed.") from error
+
+    def _get_scheme(self) -> str:
+        return self.scope.get("scheme") or "http"
+
+    @property
+    def POST(self) -> QueryDict:  # type: ignore[override]
+        """
+        The fields of a submitted form; empty if no form was sent with POST.
+
+        Raises:
+            NotAwaitedError: On the event loop, before `await request.form()`.
+
+        Switches to the event loop inside the bridge.
+        """
+        return self._submitted[0]
+
+    @property
+    def FILES(self) -> MultiValueDict[str, UploadedFile]:  # type: ignore[override]
+        """The uploaded files, as Django's forms take them; else as `POST`."""
+        return self._submitted[1]
+
+    @cached_property
+    def _submitted(self) -> tuple[QueryDict, MultiValueDict[str, UploadedFile]]:
+        data = QueryDict(mutable=True)
+        files: MultiValueDict[str, UploadedFile] = MultiValueDict()
+        if self.method == "POST" and self.content_type in FORM_TYPES:
+            for name, value in self._form_now().multi_items():
+                if isinstance(value, UploadFile):
+                    files.appendlist(name, _uploaded(value))
+                else:
+                    data.appendlist(name, value)
+        data._mutable = False
+        return data, files
+
+    def _form_now(self) -> FormData:
+        if self._form is None:
+            if not in_bridge():
+                raise NotAwaitedError(
+                    "The form of this request has not been read yet, and reading it "
+                    "means waiting. Write `await request.form()` before you use "
+                    "request.POST or request.FILES in an async view."
+                )
+            await_(self._get_form(**_limits()))
+        assert self._form is not None
+        return self._form
+
+    @cached_property
+    def _stream(self) -> io.BytesIO:  # type: ignore[override]
+        # Where Django's read() and readline() read from.
+        return io.BytesIO(self.body())
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """
+        The body in pieces, as they arrive.
+
+        Raises:
+            RequestDataTooBig: It is longer than `VINYL["MAX_BODY_SIZE"]` bytes.
+            ClientDisconnect: The client has gone.
+
+        Switches to the event loop.
+        """
+        limit, size = max_body_size(), 0
+        announced = self.headers.get("content-length", "")
+        if limit is not None and announced.isdecimal() and int(announced) > limit:
+            _too_big(limit, 'VINYL["MAX_BODY_SIZE"]')
+        async for chunk in super().stream():
+            size += len(chunk)
+            if limit is not None and size > limit:
+                _too_big(limit, 'VINYL["MAX_BODY_SIZE"]')
+            yield chunk
+
+    def body(self) -> Any:  # type: ignore[override]
+        """
+        The body in bytes; read once.
+
+        Raises:
+            RequestDataTooBig: It is longer than `DATA_UPLOAD_MAX_MEMORY_SIZE` bytes.
+
+        Switches to the event loop.
+        """
+        return _dual(self._read(), "Request.body")
+
+    async def _read(self) -> bytes:
+        if not hasattr(self, "_body"):
+            limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+            chunks, size = [], 0
+            async for chunk in self.stream():
+                size += len(chunk)
+                if limit is not None and size > limit:
+                    _too_big(limit, "DATA_UPLOAD_MAX_MEMORY_SIZE")
+                chunks.append(chunk)
+            self._body = b"".join(chunks)
+        return self._body
 
     def json(self) -> Any:
         """
         The body, decoded from JSON. Switches to the event loop.
 
         Raises:
-            json.JSONDecodeError: The body is no JSON.
+            MalformedJSON: The body is no JSON: a `json.JSONDecodeError` that is
+                answered with 400.
+            RequestDataTooBig: As for `body()`.
         """
-        return _dual(super().json(), "Request.json")
+        return _dual(self._read_json(), "Request.json")
+
+    async def _read_json(self) -> Any:
+        if not hasattr(self, "_json"):
+            body = await self._read()
+            try:
+                self._json = json.loads(body)
+            except json.JSONDecodeError as error:
+                raise MalformedJSON(error.msg, error.doc, error.pos) from None
+            except (UnicodeDecodeError, RecursionError) as error:
+                raise MalformedJSON(str(error), "", 0) from error
+        return self._json
 
     def form(self, **limits: Any) -> Any:
         """
@@ -54,12 +313,39 @@ class Request(starlette.requests.Request):
 
         Args:
             limits: As in Starlette: `max_files`, `max_fields`, `max_part_size` (bytes).
+                Django's settings `DATA_UPLOAD_MAX_…` give the defaults.
 
         Switches to the event loop.
         """
-        form = super().form(**limits)
+        form = super().form(**(_limits() | limits))
         return await_(form) if in_bridge() else form
 
 
 def _dual(coroutine: Any, name: str) -> Any:
     return await_(coroutine) if in_bridge() else Call(coroutine, name)
+
+
+def _limits() -> dict[str, Any]:
+    """Django's limits under Starlette's names."""
+    unlimited = float("inf")
+    limits = {
+        "max_files": settings.DATA_UPLOAD_MAX_NUMBER_FILES,
+        "max_fields": settings.DATA_UPLOAD_MAX_NUMBER_FIELDS,
+        "max_part_size": settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+    }
+    return {k: unlimited if v is None else v for k, v in limits.items()}
+
+
+def _uploaded(upload: UploadFile) -> UploadedFile:
+    return UploadedFile(
+        file=upload.file,
+        name=upload.filename,
+        content_type=(upload.content_type or "").partition(";")[0].strip(),
+        size=upload.size,
+    )
+
+
+def _too_big(limit: int, setting: str) -> NoReturn:
+    raise RequestDataTooBig(
+        f"The body is longer than the {limit:,} bytes that {setting} allows."
+    )

@@ -1,24 +1,27 @@
-"""The response classes: Starlette's, with JSON that knows model values."""
+"""
+The response classes: Starlette's, with Django's header interface and JSON that knows
+model values.
+"""
 
 from __future__ import annotations
 
+import datetime
 import json
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from http import HTTPStatus
+from http.cookies import SimpleCookie
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+import starlette.responses
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from django.urls import NoReverseMatch, reverse
-from starlette.responses import (
-    FileResponse,
-    HTMLResponse,
-    PlainTextResponse,
-    RedirectResponse,
-    Response,
-    StreamingResponse,
-)
-from starlette.responses import JSONResponse as StarletteJSONResponse
+from starlette.background import BackgroundTask
+from starlette.types import Send
 
+from vinyl.orm.bridge import await_, run
 from vinyl.orm.calls import Call
 from vinyl.orm.lazy import NotFetched
 
@@ -32,6 +35,169 @@ __all__ = [
     "StreamingResponse",
     "redirect",
 ]
+
+
+class Response(starlette.responses.Response):
+    """
+    Starlette's response, with Django's header interface as well: `response["Vary"]`,
+    `has_header()`, `setdefault()`, so that Django's decorators for views work on it.
+    """
+
+    streaming = False
+
+    def __getitem__(self, name: str) -> str:
+        return self.headers[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.headers[name] = str(value)
+
+    def __delitem__(self, name: str) -> None:
+        del self.headers[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.headers
+
+    # `name in response` asks the headers; there is nothing to iterate over.
+    __iter__ = None
+
+    def has_header(self, name: str) -> bool:
+        return name in self.headers
+
+    def get(self, name: str, alternate: Any = None) -> Any:
+        return self.headers.get(name, alternate)
+
+    def setdefault(self, name: str, value: Any) -> None:
+        self.headers.setdefault(name, str(value))
+
+    def items(self) -> Any:
+        return self.headers.items()
+
+    @property
+    def content(self) -> bytes:
+        """The body in bytes, under Django's name."""
+        return bytes(self.body)
+
+    @property
+    def reason_phrase(self) -> str:
+        try:
+            return HTTPStatus(self.status_code).phrase
+        except ValueError:
+            return "Unknown Status Code"
+
+    @property
+    def cookies(self) -> SimpleCookie:
+        """The cookies that the response sets."""
+        cookies = SimpleCookie()
+        for value in self.headers.getlist("set-cookie"):
+            cookies.load(value)
+        return cookies
+
+    def set_cookie(
+        self,
+        key: str,
+        value: str = "",
+        max_age: int | datetime.timedelta | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """As in Starlette; *max_age* (seconds) may be a `timedelta`, as in Django."""
+        if isinstance(max_age, datetime.timedelta):
+            max_age = int(max_age.total_seconds())
+        super().set_cookie(key, value, max_age, *args, **kwargs)
+
+    def set_signed_cookie(
+        self, key: str, value: str, salt: str = "", **kwargs: Any
+    ) -> None:
+        """A cookie that `request.get_signed_cookie()` reads, with the same *salt*."""
+        signed = HttpResponse()
+        signed.set_signed_cookie(key, value, salt=salt)
+        self.set_cookie(key, signed.cookies[key].value, **kwargs)
+
+    def add_post_render_callback(self, callback: Callable[[Any], Any]) -> None:
+        # Django's decorators wait for a TemplateResponse; here nothing is pending.
+        callback(self)
+
+
+class HTMLResponse(Response, starlette.responses.HTMLResponse):
+    pass
+
+
+class PlainTextResponse(Response, starlette.responses.PlainTextResponse):
+    pass
+
+
+class RedirectResponse(Response, starlette.responses.RedirectResponse):
+    pass
+
+
+class FileResponse(Response, starlette.responses.FileResponse):
+    streaming = True
+
+
+class StreamingResponse(Response, starlette.responses.StreamingResponse):
+    """
+    A response whose *content*, text or bytes, is sent piece by piece.
+
+    Args:
+        content: An async iterable, or a plain one. The plain one runs inside the
+            bridge: it may use the ORM, and holds one connection until its end.
+    """
+
+    streaming = True
+
+    def __init__(
+        self,
+        content: AsyncIterable[Any] | Iterable[Any],
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+        background: BackgroundTask | None = None,
+    ) -> None:
+        if not isinstance(content, AsyncIterable):
+            content = Pumped(content)
+        super().__init__(content, status_code, headers, media_type, background)
+
+    async def stream_response(self, send: Send) -> None:
+        if isinstance(self.body_iterator, Pumped):
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": self.raw_headers,
+                }
+            )
+            await run(self._pump, self.body_iterator.content, send)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        else:
+            await super().stream_response(send)
+
+    def _pump(self, content: Iterable[Any], send: Send) -> None:
+        """Inside the bridge: send each piece of *content*."""
+        iterator = iter(content)
+        try:
+            for chunk in iterator:
+                body = chunk.encode(self.charset) if isinstance(chunk, str) else chunk
+                await_(
+                    send(
+                        {"type": "http.response.body", "body": body, "more_body": True}
+                    )
+                )
+        finally:
+            # A generator's own clean-up runs here, where it may use the database.
+            if (close := getattr(iterator, "close", None)) is not None:
+                close()
+
+
+class Pumped:
+    """A plain iterable, which the bridge iterates over."""
+
+    def __init__(self, content: Iterable[Any]) -> None:
+        self.content = content
+
+    def __aiter__(self) -> NoReturn:
+        raise TypeError(
+            f"{self.content!r} is iterated over while it is sent, inside the bridge."
+        )
 
 
 class Encoder(DjangoJSONEncoder):
@@ -49,7 +215,7 @@ def _refuse(value: NotFetched | Call) -> NoReturn:
     value._refuse("writing it as JSON")
 
 
-class JSONResponse(StarletteJSONResponse):
+class JSONResponse(Response, starlette.responses.JSONResponse):
     """
     A response with *content* as JSON. Model values (dates, decimals, UUIDs) are
     written as in Django's `JsonResponse`.

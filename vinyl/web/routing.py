@@ -14,9 +14,10 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
+from django.db import connections
+from django.http.response import HttpResponseBase
 from django.urls import (
     Resolver404,
-    get_resolver,
     get_script_prefix,
     include,
     is_valid_path,
@@ -28,11 +29,12 @@ from django.urls import (
 )
 from starlette.datastructures import URL
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import get_route_path
 from starlette.types import Receive, Scope, Send
 
+from vinyl.orm import transaction
 from vinyl.orm.bridge import run
 from vinyl.web.requests import Request
+from vinyl.web.translating import translated
 from vinyl.web.unawaited import refusing_unawaited
 
 __all__ = ["dispatch", "include", "path", "re_path", "reverse", "reverse_lazy"]
@@ -50,7 +52,7 @@ async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         # No view can take it: refused before it is accepted.
         await send({"type": "websocket.close", "code": 1000})
         return
-    request = Request(scope, receive, send)
+    request = Request.of(scope, receive, send)
     before = get_script_prefix()
     set_script_prefix(f"{scope.get('root_path', '')}/")
     try:
@@ -65,15 +67,14 @@ async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def respond(request: Request) -> Response:
     """The response of the view that the request's path leads to."""
-    route_path = get_route_path(request.scope) or "/"
     try:
-        match = get_resolver(settings.ROOT_URLCONF).resolve(route_path)
+        match = request.resolve()
     except Resolver404:
-        if settings.APPEND_SLASH and not route_path.endswith("/"):
-            if is_valid_path(f"{route_path}/", settings.ROOT_URLCONF):
+        path = request.path_info
+        if settings.APPEND_SLASH and not path.endswith("/"):
+            if is_valid_path(f"{path}/", getattr(request, "urlconf", None)):
                 return _with_slash(request)
         raise
-    request.scope["resolver_match"] = match
     return await call_view(match.func, request, *match.args, **match.kwargs)
 
 
@@ -93,7 +94,8 @@ def _with_slash(request: Request) -> RedirectResponse:
 
 async def call_view(view: Callable, request: Request, *args: Any, **kwargs: Any) -> Any:
     """
-    Call *view* as Django does: an async one is awaited, a plain one runs in the bridge.
+    Call *view* as Django does: an async one is awaited, a plain one runs in the bridge,
+    in a transaction of each database with ATOMIC_REQUESTS.
 
     Raises:
         TypeError: What it returned is no response.
@@ -102,15 +104,27 @@ async def call_view(view: Callable, request: Request, *args: Any, **kwargs: Any)
     Switches to the event loop.
     """
     with refusing_unawaited(partial(_describe, view)):
-        if iscoroutinefunction(view):
-            response = await view(request, *args, **kwargs)
+        called = _in_transactions(view)
+        if iscoroutinefunction(called):
+            response = await called(request, *args, **kwargs)
         else:
-            response = await run(view, request, *args, **kwargs)
+            response = await run(called, request, *args, **kwargs)
             if isinstance(response, Coroutine):
                 response = await response
-    if not isinstance(response, Response):
-        raise TypeError(f"{_describe(view)} {_mistake(response)}")
-    return response
+    request.scope["vinyl.response"] = response
+    if isinstance(response, Response):
+        return response
+    if isinstance(response, HttpResponseBase):
+        return await translated(response)
+    raise TypeError(f"{_describe(view)} {_mistake(response)}")
+
+
+def _in_transactions(view: Callable) -> Callable:
+    exempt = getattr(view, "_non_atomic_requests", ())
+    for alias, database in connections.settings.items():
+        if database.get("ATOMIC_REQUESTS") and alias not in exempt:
+            view = transaction.atomic(using=alias)(view)
+    return view
 
 
 def _describe(view: Any) -> str:
