@@ -1,5 +1,5 @@
 """
-What it costs to log slow queries and to make spans, per query.
+What it costs to log slow queries, to record, and to make spans, per query.
 
     python -m tests.benchmarks.observing
 
@@ -9,6 +9,8 @@ SQLite file, so that what is compared is Python. Nothing is slow enough to be lo
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import statistics
 import sys
@@ -22,13 +24,15 @@ def medians(
     states: dict[str, Any], fn: Callable[[], Any], calls: int
 ) -> dict[str, float]:
     """Microseconds per call of *fn* in each state, measured in turns."""
-    from vinyl.orm.observing import observe
+    from vinyl.orm.observing import Wanted, observe
 
     times: dict[str, list[float]] = {name: [] for name in states}
     for _ in range(ROUNDS):
-        for name, wanted in states.items():
-            observe(wanted)
-            times[name].append(seconds_per_call(fn, calls) * 1e6)
+        for name, state in states.items():
+            is_wanted = isinstance(state, Wanted)
+            observe(state if is_wanted else Wanted(None, False, None))
+            with contextlib.nullcontext() if is_wanted else state():
+                times[name].append(seconds_per_call(fn, calls) * 1e6)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
@@ -45,6 +49,7 @@ def main() -> None:
 
     from tests.records.models import Artist
     from vinyl.orm.observing import Wanted
+    from vinyl.orm.recording import recording
 
     call_command("migrate", verbosity=0)
     artist = Artist.objects.create(name="Nina Simone")
@@ -69,6 +74,8 @@ def main() -> None:
         report(f"{title}: qs.get()", medians(states, queryset.get, CALLS // 20))
 
     measure("Before a provider is set", states)
+    full = functools.partial(recording, full=True)
+    measure("Recording", {"off": off, "recording": recording, "full recording": full})
     trace.set_tracer_provider(TracerProvider(shutdown_on_exit=False))
     unsampled = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
     measure(

@@ -21,7 +21,7 @@ from psycopg import sql as psycopg_sql
 from tests.fix_db import default_database, only_postgresql
 from tests.fix_observing import ANY, INSERT, LONG, Call, Log, execute, started
 from tests.records.models import Artist
-from vinyl.orm import connection, observing, run, transaction
+from vinyl.orm import connection, observing, querytext, run, transaction
 from vinyl.orm.bridge import suspend
 from vinyl.orm.pools import pool_for
 
@@ -245,8 +245,8 @@ class TestText:
         shown = vars(log.one("the_end"))["sql"]
         assert shown.startswith("SELECT 'xxx")
         assert shown.endswith("xxx' AS the_end")
-        assert f"[{len(text) - observing.LONGEST_SQL} characters]" in shown
-        assert len(shown) < observing.LONGEST_SQL + 30
+        assert f"[{len(text) - querytext.LONGEST_SQL} characters]" in shown
+        assert len(shown) < querytext.LONGEST_SQL + 30
 
     @only_postgresql
     def test_sql_composed_with_psycopg(self, call: Call, log: Log) -> None:
@@ -266,7 +266,7 @@ class TestText:
         ids=["bytes", "an identifier", "something unknown"],
     )
     def test_other_kinds_of_query(self, sql: Any, text: str) -> None:
-        assert observing.text_of(sql) == text
+        assert querytext.text_of(sql) == text
 
     @pytest.mark.parametrize(
         ("sql", "summary"),
@@ -289,13 +289,13 @@ class TestText:
         ],
     )
     def test_a_summary(self, sql: str, summary: str) -> None:
-        assert observing.summary_of(sql) == summary
+        assert querytext.summary_of(sql) == summary
 
     def test_a_summary_is_short(self) -> None:
         tables = " ".join(f'JOIN "table_{number}"' for number in range(100))
-        summary = observing.summary_of(f"SELECT 1 FROM a {tables}")
+        summary = querytext.summary_of(f"SELECT 1 FROM a {tables}")
         assert summary.startswith("SELECT a table_0 table_1")
-        assert len(summary) <= observing.LONGEST_SUMMARY
+        assert len(summary) <= querytext.LONGEST_SUMMARY
 
 
 class TestSettings:

@@ -21,7 +21,10 @@ conflicts.py     trying again after another transaction got in the way
 transaction.py   atomic, on_commit, retry_on_conflict
 routers.py       reads from replicas, and when they must be from the primary
 backends/        the ENGINEs, and the mixins that make a Django backend dual-mode
-observing.py     the log of slow queries, and OpenTelemetry spans
+observing.py     the log of slow queries, OpenTelemetry spans, and who else listens
+recording.py     the queries of a block, counted and timed, or each with its line
+places.py        which line of the user's code or template is running
+querytext.py     what is shown of a query's text and parameters
 compat.py        every private Django name in use, by version
 models.py        what model modules import
 testing.py       the pytest plugin

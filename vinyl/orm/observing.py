@@ -1,7 +1,8 @@
 """
-What is told of each query: a log line if it took long, and an OpenTelemetry span.
+What is told of each query: a log line if it took long, an OpenTelemetry span, and what
+listeners make of it, such as `vinyl.orm.recording`.
 
-Both come from one place, Django's `CursorWrapper`, which every query passes: in both
+All come from one place, Django's `CursorWrapper`, which every query passes: in both
 modes, in raw cursors, and inside whatever `execute_wrapper()` was given. Its method is
 replaced while something is to be told and is Django's own otherwise, so that a query
 costs nothing more then.
@@ -13,39 +14,37 @@ one's turn is no part of a query's.
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
-import re
-import reprlib
 import time
-from collections.abc import Callable, Sized
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator, Sized
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import django.db
 from django.conf import settings
 from django.db.backends.utils import CursorWrapper
-from psycopg import sql as psycopg_sql
+
+from vinyl.orm.querytext import describe_params, summary_of, text_of
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanKind, Tracer
 
-__all__ = ["Wanted", "is_threshold", "observe", "opentelemetry_is_there", "wanted"]
+__all__ = [
+    "Listener",
+    "Wanted",
+    "is_threshold",
+    "listeners",
+    "listening",
+    "observe",
+    "opentelemetry_is_there",
+    "outcome_of",
+    "wanted",
+]
 
 logger = logging.getLogger("vinyl.queries")
 
-# Longer SQL is cut in the middle: what it does is said at its start, and what it is
-# limited to often at its end.
-LONGEST_SQL = 4000
-TAIL = 800
-# As the conventions of OpenTelemetry have it.
-LONGEST_SUMMARY = 255
 # Django's word for a database, where it is not theirs.
 SYSTEMS = {"oracle": "oracle.db", "microsoft": "microsoft.sql_server"}
-
-# A few values of each kind, for the parameters may be thousands of rows.
-_shown = reprlib.Repr()
-_shown.maxlist = _shown.maxtuple = _shown.maxdict = 20
-_shown.maxstring = _shown.maxother = 200
 
 
 class Wanted(NamedTuple):
@@ -57,6 +56,68 @@ class Wanted(NamedTuple):
     shows_params: bool
     # Makes the spans; None makes none.
     tracer: Tracer | None
+    # Whether somebody may be listening.
+    listens: bool = False
+
+
+class Listener(Protocol):
+    """Who hears of the queries of a block, and of the tasks that the block starts."""
+
+    # Who listened before, and hears of them as well; set by `listening`.
+    outer: Listener | None
+
+    def before(self) -> None:
+        """A query is about to run. What this raises, it raises in its place."""
+
+    def after(
+        self,
+        seconds: float,
+        db: Any,
+        sql: Any,
+        params: Any,
+        many: bool,
+        error: BaseException | None,
+    ) -> None:
+        """A query has ended, with *error* unless that is None."""
+
+
+class listening:
+    """
+    `with listening(listener):` has it hear of each query of the block, on whichever
+    connection, and in tasks and bridge runs that are started inside. Never switches.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+
+    def __enter__(self) -> Any:
+        self._listener.outer = _listener.get()
+        _listeners.add(self._listener)
+        if not _installed.listens:
+            _install(_installed._replace(listens=True))
+        self._token: Token[Listener | None] = _listener.set(self._listener)
+        return self._listener
+
+    def __exit__(self, *exc_info: object) -> None:
+        _listeners.discard(self._listener)
+        try:
+            _listener.reset(self._token)
+        except ValueError:
+            # Closed by the garbage collector in a context of its own.
+            return
+
+
+def listeners() -> Iterator[Listener]:
+    """Who hears of a query that is made here, innermost first. Never switches."""
+    listener = _listener.get()
+    while listener is not None:
+        yield listener
+        listener = listener.outer
+
+
+_listener: ContextVar[Listener | None] = ContextVar("vinyl_listener", default=None)
+# Those whose blocks have not ended.
+_listeners: set[Listener] = set()
 
 
 def wanted() -> Wanted:
@@ -100,11 +161,21 @@ def observe(what: Wanted) -> None:
     Args:
         what: What to tell; with nothing in it, Django's own method is put back.
     """
+    _install(what._replace(listens=bool(_listeners)))
+
+
+# It stays after the last listener has gone, for the next request brings another.
+_installed = Wanted(None, False, None)
+
+
+def _install(what: Wanted) -> None:
+    global _installed
+    _installed = what
     cls: Any = CursorWrapper
     found = cls._execute_with_wrappers
     # Ours names what it stands before; another's is left alone.
     before = getattr(found, "stands_before", found)
-    if what.threshold is not None or what.tracer is not None:
+    if what.threshold is not None or what.tracer is not None or what.listens:
         cls._execute_with_wrappers = _observed(before, what)
     elif found is not before:
         cls._execute_with_wrappers = before
@@ -112,7 +183,7 @@ def observe(what: Wanted) -> None:
 
 def _observed(execute: Callable, what: Wanted) -> Callable:
     """*execute*, a method that runs a query, and *what* is told of it."""
-    limit, shows_params, tracer = what
+    limit, shows_params, tracer, _ = what
     # With no provider set there is nobody to hear of a span.
     nobody: Any = ()
     get_provider: Callable[[], object] = object
@@ -127,6 +198,10 @@ def _observed(execute: Callable, what: Wanted) -> Callable:
     def _execute_with_wrappers(
         self: CursorWrapper, sql: Any, params: Any, many: bool, executor: Callable
     ) -> Any:
+        first = listener = _listener.get()
+        while listener is not None:
+            listener.before()
+            listener = listener.outer
         span = None
         if tracer is not None and not isinstance(get_provider(), nobody):
             span = _start(tracer, kind, self.db, sql, params, many)
@@ -139,16 +214,25 @@ def _observed(execute: Callable, what: Wanted) -> Callable:
                 _log(duration, self.db, sql, params, many, shows_params, error)
             if span is not None:
                 _fail(span, error)
+            _tell(first, duration, self.db, sql, params, many, error)
             raise
         duration = time.perf_counter() - started
         if limit is not None and duration >= limit:
             _log(duration, self.db, sql, params, many, shows_params, None)
         if span is not None:
             span.end()
+        if first is not None:
+            _tell(first, duration, self.db, sql, params, many, None)
         return result
 
     _execute_with_wrappers.stands_before = execute  # type: ignore[attr-defined]
     return _execute_with_wrappers
+
+
+def _tell(listener: Listener | None, *facts: Any) -> None:
+    while listener is not None:
+        listener.after(*facts)
+        listener = listener.outer
 
 
 def _log(
@@ -164,14 +248,14 @@ def _log(
     if not logger.isEnabledFor(logging.WARNING):
         return
     text = text_of(sql)
-    outcome = _outcome(error)
+    outcome = outcome_of(error)
     logger.warning(
         "Slow query on %r, %s after %.3f s: %s (%s)",
         db.alias,
         outcome,
         duration,
         text,
-        _describe_params(params, many, shows_params),
+        describe_params(params, many, shows_params),
         extra={
             "duration": duration,
             "alias": db.alias,
@@ -181,9 +265,10 @@ def _log(
     )
 
 
-def _outcome(error: BaseException | None) -> str:
+def outcome_of(error: BaseException | None) -> str:
     """
     How a query ended. Not in the error's words, for the server quotes values in them.
+    Never switches.
     """
     match error:
         case None:
@@ -193,46 +278,6 @@ def _outcome(error: BaseException | None) -> str:
         case GeneratorExit():
             return "abandoned"
     return f"failed with {_name(_original(error))}"
-
-
-def _describe_params(params: Any, many: bool, shows_params: bool) -> str:
-    if params is None:
-        return "no parameters"
-    if not isinstance(params, Sized):
-        # To count or show it would use it up.
-        return "parameters from an iterator"
-    if shows_params:
-        return f"parameters: {_shown.repr(params)}"
-    what = "parameter set" if many else "parameter"
-    return f"{len(params)} {what}{'' if len(params) == 1 else 's'}, not shown"
-
-
-def text_of(sql: Any) -> str:
-    """
-    The text of a query, a string or one of psycopg's objects, without the values that
-    are composed into it, and shortened to a size fit for a log. Never switches.
-    """
-    text = _uncut(sql)
-    if len(text) <= LONGEST_SQL:
-        return text
-    cut = len(text) - LONGEST_SQL
-    return f"{text[: LONGEST_SQL - TAIL]} [{cut} characters] {text[-TAIL:]}"
-
-
-def _uncut(sql: Any) -> str:
-    match sql:
-        case str():
-            return sql
-        case bytes():
-            return sql.decode(errors="replace")
-        case psycopg_sql.Composed():
-            return "".join(map(_uncut, sql))
-        case psycopg_sql.Literal():
-            return "%s"
-        case psycopg_sql.Composable():
-            return sql.as_string(None)
-    # What it is made of is unknown, so it may show values.
-    return f"<{type(sql).__name__}>"
 
 
 def _start(
@@ -287,48 +332,3 @@ def _name(error: BaseException) -> str:
     if cls.__module__ == "builtins":
         return cls.__qualname__
     return f"{cls.__module__}.{cls.__qualname__}"
-
-
-_NAME = r'(?:"[^"]+"|`[^`]+`|[^\W\d]\w*)'
-_PARTS = re.compile(
-    rf"""
-    # Passed over: values, comments, and where the words mean something else.
-      '(?:[^']|'')*' | --[^\n]* | /\*.*?\*/
-    | \bEXTRACT\s*\(\s*\w+\s+FROM\b | \bDISTINCT\s+FROM\b
-    | \b(?:ON|DO|KEY|FOR)\s+(?:DELETE|UPDATE)\b
-    | \b(?P<before>FROM|JOIN|INTO|UPDATE|TABLE)\s+
-      (?:(?:IF\s+(?:NOT\s+)?EXISTS|ONLY)\s+)?
-      (?!LATERAL\b) (?P<table>{_NAME}(?:\.{_NAME})*)
-    | "[^"]*"
-    | \b(?P<word>[^\W\d]\w*)
-    """,
-    re.IGNORECASE | re.DOTALL | re.VERBOSE,
-)
-_OPERATIONS = {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE"}
-
-
-@functools.lru_cache(maxsize=512)
-def summary_of(text: str) -> str:
-    """
-    What a query does and to which tables, in the order of its text, such as
-    `SELECT albums artists`; empty if that cannot be told. Never switches.
-    """
-    parts: list[str] = []
-    length = 0
-    first = True
-    for found in _PARTS.finditer(text):
-        before, table, word = found.group("before", "table", "word")
-        if table:
-            new = [before] if before.upper() == "UPDATE" else []
-            new.append(re.sub(r'["`]', "", table))
-        elif word and (word.upper() in _OPERATIONS or first):
-            # What a WITH does is said by the operations that follow.
-            new = [] if word.upper() == "WITH" else [word]
-        else:
-            continue
-        first = False
-        length += sum(len(part) + 1 for part in new)
-        if length > LONGEST_SUMMARY:
-            break
-        parts += new
-    return " ".join(parts)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from vinyl.orm.calls import Call
 
-__all__ = ["outlast", "place_of", "running_task"]
+__all__ = ["is_own", "outlast", "place_of", "running_task"]
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ def place_of(task: asyncio.Task[Any] | None) -> str:
     place = ""
     for frame in _frames(task.get_coro()):
         code = frame.f_code
-        if not place or _is_own(code.co_filename):
+        if not place or is_own(code.co_filename):
             place = f" in {code.co_qualname}() at {code.co_filename}:{frame.f_lineno}"
     return f"task {task.get_name()!r}{place}"
 
@@ -60,7 +60,8 @@ def _frames(awaited: Any) -> Iterator[FrameType]:
             return
 
 
-def _is_own(file: str) -> bool:
+def is_own(file: str) -> bool:
+    """Whether *file* is neither vinyl's nor a library's. Never switches."""
     return not file.startswith((_VINYL, _LIBRARY)) and "site-packages" not in file
 
 
