@@ -19,12 +19,19 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.core import checks
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from vinyl.orm import awaits, bridge, observing
+from vinyl.orm import awaits, bridge, observing, threads
 from vinyl.orm.pools import configured_pools
 
-__all__ = ["check_awaits", "check_observing", "check_pools", "check_replicas"]
+__all__ = [
+    "check_awaits",
+    "check_observing",
+    "check_pools",
+    "check_replicas",
+    "check_threads",
+]
 
 # By the kind of what is forgotten: the id, and what is wrong.
 _PROBLEMS = {
@@ -112,6 +119,16 @@ def check_observing(**kwargs: Any) -> list[checks.CheckMessage]:
             "Install opentelemetry-api, or use 'auto' to do without.",
         )
     return told
+
+
+@checks.register("vinyl")
+def check_threads(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E006: VINYL["THREADS"] is no number of threads."""
+    try:
+        threads.number_of_threads()
+    except ImproperlyConfigured as error:
+        return [checks.Error(str(error), id="vinyl.E006")]
+    return []
 
 
 @checks.register("vinyl")

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import django
 from django.apps import apps
-from django.core.cache.backends.db import BaseDatabaseCache
 from django.db import connections
 from django.db.models import Model
 from django.db.models.signals import class_prepared
@@ -33,6 +32,7 @@ from vinyl.orm import (
     lazy,
     querysets,
     routers,
+    threads,
     transaction,
 )
 from vinyl.orm.bridge import await_, in_bridge, run, runs_sync, suspend_or_refuse
@@ -131,20 +131,6 @@ def native(in_thread: Callable) -> Callable:
             return await run(fn, *args, **kwargs)
 
         return call
-
-    return sync_to_async
-
-
-def native_for_database(in_thread: Callable) -> Callable:
-    """
-    The same for `sync_to_async` in Django's caches, of which one uses the database and
-    the others must not block the event loop.
-    """
-    in_bridge = native(in_thread)
-
-    def sync_to_async(fn: Callable, **options: Any) -> Callable:
-        uses_database = isinstance(getattr(fn, "__self__", None), BaseDatabaseCache)
-        return (in_bridge if uses_database else in_thread)(fn, **options)
 
     return sync_to_async
 
@@ -344,7 +330,20 @@ TABLE = (
         "django.contrib.sessions.backends.base", "sync_to_async", native, app="sessions"
     ),
     Row("django.contrib.sessions.backends.db", "sync_to_async", native, app="sessions"),
-    Row("django.core.cache.backends.base", "sync_to_async", native_for_database),
+    Row("django.core.cache.backends.base", "sync_to_async", native),
+    Row(
+        "django.core.cache.backends.base:BaseCache",
+        "add clear close decr delete delete_many get get_many has_key incr set "
+        "set_many touch",
+        threads.hopping,
+        inherited=True,
+    ),
+    Row(
+        "django.core.mail.backends.base:BaseEmailBackend",
+        "close open send_messages",
+        threads.hopping,
+        inherited=True,
+    ),
     Row("django.dispatch.dispatcher", "sync_to_async", native),
     Row("asgiref.sync:AsyncToSync", "__call__", lending),
     Row("django.utils.asyncio", "get_running_loop", guarding),

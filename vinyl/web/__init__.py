@@ -8,6 +8,7 @@ responses.py     the response classes, redirect
 translating.py   Django's responses as Starlette's
 shortcuts.py     get_object_or_404, get_list_or_404
 templating.py    Jinja2 inside the bridge, render
+mail.py          Django's functions for e-mail, dual-mode
 staticfiles.py   static files during development
 csrf.py          refusing cross-site posts
 security.py      host validation and security headers
@@ -22,6 +23,7 @@ Imports flow down from application; vinyl.orm never imports vinyl.web.
 
 from django.http import Http404
 
+from vinyl.orm.threads import in_thread
 from vinyl.web.application import get_asgi_application
 from vinyl.web.requests import Request
 from vinyl.web.responses import (
@@ -51,6 +53,7 @@ __all__ = [
     "get_asgi_application",
     "get_list_or_404",
     "get_object_or_404",
+    "in_thread",
     "include",
     "path",
     "re_path",

@@ -1,0 +1,345 @@
+"""Blocking code runs in threads, and the event loop goes on meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+import threading
+from collections.abc import Iterator
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import django
+import pytest
+from django.core import mail
+from django.core.cache import BaseCache, cache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail.backends.base import BaseEmailBackend
+from django.core.management import call_command
+from django.db import connections
+from django.test import override_settings
+
+from tests.fix_db import only_postgresql
+from tests.records.models import Artist
+from tests.smtp import mail_server, mailer
+from vinyl.exceptions import NotAwaitedError
+from vinyl.orm import in_bridge, run, transaction
+from vinyl.orm.checks import check_threads
+from vinyl.orm.threads import _blocks, in_thread, number_of_threads
+
+pytestmark = pytest.mark.anyio
+
+ticket: ContextVar[str] = ContextVar("ticket", default="none")
+
+
+@in_thread
+def thread_and_ticket() -> tuple[int, str]:
+    return threading.get_ident(), ticket.get()
+
+
+class TestInThread:
+    async def test_awaited_on_the_event_loop(self) -> None:
+        ticket.set("A 7")
+        thread, seen = await thread_and_ticket()
+        assert thread != threading.get_ident()
+        assert seen == "A 7"
+
+    async def test_called_in_the_bridge(self) -> None:
+        thread, _ = await run(thread_and_ticket)
+        assert thread != threading.get_ident()
+
+    def test_called_without_an_event_loop(self) -> None:
+        assert thread_and_ticket()[0] == threading.get_ident()
+
+    async def test_nested_calls_share_the_thread(self) -> None:
+        @in_thread
+        def outer() -> tuple[int, int]:
+            return threading.get_ident(), thread_and_ticket()[0]
+
+        first, second = await outer()
+        assert first == second != threading.get_ident()
+
+    async def test_the_loop_goes_on(self) -> None:
+        let_go = threading.Event()
+
+        @in_thread
+        def wait() -> bool:
+            return let_go.wait(10)
+
+        async def loop_is_free() -> None:
+            let_go.set()
+
+        waiting = asyncio.create_task(wait())
+        await loop_is_free()
+        assert await waiting
+
+    async def test_errors_arrive(self) -> None:
+        @in_thread
+        def fail() -> None:
+            raise LookupError("gone")
+
+        with pytest.raises(LookupError, match="gone"):
+            await fail()
+        with pytest.raises(LookupError, match="gone"):
+            await run(fail)
+
+    async def test_a_call_that_is_not_awaited_is_no_value(self) -> None:
+        with pytest.raises(NotAwaitedError, match="thread_and_ticket"):
+            bool(thread_and_ticket())
+
+    async def test_the_database_in_sync_mode(self, db: str) -> None:
+        @in_thread
+        def name_of(pk: int) -> tuple[str, Any, Any]:
+            with transaction.atomic():
+                found = Artist.objects.get(pk=pk)
+            wrapper = connections["default"]
+            assert wrapper.connection is not None
+            return found.name, wrapper, threading.current_thread()
+
+        artist = await Artist.objects.create(name="Nina")
+        name, wrapper, thread = await name_of(artist.pk)
+        assert name == "Nina"
+        # The thread lives on, its connection does not.
+        assert thread.is_alive()
+        assert wrapper.connection is None
+
+    async def test_the_connection_is_closed_after_an_error(self, db: str) -> None:
+        seen: list[Any] = []
+
+        @in_thread
+        def fail() -> None:
+            seen.append(connections["default"])
+            seen[0].set_autocommit(False)
+            Artist.objects.create(name="Nina")
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            await fail()
+        assert seen[0].connection is None
+        assert not await Artist.objects.exists()
+
+    async def test_the_limit_of_a_function(self) -> None:
+        running: list[int] = []
+        most = 0
+        lock = threading.Lock()
+        two = threading.Barrier(2)
+
+        @in_thread(limit=2)
+        def work() -> None:
+            nonlocal most
+            with lock:
+                running.append(1)
+                most = max(most, len(running))
+            two.wait(10)
+            with lock:
+                running.pop()
+
+        await asyncio.gather(*(work() for _ in range(6)))
+        assert most == 2
+
+    def test_the_usual_number_of_threads(self) -> None:
+        assert number_of_threads() == 10
+        with override_settings(VINYL={"THREADS": 3}):
+            assert number_of_threads() == 3
+        assert check_threads() == []
+
+    @pytest.mark.parametrize("number", [0, -1, "4", True, 2.5])
+    async def test_a_wrong_number_of_threads(self, number: object) -> None:
+        with pytest.raises(ValueError, match="number of threads"):
+            in_thread(limit=number)  # type: ignore[call-overload]
+        with override_settings(VINYL={"THREADS": number}):
+            with pytest.raises(ImproperlyConfigured, match="THREADS"):
+                number_of_threads()
+            (told,) = check_threads()
+            assert told.id == "vinyl.E006"
+
+    async def test_async_functions_are_refused(self) -> None:
+        async def view() -> None: ...
+
+        def rows() -> Iterator[int]:
+            yield 1
+
+        with pytest.raises(TypeError, match="view, which is async"):
+            in_thread(view)
+        with pytest.raises(TypeError, match="rows, a generator"):
+            in_thread(rows)
+
+        @in_thread
+        def hides_it() -> Any:
+            return view()
+
+        with pytest.raises(TypeError, match="which nothing has awaited"):
+            await hides_it()
+
+
+class TestCaches:
+    """A call inside the bridge hops to a thread if the backend blocks."""
+
+    @pytest.fixture(params=["file", "recording"])
+    def blocking(
+        self, request: pytest.FixtureRequest, tmp_path: Path
+    ) -> Iterator[None]:
+        backend = {
+            "file": "django.core.cache.backends.filebased.FileBasedCache",
+            "recording": f"{__name__}.RecordingCache",
+        }[request.param]
+        setting = {"BACKEND": backend, "LOCATION": str(tmp_path)}
+        RecordingCache.threads.clear()
+        with override_settings(CACHES={"default": setting}):
+            yield
+
+    async def test_every_method_works(self, blocking: None) -> None:
+        def use_it() -> None:
+            cache.set("artist", "Nina")
+            assert cache.get("artist") == "Nina"
+            assert "artist" in cache
+            assert cache.add("artist", "Abbey") is False
+            cache.set_many({"a": 1, "b": 2})
+            assert cache.get_many(["a", "b", "c"]) == {"a": 1, "b": 2}
+            assert cache.incr("a") == 2
+            assert cache.decr("a") == 1
+            assert cache.touch("a")
+            assert cache.get_or_set("d", in_bridge) is True
+            assert cache.delete("a")
+            cache.delete_many(["b"])
+            cache.clear()
+            assert cache.get("artist") is None
+
+        await run(use_it)
+
+    async def test_the_twins_work(self, blocking: None) -> None:
+        await cache.aset("artist", "Nina")
+        assert await cache.aget("artist") == "Nina"
+        await cache.aset_many({"a": 1})
+        assert await cache.aget_many(["a"]) == {"a": 1}
+        assert await cache.aget_or_set("d", lambda: 4) == 4
+        assert await cache.aincr("a") == 2
+        await cache.aclear()
+        assert not await cache.ahas_key("artist")
+
+    async def test_where_it_runs(self) -> None:
+        setting = {"BACKEND": f"{__name__}.RecordingCache"}
+        RecordingCache.threads.clear()
+        with override_settings(CACHES={"default": setting}):
+            cache.get("a")
+            assert RecordingCache.threads == [threading.get_ident()]
+            await run(cache.get, "a")
+            await cache.aget("a")
+        assert threading.get_ident() not in RecordingCache.threads[1:]
+        assert len(RecordingCache.threads) == 3
+
+    async def test_memory_is_used_at_once(self, started_threads: list[str]) -> None:
+        setting = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+        with override_settings(CACHES={"default": setting}):
+            await cache.aset("artist", "Nina")
+            assert await run(cache.get, "artist") == "Nina"
+            await cache.aclear()
+        assert started_threads == []
+
+    @only_postgresql
+    async def test_the_database_takes_part_in_the_transaction(
+        self, db: str, started_threads: list[str]
+    ) -> None:
+        setting = {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": "vinyl_cache",
+        }
+        with override_settings(CACHES={"default": setting}):
+            await run(call_command, "createcachetable", verbosity=0)
+            async with transaction.atomic():
+                await cache.aset("artist", "Nina")
+                assert await run(cache.get, "artist") == "Nina"
+                transaction.set_rollback(True)
+            assert await cache.aget("artist") is None
+        assert started_threads == []
+
+
+class RecordingCache(BaseCache):
+    """A cache of a kind that vinyl does not know, which notes its threads."""
+
+    threads: list[int] = []
+
+    def __init__(self, location: str, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self.inner = LocMemCache("recording", params)
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        self.threads.append(threading.get_ident())
+        return self.inner.get(*args, **kwargs)
+
+    def set(self, *args: Any, **kwargs: Any) -> None:
+        self.inner.set(*args, **kwargs)
+
+    def add(self, *args: Any, **kwargs: Any) -> bool:
+        return self.inner.add(*args, **kwargs)
+
+    def touch(self, *args: Any, **kwargs: Any) -> bool:
+        return self.inner.touch(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> bool:
+        return self.inner.delete(*args, **kwargs)
+
+    def clear(self) -> None:
+        self.inner.clear()
+
+
+class TestMail:
+    """Inside the bridge Django's own functions send from a thread."""
+
+    async def test_the_loop_goes_on(self) -> None:
+        async with mail_server() as server:
+            sent = await run(
+                mail.send_mail, "Hello", "Text", "us@records.test", ["nina@test"]
+            )
+            assert sent == 1
+            await run(mail.mail_admins, "Alarm", "Text")
+            await run(mail.EmailMessage("Again", "Text", None, ["abbey@test"]).send)
+        assert [m.partition("Subject: ")[2].split("\r")[0] for m in server.mails] == [
+            "Hello",
+            "[Django] Alarm",
+            "Again",
+        ]
+        assert server.recipients == ["nina@test", "admin@records.test", "abbey@test"]
+
+    async def test_one_connection_for_several(self) -> None:
+        def connection() -> Any:
+            if django.VERSION >= (6, 1):
+                return mail.mailers.default
+            return mail.get_connection()
+
+        def send() -> int | None:
+            with connection() as backend:
+                first = mail.EmailMessage("1", "Text", None, ["nina@test"])
+                second = mail.EmailMessage("2", "Text", None, ["nina@test"])
+                return backend.send_messages([first, second])
+
+        async with mail_server() as server:
+            assert await run(send) == 2
+        assert len(server.mails) == 2
+
+    async def test_errors_arrive(self) -> None:
+        async with mail_server() as server:
+            with pytest.raises(smtplib.SMTPRecipientsRefused):
+                await run(mail.send_mail, "Hello", "Text", None, ["nobody@test"])
+        assert server.mails == []
+
+    async def test_tests_find_it_in_the_outbox(
+        self, started_threads: list[str]
+    ) -> None:
+        with override_settings(**mailer("locmem")):
+            mail.outbox = []
+            await run(mail.send_mail, "Hello", "Text", None, ["nina@test"])
+        assert [m.subject for m in mail.outbox] == ["Hello"]
+        assert started_threads == []
+
+    def test_a_queue_in_the_database_is_in_the_transaction(self) -> None:
+        class Queueing(BaseEmailBackend):
+            __module__ = "tests.records.mail"
+
+        class Posting(BaseEmailBackend):
+            __module__ = "elsewhere.mail"
+
+        assert not _blocks(Queueing)
+        assert _blocks(Posting)

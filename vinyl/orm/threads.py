@@ -1,0 +1,198 @@
+"""
+Code that blocks or computes for long, in worker threads, where it holds up nobody.
+
+`in_thread` is for the project's own functions. Django's caches and e-mail backends
+block, too, but for a few; `hopping` has their calls hop to a thread from inside the
+bridge. In the thread all is Django's sync mode, with a connection of the thread's own,
+which is closed at the end of each call.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar, overload
+
+from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
+from anyio.to_thread import run_sync
+from asgiref.sync import iscoroutinefunction
+from django.apps import apps
+from django.conf import settings
+from django.core.cache.backends.db import BaseDatabaseCache
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.exceptions import ImproperlyConfigured
+from django.core.mail.backends import dummy, locmem
+from django.db import connections
+
+from vinyl.orm.bridge import await_, in_bridge, runs_sync
+from vinyl.orm.calls import Call
+
+__all__ = ["hopping", "in_thread"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Threads for each kind of work, unless VINYL["THREADS"] says another number.
+THREADS = 10
+
+# Of each event loop: how many threads each kind of work may have at a time.
+_limiters: RunVar[dict[object, CapacityLimiter]] = RunVar("vinyl_limiters")
+
+# These use the memory, or the database natively.
+_NOT_BLOCKING = (
+    BaseDatabaseCache,
+    DummyCache,
+    LocMemCache,
+    dummy.EmailBackend,
+    locmem.EmailBackend,
+)
+
+
+@overload
+def in_thread(fn: Callable[P, Any], /) -> Callable[P, Any]: ...
+
+
+@overload
+def in_thread(*, limit: int) -> Callable[[Callable[P, Any]], Callable[P, Any]]: ...
+
+
+def in_thread(fn: Callable | None = None, /, *, limit: int | None = None) -> Any:
+    """
+    Have *fn*, a plain function or view that computes for long or blocks, run in a
+    worker thread when it is called on an event loop:
+
+        @in_thread
+        def report(request): ...
+
+    Called in a coroutine it is to be awaited; called inside the bridge, as a view is,
+    it returns its value; called without an event loop it runs at once, as it is.
+
+    In the thread the ORM is in sync mode. It uses a connection of the thread's own, so
+    it is outside the caller's transaction and does not see what that has not committed.
+    The connection is closed at the end of the call. Context variables are copied. A
+    task that is cancelled goes on waiting for its thread, which nothing can stop.
+
+    Args:
+        limit: How many calls of *fn* may run at a time. Without it, all functions share
+            the threads of `settings.VINYL["THREADS"]`, 10 for each event loop. Further
+            calls wait in line.
+
+    Raises:
+        TypeError: *fn* is async or a generator, so there is nothing to run in a thread.
+
+    Switches to the event loop.
+    """
+    if fn is None:
+        if type(limit) is not int or limit < 1:
+            raise ValueError(
+                f"in_thread() was given limit={limit!r}, which is no number of "
+                f"threads. Give a positive whole number, or write @in_thread alone."
+            )
+        return functools.partial(_in_thread, limit=limit)
+    return _in_thread(fn, None)
+
+
+def _in_thread(fn: Callable, limit: int | None) -> Callable:
+    name = getattr(fn, "__qualname__", repr(fn))
+    if iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn):
+        raise TypeError(
+            f"in_thread() was given {name}, which is async and waits on the event "
+            f"loop. Make it a plain function, or decorate the part of it that blocks."
+        )
+    if inspect.isgeneratorfunction(fn):
+        raise TypeError(
+            f"in_thread() was given {name}, a generator, which does its work where it "
+            f"is read and not in the thread. Return a list of what it yields."
+        )
+    kind: object = "in_thread" if limit is None else object()
+
+    @functools.wraps(fn)
+    def dual(*args: Any, **kwargs: Any) -> Any:
+        if not in_bridge() and runs_sync():
+            return fn(*args, **kwargs)
+        work = _in_worker(functools.partial(fn, *args, **kwargs), kind, limit, name)
+        return await_(work) if in_bridge() else Call(work, name)
+
+    return dual
+
+
+async def _in_worker(
+    call: Callable[[], T], kind: object, limit: int | None, name: str
+) -> T:
+    """What *call* returns in a thread, of which *kind* of work has at most *limit*."""
+    try:
+        limiters = _limiters.get()
+    except LookupError:
+        limiters = {}
+        _limiters.set(limiters)
+    limiter = limiters.get(kind)
+    if limiter is None:
+        limiter = limiters[kind] = CapacityLimiter(limit or number_of_threads())
+    result = await run_sync(_and_disconnect, call, limiter=limiter)
+    if isinstance(result, Coroutine):
+        result.close()
+        raise TypeError(
+            f"{name} ran in a thread and returned {result!r}, which nothing has "
+            f"awaited. Only plain functions can run in a thread."
+        )
+    return result
+
+
+def _and_disconnect(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    finally:
+        # The thread may idle or end now, and its connections with it.
+        connections.close_all()
+
+
+def number_of_threads() -> int:
+    """
+    `settings.VINYL["THREADS"]`. Never switches.
+
+    Raises:
+        ImproperlyConfigured: It is no positive whole number.
+    """
+    number = getattr(settings, "VINYL", {}).get("THREADS", THREADS)
+    if type(number) is not int or number < 1:
+        raise ImproperlyConfigured(
+            f"settings.VINYL['THREADS'] is {number!r}, which is no number of threads. "
+            f"Use a positive whole number, such as {THREADS}."
+        )
+    return number
+
+
+def hopping(fn: Callable) -> Callable:
+    """
+    The change for a method of Django's caches and e-mail backends: called inside the
+    bridge, one that blocks runs in a thread, and the event loop goes on.
+    """
+    name = fn.__qualname__
+
+    @functools.wraps(fn)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        cls: Any = type(self)
+        if not in_bridge() or not _blocks(cls):
+            return fn(self, *args, **kwargs)
+        call = functools.partial(fn, self, *args, **kwargs)
+        return await_(_in_worker(call, cls, None, name))
+
+    method.is_dual = True  # type: ignore[attr-defined]
+    return method
+
+
+@functools.cache
+def _blocks(backend: Any) -> bool:
+    """
+    Whether *backend*, a class for caching or e-mail, waits for the network or a disk.
+
+    One of an app with models keeps its things in the database (a queue of mail): it is
+    to take part in the transaction of the code that calls it.
+    """
+    if issubclass(backend, _NOT_BLOCKING):
+        return False
+    app = apps.get_containing_app_config(backend.__module__)
+    return app is None or next(app.get_models(), None) is None
