@@ -14,7 +14,7 @@ import asyncio
 import functools
 import inspect
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import django
@@ -39,14 +39,15 @@ from vinyl.orm.bridge import await_, in_bridge, run, runs_sync, suspend_or_refus
 from vinyl.orm.calls import Call
 from vinyl.orm.connections import connection_of, install, lent_by_thread
 
-__all__ = ["TABLE", "Row", "apply", "dual"]
+__all__ = ["TABLE", "Row", "apply", "apply_rows", "dual"]
 
 
 class Row(NamedTuple):
     """
     Args:
         owner: "module:Class" or "module".
-        names: Attributes of it, separated by spaces.
+        names: Attributes of it, separated by spaces. `start_*`: those of subclasses
+            that begin so.
         change: Gives what each becomes, from what it is (None if it is not there).
         inherited: Subclasses that override a name get the change, too.
         app: The contrib app that must be installed; empty for Django's core.
@@ -355,6 +356,11 @@ TABLE = (
     ),
 )
 
+# What Django's classes do not have.
+NEW = frozenset(
+    {"__await__", "__aenter__", "__aexit__", "__aiter__", "cleaned_data", "pinned"}
+)
+
 _applied: set[Row] = set()
 
 
@@ -370,8 +376,18 @@ def apply(*, with_apps: bool = False) -> None:
         compat.check_apps({config.name for config in apps.get_app_configs()})
     install()
     forking.install()
-    for row in TABLE:
-        if bool(row.app) is with_apps and row not in _applied and row.applies():
+    apply_rows(row for row in TABLE if bool(row.app) is with_apps)
+
+
+def apply_rows(rows: Iterable[Row]) -> None:
+    """
+    Apply *rows*, of this table or of another layer's, once each.
+
+    Raises:
+        UnsupportedVersion: This Django lacks one of their names.
+    """
+    for row in rows:
+        if row not in _applied and row.applies():
             _apply_row(row)
             _applied.add(row)
 
@@ -380,21 +396,29 @@ def _apply_row(row: Row) -> None:
     owner = compat.resolve(row.owner)
     names = row.names.split()
     for name in names:
-        new = name in ("__await__", "__aenter__", "__aexit__", "__aiter__", "pinned")
-        manager = row.inherited and not hasattr(owner, name)
-        if not new and not manager:
+        subclasses_only = row.inherited and not hasattr(owner, name)
+        if name not in NEW and not subclasses_only:
             compat.getattr_or_refuse(owner, row.owner, name)
-        if not manager:
+        if not subclasses_only:
             setattr(owner, name, row.change(getattr(owner, name, None)))
     if row.inherited:
         _follow(owner, names, row.change)
+
+
+def _expanded(names: list[str], cls: type) -> Iterator[str]:
+    """*names*, with those that *cls* has in place of `start_*`."""
+    for name in names:
+        if name.endswith("*"):
+            yield from (found for found in dir(cls) if found.startswith(name[:-1]))
+        else:
+            yield name
 
 
 def _follow(base: type, names: list[str], change: Callable) -> None:
     """Apply *change* in subclasses of *base* that override one of *names*."""
 
     def adopt(cls: type) -> None:
-        for name in names:
+        for name in _expanded(names, cls):
             for ancestor in cls.__mro__:
                 # A manager made from a queryset calls the queryset's own methods.
                 if ancestor is base or "_queryset_class" in vars(ancestor):
@@ -402,7 +426,8 @@ def _follow(base: type, names: list[str], change: Callable) -> None:
                 if (fn := vars(ancestor).get(name)) is not None:
                     # One from a mixin changes in cls, not in the mixin.
                     if inspect.isfunction(fn) and not hasattr(fn, "is_dual"):
-                        setattr(cls, name, change(fn))
+                        if (changed := change(fn)) is not fn:
+                            setattr(cls, name, changed)
                     break
 
     def adopt_all(cls: type[Any]) -> None:

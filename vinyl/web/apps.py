@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
+from vinyl.orm import dualmode
+
 __all__ = ["VinylWebConfig"]
 
 
@@ -14,4 +16,6 @@ class VinylWebConfig(AppConfig):
 
     def ready(self) -> None:
         # Registers the checks.
-        from vinyl.web import checks  # noqa: F401
+        from vinyl.web import checks, forms  # noqa: F401
+
+        dualmode.apply_rows(forms.TABLE)

@@ -30,7 +30,7 @@ from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.bridge import await_, in_bridge
 from vinyl.orm.calls import Call
 
-__all__ = ["MalformedJSON", "Request", "max_body_size"]
+__all__ = ["MalformedJSON", "Request", "max_body_size", "submitted"]
 
 FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
@@ -212,16 +212,9 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
 
     @cached_property
     def _submitted(self) -> tuple[QueryDict, MultiValueDict[str, UploadedFile]]:
-        data = QueryDict(mutable=True)
-        files: MultiValueDict[str, UploadedFile] = MultiValueDict()
         if self.method == "POST" and self.content_type in FORM_TYPES:
-            for name, value in self._form_now().multi_items():
-                if isinstance(value, UploadFile):
-                    files.appendlist(name, _uploaded(value))
-                else:
-                    data.appendlist(name, value)
-        data._mutable = False
-        return data, files
+            return submitted(self._form_now())
+        return QueryDict(), MultiValueDict()
 
     def _form_now(self) -> FormData:
         if self._form is None:
@@ -319,6 +312,19 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
         """
         form = super().form(**(_limits() | limits))
         return await_(form) if in_bridge() else form
+
+
+def submitted(form: FormData) -> tuple[QueryDict, MultiValueDict[str, UploadedFile]]:
+    """The fields and the files of *form*, as Django's forms take them."""
+    data = QueryDict(mutable=True)
+    files: MultiValueDict[str, UploadedFile] = MultiValueDict()
+    for name, value in form.multi_items():
+        if isinstance(value, UploadFile):
+            files.appendlist(name, _uploaded(value))
+        else:
+            data.appendlist(name, value)
+    data._mutable = False
+    return data, files
 
 
 def _dual(coroutine: Any, name: str) -> Any:
