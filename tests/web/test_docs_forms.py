@@ -1,0 +1,65 @@
+"""The examples of docs/topics/forms.md work as they stand."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.records import models
+from tests.web.serving import serving, templates
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
+
+TOPICS = Path(__file__).parents[2] / "docs" / "topics"
+
+
+def blocks(page: str, language: str) -> str:
+    """All the code of *language* on *page*."""
+    text = (TOPICS / page).read_text()
+    return "\n".join(re.findall(rf"```{language}\n(.*?)```", text, re.S))
+
+
+def example(page: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The names that the code of *page* defines."""
+    monkeypatch.setitem(sys.modules, "records", ModuleType("records"))
+    monkeypatch.setitem(sys.modules, "records.models", models)
+    names: dict[str, Any] = {"__name__": "records.views"}
+    exec(compile(blocks(page, "python"), str(TOPICS / page), "exec"), names)
+    return names
+
+
+async def test_the_page_about_forms(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = example("forms.md", monkeypatch)
+    assert (Path(names["DIRS"][1]) / "django/forms/div.html").is_file()
+    artist = await models.Artist.objects.create(name="Nina Simone")
+    genre = await models.Genre.objects.create(name="jazz")
+    album = await models.Album.objects.create(title="Pastel", artist=artist)
+    files = {
+        "records/edit.html": blocks("forms.md", "html"),
+        "records/tracks.html": "{{ formset }}",
+    }
+    data = {"year": "1965", "artist": artist.pk, "genres": genre.pk}
+    async with serving(*names["urlpatterns"], **templates(files=files)) as page:
+        for url in ("edit", "edit-plainly"):
+            url = f"/albums/{album.pk}/{url}/"
+            shown = (await page.get(url)).text
+            assert f'<option value="{artist.pk}" selected>Nina Simone' in shown
+            refused = (await page.post(url, data=data)).text
+            assert "This field is required." in refused
+            saved = await page.post(url, data={**data, "title": f" {url} "})
+            assert saved.status_code == 302
+            assert (await models.Album.objects.get()).title == url
+        tracks = {
+            "tracks-TOTAL_FORMS": "1",
+            "tracks-INITIAL_FORMS": "0",
+            "tracks-0-title": "Sinnerman",
+            "tracks-0-position": "1",
+        }
+        saved = await page.post(f"/albums/{album.pk}/tracks/", data=tracks)
+        assert saved.status_code == 302
+    assert (await album.tracks.get()).title == "Sinnerman"
