@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -545,6 +546,20 @@ async def test_uploads_are_stored_kept_replaced_and_cleared(
         refused = await page.post(f"/{new.pk}/", data=both, files=files)
         assert refused.status_code == 400
         assert "not both" in refused.text
+
+
+async def test_files_are_stored_in_a_thread(covers: Any, monkeypatch: Any) -> None:
+    threads = []
+
+    class Slow(FileSystemStorage):
+        def _save(self, name: str, content: Any) -> str:
+            threads.append(threading.current_thread())
+            return super()._save(name, content)
+
+    monkeypatch.setattr(Cover._meta.get_field("image"), "storage", Slow(covers))
+    files = {"image": SimpleUploadedFile("a.png", b"a")}
+    await CoverForm({"title": "a"}, files).save()
+    assert threads[0] is not threading.current_thread()
 
 
 async def test_files_that_are_given_win(covers: Any) -> None:

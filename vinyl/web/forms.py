@@ -20,6 +20,7 @@ from starlette.datastructures import FormData
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.bridge import run, runs_sync
 from vinyl.orm.dualmode import Row, dual
+from vinyl.orm.threads import hopping
 from vinyl.web.requests import submitted
 
 __all__ = ["TABLE"]
@@ -192,5 +193,12 @@ TABLE = (
         "django.db.models.fields.related:ManyToManyField",
         "value_from_object",
         many_to_many,
+    ),
+    # Saving a form may store files, on a disk or over the network.
+    Row(
+        "django.core.files.storage.base:Storage",
+        "delete save",
+        hopping,
+        inherited=True,
     ),
 )
