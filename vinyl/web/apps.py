@@ -16,6 +16,13 @@ class VinylWebConfig(AppConfig):
 
     def ready(self) -> None:
         # Registers the checks.
-        from vinyl.web import checks, forms  # noqa: F401
+        from vinyl.web import (
+            checks,  # noqa: F401
+            decorators,
+            forms,
+            pagination,
+            views,
+        )
 
-        dualmode.apply_rows(forms.TABLE)
+        for module in (decorators, forms, pagination, views):
+            dualmode.apply_rows(module.TABLE)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Iterable, Mapping
 from http import HTTPStatus
 from http.cookies import SimpleCookie
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 from urllib.parse import urlsplit
 
 import starlette.responses
@@ -45,6 +45,12 @@ class Response(starlette.responses.Response):
 
     streaming = False
 
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        super().init_headers(headers)
+        # The body is there. What has a render() Django takes for a response that is
+        # to be rendered later, and waits for that.
+        self.render = None  # type: ignore[method-assign, assignment]
+
     def __getitem__(self, name: str) -> str:
         return self.headers[name]
 
@@ -76,6 +82,12 @@ class Response(starlette.responses.Response):
     def content(self) -> bytes:
         """The body in bytes, under Django's name."""
         return bytes(self.body)
+
+    @content.setter
+    def content(self, content: bytes | str) -> None:
+        body = content.encode(self.charset) if isinstance(content, str) else content
+        self.body = body
+        self.headers["content-length"] = str(len(body))
 
     @property
     def reason_phrase(self) -> str:
@@ -113,10 +125,6 @@ class Response(starlette.responses.Response):
         signed.set_signed_cookie(key, value, salt=salt)
         self.set_cookie(key, signed.cookies[key].value, **kwargs)
 
-    def add_post_render_callback(self, callback: Callable[[Any], Any]) -> None:
-        # Django's decorators wait for a TemplateResponse; here nothing is pending.
-        callback(self)
-
 
 class HTMLResponse(Response, starlette.responses.HTMLResponse):
     pass
@@ -132,6 +140,14 @@ class RedirectResponse(Response, starlette.responses.RedirectResponse):
 
 class FileResponse(Response, starlette.responses.FileResponse):
     streaming = True
+
+    @property
+    def is_async(self) -> NoReturn:
+        raise TypeError(
+            "A FileResponse is sent from the disk, in the ranges that the client asks "
+            "for, so a decorator such as gzip_page cannot change what it sends. Remove "
+            "the decorator from this view."
+        )
 
 
 class StreamingResponse(Response, starlette.responses.StreamingResponse):
@@ -157,6 +173,25 @@ class StreamingResponse(Response, starlette.responses.StreamingResponse):
             content = Pumped(content)
         super().__init__(content, status_code, headers, media_type, background)
 
+    @property
+    def is_async(self) -> bool:
+        return not isinstance(self.body_iterator, Pumped)
+
+    @property
+    def streaming_content(self) -> Any:
+        """The pieces in bytes, under Django's name; asynchronous if `is_async`."""
+        if isinstance(self.body_iterator, Pumped):
+            return map(self._encoded, self.body_iterator.content)
+        return (self._encoded(chunk) async for chunk in self.body_iterator)
+
+    @streaming_content.setter
+    def streaming_content(self, content: Any) -> None:
+        is_async = isinstance(content, AsyncIterable)
+        self.body_iterator = cast(Any, content if is_async else Pumped(content))
+
+    def _encoded(self, chunk: Any) -> bytes:
+        return chunk.encode(self.charset) if isinstance(chunk, str) else bytes(chunk)
+
     async def stream_response(self, send: Send) -> None:
         if isinstance(self.body_iterator, Pumped):
             await send(
@@ -176,7 +211,7 @@ class StreamingResponse(Response, starlette.responses.StreamingResponse):
         iterator = iter(content)
         try:
             for chunk in iterator:
-                body = chunk.encode(self.charset) if isinstance(chunk, str) else chunk
+                body = self._encoded(chunk)
                 await_(
                     send(
                         {"type": "http.response.body", "body": body, "more_body": True}

@@ -72,7 +72,9 @@ async def respond(request: Request) -> Response:
     except Resolver404:
         path = request.path_info
         if settings.APPEND_SLASH and not path.endswith("/"):
-            if is_valid_path(f"{path}/", getattr(request, "urlconf", None)):
+            found = is_valid_path(f"{path}/", getattr(request, "urlconf", None))
+            # The decorator no_append_slash says no.
+            if found and getattr(found.func, "should_append_slash", True):
                 return _with_slash(request)
         raise
     return await call_view(match.func, request, *match.args, **match.kwargs)

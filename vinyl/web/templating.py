@@ -19,10 +19,10 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from jinja2.runtime import Context
-from starlette.responses import HTMLResponse
 
 from vinyl.orm.bridge import suspend_or_refuse, use_driver
 from vinyl.web.requests import Request
+from vinyl.web.responses import HTMLResponse
 
 __all__ = ["Environment", "Jinja2", "render"]
 

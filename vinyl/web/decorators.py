@@ -1,0 +1,105 @@
+"""
+Django's decorators for views, which work on async and plain views, on functions, and,
+with `method_decorator`, on classes and methods.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import cache_control, cache_page, never_cache
+from django.views.decorators.clickjacking import (
+    xframe_options_deny,
+    xframe_options_exempt,
+    xframe_options_sameorigin,
+)
+from django.views.decorators.common import no_append_slash
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.gzip import gzip_page
+from django.views.decorators.http import (
+    condition,
+    conditional_page,
+    etag,
+    last_modified,
+    require_GET,
+    require_http_methods,
+    require_POST,
+    require_safe,
+)
+from django.views.decorators.vary import vary_on_cookie, vary_on_headers
+
+from vinyl.orm.bridge import await_, run
+from vinyl.orm.dualmode import Row
+
+__all__ = [
+    "TABLE",
+    "cache_control",
+    "cache_page",
+    "condition",
+    "conditional_page",
+    "csrf_exempt",
+    "etag",
+    "gzip_page",
+    "last_modified",
+    "method_decorator",
+    "never_cache",
+    "no_append_slash",
+    "require_GET",
+    "require_POST",
+    "require_http_methods",
+    "require_safe",
+    "sensitive_post_parameters",
+    "sensitive_variables",
+    "vary_on_cookie",
+    "vary_on_headers",
+    "xframe_options_deny",
+    "xframe_options_exempt",
+    "xframe_options_sameorigin",
+]
+
+
+def in_bridge(decorator: Callable) -> Callable:
+    """
+    *decorator*, whose own code for an async view would block the event loop: it runs
+    inside the bridge, and the view is awaited from there.
+    """
+
+    @functools.wraps(decorator)
+    def decorate(view: Callable) -> Callable:
+        if not iscoroutinefunction(view):
+            return decorator(view)
+
+        @functools.wraps(view, assigned=functools.WRAPPER_ASSIGNMENTS, updated=())
+        def waiting(*args: Any, **kwargs: Any) -> Any:
+            return await_(view(*args, **kwargs))
+
+        decorated = decorator(waiting)
+
+        @functools.wraps(view)
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return await run(decorated, *args, **kwargs)
+
+        return wrapper
+
+    return decorate
+
+
+def making(make: Callable) -> Callable:
+    """The change for a function that makes a decorator, such as `cache_page(60)`."""
+
+    @functools.wraps(make)
+    def changed(*args: Any, **kwargs: Any) -> Callable:
+        return in_bridge(make(*args, **kwargs))
+
+    return changed
+
+
+TABLE = (
+    Row("django.views.decorators.cache", "cache_page", making),
+    Row(__name__, "cache_page", making),
+)
