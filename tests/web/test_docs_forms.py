@@ -1,4 +1,4 @@
-"""The examples of docs/topics/forms.md work as they stand."""
+"""The examples of forms.md and generic-views.md work as they stand."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 
 from tests.records import models
 from tests.web.serving import serving, templates
@@ -63,3 +64,31 @@ async def test_the_page_about_forms(monkeypatch: pytest.MonkeyPatch) -> None:
         saved = await page.post(f"/albums/{album.pk}/tracks/", data=tracks)
         assert saved.status_code == 302
     assert (await album.tracks.get()).title == "Sinnerman"
+
+
+async def test_the_page_about_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = example("generic-views.md", monkeypatch)
+    artist = await models.Artist.objects.create(name="Nina Simone")
+    files = {
+        "records/album_list.html": "{{ page_obj.object_list|map('string')|join(';') }}",
+        "records/album_form.html": "{{ form }}",
+        "records/artist_detail.html": "{{ object.name }}: {{ count }}",
+    }
+    async with serving(*names["urlpatterns"], **templates(files=files)) as page:
+        for title in ("Pastel Blues", "Emergency Ward", "Baltimore"):
+            data = {"title": title, "artist": artist.pk}
+            created = await page.post("/create/", data=data)
+            assert created.headers["location"] == "/"
+        assert "Pastel Blues by Nina Simone" in (await page.get("/")).text
+        assert (await page.get(f"/artists/{artist.pk}/")).text == "Nina Simone: 3"
+        assert (await page.get("/count/")).json() == {"albums": 3}
+        assert "no-store" in (await page.get("/fresh/")).headers["cache-control"]
+        second = (await page.get("/pages/?page=2")).json()
+        assert second == {"titles": ["Pastel Blues"], "pages": 2}
+        try:
+            before = (await page.get("/front/")).json()
+            assert (await page.get("/clear/")).status_code == 405
+            assert (await page.post("/clear/")).json() == {"deleted": 3}
+            assert (await page.get("/front/")).json() == before
+        finally:
+            cache.clear()

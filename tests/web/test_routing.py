@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
+from django.http import Http404
+from django.urls import converters
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.types import Message
 
 from tests.records.models import Album, Artist
@@ -22,8 +27,10 @@ from vinyl.web import (
     re_path,
     redirect,
     reverse,
+    reverse_lazy,
 )
-from vinyl.web.routing import call_view
+from vinyl.web.routing import call_view, register_converter
+from vinyl.web.shortcuts import aget_list_or_404, aget_object_or_404
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -96,6 +103,111 @@ async def test_percent_encoded_paths_are_decoded_once() -> None:
         assert (await http.get("/a%2541/")).text == "name {'name': 'a%41'}"
 
 
+class Year:
+    regex = "[0-9]{4}"
+
+    def to_python(self, value: str) -> int:
+        return int(value)
+
+    def to_url(self, value: int) -> str:
+        return f"{value:04}"
+
+
+class Negative:
+    regex = "-?[0-9]+"
+    to_python = int
+    to_url = str
+
+
+@pytest.fixture
+def custom_converters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(converters, "REGISTERED_CONVERTERS", {})
+    register_converter(Year, "year")
+    register_converter(Negative, "negative")
+    yield
+    converters.get_converters.cache_clear()
+
+
+@pytest.mark.usefixtures("custom_converters")
+async def test_converters() -> None:
+    patterns = [
+        path("i/<int:v>/", echo, name="i"),
+        path("s/<slug:v>/", echo, name="s"),
+        path("u/<uuid:v>/", echo, name="u"),
+        path("p/<path:v>", echo, name="p"),
+        path("y/<year:v>/", echo, name="y"),
+        path("n/<negative:v>/", echo, name="n"),
+        re_path(r"^w/(?P<v>\w+)/$", echo, name="w"),
+    ]
+    async with serving(*patterns) as http:
+        for url, text in {
+            "/i/5/": "i {'v': 5}",
+            f"/i/{'9' * 40}/": f"i {{'v': {'9' * 40}}}",
+            "/s/a-b_1/": "s {'v': 'a-b_1'}",
+            f"/u/{UUID(int=1)}/": f"u {{'v': UUID('{UUID(int=1)}')}}",
+            "/p/a/b%2Fc": "p {'v': 'a/b/c'}",
+            "/y/0065/": "y {'v': 65}",
+            "/n/-5/": "n {'v': -5}",
+            "/w/caf%C3%A9/": "w {'v': 'café'}",
+        }.items():
+            assert (await http.get(url)).text == text
+        # A quoted slash is one: it ends a segment, as in Django.
+        for url in ("/i/-5/", "/s/caf%C3%A9/", "/y/65/", "/u/x/", "/s/a%2Fb/"):
+            assert (await http.get(url)).status_code == 404
+        assert reverse("y", args=[65]) == "/y/0065/"
+        assert reverse("w", args=["café"]) == "/w/caf%C3%A9/"
+
+
+def either(request: Request, pk: int) -> Response:
+    return PlainTextResponse(str(Album.objects.filter(pk=pk).count()))
+
+
+@pytest.mark.usefixtures("custom_converters")
+async def test_numbers_that_no_column_holds() -> None:
+    async with serving(
+        path("one/<negative:pk>/", async_view),
+        path("plain/<negative:pk>/", plain_view),
+        path("count/<negative:pk>/", either),
+    ) as http:
+        for pk in ("-1", "0", str(2**31), str(-(2**63) - 1), "9" * 40):
+            assert (await http.get(f"/one/{pk}/")).status_code == 404
+            assert (await http.get(f"/plain/{pk}/")).status_code == 404
+            assert (await http.get(f"/count/{pk}/")).text == "0"
+
+
+async def test_namespaces_of_instances_and_inside_each_other() -> None:
+    def here(request: Request, **kwargs: Any) -> Response:
+        match = request.resolver_match
+        own = reverse("shop:tracks:one", args=[1], current_app=match.namespace)
+        return PlainTextResponse(f"{match.view_name} {own}")
+
+    tracks = [path("<int:pk>/", here, name="one")]
+    shop = [path("tracks/", include((tracks, "tracks")))]
+    patterns = [
+        path("a/", include((shop, "shop"), namespace="a")),
+        path("b/<str:lang>/", include((shop, "shop"), namespace="b")),
+        path("c/", include((shop, "shop"))),
+        path("to/", lambda request: redirect("a:tracks:one", pk=3)),
+    ]
+    async with serving(*patterns) as http:
+        assert (await http.get("/a/tracks/1/")).text == ("a:tracks:one /a/tracks/1/")
+        assert (await http.get("/c/tracks/1/")).text == ("shop:tracks:one /c/tracks/1/")
+        assert (await http.get("/to/")).headers["location"] == "/a/tracks/3/"
+        assert reverse("b:tracks:one", kwargs={"lang": "de", "pk": 2}) == (
+            "/b/de/tracks/2/"
+        )
+        assert str(reverse_lazy("a:tracks:one", args=[4])) == "/a/tracks/4/"
+
+
+async def test_djangos_async_shortcuts() -> None:
+    artist = await Artist.objects.create(name="Nina Simone")
+    assert await aget_object_or_404(Artist, pk=artist.pk) == artist
+    assert await aget_list_or_404(Artist, name__startswith="N") == [artist]
+    for call in (aget_object_or_404, aget_list_or_404):
+        with pytest.raises(Http404, match="matches the given query"):
+            await call(Artist, pk="9" * 40)
+
+
 class TestSlashes:
     async def test_a_missing_slash_is_added_and_the_query_kept(self) -> None:
         async with serving(path("albums/", echo)) as http:
@@ -143,6 +255,28 @@ async def test_addresses_below_a_prefix() -> None:
             assert response.headers["location"] == "/shop/albums/"
         # The prefix belongs to that request and not to this task.
         assert reverse("albums") == "/albums/"
+
+
+async def test_addresses_of_a_mounted_application() -> None:
+    def view(request: Request) -> Response:
+        return PlainTextResponse(
+            f"{reverse('home')} {request.path} {request.path_info} "
+            f"{request.build_absolute_uri('x')}"
+        )
+
+    with settings_for((path("home/", view, name="home"),), {}):
+        app = Starlette(routes=[Mount("/site", app=get_asgi_application())])
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://testserver"
+        ) as http:
+            response = await http.get("/site/home/")
+            assert response.text == (
+                "/site/home/ /site/home/ /home/ http://testserver/site/home/x"
+            )
+            response = await http.get("/site/home?a=1")
+            assert response.headers["location"] == "/site/home/?a=1"
+            assert (await http.get("/home/")).status_code == 404
 
 
 async def unfinished(request: Request) -> Any:

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Coroutine, Iterable, Mapping
 from http import HTTPStatus
 from http.cookies import SimpleCookie
 from typing import Any, NoReturn, cast
-from urllib.parse import urlsplit
 
 import starlette.responses
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db.models import QuerySet
-from django.http import HttpResponse
-from django.urls import NoReverseMatch, reverse
+from django.db.models import Model, QuerySet
+from django.http import (
+    HttpResponse,
+    HttpResponsePermanentRedirect,
+    HttpResponseRedirect,
+)
+from django.shortcuts import resolve_url
+from django.utils.functional import Promise
 from starlette.background import BackgroundTask
 from starlette.types import Send
 
@@ -243,6 +247,13 @@ class Encoder(DjangoJSONEncoder):
             return _refuse(value)
         if isinstance(value, QuerySet):
             return list(value)
+        if isinstance(value, Model):
+            # Which of its fields are for everybody to see, only its author knows.
+            raise TypeError(
+                f"An object of {type(value).__name__} cannot be written as JSON: say "
+                f"which of its fields. Write a dict of them, or use `.values(...)` of "
+                f"the queryset."
+            )
         return super().default(value)
 
 
@@ -272,31 +283,36 @@ class JSONResponse(Response, starlette.responses.JSONResponse):
 
 
 def redirect(
-    to: Any, *args: Any, permanent: bool = False, **kwargs: Any
+    to: Any,
+    *args: Any,
+    permanent: bool = False,
+    preserve_request: bool = False,
+    **kwargs: Any,
 ) -> RedirectResponse:
     """
     A redirect to *to*: a model instance with `get_absolute_url()`, the name of a view
-    (with its *args* and *kwargs*), or a URL.
+    (with its *args* and *kwargs*), or a URL, which may be relative or lazy.
 
     Args:
         permanent: Answer with 301 instead of 302.
+        preserve_request: The browser is to send the same method and body again: 307,
+            or 308 if permanent.
 
     Raises:
         NoReverseMatch: *to* is the name of no view, and does not look like a URL.
+        DisallowedRedirect: The URL is of a kind that leads to no page, `javascript:`.
+        NotFetchedError: `get_absolute_url()` asks for a relation that is not there.
     """
-    return RedirectResponse(_location(to, args, kwargs), 301 if permanent else 302)
-
-
-def _location(to: Any, args: tuple, kwargs: dict) -> str:
-    if hasattr(to, "get_absolute_url"):
-        return to.get_absolute_url()
-    if not callable(to):
-        to = str(to)
-        if to.startswith(("./", "../")):
-            return to
-    try:
-        return reverse(to, args=args, kwargs=kwargs)
-    except NoReverseMatch:
-        if callable(to) or not ("/" in to or "." in to or urlsplit(to).query):
-            raise
-        return to
+    cls = HttpResponsePermanentRedirect if permanent else HttpResponseRedirect
+    # To another query of the same page: Django takes that for a name.
+    if not (isinstance(to, str) and to.startswith("?")):
+        to = resolve_url(to, *args, **kwargs)
+    if not isinstance(to, str | Promise):
+        if isinstance(to, Coroutine):
+            to.close()
+        raise TypeError(
+            f"redirect() was led to {to!r}, which is no address. get_absolute_url() "
+            f"has to be a plain function that returns one."
+        )
+    checked = cls(str(to), preserve_request=preserve_request)
+    return RedirectResponse(checked["Location"], checked.status_code)

@@ -23,6 +23,7 @@ from django.urls import (
     is_valid_path,
     path,
     re_path,
+    register_converter,
     reverse,
     reverse_lazy,
     set_script_prefix,
@@ -37,7 +38,15 @@ from vinyl.web.requests import Request
 from vinyl.web.translating import translated
 from vinyl.web.unawaited import refusing_unawaited
 
-__all__ = ["dispatch", "include", "path", "re_path", "reverse", "reverse_lazy"]
+__all__ = [
+    "dispatch",
+    "include",
+    "path",
+    "re_path",
+    "register_converter",
+    "reverse",
+    "reverse_lazy",
+]
 
 
 async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
