@@ -9,7 +9,8 @@ translating.py   Django's responses as Starlette's
 shortcuts.py     get_object_or_404, get_list_or_404
 templating.py    Jinja2 inside the bridge, render
 mail.py          Django's functions for e-mail, dual-mode
-staticfiles.py   static files during development
+staticfiles.py   static files during development and in production, uploads
+compression.py   compressed variants of static files, for collectstatic
 csrf.py          refusing cross-site posts
 security.py      host validation and security headers
 unawaited.py     calls that nobody awaited, as errors during development
