@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar, overload
 
 from anyio import CapacityLimiter
+from anyio.from_thread import run as run_in_loop
 from anyio.lowlevel import RunVar
 from anyio.to_thread import run_sync
 from asgiref.sync import iscoroutinefunction
@@ -25,12 +29,12 @@ from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.exceptions import ImproperlyConfigured
 from django.core.mail.backends import dummy, locmem
-from django.db import connections
+from django.db import connections, transaction
 
 from vinyl.orm.bridge import await_, in_bridge, runs_sync
 from vinyl.orm.calls import Call
 
-__all__ = ["hopping", "in_thread"]
+__all__ = ["atomic_in_thread", "can_wait", "hopping", "in_thread", "wait"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,6 +44,17 @@ THREADS = 10
 
 # Of each event loop: how many threads each kind of work may have at a time.
 _limiters: RunVar[dict[object, CapacityLimiter]] = RunVar("vinyl_limiters")
+
+# The databases on which the thread of the running code is to open a transaction.
+_atomic: ContextVar[tuple[str, ...]] = ContextVar("vinyl_atomic", default=())
+
+
+class _Here(threading.local):
+    # Whether this thread works for a task of an event loop, which waits for it.
+    works = False
+
+
+_here = _Here()
 
 # These use the memory, or the database natively.
 _NOT_BLOCKING = (
@@ -113,10 +128,59 @@ def _in_thread(fn: Callable, limit: int | None) -> Callable:
     def dual(*args: Any, **kwargs: Any) -> Any:
         if not in_bridge() and runs_sync():
             return fn(*args, **kwargs)
-        work = _in_worker(functools.partial(fn, *args, **kwargs), kind, limit, name)
+        call = functools.partial(_atomically, fn, *args, **kwargs)
+        work = _in_worker(call, kind, limit, name)
         return await_(work) if in_bridge() else Call(work, name)
 
+    dual.runs_in_thread = True  # type: ignore[attr-defined]
     return dual
+
+
+@contextmanager
+def atomic_in_thread(aliases: Iterable[str]) -> Iterator[None]:
+    """
+    In the block, each call of an `in_thread` function is a transaction of its own on
+    the databases *aliases*. Never switches.
+    """
+    token = _atomic.set(tuple(aliases))
+    try:
+        yield
+    finally:
+        _atomic.reset(token)
+
+
+def _atomically(fn: Callable, /, *args: Any, **kwargs: Any) -> Any:
+    with ExitStack() as stack:
+        for alias in _atomic.get():
+            stack.enter_context(transaction.atomic(using=alias))
+        return fn(*args, **kwargs)
+
+
+def can_wait() -> bool:
+    """
+    Whether `wait()` works here: inside the bridge, and in a thread of `in_thread`.
+    Never switches.
+    """
+    return in_bridge() or _here.works
+
+
+def wait(awaitable: Awaitable[T]) -> T:
+    """
+    Wait for *awaitable* on the event loop, from inside the bridge or from a thread of
+    `in_thread`.
+
+    Raises:
+        BridgeError: Called elsewhere. The awaitable is closed.
+
+    Switches to the event loop.
+    """
+    if not _here.works:
+        return await_(awaitable)
+
+    async def awaited() -> T:
+        return await awaitable
+
+    return run_in_loop(awaited)
 
 
 async def _in_worker(
@@ -142,9 +206,11 @@ async def _in_worker(
 
 
 def _and_disconnect(call: Callable[[], T]) -> T:
+    _here.works = True
     try:
         return call()
     finally:
+        _here.works = False
         # The thread may idle or end now, and its connections with it.
         connections.close_all()
 

@@ -27,8 +27,8 @@ from starlette.routing import get_route_path
 from starlette.types import Receive, Scope, Send
 
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm.bridge import await_, in_bridge
 from vinyl.orm.calls import Call
+from vinyl.orm.threads import can_wait, wait
 
 __all__ = ["MalformedJSON", "Request", "max_body_size", "submitted"]
 
@@ -218,13 +218,13 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
 
     def _form_now(self) -> FormData:
         if self._form is None:
-            if not in_bridge():
+            if not can_wait():
                 raise NotAwaitedError(
                     "The form of this request has not been read yet, and reading it "
                     "means waiting. Write `await request.form()` before you use "
                     "request.POST or request.FILES in an async view."
                 )
-            await_(self._get_form(**_limits()))
+            wait(self._get_form(**_limits()))
         assert self._form is not None
         return self._form
 
@@ -311,7 +311,7 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
         Switches to the event loop.
         """
         form = super().form(**(_limits() | limits))
-        return await_(form) if in_bridge() else form
+        return wait(form) if can_wait() else form
 
 
 def submitted(form: FormData) -> tuple[QueryDict, MultiValueDict[str, UploadedFile]]:
@@ -328,7 +328,7 @@ def submitted(form: FormData) -> tuple[QueryDict, MultiValueDict[str, UploadedFi
 
 
 def _dual(coroutine: Any, name: str) -> Any:
-    return await_(coroutine) if in_bridge() else Call(coroutine, name)
+    return wait(coroutine) if can_wait() else Call(coroutine, name)
 
 
 def _limits() -> dict[str, Any]:

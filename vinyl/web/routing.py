@@ -34,6 +34,7 @@ from starlette.types import Receive, Scope, Send
 
 from vinyl.orm import transaction
 from vinyl.orm.bridge import run
+from vinyl.orm.threads import atomic_in_thread
 from vinyl.web.requests import Request
 from vinyl.web.translating import translated
 from vinyl.web.unawaited import refusing_unawaited
@@ -114,8 +115,12 @@ async def call_view(view: Callable, request: Request, *args: Any, **kwargs: Any)
 
     Switches to the event loop.
     """
-    with refusing_unawaited(partial(_describe, view)):
-        called = _in_transactions(view)
+    called, aliases = view, _atomic_databases(view)
+    if not getattr(view, "runs_in_thread", False):
+        for alias in aliases:
+            called = transaction.atomic(using=alias)(called)
+        aliases = []
+    with refusing_unawaited(partial(_describe, view)), atomic_in_thread(aliases):
         if iscoroutinefunction(called):
             response = await called(request, *args, **kwargs)
         else:
@@ -130,12 +135,14 @@ async def call_view(view: Callable, request: Request, *args: Any, **kwargs: Any)
     raise TypeError(f"{_describe(view)} {_mistake(response)}")
 
 
-def _in_transactions(view: Callable) -> Callable:
+def _atomic_databases(view: Callable) -> list[str]:
+    """The databases with ATOMIC_REQUESTS from which *view* is not exempt."""
     exempt = getattr(view, "_non_atomic_requests", ())
-    for alias, database in connections.settings.items():
-        if database.get("ATOMIC_REQUESTS") and alias not in exempt:
-            view = transaction.atomic(using=alias)(view)
-    return view
+    return [
+        alias
+        for alias, database in connections.settings.items()
+        if database.get("ATOMIC_REQUESTS") and alias not in exempt
+    ]
 
 
 def _describe(view: Any) -> str:
