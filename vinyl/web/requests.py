@@ -144,6 +144,11 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
                 f"{middleware!r} to settings.MIDDLEWARE."
             ) from None
 
+    @property
+    def id(self) -> str | None:
+        """The name that AccessLogMiddleware has given it; None without that."""
+        return self.scope.get("vinyl.request_id")
+
     # ----- What it brings
 
     @cached_property

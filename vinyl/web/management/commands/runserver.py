@@ -165,8 +165,14 @@ def configure(application: Any, **options: Any) -> uvicorn.Config:
     if "vinyl" not in settings.LOGGING.get("loggers", {}):
         shown = {"handlers": ["default"], "level": "INFO", "propagate": False}
         log["loggers"]["vinyl"] = shown
+    # The middleware logs each request itself.
+    logs_itself = "vinyl.web.access.AccessLogMiddleware" in settings.MIDDLEWARE
     return uvicorn.Config(
-        application, log_config=log, timeout_graceful_shutdown=FAREWELL, **options
+        application,
+        log_config=log,
+        access_log=not logs_itself,
+        timeout_graceful_shutdown=FAREWELL,
+        **options,
     )
 
 

@@ -1,0 +1,148 @@
+"""
+A name for each request, and a line in the log when it has been answered.
+
+    GET /albums/5/ 200 8123 bytes, 14.2 ms, 3 queries in 4.1 ms
+
+The lines go to the log `vinyl.access`, at the level INFO. Their parts are attributes of
+the record, for those who write JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+import uuid
+from contextvars import ContextVar
+from urllib.parse import quote
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from vinyl.orm.recording import recording
+from vinyl.web.errors import ErrorMiddleware
+
+__all__ = ["AccessLogMiddleware", "RequestIDFilter", "request_id"]
+
+logger = logging.getLogger("vinyl.access")
+
+# What may come from outside: it is written into logs and into a header.
+_SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+=/@-]{0,127}")
+LONGEST_PATH = 2000
+
+# The name of the request that the running code works for; empty outside.
+request_id: ContextVar[str] = ContextVar("vinyl_request_id", default="")
+
+
+class AccessLogMiddleware:
+    """
+    Gives each request an id and logs a line of it in the end: method, path, status,
+    size, time, number of queries and their time together.
+
+    The id is that of the header `X-Request-ID` if it looks like one, else a new one. It
+    is `request.id`, goes back in the same header, and `RequestIDFilter` has it in every
+    log record of the request. List this class first, so that it sees every answer.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        # Errors of the middleware inside become pages here, where they are counted.
+        self.app = ErrorMiddleware(app)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        name = given if _SANE.fullmatch(given) else uuid.uuid4().hex
+        scope["vinyl.request_id"] = name
+        token = request_id.set(name)
+        try:
+            if scope["type"] == "http":
+                await self._logged(scope, receive, send)
+            else:
+                await self.app(scope, receive, send)
+        finally:
+            request_id.reset(token)
+
+    async def _logged(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status, size, complete = 0, 0, False
+
+        async def noting(message: Message) -> None:
+            nonlocal status, size, complete
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = scope["vinyl.request_id"]
+            elif message["type"] == "http.response.body":
+                size += len(message.get("body", b""))
+                complete = not message.get("more_body", False)
+            elif message["type"] == "http.response.pathsend":
+                # The server sends the file itself.
+                complete = True
+            await send(message)
+
+        started = time.perf_counter()
+        outcome = ""
+        with recording() as record:
+            try:
+                await self.app(scope, receive, noting)
+            except asyncio.CancelledError:
+                outcome = ", cancelled"
+                raise
+            except BaseException:
+                outcome = ", broken off"
+                raise
+            finally:
+                seconds = time.perf_counter() - started
+                if not complete and not outcome:
+                    outcome = ", unanswered" if not status else ", incomplete"
+                method, path = shown(scope["method"]), shown(scope["path"])
+                logger.info(
+                    "%s %s %s %d bytes, %.1f ms, %d %s in %.1f ms%s",
+                    method,
+                    path,
+                    status or "-",
+                    size,
+                    seconds * 1000,
+                    record.count,
+                    "query" if record.count == 1 else "queries",
+                    record.seconds * 1000,
+                    outcome,
+                    extra={
+                        "method": method,
+                        "path": path,
+                        "status": status,
+                        "size": size,
+                        "duration": seconds,
+                        "queries": record.count,
+                        "queries_duration": record.seconds,
+                        "client": (scope.get("client") or [None])[0],
+                    },
+                )
+
+
+def shown(text: str) -> str:
+    """
+    *text* as a URL has it, so that it can neither begin a line of its own nor be taken
+    for another part of this one.
+    """
+    if len(text) > LONGEST_PATH:
+        text = f"{text[:LONGEST_PATH]}…"
+    return quote(text, safe="/:@!$&'()*+,;=~", errors="surrogatepass")
+
+
+class RequestIDFilter(logging.Filter):
+    """
+    Gives log records the attribute `request_id`, for formatters; "-" outside requests.
+
+        LOGGING = {
+            "filters": {"request_id": {"()": "vinyl.web.access.RequestIDFilter"}},
+            "handlers": {"console": {..., "filters": ["request_id"]}},
+            ...
+        }
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id = request_id.get() or "-"
+        return True
