@@ -1,0 +1,113 @@
+"""Answering 304 when the client has the page already, by Django's own rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.middleware import http as django_http
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["ConditionalGetMiddleware"]
+
+# What a client may ask by.
+_CONDITIONS = ("if-match", "if-modified-since", "if-none-match", "if-unmodified-since")
+# What Django's rules look at, and what they keep.
+_LOOKED_AT = frozenset(
+    {
+        "cache-control",
+        "content-location",
+        "date",
+        "etag",
+        "expires",
+        "last-modified",
+        "vary",
+    }
+)
+
+
+class ConditionalGetMiddleware:
+    """
+    Gives each complete answer to a GET an ETag, made from its content, and answers 304
+    without the content if the client has it.
+
+    An answer with `Cache-Control: no-store` gets no ETag. One that is sent in pieces
+    gets none either, but an ETag or `Last-Modified` of its own is heeded.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.django = django_http.ConditionalGetMiddleware(lambda request: None)  # type: ignore[arg-type]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "GET":
+            send = Conditional(self.django, scope, send)
+        await self.app(scope, receive, send)
+
+
+class Conditional:
+    """The `send` of one request, which sees the body before it tells the status."""
+
+    def __init__(self, django: Any, scope: Scope, send: Send) -> None:
+        asked = Headers(scope=scope)
+        self.django = django
+        self.request = HttpRequest()
+        self.request.method, self.request.path = "GET", scope["path"]
+        self.request.META = {
+            f"HTTP_{name.upper().replace('-', '_')}": asked[name]
+            for name in _CONDITIONS
+            if name in asked
+        }
+        self.send = send
+        # The start of a response whose body is about to come in one piece.
+        self.start: Message | None = None
+        # Whether something has been answered in the place of what still comes.
+        self.answered = False
+
+    async def __call__(self, message: Message) -> None:
+        kind = message["type"]
+        if self.answered:
+            return
+        if kind == "http.response.start":
+            if "content-length" in MutableHeaders(scope=message):
+                self.start = message
+            else:
+                # A stream; its reader may wait for the start before anything comes.
+                await self._begin(message, b"")
+            return
+        if self.start is not None:
+            start, self.start = self.start, None
+            whole = kind == "http.response.body" and not message.get("more_body", False)
+            await self._begin(start, message.get("body", b"") if whole else b"")
+        if not self.answered:
+            await self.send(message)
+
+    async def _begin(self, start: Message, body: bytes) -> None:
+        """
+        Send *start*, or another answer in its place.
+
+        Args:
+            body: The whole content; empty if that is not known.
+        """
+        headers = MutableHeaders(scope=start)
+        response = HttpResponse(status=start["status"])
+        if start["status"] == 200:
+            response.content = body
+        for name in _LOOKED_AT & set(headers.keys()):
+            response[name] = headers[name]
+        found = self.django.process_response(self.request, response)
+        if "etag" in found:
+            headers["etag"] = found["etag"]
+        if found is response:
+            await self.send(start)
+            return
+        self.answered = True
+        # With those headers that a client is to learn again, and no content.
+        kept = {name.lower() for name in found.headers} | {"set-cookie"}
+        kept -= {"content-length", "content-type"}
+        raw = [(name, value) for name, value in headers.raw if name.decode() in kept]
+        if found.status_code != 304:
+            raw.append((b"content-length", b"0"))
+        await self.send({**start, "status": found.status_code, "headers": raw})
+        await self.send({"type": "http.response.body", "body": b""})
