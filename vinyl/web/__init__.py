@@ -12,6 +12,9 @@ mail.py          Django's functions for e-mail, dual-mode
 staticfiles.py   static files during development and in production, uploads
 compression.py   compressed variants of static files, for collectstatic
 csrf.py          refusing cross-site posts
+access.py        an id for each request, and a line in the log
+conditional.py   304 for what the client has already
+cors.py          letting other origins read answers
 security.py      host validation and security headers
 unawaited.py     calls that nobody awaited, as errors during development
 errors.py        error pages, for visitors and for developers

@@ -27,9 +27,9 @@ from vinyl.web.staticfiles import StaticFiles
 
 __all__ = ["get_asgi_application"]
 
-# Django's middleware classes wrap Django's own handler; these serve in their place.
-# None: what they do has no counterpart here yet, or needs none.
-REPLACEMENTS = {
+# Django's middleware classes and others of their kind wrap Django's own handler; these
+# serve in their place. None: what they do has no counterpart here yet, or needs none.
+REPLACEMENTS: dict[str, str | None] = {
     "django.middleware.security.SecurityMiddleware": (
         "vinyl.web.security.SecurityMiddleware"
     ),
@@ -37,6 +37,19 @@ REPLACEMENTS = {
         "vinyl.web.security.SecurityMiddleware"
     ),
     "django.middleware.csrf.CsrfViewMiddleware": "vinyl.web.csrf.CSRFMiddleware",
+    "django.middleware.gzip.GZipMiddleware": (
+        "starlette.middleware.gzip.GZipMiddleware"
+    ),
+    "django.middleware.http.ConditionalGetMiddleware": (
+        "vinyl.web.conditional.ConditionalGetMiddleware"
+    ),
+    "django.middleware.locale.LocaleMiddleware": "vinyl.web.i18n.LocaleMiddleware",
+    # Slashes are appended by the router.
+    "django.middleware.common.CommonMiddleware": None,
+    "corsheaders.middleware.CorsMiddleware": "vinyl.web.cors.CORSMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware": (
+        "vinyl.web.staticfiles.StaticFilesMiddleware"
+    ),
 }
 
 
@@ -108,7 +121,7 @@ async def _reraise(request: Request, error: Exception) -> NoReturn:
 
 
 def _middleware(path: str) -> Middleware:
-    if path.startswith("django."):
+    if path.startswith("django.") or path in REPLACEMENTS:
         replacement = REPLACEMENTS.get(path)
         remedy = f"Use {replacement!r}." if replacement else "Remove it."
         raise ImproperlyConfigured(

@@ -33,7 +33,7 @@ def check_middleware(**kwargs: Any) -> list[checks.CheckMessage]:
     """vinyl.E102: an entry of MIDDLEWARE is Django's, or cannot be imported."""
     errors: list[checks.CheckMessage] = []
     for path in settings.MIDDLEWARE:
-        if path.startswith("django."):
+        if path.startswith("django.") or path in REPLACEMENTS:
             replacement = REPLACEMENTS.get(path)
             problem = "works with Django's own request handler only"
             hint = f"Use {replacement!r}." if replacement else "Remove it."
