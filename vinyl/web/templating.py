@@ -21,6 +21,7 @@ from django.utils.safestring import SafeString
 from jinja2.runtime import Context
 
 from vinyl.orm.bridge import suspend_or_refuse, use_driver
+from vinyl.web import filters
 from vinyl.web.requests import Request
 from vinyl.web.responses import HTMLResponse
 
@@ -82,6 +83,7 @@ class Environment(jinja2.Environment):
         options |= {"autoescape": True, "enable_async": False}
         super().__init__(**options)
         self.globals.update(url=url, static=static)
+        filters.install(self)
 
 
 class Jinja2(django_jinja2.Jinja2):
