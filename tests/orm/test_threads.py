@@ -20,6 +20,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.core.management import call_command
 from django.db import connections
 from django.test import override_settings
+from django.utils import timezone, translation
 
 from tests.fix_db import only_postgresql
 from tests.records.models import Artist
@@ -45,6 +46,16 @@ class TestInThread:
         thread, seen = await thread_and_ticket()
         assert thread != threading.get_ident()
         assert seen == "A 7"
+
+    async def test_language_and_time_zone_go_along(self) -> None:
+        @in_thread
+        def seen() -> tuple[str | None, str]:
+            return translation.get_language(), timezone.get_current_timezone_name()
+
+        with translation.override("de"), timezone.override("Asia/Tokyo"):
+            assert await seen() == ("de", "Asia/Tokyo")
+            assert await run(seen) == ("de", "Asia/Tokyo")
+        assert await seen() == (translation.get_language(), "America/Chicago")
 
     async def test_called_in_the_bridge(self) -> None:
         thread, _ = await run(thread_and_ticket)

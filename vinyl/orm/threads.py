@@ -14,14 +14,14 @@ import inspect
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Any, ParamSpec, TypeVar, overload
 
 from anyio import CapacityLimiter
 from anyio.from_thread import run as run_in_loop
 from anyio.lowlevel import RunVar
 from anyio.to_thread import run_sync
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import _restore_context, iscoroutinefunction
 from django.apps import apps
 from django.conf import settings
 from django.core.cache.backends.db import BaseDatabaseCache
@@ -208,6 +208,9 @@ async def _in_worker(
 def _and_disconnect(call: Callable[[], T]) -> T:
     _here.works = True
     try:
+        # The context is here; asgiref's Locals (the language, the time zone) are to be
+        # told that they may be read in this thread.
+        _restore_context(copy_context())
         return call()
     finally:
         _here.works = False
