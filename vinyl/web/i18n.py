@@ -1,0 +1,94 @@
+"""The language of a request, chosen as in Django."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.middleware import locale
+from django.urls import get_script_prefix, set_script_prefix
+from django.utils import translation
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from vinyl.web.requests import Request
+
+__all__ = ["LocaleMiddleware"]
+
+
+class LocaleMiddleware:
+    """
+    Activates the language that the path (`i18n_patterns`), the language cookie or
+    `Accept-Language` asks for, for this request alone: in views of both kinds, in
+    templates, and in threads of `in_thread`.
+
+    It is `request.LANGUAGE_CODE`. Answers get `Content-Language`, and `Vary` where the
+    header made the choice. A path without the prefix that `i18n_patterns` needs is
+    redirected to the one with it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        # Its rules do no I/O, so they can be asked here.
+        self.django = locale.LocaleMiddleware(lambda request: None)  # type: ignore[arg-type]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not settings.USE_I18N:
+            await self.app(scope, receive, send)
+            return
+        request = Request.of(scope, receive, send)
+        answered = False
+
+        async def send_with_language(message: Message) -> None:
+            nonlocal answered
+            if message["type"] == "http.response.start":
+                redirect = self._finish(request, message)
+                if redirect is not None:
+                    answered = True
+                    await _send_redirect(redirect, message, send)
+            if not answered:
+                await send(message)
+
+        # Another request may use the same context: a test's client does.
+        before: Any = translation.get_language()
+        self.django.process_request(request)
+        try:
+            await self.app(scope, receive, send_with_language)
+        finally:
+            if before is None:
+                translation.deactivate_all()
+            else:
+                translation.activate(before)
+
+    def _finish(self, request: Request, start: Message) -> HttpResponse | None:
+        """Add what the response says of its language; or give a redirect instead."""
+        headers = MutableHeaders(scope=start)
+        response = HttpResponse(status=start["status"])
+        for name in ("content-language", "vary"):
+            if name in headers:
+                response[name] = ", ".join(headers.getlist(name))
+        # The view that sets it may have ended.
+        prefix = get_script_prefix()
+        set_script_prefix(f"{request.scope.get('root_path', '')}/")
+        try:
+            found: Any = self.django.process_response(request, response)
+        finally:
+            set_script_prefix(prefix)
+        if found is not response:
+            return found
+        for name in ("content-language", "vary"):
+            if name in response:
+                headers[name] = response[name]
+        return None
+
+
+async def _send_redirect(redirect: HttpResponse, start: Message, send: Send) -> None:
+    headers = [
+        (name.lower().encode(), value.encode("latin-1"))
+        for name, value in redirect.items()
+        if name != "Content-Type"
+    ]
+    headers.append((b"content-length", b"0"))
+    await send({**start, "status": redirect.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
