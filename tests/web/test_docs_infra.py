@@ -1,19 +1,24 @@
-"""The examples of the pages about caches, e-mail and threads work as they stand."""
+"""The examples of these pages work as they stand."""
 
 from __future__ import annotations
 
+import logging.config
 import re
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import call_command
 from django.test import override_settings
+from django.utils import timezone
 
 from tests.smtp import mail_server
-from tests.web.serving import serving
+from tests.web.serving import serving, templates
 from vinyl.orm import run
+from vinyl.web import PlainTextResponse, Request, Response, path
 
 pytestmark = pytest.mark.anyio
 
@@ -58,3 +63,60 @@ async def test_static_files(tmp_path: Path) -> None:
             assert found.headers["content-encoding"] == "gzip"
             assert found.headers["cache-control"].endswith("immutable")
             assert (await http.get("/media/cover.png")).content == b"png"
+
+
+async def test_middleware(caplog: pytest.LogCaptureFixture) -> None:
+    import time
+
+    caplog.set_level("INFO", "vinyl.access")
+
+    async def view(request: Request) -> Response:
+        return PlainTextResponse("served")
+
+    names = example("middleware.md", time=time)
+    names["TimingMiddleware"].__module__ = "tests.timing"
+    module = ModuleType("tests.timing")
+    module.TimingMiddleware = names["TimingMiddleware"]  # type: ignore[attr-defined]
+    sys.modules["tests.timing"] = module
+    settings = {
+        "MIDDLEWARE": [*names["MIDDLEWARE"], "tests.timing.TimingMiddleware"],
+        "STATIC_ROOT": str(TOPICS),
+    }
+    try:
+        async with serving(path("", view), **settings) as http:
+            answer = await http.get("/", headers={"X-Request-ID": "A7"})
+    finally:
+        del sys.modules["tests.timing"]
+    assert answer.text == "served"
+    assert answer.headers["server-timing"].startswith("app;dur=")
+    assert answer.headers["x-request-id"] == "A7"
+    assert {"etag", "content-language", "x-frame-options"} <= set(answer.headers)
+    assert "GET / 200 6 bytes, " in caplog.text
+    logging.config.DictConfigurator(names["LOGGING"])
+    assert names["LOGGING"]["filters"]["request_id"]["()"].endswith("RequestIDFilter")
+
+
+async def test_i18n() -> None:
+    names = example("i18n.md")
+    html = "\n".join(
+        re.findall(r"```html\n(.*?)```", (TOPICS / "i18n.md").read_text(), re.S)
+    )
+    settings = {"MIDDLEWARE": names["MIDDLEWARE"], "LANGUAGE_CODE": "en"}
+    settings |= templates(files={"album.html": html})
+    async with serving(*names["urlpatterns"], **settings) as http:
+        assert (await http.get("/de/hello/")).text == "Ja"
+        moved = await http.get("/hello/", headers={"Accept-Language": "de"})
+        assert moved.headers["location"] == "/de/hello/"
+        page = (await http.get("/de/album/")).text
+        for part in ("Ja, Nein", "by &lt;b&gt;", "2 sides", 'lang="de">1.234,50'):
+            assert part in page
+        chosen = await http.post("/i18n/setlang/", data={"language": "fr"})
+        assert "django_language=fr" in chosen.headers["set-cookie"]
+
+    seen = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(timezone.get_current_timezone_name())
+
+    await names["TimeZoneMiddleware"](app)({}, None, None)
+    assert seen == ["Europe/Berlin"]
