@@ -5,6 +5,7 @@ Every error that vinyl itself raises.
     ├── BridgeError             await_() where no bridge can wait
     ├── ForeignLoopError        a connection that belongs to another event loop
     ├── NotFetchedError         a lazy attribute used before it was awaited
+    │   └── LazyInTemplateError one that a template touches, where settings forbid it
     ├── ScopeClosedError        a task outlived the transaction that it inherited
     ├── PoolTimeout             no connection became free in time
     │   └── PoolFull            so many wait for one that another may not
@@ -25,6 +26,7 @@ from django.db.transaction import TransactionManagementError
 __all__ = [
     "BridgeError",
     "ForeignLoopError",
+    "LazyInTemplateError",
     "NotAwaitedError",
     "NotFetchedError",
     "PoolFull",
@@ -67,6 +69,28 @@ class NotFetchedError(VinylError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)
+
+
+class LazyInTemplateError(NotFetchedError):
+    """
+    A template touched a lazy attribute that was not loaded, and
+    `VINYL["LAZY_IN_TEMPLATES"]` is "raise".
+
+    Attributes: `owner` and `attribute` of the model, `template` (its file), `line`.
+    """
+
+    def __init__(
+        self, owner: str, attribute: str, template: str, line: int, cure: str
+    ) -> None:
+        self.owner = owner
+        self.attribute = attribute
+        self.template = template
+        self.line = line
+        Exception.__init__(
+            self,
+            f"{owner}.{attribute} is not loaded where {template}, line {line}, touches "
+            f"it, and VINYL['LAZY_IN_TEMPLATES'] is 'raise'. {cure}",
+        )
 
 
 class NotAwaitedError(VinylError, SynchronousOnlyOperation):

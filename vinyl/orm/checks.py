@@ -22,11 +22,12 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from vinyl.orm import awaits, bridge, observing, threads
+from vinyl.orm import awaits, bridge, loads, observing, threads
 from vinyl.orm.pools import configured_pools
 
 __all__ = [
     "check_awaits",
+    "check_loads",
     "check_observing",
     "check_pools",
     "check_replicas",
@@ -129,6 +130,22 @@ def check_threads(**kwargs: Any) -> list[checks.CheckMessage]:
     except ImproperlyConfigured as error:
         return [checks.Error(str(error), id="vinyl.E006")]
     return []
+
+
+@checks.register("vinyl")
+def check_loads(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E005: what VINYL says of lazy loads in templates is not usable."""
+    policy = getattr(settings, "VINYL", {}).get("LAZY_IN_TEMPLATES", "allow")
+    if policy in loads.POLICIES:
+        return []
+    return [
+        checks.Error(
+            f"settings.VINYL['LAZY_IN_TEMPLATES'] is {policy!r}, which is not among "
+            f"its values, so templates may load lazily.",
+            hint="Use 'allow', 'warn' (log each line) or 'raise' (an error).",
+            id="vinyl.E005",
+        )
+    ]
 
 
 @checks.register("vinyl")

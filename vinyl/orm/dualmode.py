@@ -204,7 +204,7 @@ def _is_loaded(descriptor: Any, instance: Any) -> bool:
 
 _relation = lazy.lazy(_field_is_cached, lambda descriptor: descriptor.field.name)
 _reverse = lazy.lazy(_field_is_cached, lambda descriptor: descriptor.related.name)
-_deferred = lazy.lazy(_is_loaded, lambda descriptor: descriptor.field.attname)
+_deferred = lazy.lazy(_is_loaded, lambda descriptor: descriptor.field.attname, "field")
 
 _MODEL = "django.db.models.base:Model"
 _QUERYSET = "django.db.models.query:QuerySet"
@@ -257,7 +257,7 @@ TABLE = (
     Row(
         f"{_CONTENTTYPES}:GenericForeignKey",
         "__get__",
-        lazy.lazy(generic.is_current, lambda field: field.name),
+        lazy.lazy(generic.is_current, lambda field: field.name, "generic"),
         app="contenttypes",
         before=(6, 1),
     ),
@@ -267,6 +267,7 @@ TABLE = (
         lazy.lazy(
             lambda descriptor, instance: generic.is_current(descriptor.field, instance),
             lambda descriptor: descriptor.field.name,
+            "generic",
         ),
         app="contenttypes",
         since=(6, 1),
@@ -307,6 +308,12 @@ TABLE = (
         "django.contrib.contenttypes.models:ContentTypeManager",
         "get_for_model",
         generic.known_or_refused,
+        app="contenttypes",
+    ),
+    Row(
+        _CONTENTTYPES,
+        "create_generic_related_manager",
+        generic.hinting,
         app="contenttypes",
     ),
     Row(_MODEL, "save_base", generic.meeting_when_saved, app="contenttypes"),

@@ -16,6 +16,7 @@ from typing import Any
 from django.db.models import Model
 
 from vinyl.exceptions import NotAwaitedError
+from vinyl.orm import recording
 from vinyl.orm.bridge import in_bridge, runs_sync
 
 __all__ = ["meet_content_types"]
@@ -74,6 +75,29 @@ def meeting_when_saved(save_base: Callable) -> Callable:
             meet_content_types([self])
 
     return dual
+
+
+def hinting(create: Callable) -> Callable:
+    """
+    The change for what makes the managers of generic relations: where lazy loads are
+    noticed, their querysets tell whose they are, as those of all other relations do.
+    """
+
+    @functools.wraps(create)
+    def create_generic_related_manager(superclass: type, rel: Any) -> Any:
+        cls = create(superclass, rel)
+        filtered = cls._apply_rel_filters
+
+        def _apply_rel_filters(self: Any, queryset: Any) -> Any:
+            found = filtered(self, queryset)
+            if recording.notices_loads:
+                found._add_hints(instance=self.instance)
+            return found
+
+        cls._apply_rel_filters = _apply_rel_filters
+        return cls
+
+    return create_generic_related_manager
 
 
 def known_or_refused(get_for_model: Callable) -> Callable:

@@ -16,9 +16,12 @@ from typing import Any, NoReturn
 from django.db import models
 
 from vinyl.exceptions import NotFetchedError
+from vinyl.orm import recording
 from vinyl.orm.bridge import run, runs_sync, use_driver
 from vinyl.orm.calls import refusing
 from vinyl.orm.connections import current_scope
+from vinyl.orm.loads import Load, noticing
+from vinyl.orm.places import asked_here
 
 __all__ = ["NotFetched", "fetch", "lazy"]
 
@@ -106,7 +109,9 @@ def _fetches_of(instance: models.Model) -> dict[tuple, asyncio.Event]:
 
 
 def lazy(
-    is_fetched: Callable[[Any, models.Model], bool], name: Callable[[Any], str]
+    is_fetched: Callable[[Any, models.Model], bool],
+    name: Callable[[Any], str],
+    kind: str = "one",
 ) -> Callable[[Callable], Callable]:
     """
     Return the change that makes a descriptor's `__get__` lazy.
@@ -114,14 +119,31 @@ def lazy(
     Args:
         is_fetched: Tells from descriptor and instance whether reading needs no query.
         name: Gives the attribute's name from the descriptor.
+        kind: What kind of lazy load it makes; see `Load`.
     """
 
     def change(get: Callable) -> Callable:
+        def noticed(self: Any, instance: Any, cls: Any, asked: Any = None) -> Any:
+            if is_fetched(self, instance):
+                return get(self, instance, cls)
+            load = Load(instance, name(self), kind, asked)
+            return noticing(load, functools.partial(get, self, instance, cls))
+
         @functools.wraps(get)
         def __get__(self: Any, instance: Any, cls: type | None = None) -> Any:
-            if instance is None or runs_sync() or is_fetched(self, instance):
+            if instance is None:
+                return get(self, instance, cls)
+            if runs_sync():
+                if recording.notices_loads:
+                    return noticed(self, instance, cls)
+                return get(self, instance, cls)
+            if is_fetched(self, instance):
                 return get(self, instance, cls)
             read = functools.partial(get, self, instance, cls)
+            if recording.notices_loads:
+                # Here, since a task that awaits it need not show the user's line.
+                asked = asked_here()
+                read = functools.partial(noticed, self, instance, cls, asked)
             return NotFetched(instance, name(self), read)
 
         return __get__

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Listener",
     "Wanted",
+    "everyone",
     "is_threshold",
     "listeners",
     "listening",
@@ -113,6 +114,11 @@ def listeners() -> Iterator[Listener]:
     while listener is not None:
         yield listener
         listener = listener.outer
+
+
+def everyone() -> list[Listener]:
+    """Who listens anywhere in this process. Never switches."""
+    return list(_listeners)
 
 
 _listener: ContextVar[Listener | None] = ContextVar("vinyl_listener", default=None)

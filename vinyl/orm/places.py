@@ -114,7 +114,9 @@ def _place(frame: FrameType) -> Place | None:
         template: Any = frame.f_globals[_TEMPLATE]
         line = template.get_corresponding_lineno(frame.f_lineno)
         name = template.name or "<template>"
-        return Place(template.filename or name, line, template=name)
+        # One from elsewhere than a file is called so there.
+        file = template.filename
+        return Place(name if file in (None, "<template>") else file, line, "", name)
     if _is_template(frame):
         node = frame.f_locals["self"]
         name = str(node.origin.template_name or "<template>")

@@ -18,10 +18,12 @@ from typing import Any, NoReturn, cast
 from django.db import connections
 
 from vinyl.exceptions import NotAwaitedError, ScopeClosedError
+from vinyl.orm import recording
 from vinyl.orm.bridge import run, runs_sync
 from vinyl.orm.calls import Call
 from vinyl.orm.connections import Lease, Scope, current_scope, nearest_lease
 from vinyl.orm.generic import meet_content_types
+from vinyl.orm.loads import noticing_rows
 
 __all__ = ["Stream"]
 
@@ -67,14 +69,19 @@ def refusing_to_block(fetch_all: Callable) -> Callable:
 
     @functools.wraps(fetch_all)
     def _fetch_all(self: Any) -> None:
-        if not is_loaded(self) and not runs_sync():
+        if is_loaded(self):
+            return
+        if not runs_sync():
             raise NotAwaitedError(
                 f"This {describe(self)} has not been awaited, so its rows are not "
                 f"here: it cannot be iterated, counted, tested or indexed on the event "
                 f"loop. Write `results = await queryset` first, or iterate with "
                 f"`async for`."
             )
-        fetch_all(self)
+        if recording.notices_loads:
+            noticing_rows(self, fetch_all)
+        else:
+            fetch_all(self)
 
     return _fetch_all
 

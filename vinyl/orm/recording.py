@@ -16,11 +16,15 @@ from collections.abc import Sized
 from dataclasses import dataclass, field
 from typing import Any
 
-from vinyl.orm.observing import Listener, listeners, listening, outcome_of
+from vinyl.orm.observing import Listener, everyone, listeners, listening, outcome_of
 from vinyl.orm.places import Asked, asked_here
 from vinyl.orm.querytext import describe_params, text_of
 
 __all__ = ["Query", "Recording", "current_recording", "recording"]
+
+# Whether lazy loads are noticed (vinyl.orm.loads). Kept here because each lazy read
+# asks. It stays after a full recording, for the next request brings another.
+notices_loads = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +128,19 @@ class recording(listening):
         super().__init__(Recording(full))
 
     def __enter__(self) -> Recording:
+        if self._listener.full:
+            notice_loads(True)
         return super().__enter__()
 
     def __exit__(self, *exc_info: object) -> None:
         self._listener.ended = True
         super().__exit__(*exc_info)
+
+
+def notice_loads(wanted: bool) -> None:
+    """Notice lazy loads from now on if *wanted*, or if a recording is full."""
+    global notices_loads
+    notices_loads = wanted or any(getattr(one, "full", False) for one in everyone())
 
 
 def current_recording() -> Recording | None:

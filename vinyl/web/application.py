@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from vinyl.orm.pools import close_pools, open_pools
 from vinyl.orm.routers import unit_of_work
 from vinyl.web.errors import ErrorMiddleware
+from vinyl.web.recording import RecordingMiddleware
 from vinyl.web.routing import dispatch
 from vinyl.web.staticfiles import StaticFiles
 
@@ -82,6 +83,7 @@ def get_asgi_application() -> Starlette:
         routes=routes,
         middleware=[
             Middleware(UnitOfWorkMiddleware),
+            Middleware(RecordingMiddleware),
             pages,
             *map(_middleware, settings.MIDDLEWARE),
             pages,

@@ -1,0 +1,35 @@
+"""What each request asks of the database: recorded in debug mode, N+1s reported."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from vinyl.orm import loads
+from vinyl.orm.recording import recording
+
+__all__ = ["RecordingMiddleware"]
+
+
+class RecordingMiddleware:
+    """
+    In debug mode, records the queries of each request in full
+    (`vinyl.orm.recording.current_recording()`), and logs at its end which lines loaded
+    the same relation again and again.
+
+    Where `VINYL["LAZY_IN_TEMPLATES"]` is "warn", it is what "once per request" means.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        records = settings.DEBUG or loads.in_templates == "warn"
+        if not records or scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        with recording(full=settings.DEBUG) as record:
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                loads.report(record)
