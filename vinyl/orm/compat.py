@@ -22,6 +22,7 @@ SUPPORTED = ((5, 2), (6, 0), (6, 1))
 # Class or module, and the names read from it.
 READ = {
     "asgiref.sync": "_restore_context",
+    "django.core.cache:caches": "_connections",
     "django.db.backends.base.base:BaseDatabaseWrapper": (
         "connect ensure_connection validate_thread_sharing get_new_connection "
         "get_connection_params queries_limit create_cursor _commit _rollback "

@@ -25,6 +25,7 @@ from django.db.models.signals import class_prepared
 
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import (
+    caches,
     compat,
     cursors,
     forking,
@@ -339,6 +340,7 @@ TABLE = (
     ),
     Row("django.contrib.sessions.backends.db", "sync_to_async", native, app="sessions"),
     Row("django.core.cache.backends.base", "sync_to_async", native),
+    Row("django.core.cache:CacheHandler", "__getitem__", caches.shared),
     Row(
         "django.core.cache.backends.base:BaseCache",
         "add clear close decr delete delete_many get get_many has_key incr set "
