@@ -6,9 +6,11 @@ import re
 from typing import Any
 
 import pytest
+from django.test import override_settings
 
 from tests.web.serving import serving
 from vinyl.web import PlainTextResponse, Request, Response, path
+from vinyl.web.checks import check_cors
 
 pytestmark = pytest.mark.anyio
 
@@ -126,3 +128,24 @@ async def test_certain_paths_only() -> None:
         page = await http.get("/", headers={"Origin": FRIEND})
     assert api.headers["access-control-allow-origin"] == FRIEND
     assert "access-control-allow-origin" not in page.headers
+
+
+@pytest.mark.parametrize(
+    ("settings", "ids"),
+    [
+        ({}, []),
+        ({"CORS_ALLOWED_ORIGINS": [FRIEND, "http://localhost:3000"]}, []),
+        ({"CORS_ALLOWED_ORIGINS": [f"{FRIEND}/"]}, ["vinyl.E111"]),
+        ({"CORS_ALLOWED_ORIGINS": ["friend.test", "*"]}, ["vinyl.E111"] * 2),
+        ({"CORS_ALLOW_ALL_ORIGINS": True}, []),
+        (
+            {"CORS_ALLOW_ALL_ORIGINS": True, "CORS_ALLOW_CREDENTIALS": True},
+            ["vinyl.W111"],
+        ),
+    ],
+)
+def test_the_checks(settings: dict[str, Any], ids: list[str]) -> None:
+    with override_settings(MIDDLEWARE=MIDDLEWARE, **settings):
+        assert [message.id for message in check_cors()] == ids
+    with override_settings(MIDDLEWARE=[], **settings):
+        assert check_cors() == []

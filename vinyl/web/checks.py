@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
@@ -11,7 +12,7 @@ from django.utils.module_loading import import_string
 from vinyl.web.application import REPLACEMENTS
 from vinyl.web.templating import Jinja2
 
-__all__ = ["check_middleware", "check_templates", "check_urlconf"]
+__all__ = ["check_cors", "check_middleware", "check_templates", "check_urlconf"]
 
 
 @checks.register("vinyl")
@@ -73,3 +74,34 @@ def check_templates(**kwargs: Any) -> list[checks.CheckMessage]:
             id="vinyl.W101",
         )
     ]
+
+
+@checks.register("vinyl")
+def check_cors(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E111, W111: the settings for other origins mean nothing, or too much."""
+    if "vinyl.web.cors.CORSMiddleware" not in settings.MIDDLEWARE:
+        return []
+    found: list[checks.CheckMessage] = []
+    for origin in getattr(settings, "CORS_ALLOWED_ORIGINS", ()):
+        parts = urlsplit(origin)
+        if origin != f"{parts.scheme}://{parts.netloc}" or not parts.netloc:
+            found.append(
+                checks.Error(
+                    f"settings.CORS_ALLOWED_ORIGINS contains {origin!r}, which is no "
+                    f"origin, so no request is ever from there.",
+                    hint="Write scheme, host and, if it is an unusual one, the port, "
+                    "with nothing after them: 'https://app.example.org'.",
+                    id="vinyl.E111",
+                )
+            )
+    everybody = getattr(settings, "CORS_ALLOW_ALL_ORIGINS", False)
+    if everybody and getattr(settings, "CORS_ALLOW_CREDENTIALS", False):
+        found.append(
+            checks.Warning(
+                "CORS_ALLOW_ALL_ORIGINS and CORS_ALLOW_CREDENTIALS are both on, so "
+                "every site can read what your users may see.",
+                hint="List the origins in CORS_ALLOWED_ORIGINS, or allow no cookies.",
+                id="vinyl.W111",
+            )
+        )
+    return found

@@ -1,0 +1,34 @@
+"""settings.MIDDLEWARE: what takes the place of Django's classes, and of others'."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
+from django.utils.module_loading import import_string
+
+from vinyl.web import get_asgi_application
+from vinyl.web.application import REPLACEMENTS
+from vinyl.web.checks import check_middleware
+
+
+@pytest.mark.parametrize("path", REPLACEMENTS)
+def test_what_replaces_a_class_is_named(path: str) -> None:
+    replacement = REPLACEMENTS[path]
+    hint = f"Use {replacement!r}." if replacement else "Remove it."
+    with override_settings(MIDDLEWARE=[path]):
+        (error,) = check_middleware()
+        assert (error.id, error.hint) == ("vinyl.E102", hint)
+        with pytest.raises(ImproperlyConfigured, match=hint):
+            get_asgi_application()
+
+
+@pytest.mark.parametrize("path", sorted({it for it in REPLACEMENTS.values() if it}))
+def test_what_replaces_it_can_be_listed(path: str, tmp_path: Any) -> None:
+    async def app(*args: Any) -> None: ...
+
+    with override_settings(MIDDLEWARE=[path], STATIC_ROOT=str(tmp_path)):
+        assert check_middleware() == []
+        assert callable(import_string(path)(app))
