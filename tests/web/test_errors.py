@@ -70,7 +70,7 @@ async def test_errors_and_their_status(
     if not debug:
         # What the error says may be for developers alone.
         assert "not " not in response.text.lower().replace("not found", "")
-    [record] = [r for r in caplog.records if r.name.startswith("vinyl.")]
+    [record] = [r for r in caplog.records if r.name.startswith("django.")]
     assert record.levelname == ("ERROR" if status >= 500 else "WARNING")
     assert (record.exc_info is not None) is (status >= 500)
 
@@ -120,7 +120,7 @@ class TestProduction:
         assert (missing.status_code, sorry.status_code) == (404, 500)
         assert "404 Not Found" in missing.text
         assert "500 Internal Server Error" in sorry.text
-        assert "The template 404.html failed" in caplog.text
+        assert "The page for 404 failed: GET /elsewhere/" in caplog.text
         assert "ZeroDivisionError" in caplog.text
 
     async def test_an_error_of_the_middleware(self) -> None:

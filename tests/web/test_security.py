@@ -57,7 +57,9 @@ async def test_a_wrong_host_is_logged_with_the_remedy(
         response = await http.get("/", headers={"Host": "evil.test"})
     assert "evil.test" not in response.text
     assert "add 'evil.test' to it" in caplog.text
-    assert {record.name for record in caplog.records} == {"vinyl.security"}
+    assert {record.name for record in caplog.records} == {
+        "django.security.DisallowedHost"
+    }
 
 
 async def test_headers_by_default() -> None:

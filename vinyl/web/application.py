@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from vinyl.orm.pools import close_pools, open_pools
 from vinyl.orm.routers import unit_of_work
 from vinyl.web.errors import ErrorMiddleware
+from vinyl.web.logs import mails_sent, set_up_logging
 from vinyl.web.recording import RecordingMiddleware
 from vinyl.web.routing import dispatch
 from vinyl.web.staticfiles import StaticFiles
@@ -51,6 +52,9 @@ REPLACEMENTS: dict[str, str | None] = {
     "whitenoise.middleware.WhiteNoiseMiddleware": (
         "vinyl.web.staticfiles.StaticFilesMiddleware"
     ),
+    "django.middleware.csp.ContentSecurityPolicyMiddleware": (
+        "vinyl.web.security.SecurityMiddleware"
+    ),
 }
 
 
@@ -66,6 +70,7 @@ def get_asgi_application() -> Starlette:
         ImproperlyConfigured: A setting is missing or names what cannot serve here.
     """
     django.setup(set_prefix=False)
+    set_up_logging()
     if not getattr(settings, "ROOT_URLCONF", None):
         raise ImproperlyConfigured(
             "settings.ROOT_URLCONF is not set, so no request can find a view. Set it "
@@ -78,15 +83,14 @@ def get_asgi_application() -> Starlette:
             routes.insert(0, Mount(url.path.rstrip("/"), app=StaticFiles()))
     # The inner one makes pages of the views' errors, which then pass the middleware
     # like any response; the outer one is for errors of the middleware itself.
-    pages = Middleware(ErrorMiddleware)
     return Starlette(
         routes=routes,
         middleware=[
             Middleware(UnitOfWorkMiddleware),
             Middleware(RecordingMiddleware),
-            pages,
+            Middleware(ErrorMiddleware, outermost=True),
             *map(_middleware, settings.MIDDLEWARE),
-            pages,
+            Middleware(ErrorMiddleware),
         ],
         exception_handlers={HTTPException: _reraise},
         lifespan=_lifespan,
@@ -145,4 +149,5 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        await mails_sent()
         await close_pools()

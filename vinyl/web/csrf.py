@@ -12,44 +12,82 @@ from __future__ import annotations
 import logging
 from urllib.parse import urlsplit
 
-from django.conf import settings
+from django.conf import global_settings, settings
 from django.http.request import validate_host
+from django.urls import get_callable
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from vinyl.web.errors import respond_to
+from vinyl.web.logs import log_error
 from vinyl.web.requests import Request
+from vinyl.web.routing import response_of
 
-__all__ = ["CSRFMiddleware"]
-
-logger = logging.getLogger("vinyl.security")
+__all__ = ["CSRFMiddleware", "CrossSiteRequest"]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
+class CrossSiteRequest(HTTPException):
+    """An unsafe request that a page of another site sent: 403."""
+
+    # For the log, and for the page.
+    logger = logging.getLogger("django.security.csrf")
+    templates = ("403_csrf.html", "403.html")
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(403, f"Cross-site request refused: {reason}.")
+        self.reason = reason
+
+
 class CSRFMiddleware:
     """
-    Answers 403 to an unsafe request that a page of another site has sent.
+    Answers 403 to an unsafe request that a page of another site has sent, and refuses
+    its WebSockets.
 
     Allowed are safe methods, requests of the same origin, those of the origins in
     `settings.CSRF_TRUSTED_ORIGINS` (with wildcards, `https://*.example.org`), those for
     a view with `csrf_exempt`, and requests that no browser sent.
+
+    The answer is `settings.CSRF_FAILURE_VIEW`, if that is not Django's own, else the
+    template `403_csrf.html` or `403.html`, else a plain page.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
-            reason = refusal(Headers(scope=scope))
-            if reason and not is_exempt(Request.of(scope, receive, send)):
-                logger.warning("Forbidden (%s): %s", reason, scope["path"])
-                raise HTTPException(403, f"Cross-site request refused: {reason}.")
-        await self.app(scope, receive, send)
+        app = self.app
+        if scope["type"] == "websocket":
+            # A browser sends its cookies with it, whichever page opens it.
+            if reason := refusal(Headers(scope=scope), scope.get("scheme") == "wss"):
+                raise CrossSiteRequest(reason)
+        elif scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
+            reason = refusal(Headers(scope=scope), scope.get("scheme") == "https")
+            if reason:
+                request = Request.of(scope, receive, send)
+                if not is_exempt(request):
+                    app = await _refused(CrossSiteRequest(reason), request)
+        await app(scope, receive, send)
 
 
-def refusal(headers: Headers) -> str:
-    """Why an unsafe request with *headers* is refused; empty if it is allowed."""
+async def _refused(error: CrossSiteRequest, request: Request) -> ASGIApp:
+    name = settings.CSRF_FAILURE_VIEW
+    if name == global_settings.CSRF_FAILURE_VIEW:
+        return await respond_to(error, request)
+    log_error(error, 403, request.scope)
+    view = get_callable(name)
+    return await response_of(view, view, request, reason=error.reason)
+
+
+def refusal(headers: Headers, secure: bool = False) -> str:
+    """
+    Why an unsafe request with *headers* is refused; empty if it is allowed.
+
+    Args:
+        secure: Whether it came over HTTPS, as far as we know.
+    """
     origin = headers.get("origin")
     if origin and is_trusted(origin):
         return ""
@@ -59,9 +97,23 @@ def refusal(headers: Headers) -> str:
     if site:
         return f"the browser calls it {site!r}; the page came from {origin!r}"
     # Browsers from before 2023, and what is no browser.
-    if origin is None or urlsplit(origin).netloc.lower() == headers.get("host", ""):
+    if origin is None:
         return ""
+    scheme, host = split_origin(origin)
+    if host and host == headers.get("host", "").lower():
+        # Anybody on the way can write a page that came without TLS.
+        if scheme == "https" or not secure:
+            return ""
     return f"it came from a page of {origin!r}"
+
+
+def split_origin(origin: str) -> tuple[str, str]:
+    """Scheme and host with port, lower-case; empty if it is no origin, as "null"."""
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return "", ""
+    return parts.scheme, parts.netloc.lower()
 
 
 def is_exempt(request: Request) -> bool:
@@ -72,11 +124,11 @@ def is_exempt(request: Request) -> bool:
 
 def is_trusted(origin: str) -> bool:
     """Whether *origin* matches one of `settings.CSRF_TRUSTED_ORIGINS`."""
-    parts = urlsplit(origin)
-    for trusted in map(urlsplit, settings.CSRF_TRUSTED_ORIGINS):
+    scheme, host = split_origin(origin)
+    for trusted in settings.CSRF_TRUSTED_ORIGINS:
+        trusted_scheme, pattern = split_origin(trusted)
         # Django's host patterns start with a dot where origins have "*.".
-        pattern = trusted.netloc.replace("*.", ".", 1).lower()
-        if trusted.scheme == parts.scheme:
-            if validate_host(parts.netloc.lower(), [pattern]):
-                return True
+        pattern = pattern.replace("*.", ".", 1)
+        if host and scheme == trusted_scheme and validate_host(host, [pattern]):
+            return True
     return False

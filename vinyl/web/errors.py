@@ -1,11 +1,10 @@
-"""Error pages: short ones for visitors, telling ones for developers."""
+"""From an error to an answer: telling for developers, short for visitors."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable
-from http import HTTPStatus
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
+from urllib.parse import quote
 
 from django.conf import settings
 from django.core.exceptions import (
@@ -14,66 +13,113 @@ from django.core.exceptions import (
     RequestDataTooBig,
     SuspiciousOperation,
 )
-from django.http import Http404, QueryDict
+from django.core.signals import got_request_exception
+from django.http import Http404
 from django.http.multipartparser import MultiPartParserError
 from django.template import TemplateDoesNotExist, loader
-from django.urls import Resolver404
-from django.utils.datastructures import MultiValueDict
-from django.utils.html import escape, format_html, format_html_join
-from django.utils.safestring import SafeString
-from django.views.debug import ExceptionReporter
+from django.urls import get_callable, get_resolver
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.orm.bridge import run
+from vinyl.web import debugpages
+from vinyl.web.injection import refuse_injection
+from vinyl.web.logs import log_error, log_line, logger, mark_logged, reason_of
+from vinyl.web.pages import answer, phrase_of, preferred_kind
 from vinyl.web.requests import Request
+from vinyl.web.routing import response_of
 
-__all__ = ["ErrorMiddleware"]
+__all__ = ["ErrorMiddleware", "respond_to"]
 
-logger = logging.getLogger("vinyl.request")
-security_logger = logging.getLogger("vinyl.security")
+# After one of these the client has been told how it goes.
+STARTS = frozenset(
+    {
+        "http.response.start",
+        "websocket.accept",
+        "websocket.close",
+        "websocket.http.response.start",
+    }
+)
 
 
 class ErrorMiddleware:
-    """Makes a page of each error that comes out of *app*, and logs it."""
+    """
+    Makes an answer of each error that comes out of *app*, and logs it, once.
 
-    def __init__(self, app: ASGIApp) -> None:
+    An error after the start of a response is logged and goes on to the server, which
+    breaks the connection off: half a page must not look like a whole one.
+
+    Args:
+        outermost: Also raise `BadHeaderError` instead of sending a header that would
+            inject others.
+    """
+
+    def __init__(self, app: ASGIApp, *, outermost: bool = False) -> None:
         self.app = app
+        self.outermost = outermost
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
         started = False
 
         async def noting_start(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
+            if message["type"] in STARTS:
+                if self.outermost:
+                    refuse_injection(message)
+                await send(message)
+                started = True
+            else:
+                await send(message)
 
         try:
             await self.app(scope, receive, noting_start)
         except ClientDisconnect:
             # Nobody is there to answer, and nothing is wrong here.
-            logger.info("The client left: %s %s", scope["method"], scope["path"])
-        except Exception as error:
-            if scope["type"] != "http" or started:
-                # Too late for a page: the server breaks the connection off.
-                raise
-            response = await respond_to(error, Request.of(scope, receive, send))
-            await response(scope, receive, send)
+            logger.info("The client left: %r", scope["path"])
+        except Exception as raised:
+            error = unwrapped(raised)
+            if not started and scope["type"] == "http":
+                response = await respond_to(error, Request.of(scope, receive, send))
+                await response(scope, receive, send)
+                return
+            if scope["type"] == "http":
+                # Too late for an answer, whatever the error is.
+                log_error(error, 500, scope, "Response broken off")
+            else:
+                status = status_of(error)
+                log_error(error, status, scope)
+                if status < 500 and not started:
+                    # The server answers the handshake with 403.
+                    await send({"type": "websocket.close", "code": 1008})
+                    return
+            mark_logged(raised, scope)
+            raise
 
 
-async def respond_to(error: Exception, request: Request) -> Response:
-    """The page for *error*. Never raises. Switches to the event loop."""
-    status, headers = status_of(error), getattr(error, "headers", None)
-    log(error, status, request)
-    if settings.DEBUG:
-        if isinstance(error, Http404):
-            return HTMLResponse(not_found_page(error, request), 404)
-        if status == 500 or isinstance(error, SuspiciousOperation):
-            # Outside the bridge: the page shows values and must not fetch any.
-            return HTMLResponse(traceback_page(error, request), status)
-    return HTMLResponse(await visitors_page(error, status, request), status, headers)
+def unwrapped(error: Exception) -> Exception:
+    """
+    What *error* comes to: of a group, as a `TaskGroup` raises it, the only one in it,
+    or the first if all of them ask for the same answer, such as 404.
+    """
+    if not isinstance(error, ExceptionGroup):
+        return error
+    found = list(leaves(error))
+    statuses = {status_of(leaf) for leaf in found}
+    alike = len(statuses) == 1 and statuses.isdisjoint({500})
+    return found[0] if len(found) == 1 or alike else error
+
+
+def leaves(error: Exception) -> Iterator[Exception]:
+    if isinstance(error, ExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
 
 
 def status_of(error: Exception) -> int:
@@ -91,89 +137,79 @@ def status_of(error: Exception) -> int:
     return 500
 
 
-def log(error: Exception, status: int, request: Request) -> None:
-    phrase = HTTPStatus(status).phrase
-    where = (phrase, request.method, request.url.path)
-    if isinstance(error, SuspiciousOperation):
-        security_logger.warning("%s: %s %s: %s", *where, error)
-    elif status >= 500:
-        logger.error("%s: %s %s", *where, exc_info=error)
-    else:
-        logger.warning("%s: %s %s", *where)
-
-
-async def visitors_page(error: Exception, status: int, request: Request) -> str:
-    """The project's `404.html` (or whichever status), or a plain page of our own."""
-    detail = error.detail if isinstance(error, HTTPException) else ""
-    phrase = HTTPStatus(status).phrase
+async def respond_to(error: Exception, request: Request) -> ASGIApp:
+    """
+    The answer to *error*, which is logged. Never raises: what goes wrong in an answer
+    is logged as well, and a plain one is sent. Switches to the event loop.
+    """
+    status, kind = status_of(error), preferred_kind(request)
+    headers = getattr(error, "headers", None)
+    log_error(error, status, request.scope)
     try:
-        template = loader.get_template(f"{status}.html")
-        context = {"status": status, "phrase": phrase, "detail": detail}
-        return await run(template.render, context, cast(Any, request))
-    except TemplateDoesNotExist:
-        pass
-    except Exception:
-        # The visitor gets the plain page; the developer has to hear of it.
-        logger.exception("The template %s.html failed", status)
-    text = detail if detail != phrase else ""
-    return page(f"{status} {phrase}", format_html("<p>{}</p>", text) if text else "")
+        if status == 500:
+            await _tell_receivers(request)
+        response = await _answer(error, status, kind, headers, request)
+    except Exception as failure:
+        line = f"The page for {status} failed: {request.method} {request.path}"
+        log_line(line, 500, request.scope, error=failure)
+        response = answer(status, kind, headers=headers)
+    # What middleware asks of the response, it asks of this one.
+    request.scope["vinyl.response"] = response
+    return response
 
 
-def traceback_page(error: Exception, request: Request) -> str:
-    """Django's report: traceback, local variables, request, settings."""
-    if "_submitted" not in vars(request):
-        # Reading it now would be too late, or take it from the view.
-        vars(request)["_submitted"] = QueryDict(), MultiValueDict()
-    reporter = ExceptionReporter(
-        request, type(error), error, error.__traceback__, is_email=False
-    )
-    return reporter.get_traceback_html()
+async def _tell_receivers(request: Request) -> None:
+    """Send Django's signal, which tools for error tracking listen to."""
+    if got_request_exception.has_listeners():
+        await run(got_request_exception.send_robust, sender=None, request=request)
 
 
-def not_found_page(error: Http404, request: Request) -> str:
-    """What was asked for, and which patterns it was compared with."""
-    path = request.url.path
-    if not isinstance(error, Resolver404):
-        body = format_html(
-            "<p>The view for <code>{}</code> raised <code>Http404</code>: {}</p>",
-            path,
-            str(error) or "no reason given.",
-        )
-    else:
-        tried = error.args[0].get("tried", []) if error.args else []
-        body = format_html(
-            "<p>No pattern of <code>{}</code> matches <code>{}</code>. "
-            "Tried, in this order:</p><ol>{}</ol>",
-            settings.ROOT_URLCONF,
-            path,
-            format_html_join("", "<li><code>{}</code></li>", described(tried)),
-        )
-    note = "You see this page because <code>DEBUG</code> is on."
-    return page("404 Not Found", SafeString(f"{body}<p><small>{note}</small></p>"))
+async def _answer(
+    error: Exception,
+    status: int,
+    kind: str,
+    headers: Mapping[str, str] | None,
+    request: Request,
+) -> ASGIApp:
+    if settings.DEBUG:
+        if isinstance(error, Http404):
+            return debugpages.not_found(error, kind, request)
+        if status == 500 or isinstance(error, (BadRequest, SuspiciousOperation)):
+            return debugpages.report(error, status, kind, request)
+    names = getattr(error, "templates", None)
+    if names is None and (handler := handler_of(status, request)) is not None:
+        arguments = {} if status == 500 else {"exception": error}
+        # Without ATOMIC_REQUESTS: the database may be what has failed.
+        return await response_of(handler, handler, request, **arguments)
+    detail = reason_of(error) if isinstance(error, HTTPException) else ""
+    if kind == "text/html":
+        try:
+            template = loader.select_template(names or [f"{status}.html"])
+        except TemplateDoesNotExist:
+            pass
+        else:
+            context = {
+                "status": status,
+                "phrase": phrase_of(status),
+                "detail": detail,
+                # Django's names.
+                "request_path": quote(request.path),
+                "exception": message_of(error),
+            }
+            text = await run(template.render, context, cast(Any, request))
+            return HTMLResponse(text, status, headers)
+    return answer(status, kind, detail=detail, headers=headers)
 
 
-def described(tried: Iterable[Iterable[Any]]) -> Iterable[tuple[str]]:
-    """Each pattern that was tried, as one line with its name."""
-    for patterns in tried:
-        chain = list(patterns)
-        line = " ".join(filter(None, (str(p.pattern) for p in chain))) or "''"
-        name = getattr(chain[-1], "name", None)
-        yield (f"{line}  [name={name!r}]" if name else line,)
+def handler_of(status: int, request: Request) -> Any:
+    """What the root urlconf calls `handler404` (or 400, 403, 500), or None."""
+    urlconf = getattr(request, "urlconf", settings.ROOT_URLCONF)
+    module = get_resolver(urlconf).urlconf_module
+    handler = getattr(module, f"handler{status}", None)
+    return get_callable(handler) if handler else None
 
 
-def page(title: str, body: str) -> str:
-    """A small page that needs no template and no stylesheet."""
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
-        f"<body><main><h1>{escape(title)}</h1>{body}</main></body></html>"
-    )
-
-
-_STYLE = (
-    ":root{color-scheme:light dark}"
-    "body{font:1rem/1.6 system-ui,sans-serif;margin:0}"
-    "main{max-width:44rem;margin:12vh auto;padding:0 1.5rem}"
-    "h1{font-size:1.6rem}code{font-size:.95em}li{margin:.2rem 0}"
-)
+def message_of(error: Exception) -> str:
+    """The variable `exception` of Django's 403.html and 404.html."""
+    first = error.args[0] if error.args else None
+    return first if isinstance(first, str) else type(error).__name__

@@ -29,6 +29,8 @@ from starlette.types import Receive, Scope, Send
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.calls import Call
 from vinyl.orm.threads import can_wait, wait
+from vinyl.web.cleansing import report_filter
+from vinyl.web.csp import make_nonce
 
 __all__ = ["MalformedJSON", "Request", "max_body_size", "submitted"]
 
@@ -134,6 +136,25 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
     async def auser(self) -> Any:
         """Django's async name for `await request.user`. Switches to the event loop."""
         return await self.user
+
+    @cached_property
+    def exception_reporter_filter(self) -> Any:  # type: ignore[override]
+        """What leaves secrets out of reports, as Django's attribute of this name."""
+        return report_filter()
+
+    @cached_property
+    def csp_nonce(self) -> Any:
+        """
+        For `<script nonce="{{ csp_nonce }}">`: made on first use, and then part of the
+        policy in the response's header, where `SECURE_CSP` has `CSP.NONCE`. None before
+        Django 6.0.
+        """
+        return make_nonce()
+
+    @property
+    def _csp_nonce(self) -> Any:
+        # Where Django's context processor looks.
+        return self.csp_nonce
 
     def _from_middleware(self, name: str, middleware: str) -> Any:
         try:

@@ -28,9 +28,9 @@ from django.urls import (
     reverse_lazy,
     set_script_prefix,
 )
-from starlette.datastructures import URL
+from django.utils.http import escape_leading_slashes
 from starlette.responses import RedirectResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vinyl.orm import transaction
 from vinyl.orm.bridge import run
@@ -75,7 +75,7 @@ async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         await request.close()
 
 
-async def respond(request: Request) -> Response:
+async def respond(request: Request) -> ASGIApp:
     """The response of the view that the request's path leads to."""
     try:
         match = request.resolve()
@@ -96,15 +96,15 @@ def _with_slash(request: Request) -> RedirectResponse:
 
     Permanent; with 308 a browser sends the same method and body again.
     """
-    url = URL(scope=request.scope)
     # A path of two slashes at the front would lead to another host.
-    path = "/" + f"{url.path}/".lstrip("/")
+    url = escape_leading_slashes(request.get_full_path(force_append_slash=True))
     status = 301 if request.method in ("GET", "HEAD") else 308
-    query = f"?{url.query}" if url.query else ""
-    return RedirectResponse(f"{path}{query}", status)
+    return RedirectResponse(url, status)
 
 
-async def call_view(view: Callable, request: Request, *args: Any, **kwargs: Any) -> Any:
+async def call_view(
+    view: Callable, request: Request, /, *args: Any, **kwargs: Any
+) -> ASGIApp:
     """
     Call *view* as Django does: an async one is awaited, a plain one runs in the bridge,
     in a transaction of each database with ATOMIC_REQUESTS.
@@ -120,7 +120,15 @@ async def call_view(view: Callable, request: Request, *args: Any, **kwargs: Any)
         for alias in aliases:
             called = transaction.atomic(using=alias)(called)
         aliases = []
-    with refusing_unawaited(partial(_describe, view)), atomic_in_thread(aliases):
+    with atomic_in_thread(aliases):
+        return await response_of(called, view, request, *args, **kwargs)
+
+
+async def response_of(
+    called: Callable, view: Callable, request: Request, /, *args: Any, **kwargs: Any
+) -> ASGIApp:
+    """What *called* answers, which may be *view* in a wrapper; see `call_view`."""
+    with refusing_unawaited(partial(_describe, view)):
         if iscoroutinefunction(called):
             response = await called(request, *args, **kwargs)
         else:

@@ -1,15 +1,20 @@
-"""Host validation, HTTPS and security headers, from Django's settings for them."""
+"""Host validation, proxies, HTTPS and security headers, from Django's settings."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from django.conf import settings
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import DisallowedHost, ImproperlyConfigured
 from django.http.request import split_domain_port, validate_host
 from starlette.datastructures import URL, Headers, MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from vinyl.web import csp
+from vinyl.web.errors import respond_to
+from vinyl.web.requests import Request
 
 __all__ = ["SecurityMiddleware"]
 
@@ -18,34 +23,96 @@ DEBUG_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 
 class SecurityMiddleware:
     """
-    Answers 400 to a host that `settings.ALLOWED_HOSTS` does not list, redirects to
-    HTTPS if `SECURE_SSL_REDIRECT` says so, and adds the headers of `SECURE_*` and
-    `X_FRAME_OPTIONS`. A header that the view has set stays.
+    Believes the proxy that `SECURE_PROXY_SSL_HEADER` and `USE_X_FORWARDED_HOST` tell
+    of; answers 400 to a host that `ALLOWED_HOSTS` does not list; redirects to HTTPS if
+    `SECURE_SSL_REDIRECT` says so, but for `SECURE_REDIRECT_EXEMPT`; and adds the
+    headers of `SECURE_*` and `X_FRAME_OPTIONS`. A header that the view has set stays,
+    and Django's decorators for views have their say.
+
+    Put it first in `MIDDLEWARE`, so that the others see what the proxy told.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self.headers = list(security_headers())
+        self.exempt = [re.compile(r) for r in settings.SECURE_REDIRECT_EXEMPT]
+        self.has_csp = csp.AVAILABLE
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        check_host(Headers(scope=scope).get("host", ""))
+        believe_proxy(scope)
         secure = scope["scheme"] in ("https", "wss")
+        app = self.app
+        try:
+            check_host(Headers(scope=scope).get("host", ""))
+        except DisallowedHost as error:
+            if scope["type"] == "websocket":
+                raise
+            # Here, so that the answer has the headers.
+            app = await respond_to(error, Request.of(scope, receive, send))
+        else:
+            if not secure and self._needs_https(scope):
+                app = redirect_to_https(scope)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in security_headers(secure):
+                for name, value in self.headers:
                     headers.setdefault(name, value)
+                if secure and settings.SECURE_HSTS_SECONDS:
+                    headers.setdefault("strict-transport-security", hsts())
+                response = scope.get("vinyl.response")
+                if settings.X_FRAME_OPTIONS and not getattr(
+                    response, "xframe_options_exempt", False
+                ):
+                    value = settings.X_FRAME_OPTIONS.upper()
+                    headers.setdefault("x-frame-options", value)
+                if self.has_csp:
+                    for name, value in csp.policies(scope):
+                        headers.setdefault(name, value)
             await send(message)
 
-        app = self.app
-        if settings.SECURE_SSL_REDIRECT and not secure and scope["type"] == "http":
-            host = settings.SECURE_SSL_HOST or Headers(scope=scope).get("host")
-            url = URL(scope=scope).replace(scheme="https", netloc=host)
-            app = RedirectResponse(url, 301)
         await app(scope, receive, send_with_headers)
+
+    def _needs_https(self, scope: Scope) -> bool:
+        if not settings.SECURE_SSL_REDIRECT or scope["type"] == "websocket":
+            return False
+        path = scope["path"].lstrip("/")
+        return not any(pattern.search(path) for pattern in self.exempt)
+
+
+def believe_proxy(scope: Scope) -> None:
+    """
+    Put scheme and host as the browser used them into *scope*, if a proxy tells them and
+    the settings say that it does: `request.url` and `request.get_host()` then agree.
+
+    Raises:
+        ImproperlyConfigured: `SECURE_PROXY_SSL_HEADER` is no pair.
+    """
+    if settings.SECURE_PROXY_SSL_HEADER:
+        try:
+            key, expected = settings.SECURE_PROXY_SSL_HEADER
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"settings.SECURE_PROXY_SSL_HEADER is "
+                f"{settings.SECURE_PROXY_SSL_HEADER!r}. Set it to a header and its "
+                f"value for HTTPS: ('HTTP_X_FORWARDED_PROTO', 'https')."
+            ) from None
+        # Its name is given as in `request.META`.
+        name = key.removeprefix("HTTP_").replace("_", "-")
+        told = Headers(scope=scope).get(name)
+        if told is not None:
+            secure = told.split(",", 1)[0].strip() == expected
+            schemes = (
+                ("ws", "wss") if scope["type"] == "websocket" else ("http", "https")
+            )
+            scope["scheme"] = schemes[secure]
+    if settings.USE_X_FORWARDED_HOST:
+        headers = MutableHeaders(scope=scope)
+        if host := headers.get("x-forwarded-host"):
+            headers["host"] = host
 
 
 def check_host(host: str) -> None:
@@ -64,15 +131,22 @@ def check_host(host: str) -> None:
         )
 
 
-def security_headers(secure: bool) -> Iterator[tuple[str, str]]:
-    """Names and values, for a request over HTTPS if *secure*."""
-    if secure and (seconds := settings.SECURE_HSTS_SECONDS):
-        value = f"max-age={seconds}"
-        if settings.SECURE_HSTS_INCLUDE_SUBDOMAINS:
-            value += "; includeSubDomains"
-        if settings.SECURE_HSTS_PRELOAD:
-            value += "; preload"
-        yield "strict-transport-security", value
+def redirect_to_https(scope: Scope) -> RedirectResponse:
+    host = settings.SECURE_SSL_HOST or Headers(scope=scope).get("host")
+    return RedirectResponse(URL(scope=scope).replace(scheme="https", netloc=host), 301)
+
+
+def hsts() -> str:
+    value = f"max-age={settings.SECURE_HSTS_SECONDS}"
+    if settings.SECURE_HSTS_INCLUDE_SUBDOMAINS:
+        value += "; includeSubDomains"
+    if settings.SECURE_HSTS_PRELOAD:
+        value += "; preload"
+    return value
+
+
+def security_headers() -> Iterator[tuple[str, str]]:
+    """Names and values of the headers that each response gets."""
     if settings.SECURE_CONTENT_TYPE_NOSNIFF:
         yield "x-content-type-options", "nosniff"
     if policy := settings.SECURE_REFERRER_POLICY:
@@ -80,5 +154,3 @@ def security_headers(secure: bool) -> Iterator[tuple[str, str]]:
         yield "referrer-policy", ",".join(p.strip() for p in policies)
     if policy := settings.SECURE_CROSS_ORIGIN_OPENER_POLICY:
         yield "cross-origin-opener-policy", policy
-    if settings.X_FRAME_OPTIONS:
-        yield "x-frame-options", settings.X_FRAME_OPTIONS.upper()

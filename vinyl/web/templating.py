@@ -141,6 +141,7 @@ class Template(django_jinja2.Template):
         """
         variables: dict[str, Any] = {"request": request}
         if request is not None:
+            variables["csp_nonce"] = getattr(request, "csp_nonce", None)
             for processor in self.backend.template_context_processors:
                 variables.update(processor(request))
         variables.update(context or {})

@@ -20,7 +20,7 @@ from vinyl.exceptions import NotAwaitedError
 
 __all__ = ["refusing_unawaited", "watch"]
 
-logger = logging.getLogger("vinyl.request")
+logger = logging.getLogger("django.request")
 
 # Enough frames to show the line that called, below those of the dual-mode call.
 FRAMES = 4

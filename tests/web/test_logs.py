@@ -1,0 +1,225 @@
+"""Errors are told once, under Django's names, by e-mail too, and without secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.core.mail.backends import locmem
+from django.core.signals import got_request_exception
+from django.utils.log import AdminEmailHandler
+from django.views.decorators.debug import (
+    sensitive_post_parameters,
+    sensitive_variables,
+)
+
+from tests.web.serving import serving, serving_on_a_socket
+from vinyl.web import PlainTextResponse, Request, StreamingResponse, path
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
+
+ADMINS = [("Nina", "nina@example.org")]
+
+
+class SlowBackend(locmem.EmailBackend):
+    """Takes until the test says so; notes its thread."""
+
+    thread: Any = None
+    go_on = threading.Event()
+
+    def send_messages(self, messages: Any) -> int:
+        SlowBackend.thread = threading.current_thread()
+        assert SlowBackend.go_on.wait(20)
+        return super().send_messages(messages)
+
+
+class BrokenBackend(locmem.EmailBackend):
+    def send_messages(self, messages: Any) -> int:
+        raise OSError("no mail server")
+
+
+@pytest.fixture(autouse=True)
+def outbox(settings_admins: None) -> list[Any]:
+    mail.outbox = []
+    return mail.outbox
+
+
+@pytest.fixture
+def settings_admins() -> Iterator[None]:
+    # What Django's default logging attaches; pytest's own handlers stay as well.
+    logger = logging.getLogger("django")
+    handler = AdminEmailHandler(include_html=True)
+    handler.setLevel(logging.ERROR)
+    before = logger.handlers[:]
+    logger.handlers = [handler]
+    yield
+    logger.handlers = before
+
+
+def admins(backend: str = "django.core.mail.backends.locmem.EmailBackend") -> Any:
+    return {"ADMINS": ADMINS, "EMAIL_BACKEND": backend, "LOGGING_CONFIG": None}
+
+
+@sensitive_variables("password")
+@sensitive_post_parameters("card")
+async def broken(request: Request) -> Any:
+    password = "hunter2"  # noqa: F841
+    harmless = "shown"  # noqa: F841
+    await request.form()
+    raise ZeroDivisionError("in the view")
+
+
+@sensitive_variables("password")
+@sensitive_post_parameters()
+def broken_plainly(request: Request) -> Any:
+    password = "hunter2"  # noqa: F841
+    harmless = "shown"  # noqa: F841
+    request.POST["card"]
+    raise ZeroDivisionError("in the view")
+
+
+@pytest.mark.parametrize("view", [broken, broken_plainly])
+async def test_admins_get_an_e_mail_without_secrets(view: Any) -> None:
+    settings = {**admins(), "SECRET_KEY": "not-to-be-shown"}
+    async with serving(path("pay/", view), **settings) as http:
+        response = await http.post(
+            "/pay/?q=1",
+            data={"card": "4111"},
+            headers={"Cookie": "sessionid=stolen"},
+        )
+        assert response.status_code == 500
+    [message] = mail.outbox
+    assert "ERROR (EXTERNAL IP): Internal Server Error: POST /pay/" in message.subject
+    assert message.to == ["nina@example.org"]
+    [(html, _)] = message.alternatives
+    for text in (message.body, html):
+        assert "ZeroDivisionError" in text
+        for secret in ("hunter2", "4111", "stolen", "not-to-be-shown"):
+            assert secret not in text
+    assert "shown" in html
+
+
+async def test_the_loop_goes_on_while_the_mail_is_sent() -> None:
+    SlowBackend.go_on.clear()
+    async with serving(
+        path("", broken), path("fine/", fine), **admins(f"{__name__}.SlowBackend")
+    ) as http:
+        assert (await http.get("/")).status_code == 500
+        assert (await http.get("/fine/")).text == "fine"
+        assert mail.outbox == []
+        SlowBackend.go_on.set()
+    # The end of the application waits for it.
+    assert len(mail.outbox) == 1
+    assert SlowBackend.thread is not threading.main_thread()
+
+
+async def fine(request: Request) -> Any:
+    return PlainTextResponse("fine")
+
+
+async def test_a_mail_that_fails_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(path("", broken), **admins(f"{__name__}.BrokenBackend")) as http:
+        assert (await http.get("/")).status_code == 500
+    assert "no mail server" in caplog.text
+
+
+async def test_refusals_send_no_mail() -> None:
+    settings = {**admins(), "MIDDLEWARE": ["vinyl.web.security.SecurityMiddleware"]}
+    async with serving(path("", fine), **settings) as http:
+        assert (await http.get("/", headers={"Host": "evil.test"})).status_code == 400
+        assert (await http.get("/nothing/")).status_code == 404
+    assert mail.outbox == []
+
+
+# ----- Once
+
+
+async def half(request: Request) -> Any:
+    async def parts() -> Any:
+        yield "half a page"
+        raise ZeroDivisionError("too late for a page")
+
+    return StreamingResponse(parts())
+
+
+class FailingMiddleware:
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+        if scope["type"] == "http":
+            raise ZeroDivisionError("of the middleware")
+
+
+def tracebacks(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [r.name for r in caplog.records if r.exc_info]
+
+
+async def test_a_response_that_breaks_off_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with serving_on_a_socket(path("", half), path("view/", broken)) as http:
+        with pytest.raises(Exception, match="incomplete chunked read"):
+            await http.get("/")
+        assert tracebacks(caplog) == ["django.request"]
+        assert "Response broken off: GET /" in caplog.text
+        await http.get("/view/")
+        assert tracebacks(caplog) == ["django.request"] * 2
+
+
+async def test_an_error_after_the_response_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    middleware = [f"{__name__}.FailingMiddleware"]
+    async with serving_on_a_socket(path("", fine), MIDDLEWARE=middleware) as http:
+        assert (await http.get("/")).text == "fine"
+        # The next one has a connection of its own.
+        assert (await http.get("/")).text == "fine"
+    assert tracebacks(caplog) == ["django.request"] * 2
+
+
+ONE = ZeroDivisionError("kept by a module")
+
+
+async def test_an_error_that_is_raised_again_is_told_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def view(request: Request) -> Any:
+        raise ONE
+
+    async with serving(path("", view)) as http:
+        await asyncio.gather(http.get("/"), http.get("/"))
+    assert tracebacks(caplog) == ["django.request"] * 2
+
+
+async def test_control_characters_are_escaped(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(path("", fine)) as http:
+        await http.get("/%0aERROR forged")
+    [record] = [r for r in caplog.records if r.name == "django.request"]
+    assert record.getMessage() == r"Not Found: GET /\nERROR forged"
+    assert record.status_code == 404  # type: ignore[attr-defined]
+    assert record.request.path == "/\nERROR forged"  # type: ignore[attr-defined]
+
+
+async def test_djangos_signal_is_sent() -> None:
+    seen = []
+
+    def receiver(sender: Any, request: Any, **kwargs: Any) -> None:
+        seen.append(request.path)
+        raise RuntimeError("of a receiver")
+
+    got_request_exception.connect(receiver)
+    try:
+        async with serving(path("", broken)) as http:
+            assert (await http.get("/")).status_code == 500
+            assert (await http.get("/none/")).status_code == 404
+    finally:
+        got_request_exception.disconnect(receiver)
+    assert seen == ["/"]
