@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.test import override_settings
 from starlette.datastructures import Headers
 
-from tests.web.serving import serving
-from vinyl.web import PlainTextResponse, Request, Response, path
+from tests.web.serving import serving, settings_for, templates
+from vinyl.web import (
+    PlainTextResponse,
+    Request,
+    Response,
+    get_asgi_application,
+    path,
+)
 from vinyl.web.csrf import refusal
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +48,10 @@ CSRF = {"MIDDLEWARE": ["vinyl.web.csrf.CSRFMiddleware"]}
         ({"origin": "https://shop.test.evil.test"}, False),
         ({"origin": "null"}, False),
         ({"origin": ""}, False),
+        ({"origin": "https://[bad"}, False),
+        ({"origin": "https://shop.test@evil.test"}, False),
+        ({"origin": "shop.test"}, False),
+        ({"sec-fetch-site": "same-site", "origin": "https://pay.test"}, True),
         # CSRF_TRUSTED_ORIGINS
         ({"sec-fetch-site": "cross-site", "origin": "https://pay.test"}, True),
         ({"sec-fetch-site": "cross-site", "origin": "http://pay.test"}, False),
@@ -81,3 +93,91 @@ async def test_safe_methods_pass(method: str) -> None:
     headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.test"}
     async with serving(path("", view), **CSRF) as http:
         assert (await http.request(method, "/", headers=headers)).text == method
+
+
+def test_a_page_that_came_without_tls_is_not_the_same_origin() -> None:
+    headers = Headers({"host": "SHOP.test", "origin": "http://shop.test"})
+    assert refusal(headers, secure=True)
+    # A proxy that ends TLS may not tell of it.
+    assert not refusal(headers, secure=False)
+    assert not refusal(Headers({**headers, "origin": "https://shop.test"}), True)
+
+
+CROSS = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.test"}
+
+
+async def test_the_refusal_is_told_once_without_control_characters(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving(path("", view), **CSRF) as http:
+        await http.post("/", headers={"Origin": "https://evil.test\x1b[31m"})
+    [record] = [r for r in caplog.records if r.name.startswith("django.")]
+    assert record.name == "django.security.csrf"
+    assert "\x1b" not in record.getMessage()
+    assert r"evil.test\x1b[31m" in record.getMessage().replace("\\\\", "\\")
+
+
+@pytest.mark.parametrize("name", ["403_csrf.html", "403.html"])
+async def test_the_projects_page(name: str) -> None:
+    files = {name: "{{ status }} from elsewhere"}
+    async with serving(path("", view), **CSRF, **templates(files=files)) as http:
+        response = await http.post("/", headers=CROSS)
+    assert (response.status_code, response.text) == (403, "403 from elsewhere")
+
+
+def failure(request: Request, reason: str = "") -> Response:
+    return PlainTextResponse(f"no: {reason}", 403)
+
+
+async def test_the_projects_view() -> None:
+    setting = {"CSRF_FAILURE_VIEW": f"{__name__}.failure"}
+    async with serving(path("", view), **CSRF, **setting) as http:
+        response = await http.post("/", headers=CROSS)
+    assert response.status_code == 403
+    assert response.text.startswith("no: the browser calls it 'cross-site'")
+
+
+async def test_the_refusal_has_the_security_headers() -> None:
+    middleware = [
+        "vinyl.web.security.SecurityMiddleware",
+        "vinyl.web.csrf.CSRFMiddleware",
+    ]
+    async with serving(path("", view), MIDDLEWARE=middleware) as http:
+        response = await http.post("/", headers=CROSS)
+    assert response.status_code == 403
+    assert response.headers["x-frame-options"] == "DENY"
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        # No view takes it, which comes after the rest.
+        ("testserver", "http://testserver", 1000),
+        ("testserver", "http://evil.test", 1008),
+        ("evil.test", "http://evil.test", 1008),
+    ],
+)
+async def test_websockets_of_other_sites(host: str, origin: str, status: int) -> None:
+    middleware = [
+        "vinyl.web.security.SecurityMiddleware",
+        "vinyl.web.csrf.CSRFMiddleware",
+    ]
+    sent = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    with settings_for((path("", view),), {"MIDDLEWARE": middleware}):
+        scope = {
+            "type": "websocket",
+            "scheme": "ws",
+            "path": "/",
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(b"host", host.encode()), (b"origin", origin.encode())],
+        }
+        await get_asgi_application()(scope, receive, send)
+    assert [(m["type"], m["code"]) for m in sent] == [("websocket.close", status)]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
-from django.http import Http404
+from django.http import Http404, HttpResponse
+from django.views.debug import ExceptionReporter
 from starlette.exceptions import HTTPException
 
 from tests.records.models import Album, Artist
 from tests.web.serving import serving, templates
+from vinyl.orm.recording import recording
 from vinyl.web import Request, Response, StreamingResponse, include, path, render
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
@@ -226,3 +231,299 @@ async def test_an_error_after_the_start_ends_the_response() -> None:
     async with serving(path("", view)) as http:
         with pytest.raises(ZeroDivisionError, match="too late"):
             await http.get("/")
+
+
+# ----- What clients and projects ask for
+
+JSON = {"Accept": "application/json"}
+TEXT = {"Accept": "text/plain"}
+
+
+class TestKinds:
+    async def test_json_and_text_for_visitors(self) -> None:
+        limited = HTTPException(429, "Slow down.", headers={"Retry-After": "5"})
+        files = {"404.html": "a page"}
+        patterns = (raising(limited), path("broken/", broken))
+        async with serving(*patterns, **templates(files=files)) as http:
+            told = await http.get("/", headers=JSON)
+            missing = await http.get("/none/", headers=JSON)
+            sorry = await http.get("/broken/", headers=TEXT)
+            page = await http.get("/none/", headers={"Accept": "text/html, */*;q=0.1"})
+        assert told.status_code == 429
+        assert told.headers["retry-after"] == "5"
+        assert told.json() == {
+            "status": 429,
+            "title": "Too Many Requests",
+            "detail": "Slow down.",
+        }
+        assert missing.json() == {"status": 404, "title": "Not Found"}
+        assert sorry.headers["content-type"].startswith("text/plain")
+        assert (sorry.status_code, sorry.text) == (500, "500 Internal Server Error\n")
+        assert page.text == "a page"
+
+    async def test_json_and_text_for_developers(self) -> None:
+        async with serving(path("shop/", broken), **DEBUG) as http:
+            text = await http.get("/shop/", headers=TEXT)
+            told = await http.get("/shop/", headers=JSON)
+            missing = await http.get("/none/", headers=JSON)
+        assert text.status_code == told.status_code == 500
+        assert "ZeroDivisionError" in text.text
+        assert "<html" not in text.text
+        answer = told.json()
+        assert answer["detail"] == "ZeroDivisionError: told to <developers> alone"
+        assert __file__ in answer["traceback"]
+        assert missing.json()["tried"] == ["shop/"]
+        for response in (text, told):
+            assert "not-to-be-shown" not in response.text
+
+    @pytest.mark.parametrize("accept", ["", "rubbish", ";;;", "text/html;" * 3000])
+    async def test_a_malformed_accept_header(self, accept: str) -> None:
+        async with serving() as http:
+            response = await http.get("/none/", headers={"Accept": accept})
+        assert response.status_code == 404
+
+
+async def teapot(request: Request, exception: Exception) -> Response:
+    return Response(f"teapot: {type(exception).__name__}", 418)
+
+
+def plain_sorry(request: Request) -> Any:
+    return HttpResponse(f"sorry, {Artist.objects.count()} artists", status=503)
+
+
+class TestHandlers:
+    """`handler404` and so on in the root urlconf."""
+
+    def urlconf(self, *patterns: Any, **handlers: Any) -> Any:
+        module = ModuleType("tests.with_handlers")
+        vars(module).update(urlpatterns=list(patterns), **handlers)
+        return {"ROOT_URLCONF": module}
+
+    async def test_async_and_plain_ones(self) -> None:
+        handlers = {"handler404": teapot, "handler500": f"{__name__}.plain_sorry"}
+        settings = self.urlconf(path("", broken), **handlers)
+        async with serving(**settings) as http:
+            missing, sorry = await http.get("/none/"), await http.get("/")
+        assert (missing.status_code, missing.text) == (418, "teapot: Resolver404")
+        assert (sorry.status_code, sorry.text) == (503, "sorry, 0 artists")
+
+    async def test_one_that_fails(self, caplog: pytest.LogCaptureFixture) -> None:
+        async def fails(request: Request, exception: Any = None) -> None:
+            raise RuntimeError("in the handler")
+
+        settings = self.urlconf(path("", broken), handler404=fails, handler500=fails)
+        async with serving(**settings) as http:
+            missing, sorry = await http.get("/none/"), await http.get("/")
+        assert (missing.status_code, sorry.status_code) == (404, 500)
+        assert "404 Not Found" in missing.text
+        told = [r.exc_info[0].__name__ for r in caplog.records if r.exc_info]
+        assert told == ["RuntimeError", "ZeroDivisionError", "RuntimeError"]
+
+    async def test_they_are_for_visitors(self) -> None:
+        settings = self.urlconf(path("", broken), handler404=teapot)
+        async with serving(**settings, **DEBUG) as http:
+            assert (await http.get("/none/")).status_code == 404
+
+
+# ----- Groups
+
+
+def in_a_group(*errors: Exception) -> Any:
+    async def view(request: Request) -> Response:
+        async def fail(error: Exception) -> None:
+            raise error
+
+        async with asyncio.TaskGroup() as group:
+            for error in errors:
+                group.create_task(fail(error))
+        return Response("never")
+
+    return path("", view)
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize(
+    ("errors", "status"),
+    [
+        ([Http404("a")], 404),
+        ([Http404("a"), Http404("b")], 404),
+        ([PermissionDenied("a")], 403),
+        ([Http404("a"), PermissionDenied("b")], 500),
+        ([Http404("a"), ValueError("b")], 500),
+        ([ValueError("only one")], 500),
+        ([ExceptionGroup("inner", [Http404("a")])], 404),
+    ],
+    ids=str,
+)
+async def test_a_group_is_what_is_in_it(
+    errors: list[Exception], status: int, debug: bool
+) -> None:
+    async with serving(in_a_group(*errors), DEBUG=debug) as http:
+        response = await http.get("/")
+    assert response.status_code == status
+    if debug and status == 500:
+        for error in errors:
+            assert type(error).__name__ in response.text
+            assert str(error) in response.text
+
+
+# ----- The debug page
+
+
+async def test_the_page_shows_the_queries_so_far() -> None:
+    async def view(request: Request) -> Response:
+        await Artist.objects.filter(name="<Nina>").count()
+        raise ZeroDivisionError
+
+    middleware = [f"{__name__}.Recording"]
+    async with serving(path("", view), MIDDLEWARE=middleware, **DEBUG) as http:
+        response = await http.get("/")
+    assert '<div id="queries"' in response.text
+    assert "records_artist" in response.text
+    assert "&lt;Nina&gt;" in response.text
+    assert "<Nina>" not in response.text
+    assert f"{Path(__file__).name}:" in response.text.partition('id="queries"')[2]
+
+
+class Recording:
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        with recording(full=True):
+            await self.app(scope, receive, send)
+
+
+async def test_an_error_while_a_template_is_rendered_shows_its_line(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "page.html").write_text("<p>\n\n{{ album.misspelt.name }}\n</p>")
+
+    async def view(request: Request) -> Response:
+        return await render(request, "page.html", {"album": Artist(name="Nina")})
+
+    engine = {
+        "BACKEND": "vinyl.web.templating.Jinja2",
+        "DIRS": [tmp_path],
+    }
+    async with serving(path("", view), **DEBUG, TEMPLATES=[engine]) as http:
+        response = await http.get("/")
+    assert response.status_code == 500
+    assert "Error during template rendering" in response.text
+    assert f"In template <code>{tmp_path / 'page.html'}</code>" in response.text
+    assert "error at line <strong>3</strong>" in response.text
+
+
+async def test_a_form_that_nobody_read_is_not_read_for_the_page() -> None:
+    received = []
+
+    async def view(request: Request) -> Response:
+        real = request._receive
+
+        async def receive() -> Any:
+            received.append(1)
+            return await real()
+
+        request._receive = receive
+        raise ZeroDivisionError
+
+    async with serving(path("", view), **DEBUG) as http:
+        response = await http.post("/", data={"title": "Pastel Blues"})
+    assert "ZeroDivisionError" in response.text
+    assert received == []
+
+
+async def test_a_form_that_was_read_is_shown() -> None:
+    async def view(request: Request) -> Response:
+        await request.form()
+        raise ZeroDivisionError
+
+    async with serving(path("", view), **DEBUG) as http:
+        response = await http.post("/", data={"title": "Pastel Blues"})
+    shown = response.text.partition('<h3 id="post-info">')[2]
+    assert "Pastel Blues" in shown.partition("<h3")[0]
+
+
+class Loud(ExceptionReporter):
+    def get_traceback_html(self) -> str:
+        return "a reporter of the project's"
+
+
+async def test_the_projects_own_reporter() -> None:
+    setting = {"DEFAULT_EXCEPTION_REPORTER": f"{__name__}.Loud"}
+    async with serving(path("", broken), **DEBUG, **setting) as http:
+        assert "a reporter of the project's" in (await http.get("/")).text
+
+
+class Failing(ExceptionReporter):
+    def get_traceback_html(self) -> str:
+        raise RuntimeError("in the reporter")
+
+
+async def test_a_reporter_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    setting = {"DEFAULT_EXCEPTION_REPORTER": f"{__name__}.Failing"}
+    async with serving(path("", broken), **DEBUG, **setting) as http:
+        response = await http.get("/")
+    assert response.status_code == 500
+    assert "Internal Server Error" in response.text
+    assert "in the reporter" in caplog.text
+
+
+# ----- Headers
+
+
+def with_header(name: str, value: str) -> Any:
+    async def view(request: Request) -> Response:
+        response = Response("served")
+        response.raw_headers.append((name.encode(), value.encode()))
+        return response
+
+    return path("", view)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x-name", "a\r\nset-cookie: admin=1"),
+        ("x-name", "a\nb"),
+        ("x-name", "a\rb"),
+        ("x-name", "a\0b"),
+        ("x-a\r\nset-cookie", "admin=1"),
+        ("set-cookie", "a=b\r\nlocation: https://evil.test"),
+        ("content-disposition", 'attachment; filename="a\r\nset-cookie: b"'),
+    ],
+)
+async def test_no_header_brings_others(
+    name: str, value: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(with_header(name, value)) as http:
+        response = await http.get("/")
+    assert response.status_code == 500
+    assert not {"set-cookie", "location", "x-name"} & set(response.headers)
+    assert "BadHeaderError" in caplog.text
+
+
+async def test_nor_does_one_of_an_error_or_of_middleware() -> None:
+    evil = HTTPException(401, headers={"WWW-Authenticate": "a\r\nset-cookie: b=c"})
+    async with serving(raising(evil)) as http:
+        response = await http.get("/")
+    assert response.status_code == 500
+    assert "www-authenticate" not in response.headers
+    middleware = [f"{__name__}.Injecting"]
+    async with serving(path("", missing), MIDDLEWARE=middleware) as http:
+        response = await http.get("/")
+    assert response.status_code == 500
+    assert "x-name" not in response.headers
+
+
+class Injecting:
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"x-name", b"a\r\nset-cookie: b=c"))
+            await send(message)
+
+        await self.app(scope, receive, sending)

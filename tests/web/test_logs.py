@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import django
 import pytest
 from django.core import mail
 from django.core.mail.backends import locmem
@@ -22,8 +23,6 @@ from tests.web.serving import serving, serving_on_a_socket
 from vinyl.web import PlainTextResponse, Request, StreamingResponse, path
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
-
-ADMINS = [("Nina", "nina@example.org")]
 
 
 class SlowBackend(locmem.EmailBackend):
@@ -62,7 +61,17 @@ def settings_admins() -> Iterator[None]:
 
 
 def admins(backend: str = "django.core.mail.backends.locmem.EmailBackend") -> Any:
-    return {"ADMINS": ADMINS, "EMAIL_BACKEND": backend, "LOGGING_CONFIG": None}
+    """Settings that send errors to Nina, in the words of each Django."""
+    settings: dict[str, Any] = {"LOGGING_CONFIG": None}
+    if django.VERSION < (6, 0):
+        settings["ADMINS"] = [("Nina", "nina@example.org")]
+    else:
+        settings["ADMINS"] = ["nina@example.org"]
+    if django.VERSION < (6, 1):
+        settings["EMAIL_BACKEND"] = backend
+    else:
+        settings["MAILERS"] = {"default": {"BACKEND": backend}}
+    return settings
 
 
 @sensitive_variables("password")
