@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django import VERSION
 from django.core import checks
 from django.test import override_settings
 
@@ -49,3 +50,11 @@ def test_no_engine_of_vinyls() -> None:
     djangos = "django.template.backends.django.DjangoTemplates"
     told = issues(TEMPLATES=[{"BACKEND": djangos}])["vinyl.W101"]
     assert "vinyl.web.templating.Jinja2" in told
+
+
+@pytest.mark.skipif(VERSION >= (6, 0), reason="Django 6.0 brings CSP")
+@pytest.mark.parametrize("name", ["SECURE_CSP", "SECURE_CSP_REPORT_ONLY"])
+def test_a_policy_that_is_not_sent(name: str) -> None:
+    told = issues(**{name: {"default-src": ["'self'"]}})["vinyl.E103"]
+    assert f"settings.{name} is set" in told
+    assert "Django 6.0" in told

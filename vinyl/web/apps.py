@@ -19,6 +19,7 @@ class VinylWebConfig(AppConfig):
         from vinyl.web import (
             checks,  # noqa: F401
             decorators,
+            deploychecks,
             forms,
             pagination,
             views,
@@ -26,3 +27,4 @@ class VinylWebConfig(AppConfig):
 
         for module in (decorators, forms, pagination, views):
             dualmode.apply_rows(module.TABLE)
+        deploychecks.translate_djangos_checks()
