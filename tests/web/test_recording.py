@@ -411,7 +411,7 @@ class TestTemplatesThatMayNot:
     async def refused(self, text: str, queryset: Any, caplog: Any) -> Any:
         with pytest.raises(AssertionError, match="500 Internal Server Error"):
             await self.visit("raise", text, queryset)
-        [logged] = [one for one in caplog.records if one.name == "vinyl.request"]
+        [logged] = [one for one in caplog.records if one.name == "django.request"]
         error = logged.exc_info[1]
         assert isinstance(error, LazyInTemplateError)
         return error

@@ -7,6 +7,7 @@ vinyl that serve in their place were Django's, and its answer is put into vinyl'
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -80,7 +81,9 @@ def in_our_words(issue: checks.CheckMessage) -> checks.CheckMessage:
     for theirs, ours in REPLACEMENTS.items():
         if ours:
             msg = msg.replace(f"'{theirs}'", f"'{ours}'")
-    return type(issue)(msg, hint=issue.hint, obj=issue.obj, id=issue.id)
+    translated = copy.copy(issue)
+    translated.msg = msg
+    return translated
 
 
 @checks.register("vinyl")
