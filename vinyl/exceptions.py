@@ -57,14 +57,20 @@ class NotFetchedError(VinylError):
     Jinja2 swallow those, and the mistake would become a silent wrong answer.
     """
 
-    def __init__(self, owner: str, attribute: str, use: str) -> None:
+    def __init__(
+        self, owner: str, attribute: str, use: str, remedy: str | None = None
+    ) -> None:
         self.owner = owner
         self.attribute = attribute
+        if remedy is None:
+            remedy = (
+                f"Await it first (`await obj.{attribute}`), fetch it for many objects "
+                f"with `await fetch(objs, {attribute!r})`, or load it with the "
+                f"queryset (select_related, prefetch_related)."
+            )
         super().__init__(
             f"{owner}.{attribute} has not been fetched, so {use} is not possible. "
-            f"Await it first (`await obj.{attribute}`), fetch it for many objects with "
-            f"`await fetch(objs, {attribute!r})`, or load it with the queryset "
-            f"(select_related, prefetch_related)."
+            f"{remedy}"
         )
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -25,6 +25,7 @@ from django.db.models.signals import class_prepared
 
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import (
+    auth,
     caches,
     compat,
     cursors,
@@ -220,6 +221,12 @@ _TRANSACTION = "django.db.transaction"
 _ATOMIC = f"{_TRANSACTION}:Atomic"
 _DROPPING = "commit rollback savepoint_commit savepoint_rollback"
 _WRAPPER = "django.db.backends.base.base:BaseDatabaseWrapper"
+_AUTH = "django.contrib.auth"
+_PERMISSIONS = (
+    "get_all_permissions get_group_permissions get_user_permissions has_module_perms "
+    "has_perm has_perms"
+)
+_ASYNC_PERMISSIONS = " ".join(f"a{name}" for name in _PERMISSIONS.split())
 
 TABLE = (
     Row(_QUERYSET, _QUERIES, dual, inherited=True),
@@ -333,6 +340,72 @@ TABLE = (
         "create_user create_superuser",
         dual,
         inherited=True,
+        app="auth",
+    ),
+    Row(
+        _AUTH,
+        "authenticate login logout update_session_auth_hash",
+        dual,
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.models:PermissionsMixin",
+        _PERMISSIONS,
+        dual,
+        inherited=True,
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.models:PermissionsMixin",
+        _ASYNC_PERMISSIONS,
+        auth.following,
+        app="auth",
+    ),
+    Row(f"{_AUTH}.models:AnonymousUser", _PERMISSIONS, dual, app="auth"),
+    Row(
+        f"{_AUTH}.base_user:AbstractBaseUser",
+        "check_password",
+        dual,
+        inherited=True,
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.base_user:AbstractBaseUser",
+        "acheck_password",
+        auth.through("check_password"),
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.hashers:BasePasswordHasher",
+        "encode harden_runtime verify",
+        auth.in_worker_thread,
+        inherited=True,
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.backends:BaseBackend",
+        "authenticate get_user get_all_permissions get_group_permissions "
+        "get_user_permissions has_perm",
+        auth.heeding_async,
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.backends:BaseBackend",
+        "aget_all_permissions ahas_perm",
+        auth.following,
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.backends:ModelBackend",
+        "aauthenticate",
+        auth.through("authenticate"),
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.backends:ModelBackend",
+        "aget_group_permissions aget_user ahas_module_perms ahas_perm "
+        "aget_user_permissions",
+        auth.following,
         app="auth",
     ),
     Row(

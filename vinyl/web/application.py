@@ -55,6 +55,18 @@ REPLACEMENTS: dict[str, str | None] = {
     "django.middleware.csp.ContentSecurityPolicyMiddleware": (
         "vinyl.web.security.SecurityMiddleware"
     ),
+    "django.contrib.sessions.middleware.SessionMiddleware": (
+        "vinyl.web.sessions.SessionMiddleware"
+    ),
+    "django.contrib.auth.middleware.AuthenticationMiddleware": (
+        "vinyl.web.auth.AuthenticationMiddleware"
+    ),
+    "django.contrib.auth.middleware.LoginRequiredMiddleware": (
+        "vinyl.web.auth.LoginRequiredMiddleware"
+    ),
+    "django.contrib.messages.middleware.MessageMiddleware": (
+        "vinyl.web.messages.MessagesMiddleware"
+    ),
 }
 
 

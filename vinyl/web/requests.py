@@ -31,6 +31,7 @@ from vinyl.orm.calls import Call
 from vinyl.orm.threads import can_wait, wait
 from vinyl.web.cleansing import report_filter
 from vinyl.web.csp import make_nonce
+from vinyl.web.users import LazyUser
 
 __all__ = ["MalformedJSON", "Request", "max_body_size", "submitted"]
 
@@ -131,7 +132,7 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
 
     @user.setter
     def user(self, user: Any) -> None:
-        self.scope["user"] = user
+        self.scope["user"] = LazyUser.of(user)
 
     async def auser(self) -> Any:
         """Django's async name for `await request.user`. Switches to the event loop."""

@@ -1,0 +1,400 @@
+"""Sessions: lazy, saved before the response starts, in each of Django's engines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.sessions.backends import file
+from django.contrib.sessions.backends.db import SessionStore as DBStore
+from django.contrib.sessions.models import Session
+from django.http import HttpResponse
+from django.test import override_settings
+
+from tests.web.serving import serving, templates
+from vinyl.exceptions import NotAwaitedError
+from vinyl.web import PlainTextResponse, StreamingResponse, path, render
+from vinyl.web.sessions import session_store
+
+pytestmark = pytest.mark.anyio
+
+MIDDLEWARE = ["vinyl.web.sessions.SessionMiddleware"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Where the file engine keeps its files; it remembers the folder."""
+
+    def forget() -> None:
+        session_store.cache_clear()
+        vars(file.SessionStore).get("_storage_path") and delattr(
+            file.SessionStore, "_storage_path"
+        )
+
+    forget()
+    with override_settings(SESSION_FILE_PATH=str(tmp_path)):
+        yield tmp_path
+    forget()
+
+
+ENGINES = ["db", "cached_db", "cache", "file", "signed_cookies"]
+
+
+def sessions(engine: str = "db", **settings: Any) -> dict[str, Any]:
+    return {
+        "MIDDLEWARE": MIDDLEWARE,
+        "SESSION_ENGINE": f"django.contrib.sessions.backends.{engine}",
+        **settings,
+    }
+
+
+async def count(request: Any) -> Any:
+    session = await request.session
+    session["n"] = session.get("n", 0) + 1
+    return PlainTextResponse(str(session["n"]))
+
+
+async def count_natively(request: Any) -> Any:
+    n = await request.session.aget("n", 0) + 1
+    await request.session.aset("n", n)
+    return PlainTextResponse(str(n))
+
+
+def count_plainly(request: Any) -> Any:
+    request.session["n"] = request.session.get("n", 0) + 1
+    return HttpResponse(str(request.session["n"]))
+
+
+async def ignore(request: Any) -> Any:
+    return PlainTextResponse("-")
+
+
+async def read(request: Any) -> Any:
+    return PlainTextResponse(str((await request.session).get("n")))
+
+
+async def flush(request: Any) -> Any:
+    await request.session.flush()
+    return PlainTextResponse("gone")
+
+
+async def cycle(request: Any) -> Any:
+    before = request.session.session_key
+    await request.session.cycle_key()
+    return PlainTextResponse(str(before != request.session.session_key))
+
+
+VIEWS = (
+    path("count/", count),
+    path("native/", count_natively),
+    path("plain/", count_plainly),
+    path("ignore/", ignore),
+    path("read/", read),
+    path("flush/", flush),
+    path("cycle/", cycle),
+)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_each_engine_keeps_what_is_put_into_it(db: Any, engine: str) -> None:
+    async with serving(*VIEWS, **sessions(engine)) as page:
+        assert (await page.get("/count/")).text == "1"
+        assert (await page.get("/native/")).text == "2"
+        assert (await page.get("/plain/")).text == "3"
+        # The data goes on under another key.
+        key = page.cookies["sessionid"]
+        cycled = await page.get("/cycle/")
+        if engine != "signed_cookies":
+            assert cycled.text == "True"
+            assert page.cookies["sessionid"] != key
+        assert (await page.get("/count/")).text == "4"
+        stale = {"cookie": f"sessionid={key}"}
+        if engine != "signed_cookies":
+            page.cookies.clear()
+            assert (await page.get("/read/", headers=stale)).text == "None"
+        page.cookies.clear()
+        assert (await page.get("/count/")).text == "1"
+        gone = await page.get("/flush/")
+        assert gone.headers["set-cookie"].startswith('sessionid="";')
+        assert "sessionid" not in page.cookies
+        assert (await page.get("/read/")).text == "None"
+
+
+async def test_the_data_is_signed_as_djangos_own_is(db: Any) -> None:
+    """A session that Django made can be read, and the other way round."""
+    store = DBStore()
+    await store.aset("n", 41)
+    await store.asave()
+    async with serving(*VIEWS, **sessions()) as page:
+        page.cookies["sessionid"] = str(store.session_key)
+        assert (await page.get("/count/")).text == "42"
+    assert await DBStore(store.session_key).aget("n") == 42
+
+
+@pytest.mark.parametrize("url", ["/ignore/", "/read/", "/count/"])
+async def test_vary_tells_of_the_cookie_only_if_the_session_was_used(
+    db: Any, url: str
+) -> None:
+    async with serving(*VIEWS, **sessions()) as page:
+        response = await page.get(url)
+        assert response.headers.get("vary") == (None if url == "/ignore/" else "Cookie")
+        assert ("set-cookie" in response.headers) is (url == "/count/")
+
+
+async def test_what_is_not_used_costs_no_query(db: Any, queries: list[str]) -> None:
+    async with serving(*VIEWS, **sessions()) as page:
+        await page.get("/count/")
+        queries.clear()
+        await page.get("/ignore/")
+        assert queries == []
+        await page.get("/read/")
+        assert len(queries) == 1
+
+
+async def test_vary_of_the_view_stays(db: Any) -> None:
+    async def view(request: Any) -> Any:
+        await request.session
+        return PlainTextResponse("", headers={"vary": "Accept"})
+
+    async with serving(path("", view), **sessions()) as page:
+        assert (await page.get("/")).headers["vary"] == "Accept, Cookie"
+
+
+async def test_cookie_settings_and_expiry(db: Any) -> None:
+    async def expiring(request: Any) -> Any:
+        session = await request.session
+        session["n"] = 1
+        session.set_expiry(60)
+        return PlainTextResponse("")
+
+    async def with_browser(request: Any) -> Any:
+        (await request.session).set_expiry(0)
+        return PlainTextResponse("")
+
+    settings = sessions(
+        SESSION_COOKIE_NAME="shop",
+        SESSION_COOKIE_PATH="/a/",
+        SESSION_COOKIE_SECURE=True,
+        SESSION_COOKIE_SAMESITE="Strict",
+        SESSION_COOKIE_DOMAIN="testserver",
+    )
+    urls = path("a/", expiring), path("b/", with_browser)
+    async with serving(*urls, **settings) as page:
+        cookie = (await page.get("/a/")).headers["set-cookie"]
+        for part in (
+            "shop=",
+            "Path=/a/",
+            "Secure",
+            "SameSite=Strict",
+            "Domain=testserver",
+            "HttpOnly",
+            "Max-Age=60",
+            "expires=",
+        ):
+            assert part in cookie
+        assert "Max-Age" not in (await page.get("/b/")).headers["set-cookie"]
+
+
+async def test_save_every_request(db: Any) -> None:
+    async with serving(*VIEWS, **sessions(SESSION_SAVE_EVERY_REQUEST=True)) as page:
+        # Nothing is in it, so there is nothing to save.
+        assert "set-cookie" not in (await page.get("/ignore/")).headers
+        await page.get("/count/")
+        assert "set-cookie" in (await page.get("/ignore/")).headers
+
+
+async def test_an_expired_session_is_a_new_one(db: Any) -> None:
+    async with serving(*VIEWS, **sessions()) as page:
+        await page.get("/count/")
+        await Session.objects.update(expire_date="2020-01-01T00:00Z")
+        assert (await page.get("/count/")).text == "1"
+
+
+async def test_a_failed_request_saves_nothing(db: Any) -> None:
+    async def failing(request: Any) -> Any:
+        (await request.session)["n"] = 1
+        return PlainTextResponse("", 503)
+
+    def raising(request: Any) -> Any:
+        request.session["n"] = 1
+        raise ValueError("the view is broken")
+
+    urls = path("f/", failing), path("r/", raising)
+    async with serving(*urls, **sessions()) as page:
+        for url in ("/f/", "/r/"):
+            response = await page.get(url)
+            assert response.status_code >= 500
+            assert "set-cookie" not in response.headers
+    assert await Session.objects.count() == 0
+
+
+COOKIES = {
+    "unknown": "a" * 32,
+    "short": "abc",
+    "empty": "",
+    "not ASCII": "\xe9" * 40,
+    "quoted NUL": '"abcdefgh\\000ijkl"',
+    "path": "../../../../etc/passwd",
+    "huge": "x" * 20_000,
+    "percent": "%00%ff%27;--",
+    "signed by nobody": "eyJhIjoxfQ:1abcde:abcdefghijklmnop",
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("cookie", COOKIES.values(), ids=COOKIES)
+async def test_a_forged_cookie_is_an_anonymous_session(
+    db: Any, engine: str, cookie: str
+) -> None:
+    headers = {"cookie": f"sessionid={cookie}".encode("latin-1")}
+    async with serving(*VIEWS, **sessions(engine)) as page:
+        response = await page.get("/read/", headers=headers)
+        assert (response.status_code, response.text) == (200, "None")
+        response = await page.get("/count/", headers=headers)
+        assert (response.status_code, response.text) == (200, "1")
+        # Never the key that the client came with.
+        assert page.cookies["sessionid"] != cookie
+        assert (await page.get("/count/")).text == "2"
+
+
+async def test_a_session_that_was_not_awaited_is_an_error(db: Any) -> None:
+    async def view(request: Any) -> Any:
+        for use in (
+            lambda s: s["n"],
+            lambda s: s.get("n"),
+            lambda s: s.update({"n": 1}),
+            lambda s: "n" in s,
+            lambda s: s.keys(),
+        ):
+            with pytest.raises(
+                NotAwaitedError, match="session = await request.session"
+            ):
+                use(request.session)
+        session = await request.session
+        assert session is request.session
+        assert await session is session
+        return PlainTextResponse(str(session.get("n")))
+
+    async with serving(path("", view), *VIEWS, **sessions()) as page:
+        # For a new visitor as for one with a session.
+        assert (await page.get("/")).text == "None"
+        await page.get("/count/")
+        assert (await page.get("/")).text == "1"
+
+
+async def test_tasks_of_a_request_load_the_session_once(
+    db: Any, queries: list[str]
+) -> None:
+    async def view(request: Any) -> Any:
+        async def put(key: str) -> None:
+            (await request.session)[key] = key
+
+        await asyncio.gather(*(put(key) for key in "abc"), request.session.aget("x"))
+        return PlainTextResponse(" ".join(sorted((await request.session).keys())))
+
+    async with serving(path("", view), *VIEWS, **sessions()) as page:
+        await page.get("/count/")
+        queries.clear()
+        assert (await page.get("/")).text == "a b c n"
+        assert len([q for q in queries if q.startswith("SELECT")]) == 1
+
+
+async def test_a_template_loads_the_session(db: Any, queries: list[str]) -> None:
+    async def view(request: Any) -> Any:
+        return await render(request, "a.html")
+
+    async def quiet(request: Any) -> Any:
+        return await render(request, "b.html")
+
+    texts = {"a.html": "{{ request.session.n }}", "b.html": "-"}
+    urls = *VIEWS, path("", view), path("quiet/", quiet)
+    async with serving(*urls, **sessions(), **templates(files=texts)) as page:
+        await page.get("/count/")
+        assert (await page.get("/")).text == "1"
+        queries.clear()
+        assert (await page.get("/quiet/")).text == "-"
+        assert queries == []
+
+
+async def test_a_session_deleted_meanwhile_is_answered_with_400(db: Any) -> None:
+    async def interrupted(request: Any) -> Any:
+        session = await request.session
+        session["n"] = 5
+        await Session.objects.all().delete()
+        return PlainTextResponse("")
+
+    async with serving(path("x/", interrupted), *VIEWS, **sessions()) as page:
+        await page.get("/count/")
+        assert (await page.get("/x/")).status_code == 400
+    assert await Session.objects.count() == 0
+
+
+async def test_two_requests_of_one_session(db: Any) -> None:
+    """Both are answered, the last one to save wins, and the session stays one."""
+    arrived = asyncio.Barrier(2)
+
+    async def view(request: Any, key: str) -> Any:
+        (await request.session)[key] = 1
+        await arrived.wait()
+        return PlainTextResponse("")
+
+    async with serving(path("x/<key>/", view), *VIEWS, **sessions()) as page:
+        await page.get("/count/")
+        key = page.cookies["sessionid"]
+        answers = await asyncio.gather(page.get("/x/a/"), page.get("/x/b/"))
+        assert [a.status_code for a in answers] == [200, 200]
+        assert page.cookies["sessionid"] == key
+    session = await Session.objects.get()
+    assert set(session.get_decoded()) in ({"n", "a"}, {"n", "b"})
+
+
+async def test_a_stream_saves_before_its_first_byte(db: Any) -> None:
+    async def view(request: Any) -> Any:
+        (await request.session)["n"] = 9
+
+        async def pieces() -> Any:
+            yield str(await Session.objects.count())
+
+        return StreamingResponse(pieces())
+
+    async with serving(path("", view), *VIEWS, **sessions()) as page:
+        assert (await page.get("/")).text == "1"
+        assert (await page.get("/read/")).text == "9"
+
+
+class ShoutingStore(DBStore):
+    """A project's own engine, whose sync methods alone are written."""
+
+    def load(self) -> Any:
+        return {k: v * 10 for k, v in super().load().items()}
+
+    async def aload(self) -> Any:
+        return {k: v * 10 for k, v in (await super().aload()).items()}
+
+
+SessionStore = ShoutingStore
+
+
+async def test_a_projects_own_engine(db: Any) -> None:
+    settings = sessions() | {"SESSION_ENGINE": __name__}
+    async with serving(*VIEWS, **settings) as page:
+        await page.get("/count/")
+        assert (await page.get("/read/")).text == "10"
+        assert (await page.get("/plain/")).text == "11"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_outside_the_event_loop_a_store_is_djangos(engine: str) -> None:
+    module = import_module(f"django.contrib.sessions.backends.{engine}")
+    store = session_store(module.SessionStore)
+    assert store.__qualname__ == "SessionStore"
+    assert store is session_store(module.SessionStore)
+    if engine in ("file", "cache", "signed_cookies"):
+        made = store()
+        made["n"] = 1
+        made.save()
+        assert module.SessionStore(made.session_key)["n"] == 1

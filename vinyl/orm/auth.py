@@ -1,0 +1,89 @@
+"""
+What the dual-mode table does to django.contrib.auth: hashing beside the event loop, and
+async names that heed what a project has overridden.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from vinyl.orm.bridge import await_, in_bridge, run, suspend
+
+__all__ = ["following", "heeding_async", "in_worker_thread", "through"]
+
+
+def in_worker_thread(fn: Callable) -> Callable:
+    """
+    The change for what takes the processor or the disk for long, such as a hash of a
+    password: inside the bridge a thread does it, while the event loop goes on.
+    """
+
+    @functools.wraps(fn)
+    def threaded(*args: Any, **kwargs: Any) -> Any:
+        if in_bridge():
+            return suspend(asyncio.to_thread(fn, *args, **kwargs))
+        return fn(*args, **kwargs)
+
+    threaded.is_dual = True  # type: ignore[attr-defined]
+    return threaded
+
+
+def through(name: str) -> Callable[[Any], Callable]:
+    """
+    The change for an async method that would hash on the event loop: the plain method
+    called *name* does the same in the bridge.
+    """
+
+    def change(original: Callable) -> Callable:
+        @functools.wraps(original)
+        async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return await run(getattr(self, name), *args, **kwargs)
+
+        return method
+
+    return change
+
+
+def following(original: Callable) -> Callable:
+    """
+    The change for an async name such as `ahas_perm`: a subclass that overrides only the
+    plain method is heeded. An async view must not decide otherwise than a plain one.
+    """
+    asynchronous = original.__name__
+    plain = asynchronous.removeprefix("a")
+
+    @functools.wraps(original)
+    async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        for cls in type(self).__mro__:
+            if asynchronous in vars(cls):
+                break
+            if plain in vars(cls):
+                return await run(getattr(self, plain), *args, **kwargs)
+        return await original(self, *args, **kwargs)
+
+    return method
+
+
+def heeding_async(original: Callable) -> Callable:
+    """
+    The change for a plain method of BaseBackend, which says no: inside the bridge a
+    backend that has only the async one is asked that.
+    """
+    asynchronous = f"a{original.__name__}"
+    inherited: Any = None
+
+    @functools.wraps(original)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal inherited
+        if inherited is None:
+            from django.contrib.auth.backends import BaseBackend
+
+            inherited = vars(BaseBackend)[asynchronous]
+        if in_bridge() and getattr(type(self), asynchronous) is not inherited:
+            return await_(getattr(self, asynchronous)(*args, **kwargs))
+        return original(self, *args, **kwargs)
+
+    return method

@@ -1,0 +1,127 @@
+"""
+Users in requests: `request.user`, logging in and out, and who may see a view.
+
+Everything that decides is django.contrib.auth: user models, backends, permissions,
+signals, forms and views.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.contrib import auth
+from django.contrib.admin.views.decorators import staff_member_required
+from django.contrib.auth import decorators
+from django.contrib.auth.decorators import (
+    login_not_required,
+    login_required,
+    permission_required,
+)
+from django.contrib.auth.middleware import (
+    LoginRequiredMiddleware as DjangosLoginRequired,
+)
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from vinyl.orm import run, use_driver
+from vinyl.web.requests import Request
+from vinyl.web.translating import translated
+from vinyl.web.users import LazyUser
+
+__all__ = [
+    "AuthenticationMiddleware",
+    "LoginRequiredMiddleware",
+    "authenticate",
+    "get_user",
+    "login",
+    "login_not_required",
+    "login_required",
+    "logout",
+    "permission_required",
+    "staff_member_required",
+    "update_session_auth_hash",
+    "user_passes_test",
+]
+
+# Dual-mode wherever Django's are imported from: see the table in vinyl.orm.dualmode.
+authenticate = use_driver(auth.authenticate)
+get_user = use_driver(auth.get_user)
+login = use_driver(auth.login)
+logout = use_driver(auth.logout)
+update_session_auth_hash = use_driver(auth.update_session_auth_hash)
+
+
+def user_passes_test(test_func: Callable[[Any], Any], *args: Any, **kwargs: Any) -> Any:
+    """
+    As in Django; *test_func* may be async also where the view is not.
+
+    Args:
+        test_func: Takes the user, and tells whether the view is served.
+        args, kwargs: `login_url` and `redirect_field_name`, as in Django.
+    """
+    test = test_func
+    if iscoroutinefunction(test_func):
+
+        async def test(user: Any) -> Any:
+            # A plain view hands it over as it is, not fetched.
+            return await test_func(await LazyUser.of(user))
+
+    return decorators.user_passes_test(test, *args, **kwargs)
+
+
+class AuthenticationMiddleware:
+    """
+    Gives each request and WebSocket its lazy `user`, from the session.
+
+    Raises, with the first request:
+        ImproperlyConfigured: No SessionMiddleware comes before it.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            if "session" not in scope:
+                raise ImproperlyConfigured(
+                    "AuthenticationMiddleware finds no session in the request. List "
+                    "'vinyl.web.sessions.SessionMiddleware' before "
+                    "'vinyl.web.auth.AuthenticationMiddleware' in settings.MIDDLEWARE."
+                )
+            # Not the request, which would hold itself alive through its user.
+            request: Any = SimpleNamespace(session=scope["session"])
+            scope["user"] = LazyUser(partial(auth.get_user, request))
+        await self.app(scope, receive, send)
+
+
+class LoginRequiredMiddleware:
+    """
+    Sends whoever is not logged in to the login page, unless the view has
+    `login_not_required`. A WebSocket is left to its endpoint.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.rules = DjangosLoginRequired(lambda request: HttpResponse())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app: Any = self.app
+        if scope["type"] == "http":
+            request: Any = Request.of(scope, receive, send)
+            match = request.resolver_match
+            if match is not None:
+                response = await run(
+                    self.rules.process_view,
+                    request,
+                    match.func,
+                    match.args,
+                    match.kwargs,
+                )
+                if response is not None:
+                    app = await translated(response)
+        await app(scope, receive, send)

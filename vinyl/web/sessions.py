@@ -1,0 +1,207 @@
+"""
+Sessions: Django's engines, loaded when they are asked for and saved on the event loop.
+
+What decides on cookies, expiry and `Vary` is Django's own SessionMiddleware, asked just
+before the headers of the response go out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Generator
+from functools import cache
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any, Self
+
+from django.conf import settings
+from django.contrib.sessions.backends import file, signed_cookies
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
+from django.contrib.sessions.middleware import SessionMiddleware as DjangosMiddleware
+from django.http import HttpResponse
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from vinyl.exceptions import NotAwaitedError
+from vinyl.orm.auth import in_worker_thread
+from vinyl.orm.bridge import await_, in_bridge, run, runs_sync
+from vinyl.orm.dualmode import dual
+from vinyl.web.requests import Request
+
+__all__ = ["SessionMiddleware", "session_store"]
+
+logger = logging.getLogger("vinyl.request")
+
+# What waits for the storage. `load` is not among them: only the store itself calls it.
+_WAITING = ("create", "cycle_key", "delete", "exists", "flush", "save")
+
+
+class LazySession(SessionBase):
+    """
+    A store that is loaded by `await request.session`, or by its first use in sync code.
+
+    Once loaded it is used as in Django. `await` may be repeated, and gives the store.
+    What waits for the storage (`save()`, `flush()`, `cycle_key()`) is dual-mode.
+    """
+
+    def __init__(self, session_key: str | None = None) -> None:
+        super().__init__(session_key)
+        # Two tasks of a request load it once: the second would undo the first's work.
+        self._loading = asyncio.Lock()
+
+    def __await__(self) -> Generator[Any, Any, Self]:
+        return self._loaded().__await__()
+
+    async def _loaded(self) -> Self:
+        await self._aget_session()
+        return self
+
+    async def _aget_session(self, no_load: bool = False) -> Any:
+        if no_load or hasattr(self, "_session_cache"):
+            return await super()._aget_session(no_load)  # type: ignore[misc]
+        async with self._loading:
+            return await super()._aget_session()  # type: ignore[misc]
+
+    def _get_session(self, no_load: bool = False) -> Any:
+        if no_load or hasattr(self, "_session_cache"):
+            return super()._get_session(no_load)  # type: ignore[misc]
+        if in_bridge():
+            return await_(self._aget_session())
+        if not runs_sync():
+            # Also if there is nothing to load: who forgets to await should not have to
+            # wait for the first visitor with a session.
+            raise NotAwaitedError(
+                "request.session has not been loaded, and loading it means waiting. "
+                "Write `session = await request.session` before you use it in an "
+                "async view; or `await request.session.aget(key)` for one value."
+            )
+        return super()._get_session()  # type: ignore[misc]
+
+    _session = property(_get_session)
+
+    def _validate_session_key(self, key: Any) -> Any:
+        # A cookie can smuggle in what no database takes, such as a NUL.
+        valid = super()._validate_session_key(key)  # type: ignore[misc]
+        return valid and key.isprintable()
+
+
+@cache
+def session_store(engine: type[SessionBase]) -> Any:
+    """The class of stores of *engine* that `request.session` is."""
+    methods = {name: getattr(engine, name) for name in (*_WAITING, "load")}
+    if issubclass(engine, file.SessionStore):
+        methods = {name: in_worker_thread(m) for name, m in methods.items()}
+    natively: dict[str, Any] = {name: dual(methods[name]) for name in _WAITING}
+    natively["load"] = methods["load"]
+    if issubclass(engine, signed_cookies.SessionStore):
+        # Its async methods call the plain ones, which nothing would await.
+        for name in ("create", "cycle_key", "delete", "load", "save"):
+            natively[f"a{name}"] = _in_bridge(name)
+    # The name is part of the salt that signs the data.
+    names = {"__module__": engine.__module__, "__qualname__": engine.__qualname__}
+    return type(engine.__name__, (LazySession, engine), names | natively)
+
+
+def _in_bridge(name: str) -> Any:
+    async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return await run(getattr(self, name), *args, **kwargs)
+
+    return method
+
+
+class SessionMiddleware:
+    """
+    Gives each request and WebSocket its `session`, of `settings.SESSION_ENGINE`, and
+    saves what has changed before the response starts.
+
+    Raises, when the response starts:
+        SessionInterrupted: Another request has deleted the session: 400.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.rules = DjangosMiddleware(lambda request: HttpResponse())
+        engine = import_module(settings.SESSION_ENGINE)
+        self.SessionStore = session_store(engine.SessionStore)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] == "http":
+            cookies = Request.of(scope, receive, send).cookies
+        else:
+            cookies = HTTPConnection(scope).cookies
+        session = self.SessionStore(cookies.get(settings.SESSION_COOKIE_NAME))
+        scope["session"] = session
+        started = False
+
+        async def saving(message: Message) -> None:
+            nonlocal started
+            if not started and message["type"] in _STARTS:
+                started = True
+                await self.save(_current(scope, session), cookies, message)
+            await send(message)
+
+        await self.app(scope, receive, saving)
+        if scope["type"] == "websocket" and started:
+            await _save_late(_current(scope, session))
+
+    async def save(
+        self, session: Any, cookies: dict[str, str], message: Message
+    ) -> None:
+        """Save *session* if it has to be, and set the headers in *message*."""
+        known = settings.SESSION_COOKIE_NAME in cookies
+        if not (session.accessed or session.modified):
+            if not settings.SESSION_SAVE_EVERY_REQUEST and not (
+                known and session.is_empty()
+            ):
+                return
+        request: Any = SimpleNamespace(session=session, COOKIES=cookies)
+        response = HttpResponse()
+        response.status_code = message.get("status", 200)
+        message.setdefault("headers", [])
+        headers = MutableHeaders(scope=message)
+        if vary := ", ".join(headers.getlist("vary")):
+            response.headers["Vary"] = vary
+        await run(self.rules.process_response, request, response)
+        if response.has_header("Vary"):
+            headers["vary"] = response.headers["Vary"]
+        for cookie in response.cookies.values():
+            headers.append("set-cookie", cookie.output(header="").strip())
+        # What changes on a WebSocket from here on is saved in the end.
+        session.modified = False
+
+
+_STARTS = frozenset(
+    {
+        "http.response.start",
+        "websocket.accept",
+        "websocket.http.response.start",
+    }
+)
+
+
+def _current(scope: Scope, session: Any) -> Any:
+    """The session that a view may have put in place of *session*."""
+    current = scope.get("session")
+    return current if isinstance(current, SessionBase) else session
+
+
+async def _save_late(session: Any) -> None:
+    """Save what a WebSocket has changed after its headers went out."""
+    if not session.modified:
+        return
+    if session.session_key is None:
+        logger.warning(
+            "A WebSocket put something into a new session after it was accepted, when "
+            "no cookie could be set any more; it is lost. Do so before accept()."
+        )
+        return
+    try:
+        await run(session.save)
+    except UpdateError:
+        # Logged out meanwhile, for example.
+        logger.info("The session of a WebSocket was deleted; its changes are lost.")
