@@ -5,12 +5,12 @@ async names that heed what a project has overridden.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Callable
 from typing import Any
 
-from vinyl.orm.bridge import await_, in_bridge, run, suspend
+from vinyl.orm.bridge import await_, in_bridge, run
+from vinyl.orm.threads import in_thread
 
 __all__ = ["following", "heeding_async", "in_worker_thread", "through"]
 
@@ -21,11 +21,11 @@ def in_worker_thread(fn: Callable) -> Callable:
     password: inside the bridge a thread does it, while the event loop goes on.
     """
 
+    hop = in_thread(fn)
+
     @functools.wraps(fn)
     def threaded(*args: Any, **kwargs: Any) -> Any:
-        if in_bridge():
-            return suspend(asyncio.to_thread(fn, *args, **kwargs))
-        return fn(*args, **kwargs)
+        return (hop if in_bridge() else fn)(*args, **kwargs)
 
     threaded.is_dual = True  # type: ignore[attr-defined]
     return threaded

@@ -50,6 +50,14 @@ def max_body_size() -> int | None:
     return getattr(settings, "VINYL", {}).get("MAX_BODY_SIZE", MAX_BODY_SIZE)
 
 
+class Meta(dict[str, Any]):
+    """What `request.META` is. Django's login asks in it for a new CSRF cookie."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        # Nothing here reads that cookie, so no decorator needs to set it.
+        return False if key == "CSRF_COOKIE_NEEDS_UPDATE" else super().get(key, default)
+
+
 class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
     """
     Starlette's request, whose `body()`, `json()` and `form()` are dual-mode: awaited
@@ -182,7 +190,7 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
             BadRequest: The query string is not UTF-8.
         """
         try:
-            return ASGIRequest(dict(self.scope), io.BytesIO()).META
+            return Meta(ASGIRequest(dict(self.scope), io.BytesIO()).META)
         except UnicodeDecodeError as error:
             raise BadRequest(f"The query string is not UTF-8: {error}") from error
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Generator
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, Self
@@ -20,7 +20,6 @@ from django.contrib.sessions.backends import file, signed_cookies
 from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.contrib.sessions.middleware import SessionMiddleware as DjangosMiddleware
 from django.http import HttpResponse
-from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,6 +28,7 @@ from vinyl.orm.auth import in_worker_thread
 from vinyl.orm.bridge import await_, in_bridge, run, runs_sync
 from vinyl.orm.dualmode import dual
 from vinyl.web.requests import Request
+from vinyl.web.translating import amended
 
 __all__ = ["SessionMiddleware", "session_store"]
 
@@ -160,17 +160,7 @@ class SessionMiddleware:
             ):
                 return
         request: Any = SimpleNamespace(session=session, COOKIES=cookies)
-        response = HttpResponse()
-        response.status_code = message.get("status", 200)
-        message.setdefault("headers", [])
-        headers = MutableHeaders(scope=message)
-        if vary := ", ".join(headers.getlist("vary")):
-            response.headers["Vary"] = vary
-        await run(self.rules.process_response, request, response)
-        if response.has_header("Vary"):
-            headers["vary"] = response.headers["Vary"]
-        for cookie in response.cookies.values():
-            headers.append("set-cookie", cookie.output(header="").strip())
+        await amended(message, partial(self.rules.process_response, request))
         # What changes on a WebSocket from here on is saved in the end.
         session.modified = False
 

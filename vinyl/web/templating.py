@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
+import django
 import jinja2
 from django.template import TemplateDoesNotExist, TemplateSyntaxError, loader
 from django.template.backends import jinja2 as django_jinja2
 from django.templatetags.static import static
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from jinja2.runtime import Context
 
@@ -64,6 +67,15 @@ def url(name: str, *args: Any, **kwargs: Any) -> str:
     return reverse(name, args=args, kwargs=kwargs)
 
 
+def has_url(name: str, *args: Any, **kwargs: Any) -> bool:
+    """In templates: whether the project has a view called *name*."""
+    try:
+        reverse(name, args=args, kwargs=kwargs)
+    except NoReverseMatch:
+        return False
+    return True
+
+
 class AwaitingContext(Context):
     """The context of a template; what it calls may be async."""
 
@@ -82,8 +94,10 @@ class Environment(jinja2.Environment):
         options.setdefault("undefined", jinja2.StrictUndefined)
         options |= {"autoescape": True, "enable_async": False}
         super().__init__(**options)
-        self.globals.update(url=url, static=static)
         filters.install(self)
+        self.globals.update(url=url, has_url=has_url, static=static)
+        # Forms need no token; see csrf.py. Templates made for Django may ask for one.
+        self.globals.update(csrf_input=SafeString(), csrf_token=SafeString())
 
 
 class Jinja2(django_jinja2.Jinja2):
@@ -98,6 +112,16 @@ class Jinja2(django_jinja2.Jinja2):
     """
 
     app_dirname = "templates"
+
+    @cached_property
+    def template_dirs(self) -> tuple[Any, ...]:
+        """Where templates are looked for: Django's own apps have none for Jinja2."""
+        djangos = Path(django.__file__).parent
+        return tuple(
+            folder
+            for folder in super().template_dirs
+            if djangos not in Path(folder).parents
+        )
 
     def __init__(self, params: dict[str, Any]) -> None:
         options = {

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
-from django.http import FileResponse, StreamingHttpResponse
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
 from starlette.concurrency import iterate_in_threadpool
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.orm.bridge import run
 from vinyl.web.responses import Response, StreamingResponse
 
-__all__ = ["translated"]
+__all__ = ["amended", "translated"]
 
 
 async def translated(response: HttpResponseBase) -> ASGIApp:
@@ -58,3 +59,24 @@ async def translated(response: HttpResponseBase) -> ASGIApp:
 def encoded(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[bytes, bytes]]:
     for name, value in headers:
         yield name.lower().encode("latin-1"), value.strip().encode("latin-1")
+
+
+async def amended(message: Message, amend: Callable[[HttpResponse], Any]) -> None:
+    """
+    Have *amend*, sync code of Django's middleware, put cookies and `Vary` on the
+    response that *message* starts. It runs in the bridge.
+
+    Switches to the event loop.
+    """
+    response = HttpResponse()
+    response.status_code = message.get("status", 200)
+    message.setdefault("headers", [])
+    headers = MutableHeaders(scope=message)
+    if vary := ", ".join(headers.getlist("vary")):
+        response.headers["Vary"] = vary
+    await run(amend, response)
+    if response.headers.get("Vary", "") != vary:
+        del headers["vary"]
+        headers["vary"] = response.headers["Vary"]
+    for cookie in response.cookies.values():
+        headers.append("set-cookie", cookie.output(header="").strip())
