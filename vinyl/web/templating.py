@@ -99,6 +99,15 @@ class Environment(jinja2.Environment):
         # Forms need no token; see csrf.py. Templates made for Django may ask for one.
         self.globals.update(csrf_input=SafeString(), csrf_token=SafeString())
 
+    def get_template(
+        self, name: Any, parent: str | None = None, globals: Any = None
+    ) -> jinja2.Template:
+        # So that `{% extends ["base.html", "vinyl/base.html"] %}` takes the first one
+        # that there is, as `include` does.
+        if isinstance(name, (list, tuple)):
+            return self.select_template(name, parent, globals)
+        return super().get_template(name, parent, globals)
+
 
 class Jinja2(django_jinja2.Jinja2):
     """

@@ -1,0 +1,191 @@
+"""Django's pages for logging in and for passwords, with vinyl's templates."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.urls import include
+
+from tests.web.serving import serving, templates
+from tests.web.test_auth import AUTH, VIEWS
+from vinyl.web import PlainTextResponse, path
+from vinyl.web.auth import login_required
+
+pytestmark = pytest.mark.anyio
+
+NINA = {"username": "nina", "password": "sinnerman"}
+NEW = "Pastel-Blues-1965"
+VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("MinimumLengthValidator", "NumericPasswordValidator")
+]
+SETTINGS: dict[str, Any] = {
+    **AUTH,
+    "LOGIN_URL": "login",
+    "LOGIN_REDIRECT_URL": "/who/",
+    "AUTH_PASSWORD_VALIDATORS": VALIDATORS,
+    "EMAIL_BACKEND": "django.core.mail.backends.locmem.EmailBackend",
+}
+
+
+@login_required
+async def cellar(request: Any) -> Any:
+    return PlainTextResponse("wine")
+
+
+URLS = (
+    *VIEWS,
+    path("cellar/", cellar),
+    path("accounts/", include("django.contrib.auth.urls")),
+)
+
+
+@pytest.fixture
+async def nina(db: Any) -> User:
+    return await User.objects.create_user(**NINA, email="nina@example.org")
+
+
+def heading(response: Any) -> str:
+    return re.findall(r"<h1>(.*?)</h1>", response.text)[0]
+
+
+async def test_logging_in_leads_to_the_page_that_was_asked_for(nina: User) -> None:
+    async with serving(*URLS, **SETTINGS) as page:
+        refused = await page.get("/cellar/?year=1965")
+        login_url = refused.headers["location"]
+        assert login_url == "/accounts/login/?next=/cellar/%3Fyear%3D1965"
+        form = await page.get(login_url)
+        assert heading(form) == "Log in"
+        assert 'name="next" value="/cellar/?year=1965"' in form.text
+        assert '<label for="id_username">' in form.text
+        assert "/accounts/password_reset/" in form.text
+        data = {**NINA, "next": "/cellar/?year=1965"}
+        entered = await page.post(login_url, data=data)
+        assert entered.headers["location"] == "/cellar/?year=1965"
+        assert (await page.get("/cellar/")).text == "wine"
+        # No token of Django's CSRF protection beside it.
+        assert set(page.cookies) == {"sessionid"}
+        left = await page.post("/accounts/logout/")
+        assert heading(left) == "Logged out"
+        assert (await page.get("/cellar/")).status_code == 302
+        assert (await page.get("/accounts/logout/")).status_code == 405
+
+
+async def test_who_may_not_log_in(nina: User) -> None:
+    await User.objects.create_user("gone", password="gone", is_active=False)
+    async with serving(*URLS, **SETTINGS) as page:
+        for wrong in (
+            {"username": "nina", "password": "x"},
+            {"username": "gone", "password": "gone"},
+            {"username": "nobody", "password": "x"},
+            {"username": "nina\0", "password": "x"},
+            {"username": "nina"},
+            {},
+        ):
+            refused = await page.post("/accounts/login/", data=wrong)
+            assert (refused.status_code, heading(refused)) == (200, "Log in")
+            assert "errorlist" in refused.text
+            assert "set-cookie" not in refused.headers
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    ["https://evil.test/", "//evil.test/", "/\\evil.test", "javascript:alert(1)"],
+)
+async def test_next_does_not_lead_to_another_site(nina: User, elsewhere: str) -> None:
+    async with serving(*URLS, **SETTINGS) as page:
+        entered = await page.post("/accounts/login/", data={**NINA, "next": elsewhere})
+        assert entered.headers["location"] == "/who/"
+
+
+async def test_what_a_visitor_types_is_escaped(nina: User) -> None:
+    async with serving(*URLS, **SETTINGS) as page:
+        shown = await page.post(
+            "/accounts/login/", data={"username": '"><script>', "next": '"><script>'}
+        )
+        assert "<script>" not in shown.text
+
+
+async def test_changing_the_password(nina: User) -> None:
+    async with serving(*URLS, **SETTINGS) as page:
+        await page.post("/accounts/login/", data=NINA)
+        elsewhere = page.cookies["sessionid"]
+        page.cookies.clear()
+        await page.post("/accounts/login/", data=NINA)
+        before = page.cookies["sessionid"]
+        form = await page.get("/accounts/password_change/")
+        assert heading(form) == "Change your password"
+        data = {"old_password": "x", "new_password1": NEW, "new_password2": NEW}
+        refused = await page.post("/accounts/password_change/", data=data)
+        assert "errorlist" in refused.text
+        data["old_password"] = NINA["password"]
+        short = {**data, "new_password1": "123", "new_password2": "123"}
+        refused = await page.post("/accounts/password_change/", data=short)
+        assert "too short" in refused.text
+        changed = await page.post(
+            "/accounts/password_change/", data=data, follow_redirects=True
+        )
+        assert heading(changed) == "Password changed"
+        # This session goes on under another key, the other is none any more.
+        assert (await page.get("/who/")).text == "nina"
+        assert page.cookies["sessionid"] != before
+        for old in (elsewhere, before):
+            page.cookies.clear()
+            headers = {"cookie": f"sessionid={old}"}
+            assert (await page.get("/who/", headers=headers)).text == "nobody"
+
+
+async def test_resetting_the_password_by_mail(nina: User) -> None:
+    await User.objects.filter(pk=nina.pk).update(username="nina&<b>")
+    mail.outbox = []
+    async with serving(*URLS, **SETTINGS) as page:
+        form = await page.get("/accounts/password_reset/")
+        assert heading(form) == "Reset your password"
+        # Who has no account learns nothing.
+        for address in ("nobody@example.org", "nina@example.org"):
+            sent = await page.post(
+                "/accounts/password_reset/",
+                data={"email": address},
+                follow_redirects=True,
+            )
+            assert heading(sent) == "Look into your mail"
+        (message,) = mail.outbox
+        assert message.to == ["nina@example.org"]
+        assert message.subject == "A new password for testserver"
+        # Plain text: nothing in it is escaped.
+        assert "nina&<b>\n" in message.body
+        link = re.findall(r"^http://testserver(/\S+)$", message.body, re.M)[0]
+        form = await page.get(link, follow_redirects=True)
+        assert heading(form) == "Choose a new password"
+        assert form.url.path.endswith("/set-password/")
+        data = {"new_password1": NEW, "new_password2": NEW}
+        saved = await page.post(form.url, data=data, follow_redirects=True)
+        assert heading(saved) == "Password saved"
+        assert 'href="/accounts/login/"' in saved.text
+        used = await page.get(link, follow_redirects=True)
+        assert heading(used) == "This link has had its day"
+        data = {"username": "nina&<b>", "password": NEW}
+        assert (await page.post("/accounts/login/", data=data)).status_code == 302
+    for forged in ("/accounts/reset/MQ/x-y/", "/accounts/reset/!/set-password/"):
+        async with serving(*URLS, **SETTINGS) as page:
+            shown = await page.get(forged, follow_redirects=True)
+            assert heading(shown) == "This link has had its day"
+
+
+async def test_the_pages_extend_the_projects_own_base(nina: User) -> None:
+    base = {"base.html": "<p>My shop</p>{% block content %}{% endblock %}"}
+    options = templates(files=base)
+    loader = options["TEMPLATES"][0]["OPTIONS"]["loader"]
+    import jinja2
+
+    options["TEMPLATES"][0]["OPTIONS"]["loader"] = jinja2.ChoiceLoader(
+        [loader, jinja2.PackageLoader("vinyl.web")]
+    )
+    async with serving(*URLS, **{**SETTINGS, **options}) as page:
+        form = await page.get("/accounts/login/")
+    assert "<p>My shop</p>" in form.text
+    assert heading(form) == "Log in"
