@@ -12,7 +12,13 @@ from typing import Any
 from vinyl.orm.bridge import await_, in_bridge, run
 from vinyl.orm.threads import in_thread
 
-__all__ = ["following", "heeding_async", "in_worker_thread", "through"]
+__all__ = [
+    "checking",
+    "following",
+    "heeding_async",
+    "in_worker_thread",
+    "through_plain",
+]
 
 
 def in_worker_thread(fn: Callable) -> Callable:
@@ -31,20 +37,36 @@ def in_worker_thread(fn: Callable) -> Callable:
     return threaded
 
 
-def through(name: str) -> Callable[[Any], Callable]:
+def through_plain(original: Callable) -> Callable:
     """
-    The change for an async method that would hash on the event loop: the plain method
-    called *name* does the same in the bridge.
+    The change for an async method that would hash on the event loop: the plain one
+    does the same, in the bridge.
     """
+    plain = original.__name__.removeprefix("a")
 
-    def change(original: Callable) -> Callable:
-        @functools.wraps(original)
-        async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return await run(getattr(self, name), *args, **kwargs)
+    @functools.wraps(original)
+    async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return await run(getattr(self, plain), *args, **kwargs)
 
-        return method
+    return method
 
-    return change
+
+def checking(original: Callable) -> Callable:
+    """The same for the function `acheck_password`, whose *setter* is async."""
+
+    @functools.wraps(original)
+    async def acheck_password(
+        password: Any, encoded: str, setter: Any = None, preferred: Any = "default"
+    ) -> bool:
+        from django.contrib.auth.hashers import check_password
+
+        def set_password(raw: Any) -> None:
+            await_(setter(raw))
+
+        set_new = set_password if setter is not None else None
+        return await run(check_password, password, encoded, set_new, preferred)
+
+    return acheck_password
 
 
 def following(original: Callable) -> Callable:

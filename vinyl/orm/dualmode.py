@@ -372,8 +372,22 @@ TABLE = (
     Row(
         f"{_AUTH}.base_user:AbstractBaseUser",
         "acheck_password",
-        auth.through("check_password"),
+        auth.through_plain,
         app="auth",
+    ),
+    Row(
+        f"{_AUTH}.models:UserManager",
+        "acreate_user acreate_superuser",
+        auth.through_plain,
+        app="auth",
+    ),
+    # From 6.1 on it uses a thread.
+    Row(
+        f"{_AUTH}.hashers",
+        "acheck_password",
+        auth.checking,
+        app="auth",
+        before=(6, 1),
     ),
     Row(
         f"{_AUTH}.hashers:BasePasswordHasher",
@@ -398,7 +412,7 @@ TABLE = (
     Row(
         f"{_AUTH}.backends:ModelBackend",
         "aauthenticate",
-        auth.through("authenticate"),
+        auth.through_plain,
         app="auth",
     ),
     Row(
