@@ -15,9 +15,11 @@ INSTALLED_APPS = [
     "vinyl.web",
     "django.contrib.contenttypes",
     "django.contrib.auth",
+    "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "tests.records",
+    "vinyl.web.admin",
 ]
 # The package is there for its own tests, which turn it on.
 VINYL = {"OPENTELEMETRY": False}

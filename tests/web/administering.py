@@ -1,0 +1,154 @@
+"""A site with the models of tests/records, served to somebody who is logged in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from html import unescape
+from http.cookies import SimpleCookie
+from importlib import import_module
+from typing import Any
+
+import httpx
+from django.conf import settings
+from django.contrib import auth
+from django.contrib.auth.models import Permission, User
+from django.contrib.messages.storage import default_storage
+from django.utils.functional import SimpleLazyObject
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tests.records.models import Album, Artist, Biography, Genre, Label, Review, Track
+from tests.web.serving import serving
+from vinyl.orm import run
+from vinyl.web import path
+from vinyl.web.admin import AdminSite, ModelAdmin, TabularInline, display
+from vinyl.web.requests import Request
+
+
+class Users:
+    """Sessions, users and messages with Django's parts."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request: Any = Request.of(scope, receive, send)
+        engine: Any = import_module(settings.SESSION_ENGINE)
+        key = request.cookies.get(settings.SESSION_COOKIE_NAME)
+        request.session = engine.SessionStore(key)
+        request.user = SimpleLazyObject(lambda: auth.get_user(request))
+        request._messages = default_storage(request)
+
+        async def saving(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                from django.http import HttpResponse
+
+                response = HttpResponse()
+                await run(request._messages.update, response)
+                if request.session.modified:
+                    await run(request.session.save)
+                    name = settings.SESSION_COOKIE_NAME
+                    response.set_cookie(name, request.session.session_key)
+                for cookie in response.cookies.values():
+                    value = cookie.output(header="").strip()
+                    MutableHeaders(scope=message).append("set-cookie", value)
+            await send(message)
+
+        await self.app(scope, receive, saving)
+
+
+MIDDLEWARE = [f"{__name__}.Users", "vinyl.web.csrf.CSRFMiddleware"]
+
+
+class TrackInline(TabularInline):
+    model = Track
+    extra = 1
+
+
+class AlbumAdmin(ModelAdmin):
+    list_display = ["title", "artist", "label", "year", "is_old", "artist__name"]
+    list_filter = ["year", "label", "released"]
+    search_fields = ["title", "artist__name"]
+    list_per_page = 10
+    date_hierarchy = "released"
+    raw_id_fields = ["artist"]
+    readonly_fields = ["initials"]
+    inlines = [TrackInline]
+    fieldsets = [
+        (None, {"fields": ["title", ("year", "released"), "artist", "label"]}),
+        ("More", {"fields": ["notes", "genres", "initials"], "classes": ["collapse"]}),
+    ]
+
+    @display(boolean=True, description="Old?", ordering="year")
+    def is_old(self, album: Any) -> bool:
+        return album.year < 1960
+
+    @display(description="Initials")
+    def initials(self, album: Any) -> str:
+        return "".join(word[0] for word in album.title.split())
+
+
+class ArtistAdmin(ModelAdmin):
+    search_fields = ["name"]
+
+
+def site_of_records() -> AdminSite:
+    site = AdminSite()
+    site.register(Album, AlbumAdmin)
+    site.register(Artist, ArtistAdmin)
+    site.register([Biography, Genre, Label, Review, Track])
+    return site
+
+
+site = site_of_records()
+
+
+async def user(name: str = "ada", *permissions: str, **fields: Any) -> User:
+    """A user of the staff whose password is "secret"."""
+    fields = {"is_staff": True, **fields}
+    made = await User.objects.create_user(name, password="secret", **fields)
+    for codename in permissions:
+        made_permission = await Permission.objects.get(
+            codename=codename, content_type__app_label="records"
+        )
+        await made.user_permissions.add(made_permission)
+    return made
+
+
+async def superuser(name: str = "ada") -> User:
+    return await user(name, is_superuser=True)
+
+
+@asynccontextmanager
+async def administering(
+    name: str | None = "ada", *urlpatterns: Any, site: AdminSite = site, **options: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the site, logged in as the user *name* unless it is None."""
+    options = {"MIDDLEWARE": MIDDLEWARE, **options}
+    urls = [path("admin/", site.urls), *urlpatterns]
+    async with serving(*urls, **options) as http:
+        if name is not None:
+            await log_in(http, name)
+        yield http
+
+
+async def log_in(http: httpx.AsyncClient, name: str, password: str = "secret") -> Any:
+    data = {"username": name, "password": password, "next": "/admin/"}
+    response = await http.post("/admin/login/", data=data)
+    assert response.headers["location"] == "/admin/", response.text
+    return response
+
+
+def text(response: httpx.Response) -> str:
+    """What a reader of the page sees."""
+    assert response.status_code == 200, (response.status_code, response.text[:2000])
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", response.text)).split())
+
+
+def cookies(response: httpx.Response) -> SimpleCookie:
+    return SimpleCookie("; ".join(response.headers.get_list("set-cookie")))

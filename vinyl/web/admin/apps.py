@@ -1,0 +1,27 @@
+"""The app config of the admin."""
+
+from __future__ import annotations
+
+from django.contrib.admin import apps
+from django.contrib.admin.checks import check_admin_app
+from django.core import checks
+
+__all__ = ["AdminConfig"]
+
+
+class AdminConfig(apps.SimpleAdminConfig):
+    """
+    Django's admin app, with vinyl's site: its models, migrations and translations, and
+    `django.contrib.admin.site` for an `admin.py` that was written for Django.
+    """
+
+    default = True
+    default_site = "vinyl.web.admin.sites.AdminSite"
+
+    def ready(self) -> None:
+        # Not Django's ready(): it registers checks of what Django's own pages need.
+        from vinyl.web.admin.checks import check_dependencies
+
+        checks.register(check_admin_app, checks.Tags.admin)
+        checks.register(check_dependencies, "vinyl")
+        self.module.autodiscover()  # type: ignore[union-attr]

@@ -1,0 +1,112 @@
+"""ModelAdmin and the inlines: Django's, with what vinyl's pages need."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import BaseModelAdmin
+from django.core.exceptions import ValidationError
+from django.forms import Media
+from django.utils.translation import gettext
+
+from vinyl.web.admin.changelist import ChangeList
+from vinyl.web.admin.widgets import FORM_FIELDS, Renderer
+
+__all__ = ["ModelAdmin", "StackedInline", "TabularInline", "adapted"]
+
+
+@cache
+def adapted(cls: type, base: type) -> type:
+    """*cls*, or if it is Django's only, a subclass of it that is a *base*, too."""
+    if issubclass(cls, base):
+        return cls
+    if issubclass(base, cls):
+        return base
+    namespace = {"__module__": cls.__module__, "__doc__": cls.__doc__}
+    metaclass: Any = type(cls)
+    return metaclass(cls.__name__, (cls, base), namespace)
+
+
+class _Options(BaseModelAdmin):
+    """What ModelAdmin and the inlines have in common."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        # Over Django's defaults, which super() has put in, and under what the class says.
+        own: Any = self
+        chosen = type(self).formfield_overrides
+        for field, options in FORM_FIELDS.items():
+            own.formfield_overrides[field] = {
+                **own.formfield_overrides[field],
+                **options,
+                **chosen.get(field, {}),
+            }
+        # The list that completes what is typed needs a script. What it is for, not
+        # loading a whole table into a select, the raw key does as well.
+        own.raw_id_fields = (*self.raw_id_fields, *self.autocomplete_fields)
+
+    def get_autocomplete_fields(self, request: Any) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def media(self) -> Media:
+        """No scripts of Django's; subclasses may add their own in `class Media`."""
+        return Media()
+
+
+class ModelAdmin(_Options, admin.ModelAdmin):
+    """
+    Django's ModelAdmin: `list_display`, `search_fields`, `list_filter`, `fieldsets` and
+    all its methods. It runs in the bridge, so what you override may use the database
+    without `await`.
+    """
+
+    def get_changelist(self, request: Any, **kwargs: Any) -> type[ChangeList]:
+        return ChangeList
+
+    def get_form(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        form = super().get_form(request, *args, **kwargs)
+        return _rendered(form)
+
+    def get_changelist_form(self, request: Any, **kwargs: Any) -> Any:
+        return _rendered(super().get_changelist_form(request, **kwargs))
+
+    def get_inlines(self, request: Any, obj: Any) -> list[Any]:
+        inlines = super().get_inlines(request, obj)
+        return [adapted(inline, _Inline) for inline in inlines]
+
+    def response_action(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Run the chosen action; keys that cannot be keys are refused."""
+        to_python = self.opts.pk.to_python
+        try:
+            for pk in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                to_python(pk)
+        except (ValueError, ValidationError):
+            self.message_user(request, gettext("No action selected."), messages.ERROR)
+            return None
+        return super().response_action(request, *args, **kwargs)
+
+
+class _Inline(_Options):
+    def get_formset(self, request: Any, obj: Any = None, **kwargs: Any) -> Any:
+        formset = super().get_formset(request, obj, **kwargs)  # type: ignore[misc]
+        _rendered(formset.form)
+        return formset
+
+
+class StackedInline(_Inline, admin.StackedInline):
+    """Django's StackedInline."""
+
+
+class TabularInline(_Inline, admin.TabularInline):
+    """Django's TabularInline."""
+
+
+def _rendered(form: Any) -> Any:
+    """*form*, a class made for one request, with vinyl's templates for its widgets."""
+    if form.default_renderer is None:
+        form.default_renderer = Renderer
+    return form

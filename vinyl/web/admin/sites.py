@@ -1,0 +1,77 @@
+"""The site: which models it has, its own pages, and what every page knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.contrib import admin, messages
+from django.contrib.admin.utils import quote
+from django.urls import reverse
+from django.utils.translation import gettext
+
+from vinyl.orm.bridge import await_
+from vinyl.web.admin import tags
+from vinyl.web.admin.options import ModelAdmin, adapted
+from vinyl.web.requests import Request
+
+__all__ = ["AdminSite"]
+
+
+class AdminSite(admin.AdminSite):
+    """
+    Django's AdminSite: `path("admin/", admin.site.urls)`.
+
+    A ModelAdmin that was written for Django becomes one of vinyl's when it is
+    registered; its own methods and attributes come first.
+    """
+
+    logout_template = "admin/logged_out.html"
+    password_change_template = "admin/password_change_form.html"
+    password_change_done_template = "admin/password_change_done.html"
+
+    def register(
+        self,
+        model_or_iterable: Any,
+        admin_class: type[admin.ModelAdmin] | None = None,
+        **options: Any,
+    ) -> None:
+        admin_class = adapted(admin_class or ModelAdmin, ModelAdmin)
+        super().register(model_or_iterable, admin_class, **options)
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Django's; *view* may be async."""
+        return super().admin_view(_plain(view), cacheable)
+
+    def each_context(self, request: Any) -> dict[str, Any]:
+        """The variables of every page: Django's, and what vinyl's templates use."""
+        return {
+            **super().each_context(request),
+            "_": gettext,
+            "admin_url": self._url,
+            "messages": messages.get_messages(request),
+            "model_url": self._model_url,
+            "tags": tags,
+            "user": request.user,
+        }
+
+    def _url(self, name: str, *args: Any) -> str:
+        return reverse(f"admin:{name}", args=args, current_app=self.name)
+
+    def _model_url(self, opts: Any, page: str, pk: Any = None) -> str:
+        args = () if pk is None else (quote(pk),)
+        return self._url(f"{opts.app_label}_{opts.model_name}_{page}", *args)
+
+
+def _plain(view: Callable) -> Callable:
+    """*view* without `async`, for Django's decorators; it is called in the bridge."""
+    if not iscoroutinefunction(view):
+        return view
+
+    @wraps(view)
+    def awaiting(request: Request, *args: Any, **kwargs: Any) -> Any:
+        return await_(view(request, *args, **kwargs))
+
+    return awaiting

@@ -1,0 +1,106 @@
+"""What the admin's templates call, as `tags`: mostly what is behind Django's tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin.templatetags import admin_list, admin_modify, admin_urls
+from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, SEARCH_VAR
+from django.forms import Media
+from django.utils import formats, text, translation
+from django.utils.timezone import template_localtime  # type: ignore[attr-defined]
+from jinja2 import pass_context
+from jinja2.runtime import Context
+
+__all__ = [
+    "buttons",
+    "capfirst",
+    "date_hierarchy",
+    "kept",
+    "kind",
+    "language",
+    "media",
+    "moment",
+    "other_parameters",
+    "page_query",
+    "pagination",
+    "result_list",
+    "some",
+]
+
+# How many of the things that a deletion takes along are listed, at each level.
+LISTED = 100
+
+date_hierarchy = admin_list.date_hierarchy
+pagination = admin_list.pagination
+result_list = admin_list.result_list
+
+
+@pass_context
+def buttons(context: Context) -> dict[str, Any]:
+    """Which buttons a change form has: `show_save`, `show_delete_link` and so on."""
+    variables: Any = context.get_all()
+    result: Any = admin_modify.submit_row(variables).flatten()
+    return result
+
+
+@pass_context
+def kept(context: Context, url: str) -> str:
+    """*url* with the filters of the change list that the visitor came from."""
+    variables: Any = context.get_all()
+    return admin_urls.add_preserved_filters(
+        variables, url, variables.get("is_popup"), variables.get("to_field")
+    )
+
+
+def media(own: Media) -> list[Any]:
+    """The tags for what a project's forms bring; not the scripts of Django's pages."""
+    tags = [*own.render_css(), *own.render_js()]
+    return [tag for tag in tags if "/admin/js/" not in tag]
+
+
+def moment(value: Any) -> str:
+    """A date and time, in the time zone and the format of the visitor."""
+    return formats.localize(template_localtime(value))
+
+
+def other_parameters(changelist: Any) -> Iterator[tuple[str, str]]:
+    """The parameters of the address that a new search keeps."""
+    for name, values in changelist.filter_params.items():
+        if name not in (SEARCH_VAR, PAGE_VAR, ERROR_FLAG):
+            for value in values:
+                yield name, value
+
+
+def page_query(changelist: Any, number: int) -> str:
+    return changelist.get_query_string({PAGE_VAR: number})
+
+
+def some(items: list[Any], limit: int = LISTED) -> list[Any]:
+    """The first *limit* of a nested list of what goes with a deletion."""
+    # A list behind an item holds what is below it.
+    texts = [i for i, item in enumerate(items) if isinstance(item, str)]
+    if len(texts) <= limit:
+        return items
+    return [*islice(items, texts[limit])]
+
+
+def capfirst(value: Any) -> Any:
+    """*value* as text that starts with a capital letter; markup stays as it is."""
+    return value if hasattr(value, "__html__") else text.capfirst(value)
+
+
+def kind(entry: Any) -> str:
+    """What a log entry tells of, as a class of CSS."""
+    if entry.is_addition():
+        return "addition"
+    return "deletion" if entry.is_deletion() else "change"
+
+
+def language() -> dict[str, str]:
+    """The visitor's language: its code, and the direction that it is written in."""
+    code = translation.get_language() or settings.LANGUAGE_CODE
+    return {"code": code, "dir": "rtl" if translation.get_language_bidi() else "ltr"}

@@ -1,0 +1,70 @@
+"""The fields of the admin's forms: what browsers bring along, and no scripts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db import models
+from django.forms.renderers import BaseRenderer, get_default_renderer
+from django.template import TemplateDoesNotExist, loader
+from django.utils.translation import gettext
+
+__all__ = ["FORM_FIELDS", "DateInput", "Renderer", "SplitDateTime", "TimeInput"]
+
+
+class DateInput(forms.DateInput):
+    """The browser's own calendar."""
+
+    input_type = "date"
+
+    def __init__(self, attrs: Any = None) -> None:
+        # The one format that browsers send and take, whatever they show.
+        super().__init__(attrs, format="%Y-%m-%d")
+
+
+class TimeInput(forms.TimeInput):
+    input_type = "time"
+
+    def __init__(self, attrs: Any = None) -> None:
+        # A step of a second keeps the seconds of the times that have some.
+        super().__init__({"step": 1, **(attrs or {})}, format="%H:%M:%S")
+
+
+class SplitDateTime(forms.SplitDateTimeWidget):
+    """A date beside a time, in the current time zone."""
+
+    template_name = "admin/widgets/split_datetime.html"
+
+    def __init__(self, attrs: Any = None) -> None:
+        forms.MultiWidget.__init__(self, [DateInput, TimeInput], attrs)
+
+
+# As Django's formfield_overrides: options of the form field by model field.
+FORM_FIELDS: dict[type[models.Field], dict[str, Any]] = {
+    models.DateTimeField: {
+        "form_class": forms.SplitDateTimeField,
+        "widget": SplitDateTime,
+    },
+    models.DateField: {"widget": DateInput},
+    models.TimeField: {"widget": TimeInput},
+}
+
+
+class Renderer(BaseRenderer):
+    """
+    The admin's own widgets with the templates of `settings.TEMPLATES`, so that a
+    project can replace them; all others with the project's form renderer.
+    """
+
+    def render(self, template_name: str, context: Any, request: Any = None) -> str:
+        return super().render(template_name, {"_": gettext, **context}, request)
+
+    def get_template(self, template_name: str) -> Any:
+        if template_name.startswith("admin/"):
+            try:
+                return loader.get_template(template_name)
+            except TemplateDoesNotExist:
+                # One of Django's that works with any look.
+                pass
+        return get_default_renderer().get_template(template_name)
