@@ -35,7 +35,7 @@ class _Options(BaseModelAdmin):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        # Over Django's defaults, which super() has put in, and under what the class says.
+        # Over the defaults that super() has put in, under what the class says.
         own: Any = self
         chosen = type(self).formfield_overrides
         for field, options in FORM_FIELDS.items():

@@ -10,7 +10,7 @@ from asgiref.sync import iscoroutinefunction
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_lazy
 
 from vinyl.orm.bridge import await_
 from vinyl.web.admin import tags
@@ -28,6 +28,8 @@ class AdminSite(admin.AdminSite):
     registered; its own methods and attributes come first.
     """
 
+    site_title = gettext_lazy("Administration")
+    site_header = gettext_lazy("Administration")
     logout_template = "admin/logged_out.html"
     password_change_template = "admin/password_change_form.html"
     password_change_done_template = "admin/password_change_done.html"
