@@ -240,6 +240,11 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
         """
         return self._submitted[0]
 
+    @POST.setter
+    def POST(self, data: QueryDict) -> None:
+        # Django's UserAdmin adds to what was posted.
+        self._submitted = data, self._submitted[1]
+
     @property
     def FILES(self) -> MultiValueDict[str, UploadedFile]:  # type: ignore[override]
         """The uploaded files, as Django's forms take them; else as `POST`."""
