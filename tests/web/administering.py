@@ -6,16 +6,12 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import unescape
-from http.cookies import SimpleCookie
-from importlib import import_module
 from typing import Any
 
 import httpx
-from django.conf import settings
-from django.contrib import auth
 from django.contrib.auth.models import Permission, User
 from django.contrib.messages.storage import default_storage
-from django.utils.functional import SimpleLazyObject
+from django.http import HttpResponse
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,8 +23,8 @@ from vinyl.web.admin import AdminSite, ModelAdmin, TabularInline, display
 from vinyl.web.requests import Request
 
 
-class Users:
-    """Sessions, users and messages with Django's parts."""
+class Messages:
+    """Django's messages."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -38,22 +34,12 @@ class Users:
             await self.app(scope, receive, send)
             return
         request: Any = Request.of(scope, receive, send)
-        engine: Any = import_module(settings.SESSION_ENGINE)
-        key = request.cookies.get(settings.SESSION_COOKIE_NAME)
-        request.session = engine.SessionStore(key)
-        request.user = SimpleLazyObject(lambda: auth.get_user(request))
         request._messages = default_storage(request)
 
         async def saving(message: Message) -> None:
             if message["type"] == "http.response.start":
-                from django.http import HttpResponse
-
                 response = HttpResponse()
                 await run(request._messages.update, response)
-                if request.session.modified:
-                    await run(request.session.save)
-                    name = settings.SESSION_COOKIE_NAME
-                    response.set_cookie(name, request.session.session_key)
                 for cookie in response.cookies.values():
                     value = cookie.output(header="").strip()
                     MutableHeaders(scope=message).append("set-cookie", value)
@@ -62,7 +48,12 @@ class Users:
         await self.app(scope, receive, saving)
 
 
-MIDDLEWARE = [f"{__name__}.Users", "vinyl.web.csrf.CSRFMiddleware"]
+MIDDLEWARE = [
+    "vinyl.web.sessions.SessionMiddleware",
+    "vinyl.web.auth.AuthenticationMiddleware",
+    f"{__name__}.Messages",
+    "vinyl.web.csrf.CSRFMiddleware",
+]
 
 
 class TrackInline(TabularInline):
@@ -148,7 +139,3 @@ def text(response: httpx.Response) -> str:
     """What a reader of the page sees."""
     assert response.status_code == 200, (response.status_code, response.text[:2000])
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", response.text)).split())
-
-
-def cookies(response: httpx.Response) -> SimpleCookie:
-    return SimpleCookie("; ".join(response.headers.get_list("set-cookie")))
