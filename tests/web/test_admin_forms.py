@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Iterator
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
-from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import models
-from django.test import override_settings
+from django.core.files.storage import FileSystemStorage
+from django.db import connections, models
+from django.test.utils import isolate_apps
 from django.utils import timezone
 
 from tests.records.models import Album, Artist, Biography, Genre, Label, Track
 from tests.web.administering import administering, superuser, text, user
-from vinyl.orm import run
 from vinyl.web.admin import AdminSite, ModelAdmin, StackedInline
-from vinyl.web.admin.widgets import Renderer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -301,3 +302,63 @@ async def test_a_change_is_made_as_a_whole_or_not_at_all() -> None:
         assert (await http.post(url, data={"name": "fail"})).status_code == 500
     assert [label.name async for label in Label.objects.all()] == ["Verve (1, ada)"]
     assert await LogEntry.objects.count() == 1
+
+
+# ----- Files
+
+with isolate_apps("tests.records"):
+
+    class Sleeve(models.Model):
+        """A model of this module only: its table is made by the fixture."""
+
+        title = models.CharField(max_length=20)
+        image = models.FileField(upload_to="sleeves", blank=True)
+        page = models.URLField(blank=True)
+
+        class Meta:
+            app_label = "records"
+
+        def __str__(self) -> str:
+            return self.title
+
+
+@pytest.fixture
+def folder(db: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    image = Sleeve._meta.get_field("image")
+    monkeypatch.setattr(image, "storage", FileSystemStorage(tmp_path, "/media/"))
+    with connections["default"].schema_editor() as editor:
+        editor.create_model(Sleeve)
+    connections["default"].close()
+    yield tmp_path
+    with connections["default"].schema_editor() as editor:
+        editor.delete_model(Sleeve)
+    ContentType.objects.filter(app_label="records", model="sleeve").delete()
+
+
+async def test_a_file_is_kept_replaced_and_cleared(folder: Path) -> None:
+    await superuser()
+    site = AdminSite()
+    site.register(Sleeve, list_display=["title", "image", "page"])
+    url = "/admin/records/sleeve/add/"
+    async with administering(site=site) as http:
+
+        async def post(text: bytes | None = None, **fields: str) -> str:
+            data = {"title": "Front", "page": "https://example.org/?a=1&b=2", **fields}
+            files = {"image": ("a.txt", text)} if text is not None else None
+            response = await http.post(url, data=data, files=files)
+            assert response.status_code == 302
+            return (await Sleeve.objects.get()).image.name
+
+        first = await post(b"one")
+        assert (folder / first).read_bytes() == b"one"
+        url = f"/admin/records/sleeve/{(await Sleeve.objects.get()).pk}/change/"
+        page = (await http.get(url)).text
+        assert 'enctype="multipart/form-data"' in page
+        assert f'<a href="/media/{first}">{first}</a>' in page
+        assert 'href="https://example.org/?a=1&amp;b=2"' in page
+        assert await post() == first
+        second = await post(b"two")
+        assert second != first
+        assert (folder / second).read_bytes() == b"two"
+        assert f"/media/{second}" in (await http.get("/admin/records/sleeve/")).text
+        assert await post(**{"image-clear": "on"}) == ""

@@ -209,7 +209,11 @@ async def test_cells_can_be_edited_in_the_list() -> None:
         assert "2 albums were changed" in text(await http.get(LIST))
         data["form-0-year"] = "soon"
         assert "Enter a whole number" in text(await http.post(LIST, data=data))
-        for broken in ({"_save": "1"}, {**data, "form-0-id": "abc"}, {**data, "form-0-id": "9" * 30}):
+        for broken in (
+            {"_save": "1"},
+            {**data, "form-0-id": "abc"},
+            {**data, "form-0-id": "9" * 30},
+        ):
             response = await http.post(LIST, data=broken)
             assert response.status_code in (200, 302, 400)
     assert {a.year async for a in Album.objects.all()} == {1900, 1901}

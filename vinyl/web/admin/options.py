@@ -117,7 +117,7 @@ class TabularInline(_Inline, admin.TabularInline):
 
 @contextmanager
 def _refusing_huge_numbers() -> Iterator[None]:
-    """Answer 400 to keys that SQLite cannot even look for; `__in` does not check them."""
+    """Answer 400 to keys that SQLite cannot look for; lookups with `__in` let them by."""
     try:
         yield
     except OverflowError as error:

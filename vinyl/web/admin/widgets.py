@@ -48,6 +48,7 @@ FORM_FIELDS: dict[type[models.Field], dict[str, Any]] = {
     },
     models.DateField: {"widget": DateInput},
     models.TimeField: {"widget": TimeInput},
+    models.URLField: {"assume_scheme": "https"},
 }
 
 
