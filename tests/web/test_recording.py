@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import pickle
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import django
 import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.core import checks
 from django.db import models
 from django.test import override_settings
 
+import tests.records.models
 from tests.records.models import Album, Artist, Biography, Genre, Label, Tag, Track
 from tests.web.serving import serving, templates
 from vinyl.exceptions import LazyInTemplateError
@@ -25,7 +30,9 @@ from vinyl.web import PlainTextResponse, Request, Response, path, render
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
+DOCS = Path(__file__).parents[2] / "docs" / "topics" / "query-awareness.md"
 COUNT = 5
+FETCH_MODES = django.VERSION >= (6, 1)
 
 
 def make_albums() -> None:
@@ -479,13 +486,128 @@ def where(function: Any, text: str) -> str:
     return f"{file}:{first + found}"
 
 
-@pytest.mark.parametrize("value", ["never", None, True])
-def test_a_policy_that_is_none_is_told_of(value: Any) -> None:
-    vinyl = {"OPENTELEMETRY": False, "LAZY_IN_TEMPLATES": value}
-    with override_settings(VINYL=vinyl):
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("LAZY_IN_TEMPLATES", "never", "which is not among its values"),
+        ("LAZY_IN_TEMPLATES", None, "which is not among its values"),
+        ("TEMPLATE_FETCH_MODE", "all", "which is not among its values"),
+        pytest.param(
+            *("TEMPLATE_FETCH_MODE", "peers", "for which Django 6.1 is needed"),
+            marks=pytest.mark.skipif(FETCH_MODES, reason="This Django can do it"),
+        ),
+    ],
+)
+def test_a_setting_that_means_nothing_is_told_of(
+    key: str, value: Any, words: str
+) -> None:
+    with override_settings(VINYL={"OPENTELEMETRY": False, key: value}):
         [told] = checks.run_checks(tags=["vinyl"])
     assert told.id == "vinyl.E005"
-    assert told.msg == (
-        f"settings.VINYL['LAZY_IN_TEMPLATES'] is {value!r}, which is not among its "
-        f"values, so templates may load lazily."
+    assert told.msg.startswith(f"settings.VINYL[{key!r}] is {value!r}, {words}")
+    assert told.hint
+
+
+@pytest.mark.skipif(not FETCH_MODES, reason="Django 6.1 has fetch modes")
+@pytest.mark.usefixtures("albums")
+class TestPeers:
+    """VINYL["TEMPLATE_FETCH_MODE"] = "peers"."""
+
+    @pytest.fixture(autouse=True)
+    def mode(self) -> Iterator[None]:
+        vinyl = {"OPENTELEMETRY": False, "TEMPLATE_FETCH_MODE": "peers"}
+        with override_settings(VINYL=vinyl):
+            yield
+
+    @pytest.mark.parametrize(
+        ("expression", "queryset"),
+        [
+            ("row.artist.name", lambda: Album.objects.all()),
+            ("row.notes", lambda: Album.objects.defer("notes")),
+            ("row.biography.text", lambda: Artist.objects.all()),
+            ("row.target.title", lambda: Tag.objects.all()),
+            ("row.album.artist.name", lambda: Track.objects.select_related("album")),
+        ],
+        ids=["foreign key", "field", "one-to-one", "generic", "of what was joined"],
     )
+    async def test_a_page_takes_two_queries(
+        self, expression: str, queryset: Any, reports: Reports
+    ) -> None:
+        await run(meet)
+        with recording() as record:
+            page = await visit(rows(expression), queryset)
+        assert len(page.split()) > COUNT
+        assert record.count == 2
+        assert reports.all() == []
+
+    async def test_twenty_rows(self) -> None:
+        for number in range(COUNT, 20):
+            artist = await Artist.objects.create(name=f"Artist {number}")
+            await Album.objects.create(title=f"Album {number}", artist=artist)
+        await run(meet)
+        counts = []
+        for mode in ("one", "peers"):
+            vinyl = {"OPENTELEMETRY": False, "TEMPLATE_FETCH_MODE": mode}
+            with recording() as record:
+                text = rows("row.artist.name")
+                page = await visit(text, Album.objects.all, VINYL=vinyl)
+            counts.append(record.count)
+            assert page.count("Artist") == 20
+        assert counts == [21, 2]
+
+    async def test_code_fetches_for_one(self) -> None:
+        albums = await Album.objects.all()
+        with recording(full=True) as record:
+            await albums[0].artist
+            first, second = await asyncio.gather(albums[1].artist, albums[2].artist)
+        assert (first.name, second.name) == ("Artist 1", "Artist 2")
+        assert record.count == 3
+        assert not Album.artist.is_cached(albums[3])
+
+        def work() -> None:
+            albums[3].artist.name  # noqa: B018
+
+        with recording() as record:
+            await run(work)
+        assert record.count == 1
+        assert not Album.artist.is_cached(albums[4])
+
+    async def test_the_queryset_s_own_mode_comes_first(self) -> None:
+        await run(meet)
+        with recording() as record:
+            own = models.FETCH_ONE
+            await visit(rows("row.artist"), lambda: Album.objects.fetch_mode(own))
+        assert record.count == 1 + COUNT
+
+    async def test_instances_can_be_pickled(self) -> None:
+        album = await Album.objects.afirst()
+        again = pickle.loads(pickle.dumps(album))
+        assert again == album
+        assert (await again.artist).name == "Artist 0"
+
+
+def meet() -> None:
+    """Have Django know all content types, so that no page asks for one."""
+    for model in (Album, Artist, Tag):
+        ContentType.objects.get_for_model(model)
+
+
+async def test_the_example_of_the_docs(
+    reports: Reports, albums: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = DOCS.read_text()
+    code = re.findall(r"```python\n(.*?)```", text, re.S)
+    [template] = re.findall(r"```html\n(.*?)```", text, re.S)
+    [report] = re.findall(r"(N\+1: .*)\n", text)
+    monkeypatch.setitem(sys.modules, "records", ModuleType("records"))
+    monkeypatch.setitem(sys.modules, "records.models", tests.records.models)
+    names: dict[str, Any] = {"__name__": "records.views"}
+    files = templates(files={"records/albums.html": template})
+    for part, expected in zip(code, ([report], []), strict=True):
+        exec(part, names)
+        reports.clear()
+        async with serving(path("", names["albums"]), DEBUG=True, **files) as http:
+            assert "by Artist 1</li>" in (await http.get("/")).text
+        # Of five albums, in a time of its own.
+        told = [re.sub(r"\d+ times|[\d.]+ ms", "", one) for one in reports.all()]
+        assert told == [re.sub(r"\d+ times|[\d.]+ ms", "", one) for one in expected]

@@ -26,6 +26,8 @@ backends/        the ENGINEs, and the mixins that make a Django backend dual-mod
 observing.py     the log of slow queries, OpenTelemetry spans, and who else listens
 recording.py     the queries of a block, counted and timed, or each with its line
 places.py        which line of the user's code or template is running
+loads.py         relations that code loads where it touches them, and N+1s
+peers.py         templates that fetch for a whole list at once
 querytext.py     what is shown of a query's text and parameters
 compat.py        every private Django name in use, by version
 models.py        what model modules import

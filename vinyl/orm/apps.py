@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from vinyl.orm import bridge, dualmode, loads, observing
+from vinyl.orm import bridge, dualmode, loads, observing, peers
 
 __all__ = ["VinylORMConfig"]
 
@@ -43,6 +43,7 @@ def read_settings() -> None:
     read_mode()
     observing.observe(observing.wanted())
     loads.read_settings()
+    peers.read_settings()
 
 
 def read_mode() -> None:

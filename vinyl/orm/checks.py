@@ -16,13 +16,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import django
 from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from vinyl.orm import awaits, bridge, loads, observing, threads
+from vinyl.orm import awaits, bridge, loads, observing, peers, threads
 from vinyl.orm.pools import configured_pools
 
 __all__ = [
@@ -135,17 +136,34 @@ def check_threads(**kwargs: Any) -> list[checks.CheckMessage]:
 @checks.register("vinyl")
 def check_loads(**kwargs: Any) -> list[checks.CheckMessage]:
     """vinyl.E005: what VINYL says of lazy loads in templates is not usable."""
-    policy = getattr(settings, "VINYL", {}).get("LAZY_IN_TEMPLATES", "allow")
-    if policy in loads.POLICIES:
-        return []
-    return [
-        checks.Error(
-            f"settings.VINYL['LAZY_IN_TEMPLATES'] is {policy!r}, which is not among "
-            f"its values, so templates may load lazily.",
-            hint="Use 'allow', 'warn' (log each line) or 'raise' (an error).",
-            id="vinyl.E005",
+    options = getattr(settings, "VINYL", {})
+    policy = options.get("LAZY_IN_TEMPLATES", "allow")
+    mode = options.get("TEMPLATE_FETCH_MODE", "one")
+    told: list[checks.CheckMessage] = []
+
+    def tell(key: str, problem: str, hint: str) -> None:
+        message = f"settings.VINYL[{key!r}] is {options[key]!r}, {problem}."
+        told.append(checks.Error(message, hint=hint, id="vinyl.E005"))
+
+    if policy not in loads.POLICIES:
+        tell(
+            "LAZY_IN_TEMPLATES",
+            "which is not among its values, so templates may load lazily",
+            "Use 'allow', 'warn' (log each line) or 'raise' (an error).",
         )
-    ]
+    if mode not in peers.MODES:
+        tell(
+            "TEMPLATE_FETCH_MODE",
+            "which is not among its values, so templates fetch one by one",
+            "Use 'one', or 'peers' (for a whole list at once).",
+        )
+    elif mode == "peers" and not peers.are_supported():
+        tell(
+            "TEMPLATE_FETCH_MODE",
+            "for which Django 6.1 is needed, so templates fetch one by one",
+            f"Install Django 6.1 (this is {django.get_version()}), or use 'one'.",
+        )
+    return told
 
 
 @checks.register("vinyl")

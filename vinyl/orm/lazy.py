@@ -77,7 +77,9 @@ class NotFetched:
         """The instances that one fetch serves: this one, or all its peers."""
         state: Any = self._instance._state
         # Django 6.1 has fetch modes; FETCH_PEERS fetches for all of a queryset.
-        if not getattr(getattr(state, "fetch_mode", None), "track_peers", False):
+        mode = getattr(state, "fetch_mode", None)
+        tracks = getattr(mode, "track_peers", False)
+        if not getattr(mode, "awaits_peers", tracks):
             return [self._instance]
         return [peer for reference in state.peers if (peer := reference()) is not None]
 
