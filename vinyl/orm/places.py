@@ -110,19 +110,22 @@ def _outermost() -> FrameType | None:
 
 def _place(frame: FrameType) -> Place | None:
     """What the user calls the line of *frame*; None if it is not the user's."""
+    code = frame.f_code
     if _TEMPLATE in frame.f_globals:
         template: Any = frame.f_globals[_TEMPLATE]
-        line = template.get_corresponding_lineno(frame.f_lineno)
         name = template.name or "<template>"
         # One from elsewhere than a file is called so there.
         file = template.filename
-        return Place(name if file in (None, "<template>") else file, line, "", name)
+        file = name if file in (None, "<template>") else file
+        line = template.get_corresponding_lineno(frame.f_lineno)
+        return Place(file, line, "", name) if _is_own_file(file) else None
     if _is_template(frame):
         node = frame.f_locals["self"]
         name = str(node.origin.template_name or "<template>")
-        return Place(str(node.origin.name), node.token.lineno, template=name)
-    code = frame.f_code
-    if not _is_own_code(code):
+        file = str(node.origin.name)
+        return Place(file, node.token.lineno, "", name) if _is_own_file(file) else None
+    # What is in angle brackets has no lines to look at.
+    if code.co_filename.startswith("<") or not _is_own_file(code.co_filename):
         return None
     return Place(code.co_filename, frame.f_lineno, _function(code))
 
@@ -135,12 +138,10 @@ def _is_template(frame: FrameType) -> bool:
     )
 
 
-def _is_own_code(code: CodeType) -> bool:
-    file = code.co_filename
+def _is_own_file(file: str) -> bool:
     own = _own.get(file)
     if own is None:
-        # What is in angle brackets has no lines to look at.
-        own = _own[file] = not file.startswith("<") and is_own(file)
+        own = _own[file] = is_own(file)
     return own
 
 

@@ -13,7 +13,8 @@ staticfiles.py   static files during development and in production, uploads
 compression.py   compressed variants of static files, for collectstatic
 i18n.py          the language of a request
 filters.py       what templates have for text, numbers and times, and Django's filters
-recording.py     what each request asks of the database, during development
+recording.py     what each request asks for during development
+toolbar/         a panel on the page that shows it
 csrf.py          refusing cross-site posts
 access.py        an id for each request, and a line in the log
 conditional.py   304 for what the client has already

@@ -25,6 +25,7 @@ from jinja2.runtime import Context
 
 from vinyl.orm.bridge import suspend_or_refuse, use_driver
 from vinyl.web import filters
+from vinyl.web.recording import note_use, rendering
 from vinyl.web.requests import Request
 from vinyl.web.responses import HTMLResponse
 
@@ -99,14 +100,23 @@ class Environment(jinja2.Environment):
         # Forms need no token; see csrf.py. Templates made for Django may ask for one.
         self.globals.update(csrf_input=SafeString(), csrf_token=SafeString())
 
-    def get_template(
-        self, name: Any, parent: str | None = None, globals: Any = None
-    ) -> jinja2.Template:
+    def get_template(self, name: Any, parent: Any = None, globals: Any = None) -> Any:
         # So that `{% extends ["base.html", "vinyl/base.html"] %}` takes the first one
         # that there is, as `include` does.
         if isinstance(name, (list, tuple)):
             return self.select_template(name, parent, globals)
-        return super().get_template(name, parent, globals)
+        template = super().get_template(name, parent, globals)
+        if parent is not None:
+            note_use(template.name, parent)
+        return template
+
+    def select_template(
+        self, names: Any, parent: Any = None, globals: Any = None
+    ) -> Any:
+        template = super().select_template(names, parent, globals)
+        if parent is not None:
+            note_use(template.name, parent)
+        return template
 
 
 class Jinja2(django_jinja2.Jinja2):
@@ -178,7 +188,7 @@ class Template(django_jinja2.Template):
             for processor in self.backend.template_context_processors:
                 variables.update(processor(request))
         variables.update(context or {})
-        with djangos_errors(self.backend):
+        with djangos_errors(self.backend), rendering(self.template):
             return SafeString(self.template.render(variables))
 
 

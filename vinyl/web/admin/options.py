@@ -117,7 +117,7 @@ class TabularInline(_Inline, admin.TabularInline):
 
 @contextmanager
 def _refusing_huge_numbers() -> Iterator[None]:
-    """Answer 400 to keys that SQLite cannot look for; lookups with `__in` let them by."""
+    """Answer 400 to keys that SQLite cannot look for, but that `__in` lets by."""
     try:
         yield
     except OverflowError as error:
