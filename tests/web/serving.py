@@ -16,7 +16,7 @@ import uvicorn
 from django.test import override_settings
 
 from vinyl.web import get_asgi_application
-from vinyl.web.testing import client
+from vinyl.web.testing import Client, client
 
 
 def templates(**options: Any) -> dict[str, Any]:
@@ -44,24 +44,28 @@ def settings_for(urlpatterns: tuple[Any, ...], settings: dict[str, Any]) -> Any:
 
 @asynccontextmanager
 async def serving(
-    *urlpatterns: Any, **settings: Any
-) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the application that serves *urlpatterns* under *settings*."""
+    *urlpatterns: Any, raising: bool = False, **settings: Any
+) -> AsyncIterator[Client]:
+    """
+    A client of the application that serves *urlpatterns* under *settings*.
+
+    It gets the error page of a view that fails, unless *raising*.
+    """
     with settings_for(urlpatterns, settings):
-        async with client() as http:
+        async with client(raise_request_exception=raising) as http:
             yield http
 
 
 @asynccontextmanager
 async def serving_on_a_socket(
-    *urlpatterns: Any, **settings: Any
+    *urlpatterns: Any, ws: Any = "none", **settings: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """The same through uvicorn and TCP, in this loop."""
+    """The same through uvicorn and TCP, in this loop. *ws* is uvicorn's option."""
     settings.setdefault("ALLOWED_HOSTS", ["127.0.0.1"])
     with settings_for(urlpatterns, settings), socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
-            get_asgi_application(), log_level="error", lifespan="on", ws="none"
+            get_asgi_application(), log_level="error", lifespan="on", ws=ws
         )
         server = uvicorn.Server(config)
         # Signals belong to the test run.

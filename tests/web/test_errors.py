@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import httpx
 import pytest
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpResponse
@@ -229,6 +230,9 @@ async def test_an_error_after_the_start_ends_the_response() -> None:
         return StreamingResponse(parts())
 
     async with serving(path("", view)) as http:
+        with pytest.raises(httpx.RemoteProtocolError, match="middle of its response"):
+            await http.get("/")
+    async with serving(path("", view), raising=True) as http:
         with pytest.raises(ZeroDivisionError, match="too late"):
             await http.get("/")
 

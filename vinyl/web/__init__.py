@@ -3,6 +3,9 @@ The web layer: Django's habits on Starlette, async first.
 
 application.py   the ASGI application, made from the settings
 routing.py       path, include, reverse; from a URL to a view, and calling it
+mounting.py      mount: apps of others in the urlpatterns
+websockets.py    websocket, WebSocket
+lifespan.py      running what an app does at start-up and shutdown
 requests.py      Request
 responses.py     the response classes, redirect
 translating.py   Django's responses as Starlette's
@@ -22,7 +25,8 @@ cors.py          letting other origins read answers
 security.py      host validation and security headers
 unawaited.py     calls that nobody awaited, as errors during development
 errors.py        error pages, for visitors and for developers
-testing.py       an HTTP client for tests
+testing.py       a client for tests
+transport.py     what carries its requests to the application
 checks.py        system checks
 management/      the commands: runserver, startproject, startapp
 
@@ -44,9 +48,10 @@ from vinyl.web.responses import (
     StreamingResponse,
     redirect,
 )
-from vinyl.web.routing import include, path, re_path, reverse, reverse_lazy
+from vinyl.web.routing import include, mount, path, re_path, reverse, reverse_lazy
 from vinyl.web.shortcuts import get_list_or_404, get_object_or_404
 from vinyl.web.templating import render
+from vinyl.web.websockets import WebSocket, WebSocketDisconnect, websocket
 
 __all__ = [
     "FileResponse",
@@ -58,15 +63,19 @@ __all__ = [
     "Request",
     "Response",
     "StreamingResponse",
+    "WebSocket",
+    "WebSocketDisconnect",
     "get_asgi_application",
     "get_list_or_404",
     "get_object_or_404",
     "in_thread",
     "include",
+    "mount",
     "path",
     "re_path",
     "redirect",
     "render",
     "reverse",
     "reverse_lazy",
+    "websocket",
 ]

@@ -23,6 +23,7 @@ from vinyl.orm.pools import close_pools, open_pools
 from vinyl.orm.routers import unit_of_work
 from vinyl.web.errors import ErrorMiddleware
 from vinyl.web.logs import mails_sent, set_up_logging
+from vinyl.web.mounting import lifespans
 from vinyl.web.recording import RecordingMiddleware
 from vinyl.web.routing import dispatch
 from vinyl.web.staticfiles import StaticFiles
@@ -156,10 +157,11 @@ def _middleware(path: str) -> Middleware:
 
 
 @asynccontextmanager
-async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+async def _lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
     await open_pools()
     try:
-        yield
+        async with lifespans() as state:
+            yield state
     finally:
         await mails_sent()
         await close_pools()

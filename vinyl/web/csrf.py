@@ -23,6 +23,7 @@ from vinyl.web.errors import respond_to
 from vinyl.web.logs import log_error
 from vinyl.web.requests import Request
 from vinyl.web.routing import response_of
+from vinyl.web.websockets import WebSocket
 
 __all__ = ["CSRFMiddleware", "CrossSiteRequest"]
 
@@ -61,7 +62,8 @@ class CSRFMiddleware:
         app = self.app
         if scope["type"] == "websocket":
             # A browser sends its cookies with it, whichever page opens it.
-            if reason := refusal(Headers(scope=scope), scope.get("scheme") == "wss"):
+            reason = refusal(Headers(scope=scope), scope.get("scheme") == "wss")
+            if reason and not is_exempt(WebSocket.of(scope, receive, send)):
                 raise CrossSiteRequest(reason)
         elif scope["type"] == "http" and scope["method"] not in SAFE_METHODS:
             reason = refusal(Headers(scope=scope), scope.get("scheme") == "https")
@@ -116,7 +118,7 @@ def split_origin(origin: str) -> tuple[str, str]:
     return parts.scheme, parts.netloc.lower()
 
 
-def is_exempt(request: Request) -> bool:
+def is_exempt(request: Request | WebSocket) -> bool:
     """Whether the request is for a view with Django's decorator `csrf_exempt`."""
     match = request.resolver_match
     return match is not None and getattr(match.func, "csrf_exempt", False)

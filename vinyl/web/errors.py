@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 from urllib.parse import quote
@@ -30,6 +31,12 @@ from vinyl.web.logs import log_error, log_line, logger, mark_logged, reason_of
 from vinyl.web.pages import answer, phrase_of, preferred_kind
 from vinyl.web.requests import Request
 from vinyl.web.routing import response_of
+from vinyl.web.websockets import (
+    INTERNAL_ERROR,
+    POLICY_VIOLATION,
+    WebSocketDisconnect,
+    refuse,
+)
 
 __all__ = ["ErrorMiddleware", "respond_to"]
 
@@ -46,7 +53,8 @@ STARTS = frozenset(
 
 class ErrorMiddleware:
     """
-    Makes an answer of each error that comes out of *app*, and logs it, once.
+    Makes an answer of each error that comes out of *app*, and logs it, once. A
+    WebSocket is refused, or closed if it has been accepted.
 
     An error after the start of a response is logged and goes on to the server, which
     breaks the connection off: half a page must not look like a whole one.
@@ -64,41 +72,53 @@ class ErrorMiddleware:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        started = False
+        phase = ""
 
-        async def noting_start(message: Message) -> None:
-            nonlocal started
-            if message["type"] in STARTS:
-                if self.outermost:
-                    refuse_injection(message)
-                await send(message)
-                started = True
-            else:
-                await send(message)
+        async def noting(message: Message) -> None:
+            nonlocal phase
+            if self.outermost and message["type"] in STARTS:
+                refuse_injection(message)
+            await send(message)
+            phase = message["type"]
 
         try:
-            await self.app(scope, receive, noting_start)
-        except ClientDisconnect:
+            await self.app(scope, receive, noting)
+        except (ClientDisconnect, WebSocketDisconnect):
             # Nobody is there to answer, and nothing is wrong here.
             logger.info("The client left: %r", scope["path"])
         except Exception as raised:
             error = unwrapped(raised)
-            if not started and scope["type"] == "http":
+            if scope["type"] == "websocket":
+                await end_websocket(error, phase, scope, receive, send)
+            elif not phase:
                 response = await respond_to(error, Request.of(scope, receive, send))
                 await response(scope, receive, send)
-                return
-            if scope["type"] == "http":
+            else:
                 # Too late for an answer, whatever the error is.
                 log_error(error, 500, scope, "Response broken off")
-            else:
-                status = status_of(error)
-                log_error(error, status, scope)
-                if status < 500 and not started:
-                    # The server answers the handshake with 403.
-                    await send({"type": "websocket.close", "code": 1008})
-                    return
-            mark_logged(raised, scope)
-            raise
+                mark_logged(raised, scope)
+                raise
+
+
+async def end_websocket(
+    error: Exception, phase: str, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """
+    Refuse a WebSocket with the status that *error* has over HTTP, or close it.
+
+    Args:
+        phase: The type of the last message that went to the client, or "".
+    """
+    status = status_of(error)
+    log_error(error, status, scope)
+    if not phase:
+        detail = error.detail if isinstance(error, HTTPException) else phrase_of(status)
+        await refuse(scope, receive, send, status, detail)
+    elif phase in ("websocket.accept", "websocket.send"):
+        code = INTERNAL_ERROR if status >= 500 else POLICY_VIOLATION
+        # The client may be quicker.
+        with contextlib.suppress(OSError):
+            await send({"type": "websocket.close", "code": code})
 
 
 def unwrapped(error: Exception) -> Exception:

@@ -53,6 +53,9 @@ def log_error(
     if was_logged(error, scope):
         return
     mark_logged(error, scope)
+    if status >= 500:
+        # A test wants the error rather than the page about it.
+        scope["vinyl.error"] = error
     told = getattr(error, "logger", logger)
     if isinstance(error, SuspiciousOperation):
         told = logging.getLogger(f"django.security.{type(error).__name__}")
@@ -72,7 +75,7 @@ def log_line(
 ) -> None:
     """Log *line* at the level that *status* has in Django's logs."""
     request = scope.get("vinyl.request")
-    if request is not None:
+    if isinstance(request, Request):
         make_readable(request)
     elif scope["type"] == "websocket":
         request = ASGIRequest({**scope, "method": "GET"}, io.BytesIO())

@@ -228,8 +228,8 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
     def _get_scheme(self) -> str:
         return self.scope.get("scheme") or "http"
 
-    @property
-    def POST(self) -> QueryDict:  # type: ignore[override]
+    @property  # type: ignore[override]
+    def POST(self) -> QueryDict:
         """
         The fields of a submitted form; empty if no form was sent with POST.
 

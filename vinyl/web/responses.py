@@ -257,6 +257,17 @@ class Encoder(DjangoJSONEncoder):
         return super().default(value)
 
 
+def to_json(content: Any) -> str:
+    """*content* as JSON; see `JSONResponse`."""
+    return json.dumps(
+        content,
+        cls=Encoder,
+        ensure_ascii=False,
+        allow_nan=False,
+        separators=(",", ":"),
+    )
+
+
 def _refuse(value: NotFetched | Call) -> NoReturn:
     value._refuse("writing it as JSON")
 
@@ -273,13 +284,7 @@ class JSONResponse(Response, starlette.responses.JSONResponse):
     """
 
     def render(self, content: Any) -> bytes:
-        return json.dumps(
-            content,
-            cls=Encoder,
-            ensure_ascii=False,
-            allow_nan=False,
-            separators=(",", ":"),
-        ).encode()
+        return to_json(content).encode()
 
 
 def redirect(

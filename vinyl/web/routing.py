@@ -15,6 +15,7 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.db import connections
+from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.urls import (
     Resolver404,
@@ -35,13 +36,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from vinyl.orm import transaction
 from vinyl.orm.bridge import run
 from vinyl.orm.threads import atomic_in_thread
+from vinyl.web.mounting import Mounted, mount
 from vinyl.web.requests import Request
 from vinyl.web.translating import translated
 from vinyl.web.unawaited import refusing_unawaited
+from vinyl.web.websockets import WebSocket, finish
 
 __all__ = [
     "dispatch",
     "include",
+    "mount",
     "path",
     "re_path",
     "register_converter",
@@ -55,28 +59,29 @@ async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
     The ASGI app that serves what `settings.ROOT_URLCONF` lists.
 
     Raises:
-        Resolver404: No pattern matches.
+        Http404: No pattern matches, or a WebSocket is sent to a view that is for none.
         TypeError: The view returned something that is no response.
     """
-    if scope["type"] == "websocket":
-        # No view can take it: refused before it is accepted.
-        await send({"type": "websocket.close", "code": 1000})
-        return
-    request = Request.of(scope, receive, send)
     before = get_script_prefix()
     set_script_prefix(f"{scope.get('root_path', '')}/")
     try:
-        response = await respond(request)
-        await response(scope, receive, send)
+        if scope["type"] == "websocket":
+            await connect(WebSocket.of(scope, receive, send))
+            return
+        request = Request.of(scope, receive, send)
+        try:
+            response = await respond(request)
+            await response(scope, receive, send)
+        finally:
+            # Uploaded files live as long as the request.
+            await request.close()
     finally:
         # A test's client calls this in the test's own context.
         set_script_prefix(before)
-        # Uploaded files live as long as the request.
-        await request.close()
 
 
 async def respond(request: Request) -> ASGIApp:
-    """The response of the view that the request's path leads to."""
+    """What answers *request*: the response of a view, or a mounted app."""
     try:
         match = request.resolve()
     except Resolver404:
@@ -87,7 +92,35 @@ async def respond(request: Request) -> ASGIApp:
             if found and getattr(found.func, "should_append_slash", True):
                 return _with_slash(request)
         raise
-    return await call_view(match.func, request, *match.args, **match.kwargs)
+    view: Any = match.func
+    if isinstance(view, Mounted):
+        return view.at(match)
+    return await call_view(view, request, *match.args, **match.kwargs)
+
+
+async def connect(websocket: WebSocket) -> None:
+    """
+    Serve *websocket* with the view, or the mounted app, that its path leads to.
+
+    Raises:
+        Http404: There is none, or one for HTTP only.
+        RuntimeError: The view has neither accepted nor closed it.
+        NotAwaitedError: It made a call that it did not await; see `unawaited`.
+
+    Switches to the event loop.
+    """
+    match = websocket.resolve()
+    view: Any = match.func
+    if isinstance(view, Mounted):
+        app = view.at(match)
+        await app(websocket.scope, websocket._receive, websocket._send)
+        return
+    described = partial(_describe, view)
+    if not getattr(view, "is_websocket", False):
+        raise Http404(f"{described()} is for HTTP. Is there a @websocket missing?")
+    with refusing_unawaited(described):
+        await view(websocket, *match.args, **match.kwargs)
+    await finish(websocket, described)
 
 
 def _with_slash(request: Request) -> RedirectResponse:

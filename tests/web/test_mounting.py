@@ -1,0 +1,261 @@
+"""Apps of others in the urlpatterns, and vinyl's application in theirs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from tests.records.models import Artist
+from tests.web.serving import serving, settings_for
+from vinyl.orm.pools import pool_for
+from vinyl.web import get_asgi_application, include, mount, path, reverse
+from vinyl.web import requests as vinyl_requests
+from vinyl.web.lifespan import LifespanError
+from vinyl.web.testing import Client, client
+
+pytestmark = pytest.mark.anyio
+
+
+async def show(request: Request) -> Response:
+    scope = request.scope
+    return JSONResponse(
+        {
+            "root_path": scope["root_path"],
+            "path": scope["path"],
+            "params": request.path_params,
+            "url": str(request.url_for("item", pk=5)),
+            "base": str(request.base_url),
+        }
+    )
+
+
+async def echo(request: Request) -> Response:
+    return PlainTextResponse(await request.body())
+
+
+async def chat(ws: WebSocket) -> None:
+    await ws.accept()
+    await ws.send_json([ws.scope["root_path"], ws.path_params, ws.user])
+
+
+class Marking:
+    """Puts a user and a session into the scope, and reads the body as asked."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] in ("http", "websocket"):
+            scope["user"], scope["session"] = "Nina", {"cart": 3}
+        if scope["type"] == "http":
+            request = vinyl_requests.Request.of(scope, receive, send)
+            match request.headers.get("x-read"):
+                case "body":
+                    await request.body()
+                case "form":
+                    await request.form()
+                case "both":
+                    await request.body()
+                    await request.form()
+        await self.app(scope, receive, send)
+
+
+MIDDLEWARE = [f"{__name__}.Marking"]
+
+
+def api(**options: Any) -> Starlette:
+    return Starlette(
+        routes=[
+            Route("/", echo, methods=["GET", "POST"]),
+            Route("/items/{pk:int}", show, name="item"),
+            WebSocketRoute("/chat", chat),
+        ],
+        **options,
+    )
+
+
+async def test_the_app_sees_where_it_is() -> None:
+    nested = include([path("<slug:tenant>/", include([mount("api/", api())]))])
+    patterns = mount("api/", api(), name="api"), path("at/", nested)
+    async with serving(*patterns) as http:
+        assert (await http.get("/api/items/5")).json() == {
+            "root_path": "/api",
+            "path": "/api/items/5",
+            "params": {"pk": 5},
+            "url": "http://testserver/api/items/5",
+            "base": "http://testserver/api/",
+        }
+        answer = (await http.get("/at/acme/api/items/5")).json()
+        assert answer["root_path"] == "/at/acme/api"
+        assert answer["params"] == {"tenant": "acme", "pk": 5}
+        assert (await http.get("/api/nowhere")).status_code == 404
+        assert (await http.get("/apis/items/5")).status_code == 404
+        assert reverse("api") == "/api/"
+
+
+async def test_an_app_at_the_root_takes_what_is_left() -> None:
+    async def mine(request: Any) -> Any:
+        return PlainTextResponse("mine")
+
+    async with serving(path("mine/", mine), mount("", api())) as http:
+        assert (await http.get("/mine/")).text == "mine"
+        assert (await http.get("/items/5")).json()["root_path"] == ""
+
+
+async def test_without_the_slash_there_is_a_redirect() -> None:
+    async with serving(mount("api/", api())) as http:
+        response = await http.get("/api?q=1")
+        assert response.status_code == 301
+        assert response.headers["location"] == "/api/?q=1"
+        assert (await http.post("/api")).status_code == 308
+
+
+async def test_below_a_root_path() -> None:
+    with settings_for((mount("api/", api(), name="api"),), {}):
+        http = Client(get_asgi_application(), root_path="/shop")
+        answer = (await http.get("/api/items/5")).json()
+    assert answer["root_path"] == "/shop/api"
+    assert answer["url"] == "http://testserver/shop/api/items/5"
+
+
+async def test_user_and_session_of_the_middleware() -> None:
+    async def who(request: Request) -> Response:
+        return JSONResponse([request.user, request.session])
+
+    app = Starlette(routes=[Route("/", who), WebSocketRoute("/chat", chat)])
+    async with serving(mount("<slug:at>/", app), MIDDLEWARE=MIDDLEWARE) as http:
+        assert (await http.get("/api/")).json() == ["Nina", {"cart": 3}]
+        async with http.websocket("/api/chat") as ws:
+            assert await ws.receive_json() == ["/api", {"at": "api"}, "Nina"]
+
+
+@pytest.mark.parametrize("read", ["", "body", "both"])
+async def test_the_body_is_there_for_the_app(read: str) -> None:
+    async with serving(mount("api/", api()), MIDDLEWARE=MIDDLEWARE) as http:
+        response = await http.post("/api/", data={"a": "1"}, headers={"x-read": read})
+        assert response.text == "a=1"
+
+
+async def test_a_body_that_is_gone_is_an_error() -> None:
+    options: Any = {"MIDDLEWARE": MIDDLEWARE, "raising": True}
+    async with serving(mount("api/", api()), **options) as http:
+        with pytest.raises(RuntimeError, match=r"Call `await request\.body\(\)` first"):
+            await http.post("/api/", data={"a": "1"}, headers={"x-read": "form"})
+
+
+@pytest.mark.parametrize("exempt", [False, True])
+async def test_posts_from_other_sites(exempt: bool) -> None:
+    options: Any = {"MIDDLEWARE": ["vinyl.web.csrf.CSRFMiddleware"]}
+    pattern = mount("api/", api(), csrf_exempt=exempt)
+    async with serving(pattern, **options) as http:
+        response = await http.post("/api/", headers={"sec-fetch-site": "cross-site"})
+    assert response.status_code == (200 if exempt else 403)
+
+
+@pytest.mark.parametrize(
+    ("route", "app", "problem"),
+    [("api", api(), "Write 'api/'"), ("api/", None, "no ASGI app")],
+)
+def test_what_cannot_be_mounted(route: str, app: Any, problem: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=problem):
+        mount(route, app)
+
+
+class TestLifespans:
+    def starlette(self, events: list[str], name: str = "") -> Starlette:
+        @asynccontextmanager
+        async def lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
+            events.append(f"{name}up")
+            yield {"name": name}
+            events.append(f"{name}down")
+
+        async def state(request: Request) -> Response:
+            return PlainTextResponse(request.state.name)
+
+        return Starlette(routes=[Route("/", state)], lifespan=lifespan)
+
+    async def test_they_run_with_the_projects(self) -> None:
+        events: list[str] = []
+        one, two = self.starlette(events, "one "), self.starlette(events, "two ")
+        patterns = (
+            mount("one/", one),
+            path("deep/", include([mount("two/", two), mount("again/", two)])),
+        )
+        async with serving(*patterns) as http:
+            assert events == ["one up", "two up"]
+            assert (await http.get("/one/")).text == "one "
+            assert (await http.get("/deep/again/")).text == "two "
+        assert events == ["one up", "two up", "two down", "one down"]
+
+    async def test_a_start_that_fails_tells_where(self) -> None:
+        events: list[str] = []
+
+        @asynccontextmanager
+        async def failing(app: Starlette) -> AsyncIterator[None]:
+            raise ZeroDivisionError("no start")
+            yield
+
+        patterns = (
+            mount("one/", self.starlette(events)),
+            path("in/", include([mount("bad/", Starlette(lifespan=failing))])),
+        )
+        with pytest.raises(LifespanError, match=r"mounted at '/in/bad/'.*no start"):
+            async with serving(*patterns):
+                pass
+        assert events == ["up", "down"]
+
+    async def test_an_app_without_one(self) -> None:
+        async def plain(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] != "http":
+                raise ValueError("only HTTP")
+            await PlainTextResponse(scope["path"])(scope, receive, send)
+
+        async with serving(mount("plain/", plain)) as http:
+            assert (await http.get("/plain/x")).text == "/plain/x"
+
+
+class TestTheOtherWayRound:
+    """The project mounted in an application of Starlette."""
+
+    async def test_at_a_prefix_with_its_lifespan(self, db: str) -> None:
+        async def count(request: Any) -> Any:
+            where = [reverse("count"), request.path, request.path_info]
+            return JSONResponse([await Artist.objects.count(), *where])
+
+        with settings_for((path("count/", count, name="count"),), {}):
+            project = get_asgi_application()
+
+            @asynccontextmanager
+            async def lifespan(app: Starlette) -> AsyncIterator[Any]:
+                async with project.router.lifespan_context(project) as state:
+                    yield state
+
+            outer = Starlette(routes=[Mount("/shop", project)], lifespan=lifespan)
+            async with client(outer) as http:
+                response = await http.get("/shop/count/")
+                assert response.json() == [0, *["/shop/count/"] * 2, "/count/"]
+                pool = pool_for("default")
+            assert pool.closed
+
+    async def test_in_fastapi(self, db: str) -> None:
+        fastapi = pytest.importorskip("fastapi")
+        inner = fastapi.FastAPI()
+
+        @inner.get("/items/{pk}")
+        async def item(pk: int) -> dict[str, int]:
+            return {"pk": pk, "artists": await Artist.objects.count()}
+
+        async with serving(mount("api/", inner)) as http:
+            assert (await http.get("/api/items/5")).json() == {"pk": 5, "artists": 0}
+            assert (await http.get("/api/openapi.json")).json()["servers"] == [
+                {"url": "/api"}
+            ]

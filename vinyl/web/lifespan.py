@@ -1,0 +1,98 @@
+"""What runs around an application's serving: its own code at start-up and shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from starlette.types import ASGIApp, Message
+
+__all__ = ["LifespanError", "lifespan_of"]
+
+logger = logging.getLogger("vinyl.lifespan")
+
+
+class LifespanError(RuntimeError):
+    """An application could not start, or failed while it shut down."""
+
+
+@asynccontextmanager
+async def lifespan_of(app: ASGIApp, name: str = "") -> AsyncIterator[dict[str, Any]]:
+    """
+    Run *app*'s lifespan around the block, as an ASGI server does; gives its state.
+
+    The lifespan has a task of its own. An app that knows of no lifespan, as Django's,
+    simply has none.
+
+    Args:
+        name: What errors call the app.
+
+    Raises:
+        LifespanError: It said that it cannot start or that its shutdown failed; the
+            cause is its own exception.
+
+    Switches to the event loop.
+    """
+    state: dict[str, Any] = {}
+    name = name or repr(app)
+    messages: asyncio.Queue[Message] = asyncio.Queue()
+    answers: asyncio.Queue[Message] = asyncio.Queue()
+    scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": state}
+    serving: Any = app(scope, messages.get, answers.put)
+    task = asyncio.ensure_future(serving)
+    try:
+        messages.put_nowait({"type": "lifespan.startup"})
+        answer = await _next(answers, task)
+        if answer is None:
+            # An exception without an answer means: no lifespan here.
+            logger.info("%s has no lifespan: %r", name, _error_of(task))
+        elif answer["type"] == "lifespan.startup.failed":
+            await asyncio.wait({task})
+            raise _failure(f"{name} could not start", answer, task)
+        try:
+            yield state
+        finally:
+            if answer is not None:
+                messages.put_nowait({"type": "lifespan.shutdown"})
+                last = await _next(answers, task)
+                await asyncio.wait({task})
+                if last is None or last["type"] == "lifespan.shutdown.failed":
+                    what = f"{name} failed while it shut down"
+                    raise _failure(what, last or {}, task)
+    finally:
+        task.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait({task})
+
+
+async def _next(
+    answers: asyncio.Queue[Message], task: asyncio.Future[Any]
+) -> Message | None:
+    """What the app says next; None if it ends without a word."""
+    answer = asyncio.ensure_future(answers.get())
+    try:
+        await asyncio.wait({answer, task}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not answer.done():
+            answer.cancel()
+    if answer.done() and not answer.cancelled():
+        return answer.result()
+    return None if answers.empty() else answers.get_nowait()
+
+
+def _error_of(task: asyncio.Future[Any]) -> BaseException | None:
+    if not task.done() or task.cancelled():
+        return None
+    return task.exception()
+
+
+def _failure(what: str, answer: Any, task: asyncio.Future[Any]) -> LifespanError:
+    cause = _error_of(task)
+    told = repr(cause) if cause else answer.get("message") or "It did not say why."
+    error = LifespanError(f"{what}: {told}")
+    error.__cause__ = cause
+    return error
