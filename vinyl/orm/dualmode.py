@@ -442,6 +442,8 @@ TABLE = (
         inherited=True,
     ),
     Row("django.dispatch.dispatcher", "sync_to_async", native),
+    Row("django.tasks.base", "sync_to_async", native, since=(6, 0)),
+    Row("django.tasks.backends.base", "sync_to_async", native, since=(6, 0)),
     Row("asgiref.sync:AsyncToSync", "__call__", lending),
     Row("django.utils.asyncio", "get_running_loop", guarding),
     Row("django.db.utils:ConnectionHandler", "__getitem__", scoped),

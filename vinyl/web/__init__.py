@@ -8,6 +8,9 @@ websockets.py    websocket, WebSocket
 lifespan.py      running what an app does at start-up and shutdown
 requests.py      Request
 responses.py     the response classes, redirect
+events.py        EventSourceResponse: server-sent events
+background.py    BackgroundTask: what is done after the response
+health.py        views that load balancers ask
 translating.py   Django's responses as Starlette's
 shortcuts.py     get_object_or_404, get_list_or_404
 templating.py    Jinja2 inside the bridge, render
@@ -37,6 +40,8 @@ from django.http import Http404
 
 from vinyl.orm.threads import in_thread
 from vinyl.web.application import get_asgi_application
+from vinyl.web.background import BackgroundTask, BackgroundTasks
+from vinyl.web.events import Event, EventSourceResponse
 from vinyl.web.requests import Request
 from vinyl.web.responses import (
     FileResponse,
@@ -54,6 +59,10 @@ from vinyl.web.templating import render
 from vinyl.web.websockets import WebSocket, WebSocketDisconnect, websocket
 
 __all__ = [
+    "BackgroundTask",
+    "BackgroundTasks",
+    "Event",
+    "EventSourceResponse",
     "FileResponse",
     "HTMLResponse",
     "Http404",

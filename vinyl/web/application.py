@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from vinyl.orm.pools import close_pools, open_pools
 from vinyl.orm.routers import unit_of_work
 from vinyl.web.errors import ErrorMiddleware
+from vinyl.web.lifespan import configured_lifespans
 from vinyl.web.logs import mails_sent, set_up_logging
 from vinyl.web.mounting import lifespans
 from vinyl.web.recording import RecordingMiddleware
@@ -89,6 +90,8 @@ def get_asgi_application() -> Starlette:
             "settings.ROOT_URLCONF is not set, so no request can find a view. Set it "
             "to the module with your urlpatterns, such as 'mysite.urls'."
         )
+    # What is wrong with it is told here, not when the server starts.
+    configured_lifespans()
     routes = [Mount("", app=dispatch)]
     if settings.DEBUG and apps.is_installed("django.contrib.staticfiles"):
         url = urlsplit(settings.STATIC_URL or "")
@@ -160,7 +163,11 @@ def _middleware(path: str) -> Middleware:
 async def _lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
     await open_pools()
     try:
-        async with lifespans() as state:
+        async with AsyncExitStack() as stack:
+            state: dict[str, Any] = {}
+            for own in configured_lifespans():
+                state |= await stack.enter_async_context(own(app)) or {}
+            state |= await stack.enter_async_context(lifespans())
             yield state
     finally:
         await mails_sent()

@@ -9,15 +9,44 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 from starlette.types import ASGIApp, Message
 
-__all__ = ["LifespanError", "lifespan_of"]
+__all__ = ["LifespanError", "configured_lifespans", "lifespan_of"]
 
 logger = logging.getLogger("vinyl.lifespan")
 
 
 class LifespanError(RuntimeError):
     """An application could not start, or failed while it shut down."""
+
+
+def configured_lifespans() -> list[Any]:
+    """
+    The project's own: what `VINYL["LIFESPAN"]` names, a dotted path or a list of them,
+    each leading to a function of the application that gives an async context manager.
+
+    Raises:
+        ImproperlyConfigured: One of them cannot be imported, or called.
+    """
+    named = getattr(settings, "VINYL", {}).get("LIFESPAN", [])
+    found = []
+    for path in [named] if isinstance(named, str) else named:
+        try:
+            lifespan = import_string(path)
+        except (ImportError, AttributeError) as error:
+            raise ImproperlyConfigured(
+                f"VINYL['LIFESPAN'] names {path!r}, which cannot be imported: {error}"
+            ) from error
+        if not callable(lifespan):
+            raise ImproperlyConfigured(
+                f"VINYL['LIFESPAN'] names {path!r}, which is {lifespan!r}. Write a "
+                f"function with @asynccontextmanager that takes the application."
+            )
+        found.append(lifespan)
+    return found
 
 
 @asynccontextmanager

@@ -28,6 +28,7 @@ from starlette.types import Send
 from vinyl.orm.bridge import await_, run
 from vinyl.orm.calls import Call
 from vinyl.orm.lazy import NotFetched
+from vinyl.web.background import ours
 
 __all__ = [
     "FileResponse",
@@ -48,6 +49,16 @@ class Response(starlette.responses.Response):
     """
 
     streaming = False
+    _background: BackgroundTask | None = None
+
+    @property
+    def background(self) -> BackgroundTask | None:
+        """What is called when the response has been sent; see `BackgroundTask`."""
+        return self._background
+
+    @background.setter
+    def background(self, task: BackgroundTask | None) -> None:
+        self._background = None if task is None else ours(task)
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
         super().init_headers(headers)

@@ -50,8 +50,9 @@ class SecurityMiddleware:
         except DisallowedHost as error:
             if scope["type"] == "websocket":
                 raise
-            # Here, so that the answer has the headers.
-            app = await respond_to(error, Request.of(scope, receive, send))
+            if not is_host_exempt(scope, receive, send):
+                # Here, so that the answer has the headers.
+                app = await respond_to(error, Request.of(scope, receive, send))
         else:
             if not secure and self._needs_https(scope):
                 app = redirect_to_https(scope)
@@ -113,6 +114,14 @@ def believe_proxy(scope: Scope) -> None:
         headers = MutableHeaders(scope=scope)
         if host := headers.get("x-forwarded-host"):
             headers["host"] = host
+
+
+def is_host_exempt(scope: Scope, receive: Receive, send: Send) -> bool:
+    """Whether the request is for a view that serves under any host, as `health`."""
+    if scope["type"] != "http":
+        return False
+    match = Request.of(scope, receive, send).resolver_match
+    return match is not None and getattr(match.func, "host_exempt", False)
 
 
 def check_host(host: str) -> None:
