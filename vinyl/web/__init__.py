@@ -31,7 +31,7 @@ errors.py        error pages, for visitors and for developers
 testing.py       a client for tests
 transport.py     what carries its requests to the application
 checks.py        system checks
-management/      the commands: runserver, startproject, startapp
+management/      the commands: runserver, routes, startproject, startapp
 
 Imports flow down from application; vinyl.orm never imports vinyl.web.
 """
