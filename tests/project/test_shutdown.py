@@ -129,9 +129,10 @@ def test_a_stream_is_cut_after_the_timeout(
     else:
         args = ["vinyl", "runserver", "{port}", "--noreload"]
     with (
-        server(
-            *args, cwd=project, database_url=database_url, stop=signal.SIGTERM
-        ) as (url, log),
+        server(*args, cwd=project, database_url=database_url, stop=signal.SIGTERM) as (
+            url,
+            log,
+        ),
         httpx.stream("GET", url, params={"stream": "1"}, timeout=30) as response,
     ):
         assert next(response.iter_lines()) == "data: begun"

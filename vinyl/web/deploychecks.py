@@ -7,7 +7,6 @@ vinyl that serve in their place were Django's, and its answer is put into vinyl'
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -81,9 +80,7 @@ def in_our_words(issue: checks.CheckMessage) -> checks.CheckMessage:
     for theirs, ours in REPLACEMENTS.items():
         if ours:
             msg = msg.replace(f"'{theirs}'", f"'{ours}'")
-    translated = copy.copy(issue)
-    translated.msg = msg
-    return translated
+    return checks.CheckMessage(issue.level, msg, issue.hint, issue.obj, issue.id)
 
 
 @checks.register("vinyl")

@@ -15,6 +15,7 @@ from django.core.exceptions import (
     SuspiciousOperation,
 )
 from django.core.signals import got_request_exception
+from django.db import DataError
 from django.http import Http404
 from django.http.multipartparser import MultiPartParserError
 from django.template import TemplateDoesNotExist, loader
@@ -82,6 +83,9 @@ class ErrorMiddleware:
             phase = message["type"]
 
         try:
+            if self.outermost and "\0" in scope["path"]:
+                # Neither a file nor a text in PostgreSQL can have one.
+                raise BadRequest("The path contains a NUL.")
             await self.app(scope, receive, noting)
         except (ClientDisconnect, WebSocketDisconnect):
             # Nobody is there to answer, and nothing is wrong here.
@@ -157,11 +161,35 @@ def status_of(error: Exception) -> int:
     return 500
 
 
+def blamed(error: Exception, request: Request) -> Exception:
+    """
+    *error*, or a `BadRequest` if it is that PostgreSQL stores no NUL, and the request
+    brought one: that is no mistake of the site's.
+    """
+    if isinstance(error, (DataError, ValueError)) and "NUL (0x00)" in str(error):
+        if brings_nul(request):
+            refusal = BadRequest("The request contains a NUL, which is no text.")
+            refusal.__cause__ = error
+            return refusal
+    return error
+
+
+def brings_nul(request: Request) -> bool:
+    """Whether there is a NUL in what has been read of the request."""
+    form = request._form.multi_items() if request._form else ()
+    return (
+        b"%00" in request.scope["query_string"]
+        or b"\\u0000" in getattr(request, "_body", b"")
+        or any("\0" in name or "\0" in str(value) for name, value in form)
+    )
+
+
 async def respond_to(error: Exception, request: Request) -> ASGIApp:
     """
     The answer to *error*, which is logged. Never raises: what goes wrong in an answer
     is logged as well, and a plain one is sent. Switches to the event loop.
     """
+    error = blamed(error, request)
     status, kind = status_of(error), preferred_kind(request)
     headers = getattr(error, "headers", None)
     log_error(error, status, request.scope)

@@ -36,6 +36,9 @@ __all__ = ["log_error", "log_line", "mails_sent", "mark_logged", "set_up_logging
 logger = logging.getLogger("django.request")
 mail_logger = logging.getLogger("vinyl.mail")
 
+# Of a longer path the log shows its beginning.
+LONGEST_PATH = 500
+
 # E-mail that is on its way.
 _sending: set[asyncio.Future] = set()
 
@@ -59,8 +62,10 @@ def log_error(
     told = getattr(error, "logger", logger)
     if isinstance(error, SuspiciousOperation):
         told = logging.getLogger(f"django.security.{type(error).__name__}")
-    method = scope.get("method", "WebSocket")
-    line = f"{phrase or phrase_of(status)}: {method} {scope['path']}"
+    method, path = scope.get("method", "WebSocket"), scope["path"]
+    if len(path) > LONGEST_PATH:
+        path = f"{path[:LONGEST_PATH]}…"
+    line = f"{phrase or phrase_of(status)}: {method} {path}"
     if status < 500 and (reason := reason_of(error)):
         line += f": {reason}"
     log_line(line, status, scope, told, error if status >= 500 else None)
@@ -149,6 +154,8 @@ def set_up_logging() -> None:
         send_mail = _beside_the_loop(AdminEmailHandler.send_mail)
         AdminEmailHandler.send_mail = send_mail  # type: ignore[method-assign]
     logging.getLogger("uvicorn.error").addFilter(_not_logged)
+    # What it warns of is answered with 400, and logged.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     if settings.LOGGING_CONFIG and not settings.LOGGING:
         # Django writes to the console in debug mode only; its servers do the rest.
         console = logging.StreamHandler()

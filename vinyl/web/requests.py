@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, NoReturn, Self
 
 import starlette.requests
@@ -23,12 +24,14 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.functional import cached_property
 from django.utils.http import parse_header_parameters
 from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException
 from starlette.routing import get_route_path
 from starlette.types import Receive, Scope, Send
 
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.calls import Call
 from vinyl.orm.threads import can_wait, wait
+from vinyl.web.bodies import MultiPartParser, load_json
 from vinyl.web.cleansing import report_filter
 from vinyl.web.csp import make_nonce
 from vinyl.web.users import LazyUser
@@ -331,10 +334,10 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
         if not hasattr(self, "_json"):
             body = await self._read()
             try:
-                self._json = json.loads(body)
+                self._json = load_json(body)
             except json.JSONDecodeError as error:
                 raise MalformedJSON(error.msg, error.doc, error.pos) from None
-            except (UnicodeDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 raise MalformedJSON(str(error), "", 0) from error
         return self._json
 
@@ -352,6 +355,16 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
         """
         form = super().form(**(_limits() | limits))
         return wait(form) if can_wait() else form
+
+    async def _get_form(self, **limits: Any) -> FormData:
+        if self._form is None and self.content_type == "multipart/form-data":
+            try:
+                async with aclosing(self.stream()) as stream:
+                    parser = MultiPartParser(self.headers, stream, **limits)
+                    self._form = await parser.parse()
+            except MultiPartException as error:
+                raise BadRequest(error.message) from error
+        return await super()._get_form(**limits)
 
 
 def submitted(form: FormData) -> tuple[QueryDict, MultiValueDict[str, UploadedFile]]:
@@ -383,9 +396,11 @@ def _limits() -> dict[str, Any]:
 
 
 def _uploaded(upload: UploadFile) -> UploadedFile:
+    # A NUL in it would be an error of the file system's.
+    name = "".join(filter(str.isprintable, upload.filename or ""))
     return UploadedFile(
         file=upload.file,
-        name=upload.filename,
+        name=name,
         content_type=(upload.content_type or "").partition(";")[0].strip(),
         size=upload.size,
     )

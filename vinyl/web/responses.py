@@ -11,8 +11,10 @@ from collections.abc import AsyncIterable, Coroutine, Iterable, Mapping
 from http import HTTPStatus
 from http.cookies import SimpleCookie
 from typing import Any, NoReturn, cast
+from urllib.parse import urlsplit
 
 import starlette.responses
+from django.core.exceptions import DisallowedRedirect
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model, QuerySet
 from django.http import (
@@ -150,7 +152,24 @@ class PlainTextResponse(Response, starlette.responses.PlainTextResponse):
 
 
 class RedirectResponse(Response, starlette.responses.RedirectResponse):
-    pass
+    """
+    A redirect to *url*.
+
+    Raises:
+        DisallowedRedirect: It is none, or its scheme is not among Django's, which are
+            "http", "https" and "ftp".
+    """
+
+    def __init__(self, url: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            scheme = urlsplit(str(url)).scheme
+        except ValueError as error:
+            raise DisallowedRedirect(f"{url!r} is no URL: {error}") from error
+        if scheme and scheme not in HttpResponseRedirect.allowed_schemes:
+            raise DisallowedRedirect(
+                f"{url!r} has the scheme {scheme!r}, to which nobody is redirected."
+            )
+        super().__init__(url, *args, **kwargs)
 
 
 class FileResponse(Response, starlette.responses.FileResponse):
@@ -270,10 +289,20 @@ class Encoder(DjangoJSONEncoder):
 
 def to_json(content: Any) -> str:
     """*content* as JSON; see `JSONResponse`."""
+    text = _dumped(content, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Half a character has no UTF-8, but JSON has an escape for it.
+        return _dumped(content, ensure_ascii=True)
+    return text
+
+
+def _dumped(content: Any, *, ensure_ascii: bool) -> str:
     return json.dumps(
         content,
         cls=Encoder,
-        ensure_ascii=False,
+        ensure_ascii=ensure_ascii,
         allow_nan=False,
         separators=(",", ":"),
     )

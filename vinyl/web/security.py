@@ -46,7 +46,8 @@ class SecurityMiddleware:
         secure = scope["scheme"] in ("https", "wss")
         app = self.app
         try:
-            check_host(Headers(scope=scope).get("host", ""))
+            # Two of them would let the parties on the way believe different ones.
+            check_host(", ".join(Headers(scope=scope).getlist("host")))
         except DisallowedHost as error:
             if scope["type"] == "websocket":
                 raise
