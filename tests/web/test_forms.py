@@ -20,7 +20,7 @@ from starlette.datastructures import FormData
 from tests.records.models import Album, Artist, Genre, Track
 from tests.web.serving import serving, templates
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import dualmode, models, run
+from vinyl.orm import dualmode, models, run, transaction
 from vinyl.web import HTMLResponse, JSONResponse, path, redirect, render
 from vinyl.web import forms as forms_module
 
@@ -233,6 +233,29 @@ async def test_an_unbound_form_has_no_errors() -> None:
     form = AlbumForm()
     assert form.errors == {}
     assert await form.is_valid() is False
+
+
+async def test_saving_takes_part_in_a_transaction(music: dict[str, Any]) -> None:
+    form = AlbumForm(album_data(music))
+    with pytest.raises(LookupError):
+        async with transaction.atomic():
+            assert (await form.save()).pk
+            raise LookupError
+    assert await Album.objects.count() == 1
+
+
+async def test_what_would_have_to_wait_after_all_is_refused(db: Any) -> None:
+    assert forms_module.at_once(len, "abc") == 3
+    with pytest.raises(NotAwaitedError, match=r"'QuerySet.count' needs the database"):
+        forms_module.at_once(Artist.objects.count)
+    # The connection that was to be used is given back: see the fixture.
+    assert await Artist.objects.count() == 0
+
+
+async def test_numbers_that_no_column_holds_are_errors(music: dict[str, Any]) -> None:
+    form = AlbumForm(album_data(music, year="9" * 40, artist="9" * 40))
+    assert not await form.is_valid()
+    assert set(form.errors) == {"year", "artist"}
 
 
 def test_without_an_event_loop_nothing_is_awaited(music: dict[str, Any]) -> None:
