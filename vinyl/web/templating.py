@@ -134,12 +134,15 @@ class Jinja2(django_jinja2.Jinja2):
 
     @cached_property
     def template_dirs(self) -> tuple[Any, ...]:
-        """Where templates are looked for: Django's own apps have none for Jinja2."""
+        """
+        Where templates are looked for: DIRS, and the apps' folders but for those of
+        Django's own apps, which are in Django's template language.
+        """
         djangos = Path(django.__file__).parent
         return tuple(
             folder
             for folder in super().template_dirs
-            if djangos not in Path(folder).parents
+            if folder in self.dirs or djangos not in Path(folder).parents
         )
 
     def __init__(self, params: dict[str, Any]) -> None:
