@@ -19,10 +19,8 @@ from django.contrib.auth.models import Permission, User
 
 from tests.records.models import Label
 from tests.web.serving import serving, templates
-from vinyl.web import PlainTextResponse, path, views
+from vinyl.web import PlainTextResponse, auth, path, views
 from vinyl.web.decorators import method_decorator
-
-auth = pytest.importorskip("vinyl.web.auth", reason="Needs the users of vinyl.web")
 
 pytestmark = pytest.mark.anyio
 
