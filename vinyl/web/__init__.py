@@ -25,18 +25,27 @@ csrf.py          refusing cross-site posts
 access.py        an id for each request, and a line in the log
 conditional.py   304 for what the client has already
 cors.py          letting other origins read answers
-security.py      host validation and security headers
+security.py      host validation, proxies, security headers
+csp.py           Content Security Policy
+injection.py     no header of a response brings others
+bodies.py        strict readers of forms and JSON
 unawaited.py     calls that nobody awaited, as errors during development
-errors.py        error pages, for visitors and for developers
+errors.py        from an error to an answer
+debugpages.py    what developers see of it
+pages.py         plain answers, without a template
+logs.py          the loggers, e-mail to ADMINS
+cleansing.py     what reports leave out
 testing.py       a client for tests
 transport.py     what carries its requests to the application
 checks.py        system checks
+deploychecks.py  Django's security checks, for vinyl's middleware
 management/      the commands: runserver, routes, startproject, startapp
 
 Imports flow down from application; vinyl.orm never imports vinyl.web.
 """
 
 from django.http import Http404
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from vinyl.orm.threads import in_thread
 from vinyl.web.application import get_asgi_application
@@ -86,5 +95,6 @@ __all__ = [
     "render",
     "reverse",
     "reverse_lazy",
+    "url_has_allowed_host_and_scheme",
     "websocket",
 ]
