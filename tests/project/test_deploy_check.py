@@ -45,6 +45,12 @@ WEAKNESSES: dict[str, dict[str, set[str]]] = {
         "SECURE_CROSS_ORIGIN_OPENER_POLICY = 'rubbish'": {"E024"},
         "CSRF_FAILURE_VIEW = 'missing.view'": {"E102"},
     },
+    "sessions": {
+        "INSTALLED_APPS.append('django.contrib.sessions')": set(),
+        "MIDDLEWARE.append('vinyl.web.sessions.SessionMiddleware')": set(),
+        "SESSION_COOKIE_SECURE = False": {"W012"},
+        "SESSION_COOKIE_HTTPONLY = False": {"W015"},
+    },
     "middleware": {"MIDDLEWARE = []": {"W001", "W002", "W003"}},
     "subclass": {
         "MIDDLEWARE = ['mysite.own.Security', 'mysite.own.CSRF']": set(),

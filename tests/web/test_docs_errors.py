@@ -47,6 +47,7 @@ async def test_security() -> None:
             "//evil.test": "/",
             "javascript:alert(1)": "/",
             "": "/",
+            "no-name": "no-name",
         }.items():
             response = await http.get("/back/", params={"next": target})
             assert response.headers["location"] == location

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 from django import forms
+from django.contrib import messages
 from django.contrib.auth import authenticate
+from django.contrib.auth.views import LoginView
 from django.utils.http import url_has_allowed_host_and_scheme
 from hypothesis import HealthCheck, event, given, settings
 
@@ -23,6 +25,7 @@ from tests.web.serving import settings_for
 from vinyl.orm import run
 from vinyl.web import (
     JSONResponse,
+    RedirectResponse,
     Request,
     get_asgi_application,
     get_object_or_404,
@@ -73,6 +76,13 @@ async def api(request: Request) -> Any:
     return JSONResponse({"errors": form.errors, "was": data}, 422)
 
 
+def visited(request: Request) -> Any:
+    request.session["visits"] = request.session.get("visits", 0) + 1
+    messages.info(request, request.GET.get("q", "Welcome back."))
+    told = [str(message) for message in messages.get_messages(request)]
+    return JSONResponse({"user": str(request.user), "told": told})
+
+
 def login(request: Request) -> Any:
     user = authenticate(
         request,
@@ -97,7 +107,7 @@ async def search(request: Request, text: Any) -> Any:
 async def leave(request: Request) -> Any:
     target = request.GET.get("next", "/")
     safe = url_has_allowed_host_and_scheme(target, {request.get_host()})
-    return redirect(target if safe else "/")
+    return RedirectResponse(target if safe else "/", 302)
 
 
 ROUTES = {
@@ -106,6 +116,8 @@ ROUTES = {
     "/upload/": upload,
     "/api/": api,
     "/login/": login,
+    "/accounts/login/": LoginView.as_view(),
+    "/visited/": visited,
     "/artists/<int:pk>/": artist,
     "/search/<str:text>/": search,
     "/slug/<slug:text>/": search,
@@ -115,6 +127,9 @@ ROUTES = {
 MIDDLEWARE = [
     "vinyl.web.security.SecurityMiddleware",
     "vinyl.web.csrf.CSRFMiddleware",
+    "vinyl.web.sessions.SessionMiddleware",
+    "vinyl.web.auth.AuthenticationMiddleware",
+    "vinyl.web.messages.MessagesMiddleware",
 ]
 FIELDS = ["name", "q", "next", "username", "password", "page", "cover"]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +12,9 @@ import httpx
 import pytest
 from django.http import Http404
 from django.urls import converters
+from django.utils.decorators import method_decorator
+from django.views import View
+from django.views.decorators.http import require_http_methods, require_POST
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import Message
@@ -315,12 +320,70 @@ def plain_text(request: Request) -> Any:
     ],
 )
 async def test_what_is_no_response_is_named(view: Callable, mistake: str) -> None:
-    request = Request({"type": "http"})
+    request = Request({"type": "http", "method": "GET"})
     with pytest.raises(TypeError, match=mistake) as caught:
         await call_view(view, request)
     assert str(caught.value).startswith(f"The view {__name__}.{view.__name__} (")
     line = view.__code__.co_firstlineno
     assert f"{__file__}, line {line})" in str(caught.value)
+
+
+class Pages(View):
+    async def get(self, request: Request) -> Any:
+        """Forgets to return."""
+
+
+class PlainPages(View):
+    @method_decorator(require_POST)
+    def post(self, request: Request) -> Any:
+        return "Hello"
+
+
+class Callable_:
+    async def __call__(self, request: Request) -> Any:
+        """Forgets to return."""
+
+    def method(self, request: Request) -> Any:
+        """Forgets to return."""
+
+
+def given(number: int, request: Request) -> Any:
+    """Forgets to return."""
+
+
+async def pieces(request: Request) -> Any:
+    yield "Hello"
+
+
+def plain_pieces(request: Request) -> Any:
+    yield "Hello"
+
+
+ODD_VIEWS: dict[str, Any] = {
+    "Pages.get": Pages.as_view(),
+    "PlainPages.post": PlainPages.as_view(),
+    "unfinished": require_http_methods(["GET"])(unfinished),
+    "given": partial(given, 1),
+    "Callable_.__call__": Callable_(),
+    "Callable_.method": Callable_().method,
+    "<lambda>": lambda request: None,
+    "pieces": pieces,
+    "plain_pieces": plain_pieces,
+}
+
+
+@pytest.mark.parametrize("name", ODD_VIEWS)
+async def test_the_function_that_somebody_wrote_is_named(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    method = "POST" if name.endswith("post") else "GET"
+    async with serving(path("", ODD_VIEWS[name])) as http:
+        assert (await http.request(method, "/")).status_code == 500
+    place = rf"\({re.escape(__file__)}, line \d+\)"
+    named = re.escape(f"The view {__name__}.{name} ")
+    assert re.search(named + place, caplog.text)
+    if "pieces" in name:
+        assert "contains `yield`" in caplog.text
 
 
 async def test_a_websocket_is_refused() -> None:

@@ -7,7 +7,6 @@ The router is Django's own URL resolver, which is free of I/O: converters, names
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -36,6 +35,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from vinyl.orm import transaction
 from vinyl.orm.bridge import run
 from vinyl.orm.threads import atomic_in_thread
+from vinyl.web.describing import describe, mistake_of
 from vinyl.web.mounting import Mounted, mount
 from vinyl.web.requests import Request
 from vinyl.web.translating import translated
@@ -115,7 +115,7 @@ async def connect(websocket: WebSocket) -> None:
         app = view.at(match)
         await app(websocket.scope, websocket._receive, websocket._send)
         return
-    described = partial(_describe, view)
+    described = partial(describe, view)
     if not getattr(view, "is_websocket", False):
         raise Http404(f"{described()} is for HTTP. Is there a @websocket missing?")
     with refusing_unawaited(described):
@@ -161,7 +161,7 @@ async def response_of(
     called: Callable, view: Callable, request: Request, /, *args: Any, **kwargs: Any
 ) -> ASGIApp:
     """What *called* answers, which may be *view* in a wrapper; see `call_view`."""
-    with refusing_unawaited(partial(_describe, view)):
+    with refusing_unawaited(partial(describe, view, request.method)):
         # A class's dispatch() is sync code, of mixins and decorators that may query;
         # it gives what an async handler returns, to be awaited.
         if iscoroutinefunction(called) and not hasattr(view, "view_class"):
@@ -175,7 +175,7 @@ async def response_of(
         return response
     if isinstance(response, HttpResponseBase):
         return await translated(response)
-    raise TypeError(f"{_describe(view)} {_mistake(response)}")
+    raise TypeError(f"{describe(view, request.method)} {mistake_of(response)}")
 
 
 def _atomic_databases(view: Callable) -> list[str]:
@@ -186,29 +186,3 @@ def _atomic_databases(view: Callable) -> list[str]:
         for alias, database in connections.settings.items()
         if database.get("ATOMIC_REQUESTS") and alias not in exempt
     ]
-
-
-def _describe(view: Any) -> str:
-    """The view with the file and line where its author will find it."""
-    function = inspect.unwrap(getattr(view, "view_class", view))
-    name = getattr(function, "__qualname__", repr(function))
-    try:
-        file = inspect.getsourcefile(function)
-        line = inspect.getsourcelines(function)[1]
-    except (OSError, TypeError):
-        return f"The view {name}"
-    return f"The view {function.__module__}.{name} ({file}, line {line})"
-
-
-def _mistake(result: Any) -> str:
-    if isinstance(result, Coroutine):
-        mistake = f"returned a call that was not awaited, {result!r}. Write `await`"
-        # This error tells of it; Python's warning would tell it twice.
-        result.close()
-        return f"{mistake} before it."
-    if result is None:
-        return "returned None, not a response. Does each of its ways end in a return?"
-    return (
-        f"returned {result!r}, which is no response. Return what render() or "
-        f"redirect() gives, or a response such as vinyl.web.JSONResponse."
-    )
