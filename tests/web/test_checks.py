@@ -36,7 +36,10 @@ def test_no_urlconf() -> None:
             "django.middleware.csrf.CsrfViewMiddleware",
             "Use 'vinyl.web.csrf.CSRFMiddleware'.",
         ),
-        ("django.contrib.messages.middleware.MessageMiddleware", "Remove it."),
+        (
+            "django.contrib.flatpages.middleware.FlatpageFallbackMiddleware",
+            "Remove it.",
+        ),
         ("mysite.middleware.Missing", "Correct the dotted path"),
     ],
 )
@@ -44,6 +47,16 @@ def test_middleware(name: str, remedy: str) -> None:
     told = issues(MIDDLEWARE=["vinyl.web.csrf.CSRFMiddleware", name])["vinyl.E102"]
     assert name in told
     assert remedy in told
+
+
+def test_order_of_middleware() -> None:
+    sessions = "vinyl.web.sessions.SessionMiddleware"
+    users = "vinyl.web.auth.AuthenticationMiddleware"
+    required = "vinyl.web.auth.LoginRequiredMiddleware"
+    for wrong in ([users], [users, sessions], [sessions, required, users]):
+        told = issues(MIDDLEWARE=wrong)["vinyl.E120"]
+        assert "List 'vinyl.web." in told
+    assert "vinyl.E120" not in issues(MIDDLEWARE=[sessions, users, required])
 
 
 def test_no_engine_of_vinyls() -> None:

@@ -45,6 +45,11 @@ READ_WITH_APP = {
             "_get_from_cache _get_opts"
         ),
     },
+    "django.contrib.sessions": {
+        "django.contrib.sessions.backends.base:SessionBase": (
+            "_aget_session _get_session _validate_session_key"
+        ),
+    },
 }
 
 

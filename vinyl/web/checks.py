@@ -12,7 +12,13 @@ from django.utils.module_loading import import_string
 from vinyl.web.application import REPLACEMENTS
 from vinyl.web.templating import Jinja2
 
-__all__ = ["check_cors", "check_middleware", "check_templates", "check_urlconf"]
+__all__ = [
+    "check_cors",
+    "check_middleware",
+    "check_middleware_order",
+    "check_templates",
+    "check_urlconf",
+]
 
 
 @checks.register("vinyl")
@@ -53,6 +59,30 @@ def check_middleware(**kwargs: Any) -> list[checks.CheckMessage]:
             )
         )
     return errors
+
+
+@checks.register("vinyl")
+def check_middleware_order(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E120: a middleware comes before the one whose work it builds on."""
+    listed = list(settings.MIDDLEWARE)
+    return [
+        checks.Error(
+            f"settings.MIDDLEWARE contains {path!r} without {needed!r} before it.",
+            hint=f"List {needed!r} before it.",
+            id="vinyl.E120",
+        )
+        for path, needed in BUILDS_ON.items()
+        if path in listed and needed not in listed[: listed.index(path)]
+    ]
+
+
+# "vinyl.web.messages.MessagesMiddleware" may store in cookies alone.
+BUILDS_ON = {
+    "vinyl.web.auth.AuthenticationMiddleware": ("vinyl.web.sessions.SessionMiddleware"),
+    "vinyl.web.auth.LoginRequiredMiddleware": (
+        "vinyl.web.auth.AuthenticationMiddleware"
+    ),
+}
 
 
 @checks.register("vinyl")

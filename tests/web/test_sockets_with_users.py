@@ -1,0 +1,111 @@
+"""WebSockets have the session and the user of the page that opens them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from starlette.websockets import WebSocket
+
+from tests.web.serving import serving
+from tests.web.test_auth import AUTH, NINA, VIEWS
+from vinyl.exceptions import NotAwaitedError, NotFetchedError
+from vinyl.web.auth import AuthenticationMiddleware
+from vinyl.web.sessions import SessionMiddleware
+
+pytestmark = pytest.mark.anyio
+
+
+async def talk(
+    endpoint: Callable[[WebSocket], Awaitable[None]], key: str | None
+) -> list[Any]:
+    """What *endpoint* sends on a connection that brings the session *key*."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await endpoint(WebSocket(scope, receive, send))
+
+    headers = [] if key is None else [(b"cookie", f"sessionid={key}".encode())]
+    scope = {"type": "websocket", "path": "/", "headers": headers, "query_string": b""}
+    await SessionMiddleware(AuthenticationMiddleware(app))(scope, receive, send)
+    return sent
+
+
+@pytest.fixture
+async def key(db: Any) -> str:
+    """The key of nina's session."""
+    await User.objects.create_user(**NINA)
+    async with serving(*VIEWS, **AUTH) as page:
+        await page.post("/enter/", data=NINA)
+        return page.cookies["sessionid"]
+
+
+async def data(key: str) -> dict[str, Any]:
+    return (await Session.objects.get(pk=key)).get_decoded()
+
+
+async def test_the_user_of_a_socket(key: str) -> None:
+    async def endpoint(socket: WebSocket) -> None:
+        with pytest.raises(NotFetchedError):
+            socket.user.username  # noqa: B018
+        with pytest.raises(NotAwaitedError):
+            socket.session["n"]
+        user = await socket.user
+        await socket.accept()
+        await socket.send_text(user.username or "nobody")
+
+    assert (await talk(endpoint, key))[1]["text"] == "nina"
+    assert (await talk(endpoint, None))[1]["text"] == "nobody"
+    assert (await talk(endpoint, "forged" * 6))[1]["text"] == "nobody"
+
+
+async def test_what_is_changed_before_accept_is_saved_with_a_cookie(db: Any) -> None:
+    async def endpoint(socket: WebSocket) -> None:
+        (await socket.session)["n"] = 1
+        await socket.accept()
+
+    (accepted,) = await talk(endpoint, None)
+    headers = dict(accepted["headers"])
+    key = headers[b"set-cookie"].decode().split(";")[0].partition("=")[2]
+    assert await data(key) == {"n": 1}
+
+
+async def test_what_is_changed_later_is_saved_in_the_end(key: str) -> None:
+    async def endpoint(socket: WebSocket) -> None:
+        await socket.accept()
+        (await socket.session)["n"] = 2
+
+    (accepted,) = await talk(endpoint, key)
+    assert b"set-cookie" not in dict(accepted["headers"])
+    assert (await data(key))["n"] == 2
+
+
+async def test_a_logout_elsewhere_is_not_undone(key: str) -> None:
+    async def endpoint(socket: WebSocket) -> None:
+        await socket.accept()
+        (await socket.session)["n"] = 2
+        await Session.objects.all().delete()
+
+    await talk(endpoint, key)
+    assert await Session.objects.count() == 0
+
+
+async def test_what_cannot_be_kept_is_told(
+    db: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def endpoint(socket: WebSocket) -> None:
+        await socket.accept()
+        (await socket.session)["n"] = 2
+
+    await talk(endpoint, None)
+    assert "no cookie could be set any more" in caplog.text
+    assert await Session.objects.count() == 0
