@@ -675,7 +675,8 @@ def test_is_not_found(source: str) -> None:
     [
         (kind, name)
         for row in dualmode.TABLE
-        if row.change is dualmode.dual and ":" in row.owner
+        if row.change is dualmode.dual
+        and row.owner.endswith((":Model", "Manager", "QuerySet"))
         for kind in ["album" if row.owner.endswith(":Model") else "Album.objects"]
         for name in row.names.split()
     ],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import django
+import jinja2
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
@@ -23,12 +25,17 @@ VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("MinimumLengthValidator", "NumericPasswordValidator")
 ]
+LOCMEM = "django.core.mail.backends.locmem.EmailBackend"
 SETTINGS: dict[str, Any] = {
     **AUTH,
     "LOGIN_URL": "login",
     "LOGIN_REDIRECT_URL": "/who/",
     "AUTH_PASSWORD_VALIDATORS": VALIDATORS,
-    "EMAIL_BACKEND": "django.core.mail.backends.locmem.EmailBackend",
+    **(
+        {"EMAIL_BACKEND": LOCMEM}
+        if django.VERSION < (6, 1)
+        else {"MAILERS": {"default": {"BACKEND": LOCMEM}}}
+    ),
 }
 
 
@@ -180,8 +187,6 @@ async def test_the_pages_extend_the_projects_own_base(nina: User) -> None:
     base = {"base.html": "<p>My shop</p>{% block content %}{% endblock %}"}
     options = templates(files=base)
     loader = options["TEMPLATES"][0]["OPTIONS"]["loader"]
-    import jinja2
-
     options["TEMPLATES"][0]["OPTIONS"]["loader"] = jinja2.ChoiceLoader(
         [loader, jinja2.PackageLoader("vinyl.web")]
     )
