@@ -10,7 +10,6 @@ from django.contrib.sessions.models import Session
 
 from tests.web.serving import serving
 from tests.web.test_auth import AUTH, NINA, VIEWS
-from vinyl.web.testing_users import force_login, login, logout
 
 pytestmark = pytest.mark.anyio
 
@@ -22,13 +21,13 @@ async def test_login_and_logout(db: Any, engine: str) -> None:
     nina = await User.objects.create_user(**NINA)
     settings = AUTH | {"SESSION_ENGINE": f"django.contrib.sessions.backends.{engine}"}
     async with serving(*VIEWS, **settings) as page:
-        assert not await login(page, username="nina", password="wrong")
+        assert not await page.login(username="nina", password="wrong")
         assert (await page.get("/who/")).text == "nobody"
-        assert await login(page, **NINA)
+        assert await page.login(**NINA)
         assert (await page.get("/who/")).text == "nina"
-        await logout(page)
+        await page.logout()
         assert (await page.get("/who/")).text == "nobody"
-        await force_login(page, nina)
+        await page.force_login(nina)
         assert (await page.get("/who/")).text == "nina"
         # One cookie, which the application's answers replace.
         assert (await page.post("/leave/")).text == "bye"
@@ -41,8 +40,8 @@ async def test_another_user_gets_a_session_of_their_own(db: Any) -> None:
     nina = await User.objects.create_user(**NINA)
     bud = await User.objects.create_user("bud")
     async with serving(*VIEWS, **AUTH) as page:
-        await force_login(page, nina)
+        await page.force_login(nina)
         before = page.cookies["sessionid"]
-        await force_login(page, bud)
+        await page.force_login(bud)
         assert (await page.get("/who/")).text == "bud"
         assert page.cookies["sessionid"] != before

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message
 from starlette.websockets import WebSocketDisconnect
 
+from vinyl.web import testing_users
 from vinyl.web.application import get_asgi_application
 from vinyl.web.lifespan import lifespan_of
 from vinyl.web.transport import Conversation, Transport
@@ -95,6 +96,28 @@ class Client(httpx.AsyncClient):
             root_path=root_path,
         )
         super().__init__(transport=self.transport, base_url=base_url, **options)
+
+    async def login(self, **credentials: Any) -> bool:
+        """
+        Log in with *credentials*, as `authenticate()` takes them, without a login page.
+
+        Returns: Whether they are right. If not, nothing changes.
+        """
+        return await testing_users.login(self, **credentials)
+
+    async def force_login(self, user: Any, backend: str | None = None) -> None:
+        """
+        Log in as *user*, whatever the password.
+
+        Args:
+            backend: Dotted path of the backend that is said to know the user; the
+                first of `settings.AUTHENTICATION_BACKENDS` unless the user tells.
+        """
+        await testing_users.force_login(self, user, backend)
+
+    async def logout(self) -> None:
+        """Log out, and delete the session."""
+        await testing_users.logout(self)
 
     def websocket(
         self, url: str, *, subprotocols: Iterable[str] = (), **options: Any
