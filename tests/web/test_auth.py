@@ -411,6 +411,19 @@ async def test_backends_of_a_project(nina: User, name: str) -> None:
             assert (await page.get("/who/plain/")).text == "nina"
 
 
+async def test_the_backend_for_users_whom_the_web_server_knows(db: Any) -> None:
+    async def enter(request: Any) -> Any:
+        user = await authenticate(request, remote_user="abbey")
+        await login(request, user)
+        return PlainTextResponse(user.username)
+
+    backend = "django.contrib.auth.backends.RemoteUserBackend"
+    settings = AUTH | {"AUTHENTICATION_BACKENDS": [backend]}
+    async with serving(path("in/", enter), *VIEWS, **settings) as page:
+        assert (await page.get("/in/")).text == "abbey"
+        assert (await page.get("/who/")).text == "abbey"
+
+
 async def test_async_and_plain_names_decide_alike(nina: User) -> None:
     from django.contrib.auth import aauthenticate
 

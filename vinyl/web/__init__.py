@@ -21,6 +21,10 @@ i18n.py          the language of a request
 filters.py       what templates have for text, numbers and times, and Django's filters
 recording.py     what each request asks for during development
 toolbar/         a panel on the page that shows it
+sessions.py      request.session, on Django's engines
+users.py         what request.user is before it has been fetched
+auth.py          users in requests, login and logout, decorators for views
+messages.py      messages for the visitor's next page
 csrf.py          refusing cross-site posts
 access.py        an id for each request, and a line in the log
 conditional.py   304 for what the client has already
@@ -36,6 +40,7 @@ pages.py         plain answers, without a template
 logs.py          the loggers, e-mail to ADMINS
 cleansing.py     what reports leave out
 testing.py       a client for tests
+testing_users.py how it logs in and out
 transport.py     what carries its requests to the application
 checks.py        system checks
 deploychecks.py  Django's security checks, for vinyl's middleware
