@@ -67,6 +67,7 @@ async def test_logging_in_leads_to_the_page_that_was_asked_for(nina: User) -> No
         assert login_url == "/accounts/login/?next=/cellar/%3Fyear%3D1965"
         form = await page.get(login_url)
         assert heading(form) == "Log in"
+        assert 'nonce="None"' not in form.text
         assert 'name="next" value="/cellar/?year=1965"' in form.text
         assert '<label for="id_username">' in form.text
         assert "/accounts/password_reset/" in form.text
@@ -181,6 +182,19 @@ async def test_resetting_the_password_by_mail(nina: User) -> None:
         async with serving(*URLS, **SETTINGS) as page:
             shown = await page.get(forged, follow_redirects=True)
             assert heading(shown) == "This link has had its day"
+
+
+@pytest.mark.skipif(django.VERSION < (6, 0), reason="Django 6.0 brings CSP")
+async def test_the_pages_keep_to_a_content_security_policy(db: Any) -> None:
+    from django.utils.csp import CSP
+
+    middleware = ["vinyl.web.security.SecurityMiddleware", *AUTH["MIDDLEWARE"]]
+    policy = {"default-src": [CSP.SELF], "style-src": [CSP.SELF, CSP.NONCE]}
+    settings = {**SETTINGS, "MIDDLEWARE": middleware, "SECURE_CSP": policy}
+    async with serving(*URLS, **settings) as page:
+        form = await page.get("/accounts/login/")
+    nonce = re.findall(r'<style nonce="(.+?)">', form.text)[0]
+    assert f"'nonce-{nonce}'" in form.headers["content-security-policy"]
 
 
 async def test_the_pages_extend_the_projects_own_base(nina: User) -> None:
