@@ -10,48 +10,16 @@ from typing import Any
 
 import httpx
 from django.contrib.auth.models import Permission, User
-from django.contrib.messages.storage import default_storage
-from django.http import HttpResponse
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tests.records.models import Album, Artist, Biography, Genre, Label, Review, Track
 from tests.web.serving import serving
-from vinyl.orm import run
 from vinyl.web import path
 from vinyl.web.admin import AdminSite, ModelAdmin, TabularInline, display
-from vinyl.web.requests import Request
-
-
-class Messages:
-    """Django's messages."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        request: Any = Request.of(scope, receive, send)
-        request._messages = default_storage(request)
-
-        async def saving(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                response = HttpResponse()
-                await run(request._messages.update, response)
-                for cookie in response.cookies.values():
-                    value = cookie.output(header="").strip()
-                    MutableHeaders(scope=message).append("set-cookie", value)
-            await send(message)
-
-        await self.app(scope, receive, saving)
-
 
 MIDDLEWARE = [
     "vinyl.web.sessions.SessionMiddleware",
     "vinyl.web.auth.AuthenticationMiddleware",
-    f"{__name__}.Messages",
+    "vinyl.web.messages.MessagesMiddleware",
     "vinyl.web.csrf.CSRFMiddleware",
 ]
 

@@ -15,6 +15,7 @@ from django.test import override_settings
 
 from tests.records.models import Album, Artist, Label, Track
 from tests.web.administering import (
+    MIDDLEWARE,
     AlbumAdmin,
     administering,
     log_in,
@@ -26,7 +27,8 @@ from tests.web.administering import (
 from vinyl.orm import run
 from vinyl.web import PlainTextResponse, admin, path
 from vinyl.web.admin import AdminSite, ModelAdmin
-from vinyl.web.admin.checks import check_dependencies
+from vinyl.web.admin.checks import check_dependencies, check_middleware
+from vinyl.web.sessions import SessionMiddleware
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -376,12 +378,24 @@ async def test_a_second_site_links_to_its_own_pages() -> None:
 
 def test_the_checks_tell_what_is_missing() -> None:
     assert check_dependencies() == []
-    assert checks.run_checks(tags=[checks.Tags.admin]) == []
+    with override_settings(MIDDLEWARE=MIDDLEWARE):
+        assert checks.run_checks(tags=[checks.Tags.admin]) == []
     apps = ["vinyl.orm", "vinyl.web", "django.contrib.contenttypes"]
     apps += ["django.contrib.auth", "vinyl.web.admin"]
     with override_settings(INSTALLED_APPS=apps):
         [error] = check_dependencies()
     assert (error.id, error.hint) == ("vinyl.E141", "Add 'django.contrib.messages'.")
+    with override_settings(MIDDLEWARE=[*MIDDLEWARE, "tests.nothing.Like"]):
+        assert check_middleware() == []
+    own = f"{__name__}.OwnSessions"
+    with override_settings(MIDDLEWARE=[own, *MIDDLEWARE[1:2]]):
+        [error] = check_middleware()
+    assert error.id == "vinyl.E142"
+    assert "'vinyl.web.messages.MessagesMiddleware'" in error.msg
+
+
+class OwnSessions(SessionMiddleware):
+    """A project may have a subclass in its place."""
 
 
 async def test_a_site_checks_the_options_of_its_models() -> None:

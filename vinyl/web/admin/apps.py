@@ -20,8 +20,9 @@ class AdminConfig(apps.SimpleAdminConfig):
 
     def ready(self) -> None:
         # Not Django's ready(): it registers checks of what Django's own pages need.
-        from vinyl.web.admin.checks import check_dependencies
+        from vinyl.web.admin.checks import check_dependencies, check_middleware
 
         checks.register(check_admin_app, checks.Tags.admin)
-        checks.register(check_dependencies, "vinyl")
+        checks.register(check_dependencies, checks.Tags.admin)
+        checks.register(check_middleware, checks.Tags.admin)
         self.module.autodiscover()  # type: ignore[union-attr]

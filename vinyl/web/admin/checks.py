@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.core import checks
+from django.utils.module_loading import import_string
 
-__all__ = ["check_dependencies"]
+__all__ = ["check_dependencies", "check_middleware"]
 
 APPS = ("django.contrib.auth", "django.contrib.contenttypes", "django.contrib.messages")
+MIDDLEWARE = (
+    "vinyl.web.sessions.SessionMiddleware",
+    "vinyl.web.auth.AuthenticationMiddleware",
+    "vinyl.web.messages.MessagesMiddleware",
+)
 
 
 def check_dependencies(**kwargs: Any) -> list[checks.CheckMessage]:
@@ -24,3 +31,32 @@ def check_dependencies(**kwargs: Any) -> list[checks.CheckMessage]:
         for name in APPS
         if not apps.is_installed(name)
     ]
+
+
+def check_middleware(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E142: a class that the admin needs is not in MIDDLEWARE."""
+    return [
+        checks.Error(
+            f"settings.MIDDLEWARE has no {path!r}, which the admin needs.",
+            hint=f"Add it, in this order: {', '.join(MIDDLEWARE)}.",
+            id="vinyl.E142",
+        )
+        for path in MIDDLEWARE
+        if not any(map(_is_a(path), settings.MIDDLEWARE))
+    ]
+
+
+def _is_a(path: str) -> Any:
+    """Whether a path of a middleware class leads to that of *path* or a subclass."""
+
+    def is_one(other: str) -> bool:
+        if other == path:
+            return True
+        try:
+            cls = import_string(other)
+        except ImportError:
+            # vinyl.E102 tells of it.
+            return False
+        return isinstance(cls, type) and issubclass(cls, import_string(path))
+
+    return is_one

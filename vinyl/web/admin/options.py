@@ -117,7 +117,7 @@ class TabularInline(_Inline, admin.TabularInline):
 
 @contextmanager
 def _refusing_huge_numbers() -> Iterator[None]:
-    """Answer 400 to keys that SQLite cannot look for, but that `__in` lets by."""
+    """Answer 400 to keys that SQLite cannot look for: `__in` lets them by."""
     try:
         yield
     except OverflowError as error:
