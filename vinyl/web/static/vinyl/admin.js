@@ -1,11 +1,9 @@
 // What the admin's pages can do without, and are nicer with: every form and link works
 // without scripts, too.
-"use strict";
-
 // ----- Windows that choose or add an object for a field
 
 // The opener's window is told which field asked, by the name of the new window.
-function open(link, field, url) {
+function ask(field, url) {
   const address = new URL(url, location.href);
   address.searchParams.set("_popup", "1");
   const opened = window.open(address, `vinyl-${field}`, "width=960,height=640,resizable,scrollbars");
@@ -54,7 +52,7 @@ document.addEventListener("click", (event) => {
   const field = link.dataset.lookup || link.dataset.popup;
   if (field) {
     event.preventDefault();
-    open(link, field, link.href);
+    ask(field, link.href);
   } else if (link.dataset.popupOpener !== undefined && window.opener) {
     event.preventDefault();
     answer({ value: link.dataset.popupOpener, label: link.textContent });
