@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib import admin as djangos
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
@@ -304,6 +305,7 @@ class DjangosAlbumAdmin(djangos.ModelAdmin):
 async def test_registrations_for_djangos_admin_serve_unchanged() -> None:
     assert isinstance(djangos.site, AdminSite)
     assert djangos.site is admin.site
+    assert apps.is_installed("django.contrib.admin")
     # Those of django.contrib.auth are found by themselves.
     assert djangos.site.is_registered(Group)
     await superuser()
@@ -332,6 +334,21 @@ async def test_registrations_for_djangos_admin_serve_unchanged() -> None:
             assert "Permissions" in page
             page = text(await http.get(f"/admin/auth/user/{bob.pk}/password/"))
             assert "Change password" in page
+            set_password = {
+                "usable_password": "true",
+                "password1": "Pastel-Blues-65",
+                "password2": "Pastel-Blues-65",
+                "set-password": "1",
+            }
+            url = f"/admin/auth/user/{bob.pk}/password/"
+            changed = await http.post(url, data=set_password)
+            assert changed.status_code == 302
+            await bob.refresh_from_db()
+            assert await run(bob.check_password, "Pastel-Blues-65")
+            none = {"usable_password": "false", "unset-password": "1"}
+            assert (await http.post(url, data=none)).status_code == 302
+            await bob.refresh_from_db()
+            assert not bob.has_usable_password()
             assert text(await http.get("/admin/auth/user/add/"))
     finally:
         djangos.site.unregister(Album)
@@ -380,9 +397,9 @@ def test_the_checks_tell_what_is_missing() -> None:
     assert check_dependencies() == []
     with override_settings(MIDDLEWARE=MIDDLEWARE):
         assert checks.run_checks(tags=[checks.Tags.admin]) == []
-    apps = ["vinyl.orm", "vinyl.web", "django.contrib.contenttypes"]
-    apps += ["django.contrib.auth", "vinyl.web.admin"]
-    with override_settings(INSTALLED_APPS=apps):
+    installed = ["vinyl.orm", "vinyl.web", "django.contrib.contenttypes"]
+    installed += ["django.contrib.auth", "vinyl.web.admin"]
+    with override_settings(INSTALLED_APPS=installed):
         [error] = check_dependencies()
     assert (error.id, error.hint) == ("vinyl.E141", "Add 'django.contrib.messages'.")
     with override_settings(MIDDLEWARE=[*MIDDLEWARE, "tests.nothing.Like"]):

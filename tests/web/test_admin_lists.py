@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import threading
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.contrib.admin.models import LogEntry
 
 from tests.records.models import Album, Artist, Label, Track
 from tests.web.administering import AlbumAdmin, administering, superuser, text
+from vinyl.orm import in_bridge
 from vinyl.web.admin import AdminSite, ModelAdmin, SimpleListFilter, display
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
@@ -125,6 +127,22 @@ async def test_as_many_queries_for_many_rows_as_for_one(queries: list[str]) -> N
         # Session and user; for the filters the years and the labels; for the dates
         # their range and the years; how many there are and how many are shown; rows.
         assert len(queries) == 9, queries
+
+
+async def test_pages_are_made_in_the_bridge_in_the_thread_of_the_loop() -> None:
+    await some_albums(1)
+    here = threading.get_ident()
+
+    def where(album: Album) -> str:
+        # The genres are fetched here, on the event loop.
+        same = threading.get_ident() == here
+        return f"bridge {in_bridge()} same {same} genres {album.genres.count()}"
+
+    site = AdminSite()
+    site.register(Album, list_display=["title", where])
+    async with administering(site=site) as http:
+        page = text(await http.get(LIST))
+    assert "bridge True same True genres 0" in page
 
 
 class Words(SimpleListFilter):

@@ -11,7 +11,12 @@ from django.utils.module_loading import import_string
 
 __all__ = ["check_dependencies", "check_middleware"]
 
-APPS = ("django.contrib.auth", "django.contrib.contenttypes", "django.contrib.messages")
+APPS = (
+    "vinyl.web",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+)
 MIDDLEWARE = (
     "vinyl.web.sessions.SessionMiddleware",
     "vinyl.web.auth.AuthenticationMiddleware",
