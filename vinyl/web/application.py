@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -22,7 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from vinyl.orm.pools import close_pools, open_pools
 from vinyl.orm.routers import unit_of_work
 from vinyl.web.errors import ErrorMiddleware
-from vinyl.web.lifespan import configured_lifespans
+from vinyl.web.lifespan import InFlight, configured_lifespans
 from vinyl.web.logs import mails_sent, set_up_logging
 from vinyl.web.mounting import lifespans
 from vinyl.web.recording import RecordingMiddleware
@@ -30,6 +33,11 @@ from vinyl.web.routing import dispatch
 from vinyl.web.staticfiles import StaticFiles
 
 __all__ = ["get_asgi_application"]
+
+logger = logging.getLogger("django.request")
+
+# What uvicorn says when it cancels a request that its shutdown has waited for.
+OF_UVICORN = "Task cancelled, timeout graceful shutdown exceeded"
 
 # Django's middleware classes and others of their kind wrap Django's own handler; these
 # serve in their place. None: what they do has no counterpart here yet, or needs none.
@@ -99,17 +107,18 @@ def get_asgi_application() -> Starlette:
             routes.insert(0, Mount(url.path.rstrip("/"), app=StaticFiles()))
     # The inner one makes pages of the views' errors, which then pass the middleware
     # like any response; the outer one is for errors of the middleware itself.
+    requests = InFlight()
     return Starlette(
         routes=routes,
         middleware=[
-            Middleware(UnitOfWorkMiddleware),
+            Middleware(UnitOfWorkMiddleware, requests),
             Middleware(RecordingMiddleware),
             Middleware(ErrorMiddleware, outermost=True),
             *map(_middleware, settings.MIDDLEWARE),
             Middleware(ErrorMiddleware),
         ],
         exception_handlers={HTTPException: _reraise},
-        lifespan=_lifespan,
+        lifespan=partial(_lifespan, requests),
     )
 
 
@@ -118,10 +127,14 @@ class UnitOfWorkMiddleware:
     Makes each request a unit of work, the middleware that it passes included: what
     one has written is read from the primary by all that follow. Lets go of the request
     in the end.
+
+    Args:
+        requests: Counts them.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, requests: InFlight) -> None:
         self.app = app
+        self.requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -129,8 +142,13 @@ class UnitOfWorkMiddleware:
             await self.app(scope, receive, send)
             return
         try:
-            with unit_of_work():
+            with self.requests, unit_of_work():
                 await self.app(scope, receive, send)
+        except asyncio.CancelledError as error:
+            if error.args != (OF_UVICORN,):
+                raise
+            # To the whole task, at shutdown; uvicorn would log where each one was.
+            logger.warning("Cut off by the shutdown: %s", scope["path"])
         finally:
             # The two hold each other; nobody should wait for the garbage collector.
             scope.pop("vinyl.request", None)
@@ -160,7 +178,9 @@ def _middleware(path: str) -> Middleware:
 
 
 @asynccontextmanager
-async def _lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
+async def _lifespan(
+    requests: InFlight, app: Starlette
+) -> AsyncIterator[dict[str, Any]]:
     await open_pools()
     try:
         async with AsyncExitStack() as stack:
@@ -168,6 +188,8 @@ async def _lifespan(app: Starlette) -> AsyncIterator[dict[str, Any]]:
             for own in configured_lifespans():
                 state |= await stack.enter_async_context(own(app)) or {}
             state |= await stack.enter_async_context(lifespans())
+            # Before all that they may use comes to its end.
+            stack.push_async_callback(requests.ended)
             yield state
     finally:
         await mails_sent()

@@ -14,9 +14,51 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from starlette.types import ASGIApp, Message
 
-__all__ = ["LifespanError", "configured_lifespans", "lifespan_of"]
+__all__ = ["InFlight", "LifespanError", "configured_lifespans", "lifespan_of"]
 
 logger = logging.getLogger("vinyl.lifespan")
+
+# Seconds that cancelled requests get to clean up.
+FAREWELL = 5.0
+
+
+class InFlight:
+    """
+    The requests that an application is busy with.
+
+    A server that shuts down cancels what takes too long, and does not wait until that
+    has ended: its clean-up may still need the database.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._none: asyncio.Event | None = None
+
+    def __enter__(self) -> None:
+        self.count += 1
+
+    def __exit__(self, *error: object) -> None:
+        self.count -= 1
+        if not self.count and self._none is not None:
+            self._none.set()
+
+    async def ended(self) -> None:
+        """
+        Wait until there are none, but not longer than 5 s; then it is logged.
+
+        Switches to the event loop.
+        """
+        if not self.count:
+            return
+        self._none = asyncio.Event()
+        try:
+            await asyncio.wait_for(self._none.wait(), FAREWELL)
+        except TimeoutError:
+            logger.warning(
+                "%s requests have not ended %s s after the shutdown began",
+                self.count,
+                FAREWELL,
+            )
 
 
 class LifespanError(RuntimeError):
