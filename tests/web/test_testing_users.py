@@ -10,6 +10,7 @@ from django.contrib.sessions.models import Session
 
 from tests.web.serving import serving
 from tests.web.test_auth import AUTH, NINA, VIEWS
+from vinyl.web import path, websocket
 
 pytestmark = pytest.mark.anyio
 
@@ -45,3 +46,21 @@ async def test_another_user_gets_a_session_of_their_own(db: Any) -> None:
         await page.force_login(bud)
         assert (await page.get("/who/")).text == "bud"
         assert page.cookies["sessionid"] != before
+
+
+async def test_the_clients_own_methods(db: Any) -> None:
+    @websocket
+    async def who(websocket: Any) -> None:
+        await websocket.accept()
+        await websocket.send_text((await websocket.user).username)
+
+    nina = await User.objects.create_user(**NINA)
+    async with serving(*VIEWS, path("ws/", who), **AUTH) as page:
+        assert not await page.login(username="nina", password="wrong")
+        assert await page.login(**NINA)
+        assert (await page.get("/who/")).text == "nina"
+        await page.logout()
+        assert (await page.get("/who/")).text == "nobody"
+        await page.force_login(nina)
+        async with page.websocket("/ws/") as ws:
+            assert await ws.receive_text() == "nina"

@@ -234,7 +234,7 @@ class TestErrors:
                 with pytest.raises(WebSocketDisconnect) as closed:
                     await ws.receive_text()
             assert closed.value.code == code
-        records = [r for r in caplog.records if r.name == "vinyl.request"]
+        records = [r for r in caplog.records if r.name == "django.request"]
         assert [record.levelno for record in records] == [level] * 2
         assert all(bool(record.exc_info) is (status == 500) for record in records)
 

@@ -17,7 +17,6 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message
 from starlette.websockets import WebSocketDisconnect
 
-from vinyl.web import testing_users
 from vinyl.web.application import get_asgi_application
 from vinyl.web.lifespan import lifespan_of
 from vinyl.web.transport import Conversation, Transport
@@ -99,24 +98,34 @@ class Client(httpx.AsyncClient):
 
     async def login(self, **credentials: Any) -> bool:
         """
-        Log in with *credentials*, as `authenticate()` takes them, without a login page.
+        Log in with *credentials*, as `authenticate()` takes them.
 
         Returns: Whether they are right. If not, nothing changes.
+
+        Switches to the event loop.
         """
+        # Here and below: this needs the apps, which the module itself does not.
+        from vinyl.web import testing_users
+
         return await testing_users.login(self, **credentials)
 
     async def force_login(self, user: Any, backend: str | None = None) -> None:
         """
-        Log in as *user*, whatever the password.
+        Log in as *user*, without a password.
 
         Args:
-            backend: Dotted path of the backend that is said to know the user; the
-                first of `settings.AUTHENTICATION_BACKENDS` unless the user tells.
+            backend: Dotted path of the backend that is said to know the user.
+
+        Switches to the event loop.
         """
+        from vinyl.web import testing_users
+
         await testing_users.force_login(self, user, backend)
 
     async def logout(self) -> None:
-        """Log out, and delete the session."""
+        """Log out, and delete the session. Switches to the event loop."""
+        from vinyl.web import testing_users
+
         await testing_users.logout(self)
 
     def websocket(

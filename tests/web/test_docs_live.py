@@ -1,0 +1,95 @@
+"""The examples about live pages, tests and deploying work as they stand."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from starlette.requests import Request
+
+from tests.records import models
+from tests.web.serving import serving, settings_for
+from vinyl.orm import transaction
+from vinyl.web import JSONResponse, path, reverse
+from vinyl.web import health as health_module
+from vinyl.web.testing import client
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Gives the names that the Python code of a page defines."""
+    monkeypatch.setitem(sys.modules, "records", ModuleType("records"))
+    monkeypatch.setitem(sys.modules, "records.models", models)
+    module = ModuleType("tests.example_of_docs")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    def run(page: str) -> dict[str, Any]:
+        file = DOCS / page
+        code = "\n".join(re.findall(r"```python\n(.*?)```", file.read_text(), re.S))
+        exec(compile(code, str(file), "exec"), vars(module))
+        return vars(module)
+
+    with settings_for((), {}):
+        yield run
+
+
+async def album(request: Request, pk: int) -> JSONResponse:
+    album = await models.Album.objects.get(pk=pk)
+    artist = await album.artist
+    return JSONResponse({"title": album.title, "artist": artist.name})
+
+
+async def test_live_pages_and_their_tests(example: Any) -> None:
+    live = dict(example("topics/live.md"))
+    tests = example("topics/testing.md")
+    patterns = *live["urlpatterns"], path("albums/<int:pk>/", album)
+    async with serving(*patterns, raising=True) as http:
+        for name in ("test_an_album_is_served", "test_a_new_album_is_told"):
+            async with transaction.atomic():
+                await tests[name](None, http)
+                transaction.set_rollback(True)
+        assert await models.Album.objects.count() == 0
+        await tests["test_the_chat_answers"](http)
+        assert (await http.get("/api/hello")).text == "Hello from /api"
+        assert reverse("api") == "/api/"
+        artist = await models.Artist.objects.create(name="Nina Simone")
+        played = await models.Album.objects.create(title="Blues", artist=artist)
+        await http.get(f"/play/{played.pk}/")
+        await played.refresh_from_db()
+        assert played.notes == "played "
+
+
+async def test_the_project_in_another_application(example: Any) -> None:
+    outer = example("topics/live.md")["outer"]
+    with settings_for((path("albums/<int:pk>/", album),), {}):
+        artist = await models.Artist.objects.create(name="Nina Simone")
+        made = await models.Album.objects.create(title="Blues", artist=artist)
+        async with client(outer) as http:
+            response = await http.get(f"/shop/albums/{made.pk}/")
+    assert response.json() == {"title": "Blues", "artist": "Nina Simone"}
+
+
+async def test_a_lifespan_of_the_projects_own(example: Any) -> None:
+    example("topics/live.md")
+
+    async def has_client(request: Request) -> JSONResponse:
+        return JSONResponse(type(request.state.client).__name__)
+
+    setting = {"LIFESPAN": "tests.example_of_docs.with_client"}
+    async with serving(path("", has_client), VINYL=setting) as http:
+        assert (await http.get("/")).json() == "AsyncClient"
+
+
+async def test_health(example: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health_module, "_migrated", set())
+    async with serving(*example("howto/deploy.md")["urlpatterns"]) as http:
+        assert (await http.get("/health/")).status_code == 200
+        assert (await http.get("/alive/")).status_code == 200
