@@ -16,6 +16,8 @@ from django.core import mail
 from django.core.cache import BaseCache, cache, caches
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.base import ContentFile
+from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.management import call_command
 from django.db import connections
@@ -324,6 +326,51 @@ class RecordingCache(BaseCache):
         self.inner.clear()
 
 
+class RecordingStorage(FileSystemStorage):
+    """Notes in which threads it works."""
+
+    def __init__(self, location: Path) -> None:
+        super().__init__(location)
+        self.threads: set[int] = set()
+
+    def _save(self, *args: Any) -> str:
+        self.threads.add(threading.get_ident())
+        return super()._save(*args)
+
+    def exists(self, *args: Any) -> bool:
+        self.threads.add(threading.get_ident())
+        return super().exists(*args)
+
+
+class TestStorages:
+    """Files, such as those of a FileField, are written and read in threads."""
+
+    async def test_where_it_works(self, tmp_path: Path) -> None:
+        storage = RecordingStorage(tmp_path)
+
+        def use_it() -> None:
+            name = storage.save("a/b.txt", ContentFile("text"))
+            assert storage.save("a/b.txt", ContentFile("text")) != name
+            assert storage.exists(name)
+            assert storage.size(name) == 4
+            assert storage.listdir("") == (["a"], [])
+            with storage.open(name) as file:
+                assert file.read() == b"text"
+            storage.delete(name)
+            assert not storage.exists(name)
+
+        await run(use_it)
+        assert storage.threads
+        assert threading.get_ident() not in storage.threads
+        storage.exists("a")
+        assert threading.get_ident() in storage.threads
+
+    async def test_memory_is_used_at_once(self, started_threads: list[str]) -> None:
+        storage = InMemoryStorage()
+        await run(storage.save, "a.txt", ContentFile("text"))
+        assert started_threads == []
+
+
 class TestMail:
     """Inside the bridge Django's own functions send from a thread."""
 
@@ -373,12 +420,44 @@ class TestMail:
         assert [m.subject for m in mail.outbox] == ["Hello"]
         assert started_threads == []
 
-    def test_a_queue_in_the_database_is_in_the_transaction(self) -> None:
-        class Queueing(BaseEmailBackend):
-            __module__ = "tests.records.mail"
 
-        class Posting(BaseEmailBackend):
-            __module__ = "elsewhere.mail"
+class Queueing(BaseEmailBackend):
+    __module__ = "tests.records.mail"
 
-        assert not _blocks(Queueing)
-        assert _blocks(Posting)
+
+class OwnQueueing(Queueing):
+    __module__ = "tests.records.more"
+
+
+class Posting(BaseEmailBackend):
+    __module__ = "elsewhere.mail"
+
+
+class OwnPosting(Posting):
+    __module__ = "tests.records.mail"
+
+
+class OwnFiles(FileSystemStorage):
+    __module__ = "tests.records.files"
+
+
+class InDatabase(Storage):
+    __module__ = "elsewhere.files"
+    vinyl_in_bridge = True
+
+
+@pytest.mark.parametrize(
+    ("backend", "blocks"),
+    [
+        # Of an app with models, which keeps its mail there.
+        (Queueing, False),
+        (OwnQueueing, False),
+        (InDatabase, False),
+        (Posting, True),
+        # Written in such an app, but made of what blocks.
+        (OwnPosting, True),
+        (OwnFiles, True),
+    ],
+)
+def test_which_backends_block(backend: type, blocks: bool) -> None:
+    assert _blocks(backend) is blocks

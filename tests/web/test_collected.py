@@ -291,6 +291,16 @@ async def test_a_variant_that_is_a_link_is_not_followed(collected: Path) -> None
     assert found.text.startswith("p {")
 
 
+async def test_error_pages_pass_the_middleware_above(collected: Path) -> None:
+    middleware = ["vinyl.web.security.SecurityMiddleware", *MIDDLEWARE]
+    async with serving(*PATTERNS, MIDDLEWARE=middleware) as http:
+        missing = await http.get("/static/missing.css")
+        posted = await http.post("/static/site.css")
+    assert (missing.status_code, posted.status_code) == (404, 405)
+    assert missing.headers["x-frame-options"] == "DENY"
+    assert posted.headers["allow"] == "GET, HEAD"
+
+
 async def test_all_else_is_the_applications(collected: Path) -> None:
     async with serving(*PATTERNS) as http:
         assert (await http.get("/staticky")).text == "the view got staticky"

@@ -17,7 +17,7 @@ pool_options.py  the options of a pool, read and checked
 upkeep.py        what a pool does by itself: expiring, refilling
 forking.py       leaving the parent's connections alone in a forked process
 caches.py        one cache object for the tasks of an event loop
-threads.py       in_thread; caches and e-mail, whose calls would block the loop
+threads.py       in_thread; caches, files and e-mail, whose calls would block the loop
 tasks.py         where a task is, and work that outlasts its task
 conflicts.py     trying again after another transaction got in the way
 transaction.py   atomic, on_commit, retry_on_conflict

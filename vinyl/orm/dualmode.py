@@ -436,6 +436,13 @@ TABLE = (
         inherited=True,
     ),
     Row(
+        "django.core.files.storage.base:Storage",
+        "delete exists get_accessed_time get_created_time get_modified_time listdir "
+        "open save size",
+        threads.hopping,
+        inherited=True,
+    ),
+    Row(
         "django.core.mail.backends.base:BaseEmailBackend",
         "close open send_messages",
         threads.hopping,

@@ -1,10 +1,10 @@
 """
 Code that blocks or computes for long, in worker threads, where it holds up nobody.
 
-`in_thread` is for the project's own functions. Django's caches and e-mail backends
-block, too, but for a few; `hopping` has their calls hop to a thread from inside the
-bridge. In the thread all is Django's sync mode, with a connection of the thread's own,
-which is closed at the end of each call.
+`in_thread` is for the project's own functions. Django's caches, storages of files and
+e-mail backends block, too, but for a few; `hopping` has their calls hop to a thread from
+inside the bridge. In the thread all is Django's sync mode, with a connection of the
+thread's own, which is closed at the end of each call.
 """
 
 from __future__ import annotations
@@ -24,11 +24,14 @@ from anyio.to_thread import run_sync
 from asgiref.sync import _restore_context, iscoroutinefunction
 from django.apps import apps
 from django.conf import settings
+from django.core.cache.backends.base import BaseCache
 from django.core.cache.backends.db import BaseDatabaseCache
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import InMemoryStorage, Storage
 from django.core.mail.backends import dummy, locmem
+from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connections, transaction
 
 from vinyl.orm.bridge import await_, in_bridge, runs_sync
@@ -56,10 +59,14 @@ class _Here(threading.local):
 
 _here = _Here()
 
+# What blocks is said by the classes between these and that of a backend.
+_ABSTRACT = (BaseCache, BaseEmailBackend, Storage)
+
 # These use the memory, or the database natively.
 _NOT_BLOCKING = (
     BaseDatabaseCache,
     DummyCache,
+    InMemoryStorage,
     LocMemCache,
     dummy.EmailBackend,
     locmem.EmailBackend,
@@ -236,8 +243,9 @@ def number_of_threads() -> int:
 
 def hopping(fn: Callable) -> Callable:
     """
-    The change for a method of Django's caches and e-mail backends: called inside the
-    bridge, one that blocks runs in a thread, and the event loop goes on.
+    The change for a method of Django's caches, file storages and e-mail backends:
+    called inside the bridge, one that blocks runs in a thread, and the event loop goes
+    on.
     """
     name = fn.__qualname__
 
@@ -256,12 +264,21 @@ def hopping(fn: Callable) -> Callable:
 @functools.cache
 def _blocks(backend: Any) -> bool:
     """
-    Whether *backend*, a class for caching or e-mail, waits for the network or a disk.
+    Whether *backend*, a class for caching, files or e-mail, waits for the network or a
+    disk.
 
-    One of an app with models keeps its things in the database (a queue of mail): it is
-    to take part in the transaction of the code that calls it.
+    One that is all of apps with models keeps its things in the database (a queue of
+    mail): it is to take part in the transaction of the code that calls it. Another that
+    does says so with `vinyl_in_bridge = True`.
     """
-    if issubclass(backend, _NOT_BLOCKING):
+    if issubclass(backend, _NOT_BLOCKING) or getattr(backend, "vinyl_in_bridge", False):
         return False
-    app = apps.get_containing_app_config(backend.__module__)
-    return app is None or next(app.get_models(), None) is None
+    return any(
+        issubclass(cls, _ABSTRACT) and cls not in _ABSTRACT and not _has_models(cls)
+        for cls in backend.__mro__
+    )
+
+
+def _has_models(cls: type) -> bool:
+    app = apps.get_containing_app_config(cls.__module__)
+    return app is not None and next(app.get_models(), None) is not None

@@ -5,7 +5,6 @@ from `STATIC_ROOT`, where `vinyl collectstatic` has gathered them.
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import posixpath
@@ -30,6 +29,7 @@ from vinyl.web.compression import (
     CompressedManifestStaticFilesStorage,
     CompressedStaticFilesStorage,
 )
+from vinyl.web.errors import ErrorMiddleware
 from vinyl.web.requests import Request
 
 __all__ = [
@@ -78,7 +78,10 @@ class StaticFilesMiddleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.mount = None if settings.DEBUG else Mount(_prefix(), app=CollectedFiles())
+        self.mount = None
+        if not settings.DEBUG:
+            # Errors become pages here, so that they pass the middleware above.
+            self.mount = Mount(_prefix(), app=ErrorMiddleware(CollectedFiles()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.mount is not None and scope["type"] == "http":
@@ -243,6 +246,15 @@ async def serve(request: Request, path: str, document_root: str | os.PathLike) -
     return response
 
 
-# URL patterns for uploads, in debug mode only:
-#     urlpatterns += static(settings.MEDIA_URL, document_root=settings.MEDIA_ROOT)
-static = functools.partial(django_static.static, view=cast(Any, serve))
+def static(prefix: str, document_root: str | os.PathLike) -> list[Any]:
+    """
+    URL patterns that serve *document_root* below *prefix* while `DEBUG` is on, and none
+    otherwise:
+
+        urlpatterns += static(settings.MEDIA_URL, document_root=settings.MEDIA_ROOT)
+
+    Raises:
+        ImproperlyConfigured: *prefix* is empty.
+    """
+    view = cast(Any, serve)
+    return django_static.static(prefix, view=view, document_root=document_root)
