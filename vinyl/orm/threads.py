@@ -2,9 +2,9 @@
 Code that blocks or computes for long, in worker threads, where it holds up nobody.
 
 `in_thread` is for the project's own functions. Django's caches, storages of files and
-e-mail backends block, too, but for a few; `hopping` has their calls hop to a thread from
-inside the bridge. In the thread all is Django's sync mode, with a connection of the
-thread's own, which is closed at the end of each call.
+e-mail backends block, too, but for a few; `hopping` has their calls hop to a thread
+from inside the bridge. In the thread all is Django's sync mode, with a connection of
+the thread's own, which is closed at the end of each call.
 """
 
 from __future__ import annotations
