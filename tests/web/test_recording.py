@@ -473,8 +473,10 @@ class TestTemplatesThatMayNot:
         vinyl = {"OPENTELEMETRY": False, "LAZY_IN_TEMPLATES": "warn"}
         files = templates(files={"mail.txt": "{{ album.artist.name }}"})
         with override_settings(VINYL=vinyl, **files):
-            album = await Album.objects.afirst()
-            await render(None, "mail.txt", {"album": album})
+            for _ in range(2):
+                album = await Album.objects.afirst()
+                await render(None, "mail.txt", {"album": album})
+        # Once, for there is no end to wait for.
         assert "touches it" in reports.one()
 
 

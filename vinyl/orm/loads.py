@@ -35,6 +35,9 @@ POLICIES = ("allow", "warn", "raise")
 # VINYL["LAZY_IN_TEMPLATES"].
 in_templates = "allow"
 
+# What has been logged of loads in templates outside requests.
+_told: set[tuple] = set()
+
 
 class Way(NamedTuple):
     """
@@ -141,6 +144,7 @@ def read_settings() -> None:
     global in_templates
     policy = getattr(settings, "VINYL", {}).get("LAZY_IN_TEMPLATES", "allow")
     in_templates = policy if policy in POLICIES else "allow"
+    _told.clear()
     recording.notice_loads(in_templates != "allow")
 
 
@@ -164,7 +168,9 @@ def noticing(load: Load, read: Callable[[], Any]) -> Any:
                 mark(value if load.kind in ("many", "part") else [value], load.way)
             record = recording.current_recording()
             if record is not None and record.full:
-                record.notes.setdefault("loads", []).append(load.noted())
+                loads = record.notes.setdefault("loads", [])
+                if len(loads) < record.MOST_QUERIES:
+                    loads.append(load.noted())
     return value
 
 
@@ -262,12 +268,11 @@ def _tell_of_template(load: Load) -> None:
     if in_templates == "raise":
         raise LazyInTemplateError(owner, load.attribute, place.file, place.line, cure)
     record = recording.current_recording()
-    if record is not None:
-        told = record.notes.setdefault("told", set())
-        key = (owner, load.attribute, load.asked)
-        if key in told:
-            return
-        told.add(key)
+    told = _told if record is None else record.notes.setdefault("told", set())
+    key = (owner, load.attribute, load.asked)
+    if key in told:
+        return
+    told.add(key)
     logger.warning(
         "%s.%s is not loaded where %s touches it. %s",
         owner,

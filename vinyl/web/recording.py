@@ -97,9 +97,10 @@ def note_use(name: str | None, parent: str | None) -> None:
     record = current_recording()
     if record is None or not record.full:
         return
-    how, line = _statement()
-    use = Rendered(name or "<template>", parent, how, line)
-    record.notes.setdefault("templates", []).append(use)
+    noted = record.notes.setdefault("templates", [])
+    if len(noted) < record.MOST_QUERIES:
+        how, line = _statement()
+        noted.append(Rendered(name or "<template>", parent, how, line))
 
 
 _USES = re.compile(r"\{%[-+]?\s*(extends|include|import|from)\b")
