@@ -20,6 +20,7 @@ from vinyl.web import (
     Request,
     Response,
     StreamingResponse,
+    csp,
     path,
     render,
 )
@@ -357,10 +358,41 @@ class TestRequest:
 
         assert "User not asked for" in text_of(await fetch(view))
 
+    async def test_the_real_session_and_user(self) -> None:
+        async def view(request: Request, word: str) -> Response:
+            session = await request.session
+            session["cart"] = "secret-value"
+            await request.user
+            return HTMLResponse(PAGE)
+
+        before = [
+            "vinyl.web.sessions.SessionMiddleware",
+            "vinyl.web.auth.AuthenticationMiddleware",
+        ]
+        response = await fetch(view, before=before)
+        assert "User '' Session keys cart" in text_of(response)
+        assert "secret-value" not in response.text
+        shown = text_of(await fetch(html_page, before=before))
+        assert "User not asked for Session keys not loaded" in shown
+        assert "SQL 0 queries" in shown
+
     async def test_the_nonce_of_the_page(self) -> None:
         response = await fetch(html_page, before=[f"{__name__}.WithSession"])
         assert '<style nonce="n0nce">' in response.text
-        assert "<style>" in (await fetch(html_page)).text
+
+    @pytest.mark.skipif(not csp.AVAILABLE, reason="Django 6.0 has policies")
+    @pytest.mark.parametrize("comes_first", [True, False])
+    async def test_the_nonce_is_in_the_policy(self, comes_first: bool) -> None:
+        from django.utils.csp import CSP
+
+        security = "vinyl.web.security.SecurityMiddleware"
+        middleware = ["vinyl.web.toolbar.ToolbarMiddleware"]
+        middleware.insert(1 if comes_first else 0, security)
+        policy = {"default-src": [CSP.SELF], "style-src": [CSP.SELF, CSP.NONCE]}
+        response = await fetch(html_page, MIDDLEWARE=middleware, SECURE_CSP=policy)
+        nonce = re.search(r'<style nonce="(.+?)">', response.text)
+        assert nonce, response.text
+        assert f"'nonce-{nonce[1]}'" in response.headers["content-security-policy"]
 
 
 def test_the_settings_of_the_docs() -> None:

@@ -76,6 +76,8 @@ class Page:
         self._request = request
         self._record = record
         self._send = send
+        # Made now, before any middleware writes the policy that has it.
+        self._nonce = "" if request.csp_nonce is None else str(request.csp_nonce)
         self._started = time.perf_counter()
         # The head of a page that may get the panel, until the page is there.
         self._head: Message | None = None
@@ -112,7 +114,9 @@ class Page:
             return message
         try:
             seconds = time.perf_counter() - self._started
-            text = panel(self._request, self._record, seconds, head["status"])
+            text = panel(
+                self._request, self._record, seconds, head["status"], self._nonce
+            )
         except Exception:
             # The page is worth more than what is told of it.
             logger.exception("The toolbar failed")

@@ -51,20 +51,23 @@ class Row(NamedTuple):
     share: int
 
 
-def panel(request: Request, record: Recording, seconds: float, status: int) -> str:
+def panel(
+    request: Request, record: Recording, seconds: float, status: int, nonce: str
+) -> str:
     """
     The panel as HTML. Shows what is there and makes no query. Never switches.
 
     Args:
         seconds: How long the response took.
         status: That of the response.
+        nonce: What the page's policy wants of its styles; may be empty.
     """
     environ = environment()
     style = environ.loader.get_source(environ, "toolbar.css")[0]  # type: ignore[union-attr]
     rendered = rendered_in(record)
     return environ.get_template("toolbar.html").render(
         advice=repeated(record),
-        nonce=getattr(request, "csp_nonce", None) or "",
+        nonce=nonce,
         record=record,
         rendered=list(tree(rendered)),
         request_facts=list(facts_of(request, status)),
@@ -150,7 +153,7 @@ def _user(request: Request) -> str:
     user = request.scope.get("user")
     if user is None:
         return "none"
-    if isinstance(user, LazyObject):
+    while isinstance(user, LazyObject):
         user = vars(user).get("_wrapped", empty)
         if user is empty:
             return "not asked for"
