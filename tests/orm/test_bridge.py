@@ -17,7 +17,7 @@ from django.test import override_settings
 
 from vinyl.exceptions import BridgeError, NotAwaitedError
 from vinyl.orm import await_, in_bridge, run, use_driver
-from vinyl.orm.bridge import runs_sync
+from vinyl.orm.bridge import MAX_IDLE, _idle, current_bridge, runs_sync
 
 pytestmark = pytest.mark.anyio
 
@@ -72,6 +72,50 @@ class TestRun:
             return await run(lambda: await_(double(3)) + 1)
 
         assert await run(lambda: await_(inner()) * 10) == 70
+
+    async def test_keeps_its_greenlet_for_the_next_run(self) -> None:
+        first = await run(current_bridge)
+        assert await run(current_bridge) is first
+        assert await run(lambda: await_(run(current_bridge))) is not first
+
+    async def test_keeps_nothing_of_a_run_for_the_next(self) -> None:
+        class Thing:
+            pass
+
+        def sync(thing: Thing) -> Thing:
+            vars(current_bridge())["left"] = thing
+            color.set("blue")
+            return thing
+
+        thing = await asyncio.create_task(run(sync, Thing()))
+        gone = weakref.ref(thing)
+        del thing
+        # Lets go of the finished task, which woke this one.
+        await asyncio.sleep(0)
+        gc.collect()
+        assert gone() is None
+        assert await run(lambda: (color.get(), sys.exception())) == ("none", None)
+        assert not hasattr(await run(current_bridge), "left")
+
+    async def test_a_failed_run_takes_its_greenlet_with_it(self) -> None:
+        failed = await run(current_bridge)
+        with pytest.raises(ZeroDivisionError):
+            await run(lambda: 1 / 0)
+        assert failed.dead
+        assert await run(current_bridge) is not failed
+
+    async def test_returns_an_exit_of_its_greenlet(self) -> None:
+        def leave() -> None:
+            raise greenlet.GreenletExit("early")
+
+        assert isinstance(await run(leave), greenlet.GreenletExit)
+        assert await run(lambda: "next") == "next"
+
+    async def test_more_runs_than_are_kept_at_rest(self) -> None:
+        barrier = asyncio.Barrier(MAX_IDLE + 20)
+        runs = [run(lambda: await_(barrier.wait())) for _ in range(barrier.parties)]
+        assert len(await asyncio.gather(*runs)) == barrier.parties
+        assert len(_idle.bridges) == MAX_IDLE
 
     async def test_runs_side_by_side_in_tasks(self) -> None:
         barrier = asyncio.Barrier(5)

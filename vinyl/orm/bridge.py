@@ -7,8 +7,9 @@ The bridge: ordinary sync code, waiting on the event loop instead of blocking it
       fn goes on       and switches back with the result, or throws the error in
     run                returns what fn returned
 
-One greenlet per `run()`. No threads, no second event loop, and the task is the same
-all along, so cancellation, timeouts and context variables behave as in any coroutine.
+One greenlet per `run()`, kept for the next one if all went well. No threads, no second
+event loop, and the task is the same all along, so cancellation, timeouts and context
+variables behave as in any coroutine.
 
 This is the only module that imports greenlet.
 """
@@ -20,6 +21,7 @@ import functools
 import inspect
 import os
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -70,6 +72,40 @@ class Bridge(greenlet):
     shielded = False
     cancelled: asyncio.CancelledError | None = None
     raised: asyncio.CancelledError | None = None
+    # What fn returned.
+    result: Any = None
+
+
+def _serve() -> None:
+    """
+    What a greenlet of the bridge does: one run after the other.
+
+    An error ends it, and so goes to the parent by itself, as it is. Between two runs
+    nothing of them is kept, which is why no name stands for the greenlet here.
+    """
+    while True:
+        fn, args, kwargs = _parent().switch(_DONE)
+        current_bridge().result = fn(*args, **kwargs)
+        del fn, args, kwargs
+
+
+# What a greenlet switches back with when a run is done.
+_DONE: Any = object()
+# More greenlets than this do not wait for their next run.
+MAX_IDLE = 100
+
+
+class _Idle(threading.local):
+    """
+    The thread's greenlets that wait for their next run. A new one would have to ask
+    the system for a stack for Python's frames, which takes longer than a short run.
+    """
+
+    def __init__(self) -> None:
+        self.bridges: list[Bridge] = []
+
+
+_idle = _Idle()
 
 
 async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -83,33 +119,50 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
 
     Switches to the event loop.
     """
-    bridge = Bridge(fn, getcurrent())
+    idle = _idle.bridges
+    around = getcurrent()
+    if idle:
+        bridge = idle.pop()
+        bridge.parent = around
+    else:
+        bridge = Bridge(_serve, around)
+        # Up to where the first run begins: a greenlet keeps what it is started with.
+        bridge.switch()
     # The same context object, not a copy: variables set inside stay set outside.
-    bridge.gr_context = getcurrent().gr_context
+    bridge.gr_context = around.gr_context
     if (handled := sys.exception()) is not None:
         # A greenlet starts with no exception being handled; the caller may have one.
-        bridge.run = functools.partial(_call_while_handling, handled, fn)
+        fn = functools.partial(_call_while_handling, handled, fn)
+    awaitable: Any = None
     try:
-        result = bridge.switch(*args, **kwargs)
-        # Each switch comes back here with something to await, or with fn's result.
-        while not bridge.dead:
+        awaitable = bridge.switch(fn, args, kwargs)
+        # Each switch comes back here with something to await, until fn is done.
+        while awaitable is not _DONE:
+            if bridge.dead:
+                # fn raised GreenletExit, which ends a greenlet without an error.
+                return cast(T, awaitable)
             try:
-                value = await result
+                value = await awaitable
             except GeneratorExit:
                 # This coroutine is being closed: let fn unwind without waiting.
                 bridge.abandoned = True
                 bridge.throw(GeneratorExit)
                 raise
             except BaseException as error:
-                result = bridge.throw(error)
+                awaitable = bridge.throw(error)
             else:
-                result = bridge.switch(value)
-        return cast(T, result)
+                awaitable = bridge.switch(value)
+        return cast(T, bridge.result)
     finally:
         if bridge.scope is not None:
             bridge.scope.close()
-        if bridge.cancelled is not None and not bridge.abandoned:
-            raise bridge.cancelled
+        cancelled = None if bridge.abandoned else bridge.cancelled
+        if awaitable is _DONE and type(bridge) is Bridge and len(idle) < MAX_IDLE:
+            vars(bridge).clear()
+            bridge.gr_context = None
+            idle.append(bridge)
+        if cancelled is not None:
+            raise cancelled
 
 
 def _call_while_handling(
@@ -135,10 +188,15 @@ def current_bridge() -> Bridge:
     return cast(Bridge, getcurrent())
 
 
+def _parent() -> greenlet:
+    """Where the run that the calling code is in switches to when it waits."""
+    # A greenlet has a parent until it is dead.
+    return cast(greenlet, getcurrent().parent)
+
+
 def frames_around() -> Iterator[FrameType]:
     """The frames of the code that awaits this run, innermost first. Never switches."""
-    # A greenlet has a parent until it is dead.
-    frame = cast(greenlet, current_bridge().parent).gr_frame
+    frame = _parent().gr_frame
     while frame is not None:
         yield frame
         frame = frame.f_back
@@ -171,8 +229,7 @@ def suspend(awaitable: Awaitable[T]) -> T:
             f"code was closed before its end."
         )
     _raise_cancellation(bridge, awaitable)
-    # A greenlet has a parent until it is dead.
-    return cast(greenlet, bridge.parent).switch(awaitable)
+    return _parent().switch(awaitable)
 
 
 def _raise_cancellation(bridge: Bridge, awaitable: Awaitable) -> None:
