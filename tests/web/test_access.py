@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import httpx
 import pytest
 from django.core.exceptions import PermissionDenied
 
@@ -226,7 +227,7 @@ class TestLines:
 
     async def test_a_stream_that_breaks(self, lines: list[Any]) -> None:
         async with serving(*PATTERNS, **MIDDLEWARE) as http:
-            with pytest.raises(LookupError):
+            with pytest.raises(httpx.RemoteProtocolError):
                 await http.get("/breaking/")
         assert lines[0].getMessage().startswith("GET /breaking/ 200 4 bytes")
         assert lines[0].getMessage().endswith(", broken off")

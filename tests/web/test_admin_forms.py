@@ -223,7 +223,7 @@ async def test_a_deletion_shows_what_protects(monkeypatch: Any) -> None:
 
 
 @pytest.mark.parametrize("page", ["change", "delete", "history"])
-@pytest.mark.parametrize("key", ["abc", "999", "9" * 30, "%00", "1_0", "%F0%9F%98%80"])
+@pytest.mark.parametrize("key", ["abc", "999", "9" * 30, "1_0", "%F0%9F%98%80"])
 async def test_what_is_not_there_leads_to_the_index_with_a_message(
     page: str, key: str
 ) -> None:

@@ -278,7 +278,9 @@ async def test_nothing_outside_the_folder(collected: Path, name: str) -> None:
         writer.write(f"{request}Connection: close\r\n\r\n".encode())
         answer = await reader.read()
         writer.close()
-    assert answer.startswith(b"HTTP/1.1 404")
+    # A NUL is refused before anybody looks for a file.
+    status = b"400" if "%00" in name else b"404"
+    assert answer.startswith(b"HTTP/1.1 " + status)
     assert b"not for visitors" not in answer
 
 
@@ -353,7 +355,7 @@ async def test_wrong_settings(
 ) -> None:
     settings = {"STATIC_ROOT": str(tmp_path), **settings, "MIDDLEWARE": MIDDLEWARE}
     with pytest.raises(ImproperlyConfigured, match=what):
-        async with serving(*PATTERNS, **settings) as http:
+        async with serving(*PATTERNS, raising=True, **settings) as http:
             await http.get("/")
 
 
@@ -395,5 +397,5 @@ class TestUploads:
             patterns = static("/media/", document_root=media)
         async with serving(*patterns, DEBUG=True) as http:
             response = await http.get(f"/media/{name}")
-        assert response.status_code == 404
+        assert response.status_code == (400 if name == "%00" else 404)
         assert "not for visitors" not in response.text

@@ -41,7 +41,7 @@ __all__ = [
     "static",
 ]
 
-logger = logging.getLogger("vinyl.request")
+logger = logging.getLogger("django.request")
 
 # Of a file whose name does not change with its content; in seconds.
 MAX_AGE = 60
