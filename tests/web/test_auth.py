@@ -17,6 +17,7 @@ from django.contrib.sessions.models import Session
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.test import override_settings
+from django.views.debug import ExceptionReporter
 
 from tests.web.serving import serving, templates
 from vinyl.exceptions import NotAwaitedError, NotFetchedError
@@ -343,6 +344,7 @@ async def test_permissions_are_dual_mode(nina: User) -> None:
     assert await nina.get_user_permissions() == {"auth.add_user"}
     assert await nina.get_group_permissions() == set()
     assert not await AnonymousUser().has_perm("auth.add_user")
+    assert await AnonymousUser().aget_group_permissions() == set()
     with pytest.raises(NotAwaitedError, match="'User.has_perm' was called"):
         bool(nina.has_perm("auth.add_user"))
 
@@ -439,6 +441,39 @@ async def test_async_and_plain_names_decide_alike(nina: User) -> None:
         assert await nina.ahas_perm("records.sing")
         assert await nina.has_perm("records.sing")
         assert not await nina.has_perm("records.listen")
+
+
+class BrokenBackend:
+    def authenticate(self, request: Any, username: str, password: str) -> Any:
+        del username, password
+        raise RuntimeError("the directory does not answer")
+
+
+async def test_a_report_of_an_error_does_not_show_the_password(
+    db: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def native(request: Any) -> Any:
+        return await authenticate(**await secret(request))
+
+    def plain(request: Any) -> Any:
+        return authenticate(username="nina", password="".join(reversed(PART)))
+
+    PART = "pws-terces"
+
+    async def secret(request: Any) -> dict[str, str]:
+        return {"username": "nina", "password": "".join(reversed(PART))}
+
+    urls = path("native/", native), path("plain/", plain)
+    settings = {"AUTHENTICATION_BACKENDS": [f"{__name__}.BrokenBackend"]}
+    for url in ("/native/", "/plain/"):
+        caplog.clear()
+        async with serving(*urls, **settings) as page:
+            assert (await page.get(url)).status_code == 500
+        (record,) = [r for r in caplog.records if r.exc_info]
+        reporter = ExceptionReporter(None, *record.exc_info)
+        for report in (reporter.get_traceback_text(), reporter.get_traceback_html()):
+            assert "the directory does not answer" in report
+            assert "secret-swp" not in report
 
 
 # ----- Templates

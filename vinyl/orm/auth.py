@@ -31,6 +31,7 @@ def in_worker_thread(fn: Callable) -> Callable:
 
     @functools.wraps(fn)
     def threaded(*args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
         return (hop if in_bridge() else fn)(*args, **kwargs)
 
     threaded.is_dual = True  # type: ignore[attr-defined]
@@ -46,6 +47,7 @@ def through_plain(original: Callable) -> Callable:
 
     @functools.wraps(original)
     async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
         return await run(getattr(self, plain), *args, **kwargs)
 
     return method
@@ -79,6 +81,7 @@ def following(original: Callable) -> Callable:
 
     @functools.wraps(original)
     async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
         for cls in type(self).__mro__:
             if asynchronous in vars(cls):
                 break
@@ -99,6 +102,7 @@ def heeding_async(original: Callable) -> Callable:
 
     @functools.wraps(original)
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
         nonlocal inherited
         if inherited is None:
             from django.contrib.auth.backends import BaseBackend

@@ -119,6 +119,8 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
 
     Switches to the event loop.
     """
+    # Reports of errors would show the arguments; one may be a password.
+    __traceback_hide__ = True
     idle = _idle.bridges
     around = getcurrent()
     if idle:
@@ -169,6 +171,7 @@ def _call_while_handling(
     handled: BaseException, fn: Callable, /, *args: Any, **kwargs: Any
 ) -> Any:
     """Call *fn* so that `sys.exc_info()` in it shows *handled*."""
+    __traceback_hide__ = True
     traceback = handled.__traceback__
     try:
         raise handled
@@ -382,6 +385,7 @@ def use_driver(fn: Callable[P, Any]) -> Callable[P, Any]:
 
     @functools.wraps(fn)
     def dual(*args: P.args, **kwargs: P.kwargs) -> Any:
+        __traceback_hide__ = True
         if not is_flow:
             if runs_sync():
                 return fn(*args, **kwargs)

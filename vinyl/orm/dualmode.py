@@ -88,6 +88,7 @@ def dual(fn: Callable) -> Callable:
 
         @functools.wraps(fn)
         def method(*args: Any, **kwargs: Any) -> Any:
+            __traceback_hide__ = True
             coroutine = fn(*args, **kwargs)
             if runs_sync():
                 return suspend_or_refuse(coroutine)
@@ -97,6 +98,8 @@ def dual(fn: Callable) -> Callable:
 
         @functools.wraps(fn)
         def method(*args: Any, **kwargs: Any) -> Any:
+            # Reports of errors would show the arguments; one may be a password.
+            __traceback_hide__ = True
             if runs_sync():
                 return fn(*args, **kwargs)
             return Call(_awaited(fn, *args, **kwargs), _name(fn, args))
@@ -106,6 +109,7 @@ def dual(fn: Callable) -> Callable:
 
 
 async def _awaited(fn: Callable, *args: Any, **kwargs: Any) -> Any:
+    __traceback_hide__ = True
     result = await run(fn, *args, **kwargs)
     # A wrapper around an async method does not look like one.
     return await result if isinstance(result, Coroutine) else result
@@ -362,6 +366,13 @@ TABLE = (
         app="auth",
     ),
     Row(f"{_AUTH}.models:AnonymousUser", _PERMISSIONS, dual, app="auth"),
+    # It calls the plain one.
+    Row(
+        f"{_AUTH}.models:AnonymousUser",
+        "aget_group_permissions",
+        auth.through_plain,
+        app="auth",
+    ),
     Row(
         f"{_AUTH}.base_user:AbstractBaseUser",
         "check_password",
