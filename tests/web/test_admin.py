@@ -11,16 +11,12 @@ from django.apps import apps
 from django.contrib import admin as djangos
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group, User
-from django.core import checks
-from django.test import override_settings
 
 from tests.records.models import Album, Artist, Label, Track
 from tests.web.administering import (
-    MIDDLEWARE,
     AlbumAdmin,
     administering,
     log_in,
-    site_of_records,
     superuser,
     text,
     user,
@@ -28,8 +24,6 @@ from tests.web.administering import (
 from vinyl.orm import run
 from vinyl.web import PlainTextResponse, admin, path
 from vinyl.web.admin import AdminSite, ModelAdmin
-from vinyl.web.admin.checks import check_dependencies, check_middleware
-from vinyl.web.sessions import SessionMiddleware
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -391,32 +385,3 @@ async def test_a_second_site_links_to_its_own_pages() -> None:
         page = (await http.get("/other/records/album/")).text
         assert "/other/records/album/add/" in page
         assert 'href="/admin/' not in page
-
-
-def test_the_checks_tell_what_is_missing() -> None:
-    assert check_dependencies() == []
-    with override_settings(MIDDLEWARE=MIDDLEWARE):
-        assert checks.run_checks(tags=[checks.Tags.admin]) == []
-    installed = ["vinyl.orm", "vinyl.web", "django.contrib.contenttypes"]
-    installed += ["django.contrib.auth", "vinyl.web.admin"]
-    with override_settings(INSTALLED_APPS=installed):
-        [error] = check_dependencies()
-    assert (error.id, error.hint) == ("vinyl.E141", "Add 'django.contrib.messages'.")
-    with override_settings(MIDDLEWARE=[*MIDDLEWARE, "tests.nothing.Like"]):
-        assert check_middleware() == []
-    own = f"{__name__}.OwnSessions"
-    with override_settings(MIDDLEWARE=[own, *MIDDLEWARE[1:2]]):
-        [error] = check_middleware()
-    assert error.id == "vinyl.E142"
-    assert "'vinyl.web.messages.MessagesMiddleware'" in error.msg
-
-
-class OwnSessions(SessionMiddleware):
-    """A project may have a subclass in its place."""
-
-
-async def test_a_site_checks_the_options_of_its_models() -> None:
-    site = site_of_records()
-    site.register(djangos.models.LogEntry, list_display=["nothing_like_it"])
-    errors = await run(site.check, None)
-    assert [error.id for error in errors] == ["admin.E108"]
