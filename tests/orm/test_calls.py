@@ -34,6 +34,13 @@ class TestIsACoroutine:
     async def test_for_create_task(self) -> None:
         assert await asyncio.create_task(make_call()) == 7
 
+    async def test_for_showing_its_task(self) -> None:
+        """As asyncio does in debug mode, of a task that took long."""
+        task = asyncio.create_task(make_call())
+        await asyncio.sleep(0)
+        assert "Album.work() running at" in repr(task)
+        assert await task == 7
+
     async def test_for_gather(self) -> None:
         assert await asyncio.gather(make_call(), make_call()) == [7, 7]
 

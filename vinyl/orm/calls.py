@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any
 
 from vinyl.exceptions import NotAwaitedError
 
@@ -59,9 +60,9 @@ def refusing(cls: type) -> type:
     identity, as `asyncio.gather` needs it.
     """
 
-    def refuser(use: str) -> Callable[..., None]:
-        def refuse(self: Any, *args: Any) -> None:
-            self._refuse(use)
+    def refuser(use: str) -> Callable[..., Any]:
+        def refuse(self: Any, *args: Any) -> Any:
+            return self._refuse(use)
 
         return refuse
 
@@ -115,11 +116,16 @@ class Call(Coroutine[Any, Any, Any]):
         # asyncio and debuggers look at these of any coroutine.
         if name in _COROUTINE_ATTRIBUTES:
             return getattr(self._coroutine, name)
-        if name.startswith("__") and name.endswith("__"):
+        # asyncio asks whether it is a generator (gi_frame), to show a task.
+        if name.startswith("gi_") or (name.startswith("__") and name.endswith("__")):
             raise AttributeError(name)
         self._refuse(f"reading .{name} from it")
 
-    def _refuse(self, use: str) -> NoReturn:
+    def _refuse(self, use: str) -> Any:
+        # Python 3.13 asks a task whether it has a coroutine, to show it.
+        asker = sys._getframe(2).f_globals.get("__name__")
+        if use == _VALUE_USES["__bool__"] and asker == "asyncio.base_tasks":
+            return True
         name = self._coroutine.__qualname__
         # The error tells of it; "never awaited" on top would tell it twice.
         self._coroutine.close()

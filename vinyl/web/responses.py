@@ -308,8 +308,8 @@ def _dumped(content: Any, *, ensure_ascii: bool) -> str:
     )
 
 
-def _refuse(value: NotFetched | Call) -> NoReturn:
-    value._refuse("writing it as JSON")
+def _refuse(value: NotFetched | Call) -> Any:
+    return value._refuse("writing it as JSON")
 
 
 class JSONResponse(Response, starlette.responses.JSONResponse):
