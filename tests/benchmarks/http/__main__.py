@@ -145,7 +145,8 @@ def warm_up(server: Server, given: argparse.Namespace, rows: list[Row]) -> None:
         for key in given.pages:
             PAGES[key].check(server.contestant.title, client, rows)
     for key in given.pages:
-        load(given.load, server.port, PAGES[key].paths, given.connections, 1)
+        paths = PAGES[key].paths
+        load(given.load, server.port, paths, given.connections, given.seconds)
 
 
 def main() -> None:

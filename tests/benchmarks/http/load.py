@@ -63,7 +63,7 @@ def load(
     Send requests to this machine's *port* for some *seconds*.
 
     Raises:
-        RuntimeError: The generator failed, or an answer was an error.
+        RuntimeError: The generator failed, or an answer was an error, or none came.
     """
     if generator == "wrk":
         with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
@@ -71,6 +71,8 @@ def load(
             script.flush()
             command = ["wrk", "--threads", "1", "--connections", str(connections)]
             command += ["--duration", f"{round(seconds)}s", "--script", script.name]
+            # On a busy machine an answer may take longer than wrk's own 2 seconds.
+            command += ["--timeout", "30s"]
             output = _run([*command, f"http://127.0.0.1:{port}", "--", *paths])
     else:
         arguments = [str(port), str(connections), str(seconds), *paths]
@@ -78,6 +80,8 @@ def load(
     result = Result(**json.loads(output.strip().rpartition("\n")[2]))
     if result.errors:
         raise RuntimeError(f"{result.errors} answers were errors: {paths[0]}")
+    if not result.rate:
+        raise RuntimeError(f"No answer came in {seconds:g} s: {paths[0]}")
     return result
 
 
