@@ -62,8 +62,9 @@ async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         Http404: No pattern matches, or a WebSocket is sent to a view that is for none.
         TypeError: The view returned something that is no response.
     """
-    before = get_script_prefix()
-    set_script_prefix(f"{scope.get('root_path', '')}/")
+    before, prefix = get_script_prefix(), f"{scope.get('root_path', '')}/"
+    if prefix != before:
+        set_script_prefix(prefix)
     try:
         if scope["type"] == "websocket":
             await connect(WebSocket.of(scope, receive, send))
@@ -77,7 +78,8 @@ async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
             await request.close()
     finally:
         # A test's client calls this in the test's own context.
-        set_script_prefix(before)
+        if prefix != before:
+            set_script_prefix(before)
 
 
 async def respond(request: Request) -> ASGIApp:
