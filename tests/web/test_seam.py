@@ -110,6 +110,19 @@ async def test_forms_and_files_are_as_django_forms_take_them(view: Any) -> None:
     assert with_file.json() == expected
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "a/..", "x\\"])
+async def test_a_file_that_was_not_chosen_is_none(name: str) -> None:
+    content = (
+        f'--b\r\nContent-Disposition: form-data; name="title"\r\n\r\nPastel Blues\r\n'
+        f'--b\r\nContent-Disposition: form-data; name="cover"; filename="{name}"\r\n'
+        f"Content-Type: application/octet-stream\r\n\r\n\r\n--b--\r\n"
+    )
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    async with serving(path("", submitted)) as page:
+        response = await page.post("/", content=content, headers=headers)
+    assert response.json() == {"title": "Pastel Blues", "genre": [], "files": []}
+
+
 async def test_a_form_that_was_not_read_is_an_error_in_an_async_view() -> None:
     async def view(request: Any) -> Any:
         with pytest.raises(NotAwaitedError, match=r"await request\.form\(\)"):

@@ -11,14 +11,14 @@ import io
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, cast
 
 import starlette.requests
 from django.conf import settings
 from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.core.files.uploadedfile import UploadedFile
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest, QueryDict, multipartparser
 from django.urls import Resolver404, ResolverMatch, get_resolver
 from django.utils.datastructures import MultiValueDict
 from django.utils.functional import cached_property
@@ -373,7 +373,9 @@ def submitted(form: FormData) -> tuple[QueryDict, MultiValueDict[str, UploadedFi
     files: MultiValueDict[str, UploadedFile] = MultiValueDict()
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
-            files.appendlist(name, _uploaded(value))
+            # Browsers send a nameless file where none was chosen.
+            if file := _uploaded(value):
+                files.appendlist(name, file)
         else:
             data.appendlist(name, value)
     data._mutable = False
@@ -395,9 +397,13 @@ def _limits() -> dict[str, Any]:
     return {k: unlimited if v is None else v for k, v in limits.items()}
 
 
-def _uploaded(upload: UploadFile) -> UploadedFile:
-    # A NUL in it would be an error of the file system's.
-    name = "".join(filter(str.isprintable, upload.filename or ""))
+def _uploaded(upload: UploadFile) -> UploadedFile | None:
+    # It keeps no state; what it makes of a name is the last part that can be printed.
+    name = multipartparser.MultiPartParser.sanitize_file_name(
+        cast(Any, None), upload.filename or ""
+    )
+    if name is None:
+        return None
     return UploadedFile(
         file=upload.file,
         name=name,
