@@ -10,9 +10,11 @@ import pytest
 from tests.project.terminal import vinyl
 
 HARDENED = """
+import os
+
+os.environ["DEBUG"] = "0"
 from mysite.settings import *
 
-DEBUG = False
 SECRET_KEY = "gUvqE7bXoT2mZ4nC8pWsA6yRkL1dF9hJ3eQxVtNz5iBcMaOuYw0"
 ALLOWED_HOSTS = ["shop.example.org"]
 SECURE_SSL_REDIRECT = True
@@ -24,6 +26,11 @@ SESSION_COOKIE_SECURE = True
 
 SECURITY = "vinyl.web.security.SecurityMiddleware"
 CSRF = "vinyl.web.csrf.CSRFMiddleware"
+# What the admin needs.
+USERS = (
+    "'vinyl.web.sessions.SessionMiddleware', 'vinyl.web.auth.AuthenticationMiddleware',"
+    "'vinyl.web.messages.MessagesMiddleware'"
+)
 
 # Lines for the settings, each with what the check then says.
 WEAKNESSES: dict[str, dict[str, set[str]]] = {
@@ -46,14 +53,12 @@ WEAKNESSES: dict[str, dict[str, set[str]]] = {
         "CSRF_FAILURE_VIEW = 'missing.view'": {"E102"},
     },
     "sessions": {
-        "INSTALLED_APPS.append('django.contrib.sessions')": set(),
-        "MIDDLEWARE.append('vinyl.web.sessions.SessionMiddleware')": set(),
         "SESSION_COOKIE_SECURE = False": {"W012"},
         "SESSION_COOKIE_HTTPONLY = False": {"W015"},
     },
-    "middleware": {"MIDDLEWARE = []": {"W001", "W002", "W003"}},
+    "middleware": {f"MIDDLEWARE = [{USERS}]": {"W001", "W002", "W003"}},
     "subclass": {
-        "MIDDLEWARE = ['mysite.own.Security', 'mysite.own.CSRF']": set(),
+        f"MIDDLEWARE = ['mysite.own.Security', 'mysite.own.CSRF', {USERS}]": set(),
         "X_FRAME_OPTIONS = 'SAMEORIGIN'": {"W019"},
     },
 }

@@ -2,8 +2,12 @@
 
 import asyncio
 
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth.forms import UserCreationForm
 from django.db.models import Count
-from vinyl.web import render
+from django.views.generic import CreateView
+from vinyl.web import render, reverse_lazy
 
 from records.models import Album, Genre, Review
 
@@ -17,3 +21,15 @@ async def home(request):
     )
     context = {"albums": albums, "genres": genres, "reviews": reviews}
     return await render(request, "home.html", context)
+
+
+class SignUp(CreateView):
+    form_class = UserCreationForm
+    template_name = "registration/sign_up.html"
+    success_url = reverse_lazy("records:wishes")
+
+    def form_valid(self, form):
+        response = super().form_valid(form)
+        login(self.request, self.object)
+        messages.success(self.request, f"Welcome, {self.object}.")
+        return response

@@ -1,6 +1,8 @@
 from django import forms
 
-from .models import Genre, Review
+from .models import Album, Genre, Review
+
+COVER_BYTES = 2 * 2**20
 
 
 class SearchForm(forms.Form):
@@ -39,3 +41,15 @@ class ReviewForm(forms.ModelForm):
         if self.instance.album.reviews.filter(author__iexact=author).exists():
             raise forms.ValidationError("You have reviewed this album already.")
         return author
+
+
+class CoverForm(forms.ModelForm):
+    class Meta:
+        model = Album
+        fields = ["cover"]
+
+    def clean_cover(self):
+        cover = self.cleaned_data["cover"]
+        if cover and cover.size > COVER_BYTES:
+            raise forms.ValidationError("The picture is larger than 2 MB.")
+        return cover

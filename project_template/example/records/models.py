@@ -1,6 +1,14 @@
-"""What the shop knows: artists, labels, genres, albums, their tracks and reviews."""
+"""
+What the shop knows: artists, labels, genres, albums, their tracks and reviews, and what
+its customers wish for.
+"""
 
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.conf import settings
+from django.core.validators import (
+    FileExtensionValidator,
+    MaxValueValidator,
+    MinValueValidator,
+)
 from django.utils import timezone
 from vinyl.orm import models
 from vinyl.web import reverse
@@ -53,6 +61,12 @@ class Album(models.Model):
     slug = models.SlugField(max_length=200, unique=True)
     year = models.PositiveSmallIntegerField()
     price = models.DecimalField(max_digits=6, decimal_places=2)
+    # Albums without a picture get a sleeve that the stylesheet draws.
+    cover = models.FileField(
+        upload_to="covers/",
+        blank=True,
+        validators=[FileExtensionValidator(["gif", "jpeg", "jpg", "png", "webp"])],
+    )
 
     class Meta:
         ordering = ["-year", "title"]
@@ -101,3 +115,23 @@ class Review(models.Model):
 
     def __str__(self):
         return f"{self.author} on {self.album}"
+
+
+class Wish(models.Model):
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="wishes"
+    )
+    album = models.ForeignKey(Album, models.CASCADE, related_name="wishes")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name_plural = "wishes"
+        ordering = ["-created_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "album"], name="one_wish_per_album_and_user"
+            )
+        ]
+
+    def __str__(self):
+        return f"{self.album} for {self.user}"

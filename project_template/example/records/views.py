@@ -1,36 +1,54 @@
 """
-The pages of the shop, in the four ways that a view can reach the database:
+The pages of the shop, in the ways that a view can reach the database:
 
     album_list      async, with queries that the template runs
     album_detail    async, with a form that validates and saves in the database
-    artist_detail   a plain function: sync-looking code that waits on the event loop
+    album_cover     a plain function: sync-looking code that waits on the event loop
+    WishList        Django's generic view, which runs as a plain function does
+    wish            async, for those who are logged in
+    live_reviews    async, a stream of events that does not end
     album_json      async, awaiting each relation that it needs
 """
 
-from django.core.paginator import Paginator
-from django.db.models import Count, Q, Sum
-from django.utils.datastructures import MultiValueDict
-from vinyl.orm import run
-from vinyl.web import JSONResponse, get_object_or_404, redirect, render
+import asyncio
 
-from .forms import ReviewForm, SearchForm
-from .models import Album, Artist, Review
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required, permission_required
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.core.paginator import Paginator
+from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.views.decorators.http import require_POST
+from django.views.generic import ListView, TemplateView
+from vinyl.orm import run
+from vinyl.web import (
+    EventSourceResponse,
+    JSONResponse,
+    get_object_or_404,
+    redirect,
+    render,
+)
+
+from .forms import CoverForm, ReviewForm, SearchForm
+from .models import Album, Artist, Review, Wish
 
 ALBUMS_PER_PAGE = 24
+# Between two looks for new reviews, in seconds.
+LIVE_INTERVAL = 1
 
 
 async def album_list(request):
     # One query for albums and artists together, whatever the length of the page.
     albums = Album.objects.select_related("artist")
-    search = SearchForm(request.query_params)
-    # run(): the form looks the genre up, and the paginator counts.
-    if await run(search.is_valid):
+    search = SearchForm(request.GET)
+    # The form looks the genre up.
+    if await search.is_valid():
         if q := search.cleaned_data["q"]:
             albums = albums.filter(Q(title__icontains=q) | Q(artist__name__icontains=q))
         if genre := search.cleaned_data["genre"]:
             albums = albums.filter(genres=genre)
     paginator = Paginator(albums, ALBUMS_PER_PAGE)
-    page = await run(paginator.get_page, request.query_params.get("page"))
+    # run(): the paginator counts, in sync code.
+    page = await run(paginator.get_page, request.GET.get("page"))
     return await render(
         request, "records/album_list.html", {"page": page, "search": search}
     )
@@ -39,21 +57,35 @@ async def album_list(request):
 async def album_detail(request, slug):
     # The template asks for artist, label, genres, tracks and reviews: it is rendered
     # inside the bridge, so each is fetched where the page first mentions it.
-    album = await get_object_or_404(Album, slug=slug)
+    user = await request.user
+    albums = Album.objects.annotate(
+        is_wished=Exists(Wish.objects.filter(album=OuterRef("pk"), user=user.pk))
+    )
+    album = await get_object_or_404(albums, slug=slug)
     form = ReviewForm()
     status = 200
     if request.method == "POST":
-        data = await request.form()
-        form = ReviewForm(
-            MultiValueDict({name: data.getlist(name) for name in data}),
-            instance=Review(album=album),
-        )
-        if await run(form.is_valid):
-            await run(form.save)
+        await request.form()
+        form = ReviewForm(request.POST, instance=Review(album=album))
+        if await form.is_valid():
+            await form.save()
+            messages.success(request, "Thank you for your review.")
             return redirect(f"{album.get_absolute_url()}#reviews")
         status = 422
     context = {"album": album, "form": form}
     return await render(request, "records/album_detail.html", context, status=status)
+
+
+@permission_required("records.change_album", raise_exception=True)
+def album_cover(request, slug):
+    album = get_object_or_404(Album, slug=slug)
+    form = CoverForm(request.POST or None, request.FILES or None, instance=album)
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        messages.success(request, "The sleeve has been changed.")
+        return redirect(album)
+    context = {"album": album, "form": form}
+    return render(request, "records/album_cover.html", context)
 
 
 def artist_detail(request, slug):
@@ -64,6 +96,68 @@ def artist_detail(request, slug):
     return render(
         request, "records/artist_detail.html", {"artist": artist, "albums": albums}
     )
+
+
+class WishList(LoginRequiredMixin, ListView):
+    template_name = "records/wish_list.html"
+    context_object_name = "wishes"
+
+    def get_queryset(self):
+        return self.request.user.wishes.select_related("album__artist")
+
+
+@login_required
+@require_POST
+async def wish(request, slug):
+    user = await request.user
+    album = await get_object_or_404(Album, slug=slug)
+    _, is_new = await user.wishes.get_or_create(album=album)
+    if is_new:
+        messages.success(request, f"{album} is on your wish list.")
+    else:
+        messages.info(request, f"{album} was on your wish list already.")
+    return redirect(album)
+
+
+@login_required
+@require_POST
+async def unwish(request, slug):
+    user = await request.user
+    album = await get_object_or_404(Album, slug=slug)
+    await user.wishes.filter(album=album).delete()
+    messages.success(request, f"{album} is off your wish list.")
+    return redirect("records:wishes")
+
+
+class Live(TemplateView):
+    template_name = "records/live.html"
+
+
+async def live_reviews(request):
+    return EventSourceResponse(new_reviews())
+
+
+async def new_reviews():
+    """Each review that is written from now on, as an event for the page."""
+    newest = await Review.objects.order_by("-pk").values_list("pk", flat=True).first()
+    yield {"event": "listening"}
+    while True:
+        reviews = Review.objects.filter(pk__gt=newest or 0).order_by("pk")
+        for review in await reviews.select_related("album"):
+            newest = review.pk
+            yield {
+                "event": "review",
+                "id": str(review.pk),
+                "data": {
+                    "album": review.album.title,
+                    "address": review.album.get_absolute_url(),
+                    "author": review.author,
+                    "rating": review.rating,
+                    "text": review.text,
+                },
+            }
+        # No connection is held meanwhile.
+        await asyncio.sleep(LIVE_INTERVAL)
 
 
 async def album_json(request, pk):

@@ -1,6 +1,10 @@
-import pytest
+import json
 
-from records.models import Album, Artist, Genre, Label, Review
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import override_settings
+
+from records.models import Album, Artist, Genre, Label, Review, Wish
 from records.sample import Stock
 
 
@@ -138,3 +142,119 @@ def test_the_sample_is_the_same_on_every_run():
 
     assert len(first) == 500
     assert first == titles(Stock())
+
+
+@pytest.fixture
+async def nina(db):
+    return await User.objects.create_user("nina", password="sinnerman-1965")
+
+
+async def test_a_visitor_signs_up_and_is_logged_in(client):
+    data = {"username": "nina", "password1": "sinnerman-1965"}
+    response = await client.post(
+        "/accounts/sign-up/", data={**data, "password2": data["password1"]}
+    )
+
+    assert response.headers["location"] == "/wishes/"
+    page = await client.get("/wishes/")
+    assert "Welcome, nina." in page.text
+    assert "Log out" in page.text
+
+
+async def test_a_wish_list_is_for_those_who_are_logged_in(client, album):
+    response = await client.get("/wishes/")
+    assert response.headers["location"] == "/accounts/login/?next=/wishes/"
+    response = await client.post("/albums/leaving-porto/wish/")
+    assert response.headers["location"].startswith("/accounts/login/")
+    assert await Wish.objects.count() == 0
+
+
+async def test_wishes_are_put_on_the_list_once_and_taken_off(client, album, nina):
+    await client.force_login(nina)
+
+    for told in ["Leaving Porto is on your", "Leaving Porto was on your"]:
+        response = await client.post("/albums/leaving-porto/wish/")
+        assert response.headers["location"] == "/albums/leaving-porto/"
+        page = await client.get("/albums/leaving-porto/")
+        assert f"{told} wish list" in page.text
+        assert "Take it off my wish list" in page.text
+
+    assert "Leaving Porto" in (await client.get("/wishes/")).text
+    await client.post("/albums/leaving-porto/unwish/")
+    assert "Nothing on it yet" in (await client.get("/wishes/")).text
+    assert (await client.get("/albums/leaving-porto/wish/")).status_code == 405
+
+
+async def test_one_list_does_not_show_the_wishes_of_another(client, album, nina):
+    other = await User.objects.create_user("abbey")
+    await other.wishes.create(album=album)
+    await client.force_login(nina)
+
+    assert "Leaving Porto" not in (await client.get("/wishes/")).text
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "told"),
+    [
+        ("front.png", 10, None),
+        ("front.exe", 10, "File extension “exe” is not allowed."),
+        ("front.png", 2 * 2**20 + 1, "The picture is larger than 2 MB."),
+    ],
+)
+async def test_the_staff_changes_a_sleeve(
+    client, album, nina, name, size, told, settings_with_media
+):
+    files = {"cover": (name, b"x" * size, "image/png")}
+    await client.force_login(nina)
+    response = await client.post("/albums/leaving-porto/cover/", files=files)
+    assert response.status_code == 403
+
+    await nina.user_permissions.add(
+        await Permission.objects.get(codename="change_album")
+    )
+    response = await client.post("/albums/leaving-porto/cover/", files=files)
+
+    await album.refresh_from_db()
+    if told:
+        assert told in response.text
+        assert not album.cover
+        return
+    assert response.headers["location"] == "/albums/leaving-porto/"
+    page = await client.get("/albums/leaving-porto/")
+    assert f'src="{album.cover.url}"' in page.text
+    # Sent without a new picture, the old one stays.
+    before = album.cover.name
+    await client.post("/albums/leaving-porto/cover/", data={"cover": ""})
+    await album.refresh_from_db()
+    assert album.cover.name == before
+
+
+@pytest.fixture
+def settings_with_media(tmp_path):
+    with override_settings(MEDIA_ROOT=tmp_path):
+        yield
+
+
+async def test_the_live_page_is_sent_each_new_review(client, album):
+    assert "/live/reviews/" in (await client.get("/live/")).text
+
+    async with client.stream("GET", "/live/reviews/") as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        lines = response.aiter_lines()
+        # Only what is written while somebody listens is told.
+        assert await anext(lines) == "event: listening"
+        await album.reviews.create(author="Leo", rating=4, text="Side B!")
+        async for line in lines:
+            if line.startswith("data: {"):
+                break
+    assert json.loads(line.removeprefix("data:"))["author"] == "Leo"
+
+
+async def test_the_admin_lists_albums_for_the_staff(client, album):
+    staff = await User.objects.create_superuser("staff")
+    await client.force_login(staff)
+
+    page = await client.get("/admin/records/album/?q=porto")
+
+    assert page.status_code == 200
+    assert "Leaving Porto" in page.text
