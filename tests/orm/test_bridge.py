@@ -376,7 +376,11 @@ class TestUseDriver:
             await task
         assert seen == ["left"]
 
-    @pytest.mark.parametrize("step", [add, (add,), (add, 1), "add"], ids=repr)
+    @pytest.mark.parametrize(
+        "step",
+        [add, (add,), (add, 1), "add"],
+        ids=["no tuple", "no arguments", "arguments in no tuple", "a name"],
+    )
     def test_refuses_a_step_that_is_no_call(self, step: Any) -> None:
         @use_driver
         def flow() -> Generator[Any, Any, None]:
