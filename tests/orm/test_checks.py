@@ -228,7 +228,7 @@ def test_replicas_that_are_in_the_settings_are_fine(
 
 
 def test_each_id_has_its_place_in_the_docs() -> None:
-    code = "".join(path.read_text() for path in (ROOT / "vinyl").rglob("checks.py"))
+    code = "".join(path.read_text() for path in (ROOT / "vinyl").rglob("*checks.py"))
     page = (ROOT / "docs" / "reference" / "checks.md").read_text()
     assert set(re.findall(r'"(vinyl\.[EW]\d+)"', code)) == set(
         re.findall(r"^### (vinyl\.[EW]\d+)$", page, re.M)

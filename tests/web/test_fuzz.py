@@ -198,6 +198,7 @@ def test_the_example_project(
     vinyl("startproject", "mysite", "--example", cwd=tmp_path)
     project = tmp_path / "mysite"
     vinyl("migrate", cwd=project, database_url=database_url)
+    vinyl("collectstatic", "--noinput", cwd=project)
     vinyl("loadsample", cwd=project, database_url=database_url)
     (project / "fuzz.py").write_text(SCRIPT)
     done = subprocess.run(

@@ -83,6 +83,7 @@ def _serve() -> None:
     An error ends it, and so goes to the parent by itself, as it is. Between two runs
     nothing of them is kept, which is why no name stands for the greenlet here.
     """
+    __traceback_hide__ = True
     while True:
         fn, args, kwargs = _parent().switch(_DONE)
         current_bridge().result = fn(*args, **kwargs)
