@@ -22,7 +22,7 @@ def rows() -> Iterator[list[str]]:
 
 
 @cache
-def tests_of(path: Path) -> set[str]:
+def defined_in(path: Path) -> set[str]:
     """The tests in a module: `test_name`, or `TestClass::test_name`."""
     found = set()
     for node in ast.parse(path.read_text()).body:
@@ -48,4 +48,4 @@ def test_what_is_claimed_has_a_test(row: list[str]) -> None:
         return
     found = re.fullmatch(r"`(tests/[\w/]+\.py)::([\w:]+)`", shown)
     assert found, f"{shown!r} names no test"
-    assert found[2] in tests_of(ROOT / found[1])
+    assert found[2] in defined_in(ROOT / found[1])

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 from django.template import TemplateDoesNotExist, TemplateSyntaxError, loader
 from django.test import override_settings
+from django.views.decorators.cache import never_cache
 from jinja2 import UndefinedError
 
 from tests.records.models import Album, Artist, Genre, Label, Track
 from tests.web.serving import serving, settings_for, templates
 from vinyl.exceptions import NotFetchedError
 from vinyl.orm import run
-from vinyl.web import Request, Response, path, render
+from vinyl.web import Request, Response, path, render, stream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -134,6 +136,52 @@ class TestCalls:
         assert (
             await run(rendered, text, album=await Album.objects.get()) == "Nina Simone"
         )
+
+
+class TestStreams:
+    async def test_the_page_is_sent_while_it_is_rendered(self, db: Any) -> None:
+        for number in range(120):
+            await Artist.objects.create(name=f"<{number}>")
+        sent = asyncio.Event()
+
+        async def wait_until_sent() -> str:
+            await sent.wait()
+            return "end"
+
+        @never_cache
+        async def view(request: Request) -> Response:
+            artists = Artist.objects.order_by("pk")
+            return stream(
+                request, "page.html", {"artists": artists, "last": wait_until_sent}
+            )
+
+        text = "{% for artist in artists %}{{ artist.name }} {% endfor %}{{ last() }}"
+        async with serving(
+            path("", view), **templates(files={"page.html": text})
+        ) as http:
+            async with http.stream("GET", "/") as response:
+                assert response.headers["content-type"] == "text/html; charset=utf-8"
+                assert "no-store" in response.headers["cache-control"]
+                pieces = []
+                async for piece in response.aiter_text():
+                    pieces.append(piece)
+                    sent.set()
+        assert len(pieces) > 1
+        expected = "".join(f"&lt;{number}&gt; " for number in range(120))
+        assert "".join(pieces) == f"{expected}end"
+
+    async def test_a_template_that_is_not_there(self) -> None:
+        with pytest.raises(TemplateDoesNotExist):
+            stream(None, "missing.html")
+
+    async def test_an_error_breaks_the_connection_off(self) -> None:
+        async def view(request: Request) -> Response:
+            return stream(request, "page.html")
+
+        files = {"page.html": "{{ '%60s' % 'begun' }}" * 60 + "{{ missing }}"}
+        async with serving(path("", view), **templates(files=files)) as http:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await http.get("/")
 
 
 class TestEnvironment:

@@ -69,7 +69,7 @@ from vinyl.web.responses import (
 )
 from vinyl.web.routing import include, mount, path, re_path, reverse, reverse_lazy
 from vinyl.web.shortcuts import get_list_or_404, get_object_or_404
-from vinyl.web.templating import render
+from vinyl.web.templating import render, stream
 from vinyl.web.websockets import WebSocket, WebSocketDisconnect, websocket
 
 __all__ = [
@@ -100,6 +100,7 @@ __all__ = [
     "render",
     "reverse",
     "reverse_lazy",
+    "stream",
     "url_has_allowed_host_and_scheme",
     "websocket",
 ]

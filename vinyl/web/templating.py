@@ -27,9 +27,12 @@ from vinyl.orm.bridge import suspend_or_refuse, use_driver
 from vinyl.web import filters
 from vinyl.web.recording import note_use, rendering
 from vinyl.web.requests import Request
-from vinyl.web.responses import HTMLResponse
+from vinyl.web.responses import HTMLResponse, StreamingResponse
 
-__all__ = ["Environment", "Jinja2", "render"]
+__all__ = ["Environment", "Jinja2", "render", "stream"]
+
+# Expressions and texts of a template that are sent together.
+PIECES = 50
 
 
 @use_driver
@@ -61,6 +64,37 @@ def render(
     template = loader.get_template(template_name)
     content = template.render(dict(context or {}), cast(Any, request))
     return HTMLResponse(content, status, headers, content_type)
+
+
+def stream(
+    request: Request | None,
+    template_name: str,
+    context: Mapping[str, Any] | None = None,
+    *,
+    status: int = 200,
+    content_type: str = "text/html",
+    headers: Mapping[str, str] | None = None,
+) -> StreamingResponse:
+    """
+    A response that sends the page while it is rendered, for long ones: the first rows
+    are there before the last ones have been fetched. Returned as it is, not awaited.
+
+    It holds one connection until its end, and an error in the template breaks the
+    response off, since the status has been sent by then. The template has to be one
+    of Jinja2's.
+
+    Args, Raises: As for `render`; what the template includes is looked for later.
+
+    Never switches; the page is rendered inside the bridge while it is sent.
+    """
+    template: Any = loader.get_template(template_name)
+    if not isinstance(template, Template):
+        raise TypeError(
+            f"{template_name!r} is a template of {type(template.backend).__name__}, "
+            f"which cannot be rendered in pieces. Use render()."
+        )
+    pieces = template.generate(context, request)
+    return StreamingResponse(pieces, status, headers, content_type)
 
 
 def url(name: str, *args: Any, **kwargs: Any) -> str:
@@ -185,14 +219,26 @@ class Template(django_jinja2.Template):
 
         Switches to the event loop inside the bridge.
         """
+        variables = self._variables(context, request)
+        with djangos_errors(self.backend), rendering(self.template):
+            return SafeString(self.template.render(variables))
+
+    def generate(self, context: Any = None, request: Any = None) -> Iterator[str]:
+        """The text piece by piece, each when it is asked for; else as `render()`."""
+        variables = self._variables(context, request)
+        with djangos_errors(self.backend), rendering(self.template):
+            pieces = self.template.stream(variables)
+            pieces.enable_buffering(PIECES)
+            yield from pieces
+
+    def _variables(self, context: Any, request: Any) -> dict[str, Any]:
         variables: dict[str, Any] = {"request": request}
         if request is not None:
             variables["csp_nonce"] = getattr(request, "csp_nonce", None)
             for processor in self.backend.template_context_processors:
                 variables.update(processor(request))
         variables.update(context or {})
-        with djangos_errors(self.backend), rendering(self.template):
-            return SafeString(self.template.render(variables))
+        return variables
 
 
 @contextmanager
