@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 
 import pytest
 from django.contrib.sessions.backends import file
+from django.contrib.sessions.backends.cached_db import SessionStore as CachedDBStore
 from django.contrib.sessions.backends.db import SessionStore as DBStore
 from django.contrib.sessions.models import Session
 from django.http import HttpResponse
@@ -122,6 +125,81 @@ async def test_each_engine_keeps_what_is_put_into_it(db: Any, engine: str) -> No
         assert gone.headers["set-cookie"].startswith('sessionid="";')
         assert "sessionid" not in page.cookies
         assert (await page.get("/read/")).text == "None"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_the_async_names_do_what_they_say_in_each_engine(
+    db: Any, engine: str
+) -> None:
+    found = []
+
+    async def use(request: Any) -> Any:
+        session = request.session
+        await session.aset("n", 1)
+        await session.asave()
+        first = session.session_key
+        await session.acycle_key()
+        second = session.session_key
+        found.extend([await session.aexists(first), await session.aexists(second)])
+        await session.aflush()
+        found.append(await session.aexists(second))
+        return PlainTextResponse("")
+
+    async with serving(path("use/", use), **sessions(engine)) as page:
+        await page.get("/use/")
+    assert found == [False, engine != "signed_cookies", False]
+
+
+class CheckingStore(CachedDBStore):
+    """An engine that overrides plain methods only, as engines of before Django 5.1."""
+
+    cache_key = property(lambda self: f"own-{self.session_key}")  # type: ignore[assignment]
+    flushed: ClassVar[list[str]] = []
+
+    def load(self) -> Any:
+        return {**super().load(), "checked": True}
+
+    def flush(self) -> None:
+        self.flushed.append(str(self.session_key))
+        super().flush()
+
+
+async def test_an_engine_that_overrides_plain_methods_is_heeded(
+    db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def see(request: Any) -> Any:
+        session = await request.session
+        return PlainTextResponse(str(session.get("checked")))
+
+    def see_plainly(request: Any) -> Any:
+        return PlainTextResponse(str(request.session.get("checked")))
+
+    async def show_key(request: Any) -> Any:
+        key = request.session.session_key
+        return PlainTextResponse(f"{key} {await request.session.acache_key()}")
+
+    async def leave(request: Any) -> Any:
+        await request.session.aflush()
+        return PlainTextResponse("")
+
+    urls = [
+        path("see/", see),
+        path("see_plainly/", see_plainly),
+        path("key/", show_key),
+    ]
+    settings = {**sessions(), "SESSION_ENGINE": "checking"}
+    engine: Any = ModuleType("checking")
+    engine.SessionStore = CheckingStore
+    monkeypatch.setitem(sys.modules, "checking", engine)
+    async with serving(*VIEWS, *urls, path("leave/", leave), **settings) as page:
+        await page.get("/count/")
+        key = page.cookies["sessionid"]
+        assert (await page.get("/see/")).text == "True"
+        assert (await page.get("/see_plainly/")).text == "True"
+        assert (await page.get("/key/")).text == f"{key} own-{key}"
+        await page.get("/leave/")
+        assert CheckingStore.flushed == [key]
+        CheckingStore.flushed.clear()
 
 
 async def test_the_data_is_signed_as_djangos_own_is(db: Any) -> None:

@@ -36,6 +36,7 @@ logger = logging.getLogger("vinyl.request")
 
 # What waits for the storage. `load` is not among them: only the store itself calls it.
 _WAITING = ("create", "cycle_key", "delete", "exists", "flush", "save")
+_CALLING_PLAIN = (file.SessionStore, signed_cookies.SessionStore)
 
 
 class LazySession(SessionBase):
@@ -95,18 +96,37 @@ def session_store(engine: type[SessionBase]) -> Any:
         methods = {name: in_worker_thread(m) for name, m in methods.items()}
     natively: dict[str, Any] = {name: dual(methods[name]) for name in _WAITING}
     natively["load"] = methods["load"]
-    if issubclass(engine, signed_cookies.SessionStore):
-        # Its async methods call the plain ones, which nothing would await.
-        for name in ("create", "cycle_key", "delete", "load", "save"):
-            natively[f"a{name}"] = _in_bridge(name)
+    for name in dir(engine):
+        if _leaves_to_plain(engine, name):
+            natively[name] = _in_bridge(name[1:])
     # The name is part of the salt that signs the data.
     names = {"__module__": engine.__module__, "__qualname__": engine.__qualname__}
     return type(engine.__name__, (LazySession, engine), names | natively)
 
 
+def _leaves_to_plain(engine: type[SessionBase], name: str) -> bool:
+    """
+    Whether the plain method serves in place of the async one called *name*: where
+    *engine* has overridden the plain one only, which an async view is to heed as well;
+    and in engines whose async methods call the plain ones, which nothing would await.
+    """
+    plain = name[1:]
+    if not name.startswith("a") or not hasattr(engine, plain):
+        return False
+    if issubclass(engine, _CALLING_PLAIN) and plain in (*_WAITING, "load"):
+        return True
+    overriding = (cls for cls in engine.__mro__ if {name, plain} & vars(cls).keys())
+    return name not in vars(next(overriding))
+
+
 def _in_bridge(name: str) -> Any:
+    def plain(self: Any, *args: Any, **kwargs: Any) -> Any:
+        found = getattr(self, name)
+        # `cache_key` is a property, `acache_key()` a method.
+        return found(*args, **kwargs) if callable(found) else found
+
     async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return await run(getattr(self, name), *args, **kwargs)
+        return await run(plain, self, *args, **kwargs)
 
     return method
 
