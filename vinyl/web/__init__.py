@@ -13,7 +13,11 @@ background.py    BackgroundTask: what is done after the response
 health.py        views that load balancers ask
 translating.py   Django's responses as Starlette's
 shortcuts.py     get_object_or_404, get_list_or_404
-templating.py    Jinja2 inside the bridge, render
+templating.py    Jinja2 inside the bridge, render, stream
+forms.py         Django's forms, dual-mode
+views.py         Django's class-based views, whose methods may be async
+decorators.py    Django's decorators for views
+pagination.py    Django's paginator, dual-mode
 mail.py          Django's functions for e-mail, dual-mode
 staticfiles.py   static files during development and in production, uploads
 compression.py   compressed variants of static files, for collectstatic
@@ -44,6 +48,7 @@ testing_users.py how it logs in and out
 transport.py     what carries its requests to the application
 checks.py        system checks
 deploychecks.py  Django's security checks, for vinyl's middleware
+admin/           the admin: Django's, with pages of its own
 management/      the commands: runserver, routes, startproject, startapp
 
 Imports flow down from application; vinyl.orm never imports vinyl.web.
