@@ -72,8 +72,21 @@ from vinyl.web.responses import (
     StreamingResponse,
     redirect,
 )
-from vinyl.web.routing import include, mount, path, re_path, reverse, reverse_lazy
-from vinyl.web.shortcuts import get_list_or_404, get_object_or_404
+from vinyl.web.routing import (
+    include,
+    mount,
+    path,
+    re_path,
+    register_converter,
+    reverse,
+    reverse_lazy,
+)
+from vinyl.web.shortcuts import (
+    aget_list_or_404,
+    aget_object_or_404,
+    get_list_or_404,
+    get_object_or_404,
+)
 from vinyl.web.templating import render, stream
 from vinyl.web.websockets import WebSocket, WebSocketDisconnect, websocket
 
@@ -93,6 +106,8 @@ __all__ = [
     "StreamingResponse",
     "WebSocket",
     "WebSocketDisconnect",
+    "aget_list_or_404",
+    "aget_object_or_404",
     "get_asgi_application",
     "get_list_or_404",
     "get_object_or_404",
@@ -102,6 +117,7 @@ __all__ = [
     "path",
     "re_path",
     "redirect",
+    "register_converter",
     "render",
     "reverse",
     "reverse_lazy",
