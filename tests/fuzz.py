@@ -277,8 +277,10 @@ def malformed(attack: Attack, start: Any, rest: list[Any]) -> str:
     if any(m["type"] != "http.response.body" for m in rest):
         return "more than a body"
     more = [m.get("more_body", False) for m in rest]
-    # Nobody is there to be told of the end after the client has left.
-    if more != [True] * (len(rest) - 1) + [False] and not (attack.leaves and all(more)):
+    # Events go on until the client leaves, and nobody is there to be told of the end.
+    kind = dict(headers).get(b"content-type", b"")
+    endless = attack.leaves or kind.startswith(b"text/event-stream")
+    if more != [True] * (len(rest) - 1) + [False] and not (endless and all(more)):
         return "no end"
     body = b"".join(m.get("body", b"") for m in rest)
     if b"Traceback" in body:
