@@ -65,6 +65,17 @@ def test_no_engine_of_vinyls() -> None:
     assert "vinyl.web.templating.Jinja2" in told
 
 
+@pytest.mark.parametrize("limit", ["10MB", 0, -1, 1.5, True])
+def test_a_limit_that_is_no_number_of_bytes(limit: Any) -> None:
+    told = issues(VINYL={"MAX_BODY_SIZE": limit})["vinyl.E104"]
+    assert repr(limit) in told
+
+
+@pytest.mark.parametrize("limit", [1, None])
+def test_a_limit_of_bytes(limit: int | None) -> None:
+    assert "vinyl.E104" not in issues(VINYL={"MAX_BODY_SIZE": limit})
+
+
 @pytest.mark.skipif(VERSION >= (6, 0), reason="Django 6.0 brings CSP")
 @pytest.mark.parametrize("name", ["SECURE_CSP", "SECURE_CSP_REPORT_ONLY"])
 def test_a_policy_that_is_not_sent(name: str) -> None:

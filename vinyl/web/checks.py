@@ -10,9 +10,11 @@ from django.core import checks
 from django.utils.module_loading import import_string
 
 from vinyl.web.application import REPLACEMENTS
+from vinyl.web.requests import max_body_size
 from vinyl.web.templating import Jinja2
 
 __all__ = [
+    "check_body_size",
     "check_cors",
     "check_middleware",
     "check_middleware_order",
@@ -83,6 +85,22 @@ BUILDS_ON = {
         "vinyl.web.auth.AuthenticationMiddleware"
     ),
 }
+
+
+@checks.register("vinyl")
+def check_body_size(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E104: VINYL["MAX_BODY_SIZE"] is no number of bytes."""
+    limit: Any = max_body_size()
+    if limit is None or (type(limit) is int and limit > 0):
+        return []
+    return [
+        checks.Error(
+            f"settings.VINYL['MAX_BODY_SIZE'] is {limit!r}, which is no number of "
+            f"bytes.",
+            hint="Write a whole number above 0, such as 10 * 2**20, or None.",
+            id="vinyl.E104",
+        )
+    ]
 
 
 @checks.register("vinyl")
