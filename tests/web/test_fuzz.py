@@ -159,7 +159,7 @@ import asyncio, sys
 from django.utils.http import url_has_allowed_host_and_scheme
 from hypothesis import HealthCheck, event, given, settings
 from mysite.asgi import application
-from tests.fuzz import attacks, complaint, routes
+from tests.fuzz import Attack, attacks, complaint, routes
 
 FIELDS = ["q", "genre", "page", "author", "rating", "text"]
 REAL = ["1", "5", "jazz", "live-in-marseille", "quintero-trio", "2"]
@@ -187,6 +187,10 @@ def fuzz(attack):
 fuzz()
 # Some of them have got through.
 assert {200, 404} <= statuses, statuses
+# In the shop's own clothes.
+lost = Attack("GET", "/no-such-page/", b"", [(b"host", b"testserver")], [], False)
+runner.run(lost.on(application))
+assert b"All albums" in lost.sent[1]["body"], lost.sent
 runner.run(lifespan.__aexit__(None, None, None))
 """
 
