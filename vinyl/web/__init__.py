@@ -37,6 +37,7 @@ security.py      host validation, proxies, security headers
 csp.py           Content Security Policy
 injection.py     no header of a response brings others
 bodies.py        strict readers of forms and JSON
+describing.py    what an error calls a view
 unawaited.py     calls that nobody awaited, as errors during development
 errors.py        from an error to an answer
 debugpages.py    what developers see of it
