@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -430,6 +431,57 @@ async def test_atomic_requests_roll_back_a_view_that_fails(
     async with serving(path("", view)) as page:
         assert (await page.get("/")).status_code == 404
         assert await Artist.objects.filter(name="half").count() == 0
+
+
+def counting(dispatch: Any) -> Any:
+    """A decorator that uses the database before the method does."""
+
+    def counted(request: Any, *args: Any, **kwargs: Any) -> Any:
+        Artist.objects.create(name="dispatched")
+        return dispatch(request, *args, **kwargs)
+
+    return counted
+
+
+@method_decorator(counting, name="dispatch")
+class Counting(View):
+    def setup(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        Artist.objects.create(name="set up")
+
+    async def get(self, request: Any) -> Any:
+        if "fail" in request.GET:
+            raise http.Http404
+        return PlainTextResponse(str(await Artist.objects.count()))
+
+
+async def test_atomic_requests_hold_for_all_of_a_class_with_async_handlers(
+    db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+    async with serving(path("", Counting.as_view())) as page:
+        assert (await page.get("/?fail")).status_code == 404
+        assert (await page.get("/")).text == "2"
+    assert await Artist.objects.count() == 2
+
+
+def passing(view: Any) -> Any:
+    """A decorator of the kind that Django's are for async views."""
+
+    @functools.wraps(view)
+    async def passed(request: Any) -> Any:
+        return await view(request)
+
+    return passed
+
+
+@pytest.mark.parametrize("decorate", [never_cache, passing, csrf_exempt, lambda v: v])
+async def test_a_class_with_async_handlers_may_query_below_a_decorator(
+    db: Any, decorate: Any
+) -> None:
+    async with serving(path("", decorate(Counting.as_view()))) as page:
+        assert (await page.get("/")).text == "2"
+    assert await Artist.objects.count() == 2
 
 
 async def test_a_view_can_be_exempt_from_atomic_requests(

@@ -164,9 +164,7 @@ async def response_of(
 ) -> ASGIApp:
     """What *called* answers, which may be *view* in a wrapper; see `call_view`."""
     with refusing_unawaited(partial(describe, view, request.method)):
-        # A class's dispatch() is sync code, of mixins and decorators that may query;
-        # it gives what an async handler returns, to be awaited.
-        if iscoroutinefunction(called) and not hasattr(view, "view_class"):
+        if iscoroutinefunction(called):
             response = await called(request, *args, **kwargs)
         else:
             response = await run(called, request, *args, **kwargs)

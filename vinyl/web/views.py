@@ -1,6 +1,7 @@
 """
-Django's class-based views. Their sync handlers, such as the `get()` of a `ListView`,
-run inside the bridge as a whole, with what a class overrides.
+Django's class-based views. Their sync code runs inside the bridge as a whole, with what
+a class overrides: also the `setup()` and `dispatch()` of one whose handlers are async,
+whichever decorator or transaction is around it.
 
 Each method of a view may be `async def`: it is awaited where Django's code calls it. So
 that it can call its parent's, those that may use the database are dual-mode: `await
@@ -9,9 +10,12 @@ super().get_context_data(**kwargs)`.
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
+from asgiref.sync import iscoroutinefunction
 from django.views.generic import (
     ArchiveIndexView,
     CreateView,
@@ -31,6 +35,7 @@ from django.views.generic import (
     YearArchiveView,
 )
 
+from vinyl.orm.bridge import run
 from vinyl.orm.dualmode import Row, dual
 
 __all__ = [
@@ -65,9 +70,34 @@ def hook(fn: Callable) -> Callable:
     return dual(fn) if inspect.iscoroutinefunction(fn) else fn
 
 
+def bridged(as_view: Any) -> Any:
+    """
+    The change for `as_view()`: the view of a class with async handlers is `async def`.
+    Django only marks its view as one, a plain function that queries before it gives the
+    handler's coroutine; whoever awaits that on the event loop calls it there.
+    """
+    make = as_view.__func__
+
+    @functools.wraps(make)
+    def changed(cls: type[View], **initkwargs: Any) -> Callable:
+        view = make(cls, **initkwargs)
+        if not iscoroutinefunction(view):
+            return view
+
+        @functools.wraps(view)
+        async def native(*args: Any, **kwargs: Any) -> Any:
+            response = await run(view, *args, **kwargs)
+            return await response if isinstance(response, Coroutine) else response
+
+        return native
+
+    return classmethod(changed)
+
+
 _VIEW = "django.views.generic.base:View"
 
 TABLE = (
+    Row(_VIEW, "as_view", bridged),
     Row(
         _VIEW,
         "dispatch form_invalid form_valid get_context_data get_dated_items get_object "
