@@ -10,7 +10,7 @@ from django.http import HttpResponseRedirect
 from django.utils.crypto import get_random_string
 
 from tests.web.serving import serving, templates
-from vinyl.web import PlainTextResponse, messages, path, redirect, render
+from vinyl.web import PlainTextResponse, messages, path, redirect, render, stream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -22,6 +22,8 @@ STORAGES = [
 TEXTS = {
     "page.html": "{% for m in messages %}[{{ m.tags }}: {{ m }}]{% endfor %}",
     "quiet.html": "-",
+    # Longer than one piece, with the messages at the end.
+    "late.html": "{% for n in range(200) %}{{ n }} {% endfor %}{{ messages|list }}",
 }
 
 
@@ -45,6 +47,14 @@ async def quiet(request: Any) -> Any:
     return await render(request, "quiet.html")
 
 
+async def streamed(request: Any) -> Any:
+    return stream(request, "page.html")
+
+
+async def streamed_late(request: Any) -> Any:
+    return stream(request, "late.html")
+
+
 async def unrendered(request: Any) -> Any:
     await request.session
     found = " ".join(str(m) for m in messages.get_messages(request))
@@ -63,6 +73,8 @@ VIEWS = (
     path("many/", add_many),
     path("page/", page_view),
     path("quiet/", quiet),
+    path("streamed/", streamed),
+    path("late/", streamed_late),
     path("list/", unrendered),
 )
 SHOWN = "[success: Saved &lt;it&gt;.][loud warning: But]"
@@ -97,6 +109,20 @@ async def test_a_message_is_shown_once_on_the_next_page(storage: str, url: str) 
         await page.get(url)
         assert (await page.get("/list/")).text == "Saved <it>. But Saved <it>. But"
         assert (await page.get("/list/")).text == ""
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+async def test_a_streamed_page_shows_a_message_once(
+    storage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(*VIEWS, **settings(storage)) as page:
+        await page.get("/add/")
+        assert (await page.get("/streamed/")).text == SHOWN
+        assert (await page.get("/page/")).text == ""
+        assert "shown again" not in caplog.text
+        await page.get("/add/")
+        assert "Saved" in (await page.get("/late/")).text
+        assert "what was shown is shown again" in caplog.text
 
 
 async def test_more_than_a_cookie_holds_goes_to_the_session() -> None:

@@ -390,6 +390,32 @@ async def test_a_view_can_be_exempt_from_the_csrf_check() -> None:
 # ----- Streams and transactions
 
 
+async def test_an_error_before_the_first_piece_has_its_page() -> None:
+    def pieces() -> Iterator[str]:
+        raise http.Http404
+        yield ""
+
+    async def view(request: Any) -> Any:
+        return StreamingResponse(pieces())
+
+    def djangos(request: Any) -> Any:
+        return http.StreamingHttpResponse(pieces())
+
+    async with serving(path("", view), path("djangos/", djangos)) as page:
+        assert (await page.get("/")).status_code == 404
+        assert (await page.get("/djangos/")).status_code == 404
+
+
+async def test_an_empty_iterator_is_an_empty_body() -> None:
+    async def view(request: Any) -> Any:
+        return StreamingResponse([], headers={"x-a": "1"})
+
+    async with serving(path("", view)) as page:
+        response = await page.get("/")
+    assert (response.status_code, response.text) == (200, "")
+    assert response.headers["x-a"] == "1"
+
+
 async def test_a_plain_iterator_streams_inside_the_bridge(db: Any) -> None:
     for name in ["Philips", "Verve"]:
         await Label.objects.create(name=name)
@@ -496,6 +522,33 @@ async def test_a_view_can_be_exempt_from_atomic_requests(
     async with serving(path("", view)) as page:
         assert (await page.get("/")).status_code == 404
     assert await Artist.objects.filter(name="half").count() == 1
+
+
+async def test_cookies_can_be_changed_as_in_django() -> None:
+    async def view(request: Any) -> Any:
+        response = PlainTextResponse("x")
+        response.set_cookie("a", "1")
+        response.cookies["a"]["secure"] = True
+        response.set_cookie("b", "2")
+        response.set_cookie("a", "3", httponly=True)
+        response.cookies["c"] = "4"
+        response.headers.append("set-cookie", "d=5; Path=/")
+        response.set_cookie("e", "6")
+        response.cookies["c"]["samesite"] = "Strict"
+        del response.cookies["e"]
+        response.delete_cookie("f")
+        return response
+
+    async with serving(path("", view)) as page:
+        sent = (await page.get("/")).headers.get_list("set-cookie")
+    assert len(sent) == 5
+    a, b, c, d, f = sorted(sent)
+    assert a.startswith("a=3; ")
+    assert {"HttpOnly", "Secure"} <= set(a.split("; "))
+    assert b == "b=2; Path=/; SameSite=lax"
+    assert c == "c=4; SameSite=Strict"
+    assert d == "d=5; Path=/"
+    assert "Max-Age=0" in f
 
 
 def test_responses_have_djangos_header_interface() -> None:

@@ -444,6 +444,36 @@ async def test_a_stream_saves_before_its_first_byte(db: Any) -> None:
         assert (await page.get("/read/")).text == "9"
 
 
+async def test_what_a_stream_changes_is_kept(
+    db: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def plain(request: Any) -> Any:
+        def pieces() -> Any:
+            # The headers go out with the first piece.
+            request.session["n"] = 3
+            yield "a"
+            request.session["n"] += 1
+            yield "b"
+
+        return StreamingResponse(pieces())
+
+    def late(request: Any) -> Any:
+        def pieces() -> Any:
+            yield "a"
+            request.session["n"] = 5
+
+        return StreamingResponse(pieces())
+
+    urls = path("", plain), path("late/", late)
+    async with serving(*urls, *VIEWS, **sessions()) as page:
+        assert (await page.get("/late/")).text == "a"
+        assert "no cookie could be set any more" in caplog.text
+        assert (await page.get("/")).text == "ab"
+        assert (await page.get("/read/")).text == "4"
+        await page.get("/late/")
+        assert (await page.get("/read/")).text == "5"
+
+
 class ShoutingStore(DBStore):
     """A project's own engine, whose sync methods alone are written."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.test import override_settings
 from starlette.websockets import WebSocket
 
 from tests.web.serving import serving
@@ -109,3 +110,18 @@ async def test_what_cannot_be_kept_is_told(
     await talk(endpoint, None)
     assert "no cookie could be set any more" in caplog.text
     assert await Session.objects.count() == 0
+
+
+async def test_a_signed_cookie_cannot_be_changed_any_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def endpoint(socket: WebSocket) -> None:
+        (await socket.session)["n"] = 1
+        await socket.accept()
+        (await socket.session)["n"] = 2
+
+    engine = "django.contrib.sessions.backends.signed_cookies"
+    with override_settings(SESSION_ENGINE=engine):
+        (accepted,) = await talk(endpoint, None)
+    assert b"set-cookie" in dict(accepted["headers"])
+    assert "no cookie could be set any more" in caplog.text

@@ -178,10 +178,19 @@ class TestStreams:
         async def view(request: Request) -> Response:
             return stream(request, "page.html")
 
-        files = {"page.html": "{{ '%60s' % 'begun' }}" * 60 + "{{ missing }}"}
+        text = "{% for n in range(200) %}{{ n }} {% endfor %}{{ missing }}"
+        files = {"page.html": text}
         async with serving(path("", view), **templates(files=files)) as http:
             with pytest.raises(httpx.RemoteProtocolError):
                 await http.get("/")
+
+    async def test_an_error_before_the_first_piece_has_its_page(self) -> None:
+        async def view(request: Request) -> Response:
+            return stream(request, "page.html")
+
+        files = {"page.html": "begun {{ missing }}"}
+        async with serving(path("", view), **templates(files=files)) as http:
+            assert (await http.get("/")).status_code == 500
 
 
 class TestEnvironment:

@@ -137,13 +137,7 @@ class EventSourceResponse(StreamingResponse):
         self.ping = ping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send(
-            {
-                "type": "http.response.start",
-                "status": self.status_code,
-                "headers": self.raw_headers,
-            }
-        )
+        await send(self._head())
         if scope["method"] == "HEAD":
             # Nothing of it may be sent, and nobody would wait for the end.
             streaming = asyncio.ensure_future(asyncio.sleep(0))

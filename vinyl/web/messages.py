@@ -7,6 +7,7 @@ nothing. It is stored just before the headers of the response go out.
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import Any
 
@@ -52,6 +53,9 @@ __all__ = [
 ]
 
 
+logger = logging.getLogger("django.request")
+
+
 class MessagesMiddleware:
     """
     Lets each request have messages, in the storage of `settings.MESSAGE_STORAGE`.
@@ -74,16 +78,31 @@ class MessagesMiddleware:
         request: Any = Request.of(scope, receive, send)
         self.rules.process_request(request)
 
+        stored = None
+
         async def storing(message: Message) -> None:
+            nonlocal stored
             if message["type"] == "http.response.start":
                 storage = request._messages
                 if storage.used or storage.added_new:
                     amend = partial(self.rules.process_response, request)
                     await amended(message, amend)
+                stored = _state(storage)
             await send(message)
 
         try:
             await self.app(scope, receive, storing)
+            if stored is not None and _state(request._messages) != stored:
+                logger.warning(
+                    "Messages were added or shown after the headers of the response "
+                    "had gone out: what was added is lost, what was shown is shown "
+                    "again. Do so before the first piece of a stream."
+                )
         finally:
             # The two hold each other.
             del request._messages
+
+
+def _state(storage: Any) -> tuple[bool, int]:
+    """Whether the messages have been shown, and how many have been added."""
+    return storage.used, len(storage._queued_messages)

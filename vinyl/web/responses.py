@@ -7,7 +7,14 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import AsyncIterable, Coroutine, Iterable, Mapping
+from collections.abc import (
+    AsyncIterable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from http import HTTPStatus
 from http.cookies import SimpleCookie
 from typing import Any, NoReturn, cast
@@ -52,6 +59,20 @@ class Response(starlette.responses.Response):
 
     streaming = False
     _background: BackgroundTask | None = None
+    # The cookies, once somebody has asked for them, and the headers made of them.
+    _cookies: SimpleCookie | None = None
+    _cookie_headers: Sequence[bytes] = ()
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """What is sent: names in lower case, and values."""
+        if self._cookies is not None:
+            self._write_cookies(self._cookies)
+        return self._raw_headers
+
+    @raw_headers.setter
+    def raw_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
+        self._raw_headers = headers
 
     @property
     def background(self) -> BackgroundTask | None:
@@ -115,11 +136,29 @@ class Response(starlette.responses.Response):
 
     @property
     def cookies(self) -> SimpleCookie:
-        """The cookies that the response sets."""
-        cookies = SimpleCookie()
-        for value in self.headers.getlist("set-cookie"):
-            cookies.load(value)
-        return cookies
+        """
+        The cookies that the response sets, one for each name. What is changed in them
+        is sent: `response.cookies["a"]["secure"] = True`.
+        """
+        if self._cookies is None:
+            self._cookies = SimpleCookie()
+        self._write_cookies(self._cookies)
+        return self._cookies
+
+    def _write_cookies(self, cookies: SimpleCookie) -> None:
+        """Take what `set_cookie()` has added into *cookies*; make headers of them."""
+        others = []
+        for name, value in self._raw_headers:
+            if name != b"set-cookie":
+                others.append((name, value))
+            elif value not in self._cookie_headers:
+                cookies.load(value.decode("latin-1"))
+        self._cookie_headers = [
+            cookie.OutputString().encode("latin-1") for cookie in cookies.values()
+        ]
+        made = [(b"set-cookie", value) for value in self._cookie_headers]
+        # In place: `headers` looks at this list.
+        self._raw_headers[:] = others + made
 
     def set_cookie(
         self,
@@ -228,17 +267,35 @@ class StreamingResponse(Response, starlette.responses.StreamingResponse):
 
     async def stream_response(self, send: Send) -> None:
         if isinstance(self.body_iterator, Pumped):
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": self.status_code,
-                    "headers": self.raw_headers,
-                }
-            )
-            await run(self._pump, self.body_iterator.content, send)
+            await run(self._start_and_pump, self.body_iterator.content, send)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
             await super().stream_response(send)
+
+    def _start_and_pump(self, content: Iterable[Any], send: Send) -> None:
+        """
+        Inside the bridge: send the head with the first piece. Until then an error gets
+        its page, and what happens to the session and the messages is kept.
+        """
+
+        def begun() -> Iterator[Any]:
+            pieces = iter(content)
+            try:
+                first = next(pieces, b"")
+                await_(send(self._head()))
+                yield first
+                yield from pieces
+            finally:
+                _close(pieces)
+
+        self._pump(begun(), send)
+
+    def _head(self) -> dict[str, Any]:
+        return {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": self.raw_headers,
+        }
 
     def _pump(self, content: Iterable[Any], send: Send) -> None:
         """Inside the bridge: send each piece of *content*."""
@@ -253,8 +310,12 @@ class StreamingResponse(Response, starlette.responses.StreamingResponse):
                 )
         finally:
             # A generator's own clean-up runs here, where it may use the database.
-            if (close := getattr(iterator, "close", None)) is not None:
-                close()
+            _close(iterator)
+
+
+def _close(iterator: Any) -> None:
+    if (close := getattr(iterator, "close", None)) is not None:
+        close()
 
 
 class Pumped:

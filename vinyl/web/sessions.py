@@ -32,7 +32,7 @@ from vinyl.web.translating import amended
 
 __all__ = ["SessionMiddleware", "session_store"]
 
-logger = logging.getLogger("vinyl.request")
+logger = logging.getLogger("django.request")
 
 # What waits for the storage. `load` is not among them: only the store itself calls it.
 _WAITING = ("create", "cycle_key", "delete", "exists", "flush", "save")
@@ -166,7 +166,7 @@ class SessionMiddleware:
             await send(message)
 
         await self.app(scope, receive, saving)
-        if scope["type"] == "websocket" and started:
+        if started:
             await _save_late(_current(scope, session))
 
     async def save(
@@ -181,7 +181,7 @@ class SessionMiddleware:
                 return
         request: Any = SimpleNamespace(session=session, COOKIES=cookies)
         await amended(message, partial(self.rules.process_response, request))
-        # What changes on a WebSocket from here on is saved in the end.
+        # What changes from here on is saved in the end.
         session.modified = False
 
 
@@ -201,17 +201,21 @@ def _current(scope: Scope, session: Any) -> Any:
 
 
 async def _save_late(session: Any) -> None:
-    """Save what a WebSocket has changed after its headers went out."""
+    """Save what a WebSocket or a stream has changed after the headers went out."""
     if not session.modified:
         return
-    if session.session_key is None:
+    known = session.session_key
+    if known is not None:
+        try:
+            await run(session.save)
+        except UpdateError:
+            # Logged out meanwhile, for example.
+            logger.info("A session was deleted while it was in use; changes are lost.")
+            return
+    # The client has the key of before; of signed cookies the data is the key.
+    if known is None or session.session_key != known:
         logger.warning(
-            "A WebSocket put something into a new session after it was accepted, when "
-            "no cookie could be set any more; it is lost. Do so before accept()."
+            "A session was changed after the headers had gone out, when no cookie "
+            "could be set any more; the change is lost. Make it before "
+            "websocket.accept(), or before the first piece of a stream."
         )
-        return
-    try:
-        await run(session.save)
-    except UpdateError:
-        # Logged out meanwhile, for example.
-        logger.info("The session of a WebSocket was deleted; its changes are lost.")

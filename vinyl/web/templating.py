@@ -79,9 +79,10 @@ def stream(
     A response that sends the page while it is rendered, for long ones: the first rows
     are there before the last ones have been fetched. Returned as it is, not awaited.
 
-    It holds one connection until its end, and an error in the template breaks the
-    response off, since the status has been sent by then. The template has to be one
-    of Jinja2's.
+    It holds one connection until its end. An error before the first piece gets its
+    page; a later one breaks the response off, since the status has been sent by then.
+    What touches the session or shows messages has to be in the first piece, the first
+    50 expressions or so. The template has to be one of Jinja2's.
 
     Args, Raises: As for `render`; what the template includes is looked for later.
 
