@@ -10,6 +10,7 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.test import override_settings
 from django.views.decorators.cache import cache_page
+from django.views.decorators.vary import vary_on_cookie
 
 from tests.web.serving import serving, templates
 from vinyl.orm import run
@@ -70,3 +71,16 @@ async def test_values(backend: None) -> None:
     async with serving(path("", awaiting), path("plain/", plain)) as http:
         assert (await http.get("/")).text == "Nina"
         assert (await http.get("/plain/")).text == "Nina?"
+
+
+async def test_pages_of_each_visitor(backend: None) -> None:
+    @cache_page(60)
+    @vary_on_cookie
+    async def view(request: Request) -> Response:
+        return PlainTextResponse(request.COOKIES["who"])
+
+    async with serving(path("", view)) as http:
+        for _ in range(2):
+            for who in ("nina", "bud"):
+                response = await http.get("/", headers={"cookie": f"who={who}"})
+                assert response.text == who
