@@ -52,7 +52,7 @@ def main() -> None:
 
     from tests.records.models import Album, Artist
     from vinyl.orm.bridge import runs_sync
-    from vinyl.orm.dualmode import dual
+    from vinyl.orm.rows import dual
 
     call_command("migrate", verbosity=0)
     artist = Artist.objects.create(name="Nina Simone")

@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from tests.records import models
-from vinyl.orm import dualmode
+from vinyl.orm import dualmode, rows
 from vinyl.orm.awaits import find
 
 ROOT = Path(__file__).parents[2]
@@ -675,7 +675,7 @@ def test_is_not_found(source: str) -> None:
     [
         (kind, name)
         for row in dualmode.TABLE
-        if row.change is dualmode.dual
+        if row.change is rows.dual
         and row.owner.endswith((":Model", "Manager", "QuerySet"))
         for kind in ["album" if row.owner.endswith(":Model") else "Album.objects"]
         for name in row.names.split()

@@ -28,7 +28,7 @@ from django.shortcuts import (
 
 from tests.records.models import Album, Artist, Genre, Label, Memo, Review, Tag, Track
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import await_, dualmode, prefetch_related_objects, run, transaction
+from vinyl.orm import await_, dualmode, prefetch_related_objects, rows, run, transaction
 from vinyl.orm.calls import Call
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -288,7 +288,7 @@ def test_each_dual_mode_name_has_an_operation() -> None:
     names = {
         name
         for row in dualmode.TABLE
-        if row.change is dualmode.dual and not row.owner.startswith(ELSEWHERE)
+        if row.change is rows.dual and not row.owner.startswith(ELSEWHERE)
         for name in row.names.split()
         if not name.startswith("_")
     }
@@ -440,4 +440,4 @@ async def test_awaiting_inside_the_bridge_keeps_to_one_connection() -> None:
 
 def test_the_table_names_only_what_exists() -> None:
     for row in dualmode.TABLE:
-        assert row.applies() == (row in dualmode._applied), row
+        assert row.applies() == (row in rows._applied), row

@@ -20,7 +20,7 @@ from starlette.datastructures import FormData
 from tests.records.models import Album, Artist, Genre, Track
 from tests.web.serving import serving, templates
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import dualmode, models, run, transaction
+from vinyl.orm import models, rows, run, transaction
 from vinyl.web import HTMLResponse, JSONResponse, path, redirect, render
 from vinyl.web import forms as forms_module
 
@@ -596,7 +596,7 @@ async def test_files_that_are_given_win(covers: Any) -> None:
 
 def test_the_rows_are_those_of_this_django() -> None:
     for row in forms_module.TABLE:
-        assert row in dualmode._applied, row
+        assert row in rows._applied, row
 
 
 def test_without_vinyl_web_forms_are_djangos() -> None:

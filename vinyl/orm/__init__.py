@@ -3,7 +3,9 @@ Django's ORM, natively async.
 
 bridge.py        START HERE: run, await_, in_bridge, use_driver
 calls.py         what a dual-mode call returns: a coroutine that cannot be mistaken
-dualmode.py      the table of Django's entry points and its application
+dualmode.py      the table of Django's entry points
+rows.py          applying a row of it
+auth.py          the rows of django.contrib.auth
 lazy.py          NotFetched and the attributes that give it
 generic.py       generic relations, which need content types
 querysets.py     awaiting and streaming querysets

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from vinyl.orm.bridge import await_, in_bridge, run
+from vinyl.orm.rows import Row, dual, native
 from vinyl.orm.threads import in_thread
 
 __all__ = [
+    "TABLE",
     "checking",
     "following",
     "heeding_async",
@@ -113,3 +115,118 @@ def heeding_async(original: Callable) -> Callable:
         return original(self, *args, **kwargs)
 
     return method
+
+
+_AUTH = "django.contrib.auth"
+_PERMISSIONS = (
+    "get_all_permissions get_group_permissions get_user_permissions has_module_perms "
+    "has_perm has_perms"
+)
+_ASYNC_PERMISSIONS = " ".join(f"a{name}" for name in _PERMISSIONS.split())
+
+TABLE = (
+    Row("django.contrib.auth", "sync_to_async", native, app="auth", since=(6, 1)),
+    Row("django.contrib.auth.decorators", "sync_to_async", native, app="auth"),
+    Row(
+        "django.contrib.auth.middleware",
+        "sync_to_async",
+        native,
+        app="auth",
+        before=(6, 1),
+    ),
+    Row("django.contrib.auth.backends", "sync_to_async", native, app="auth"),
+    Row(
+        "django.contrib.auth.models:UserManager",
+        "create_user create_superuser",
+        dual,
+        inherited=True,
+        app="auth",
+    ),
+    Row(
+        _AUTH,
+        "authenticate login logout update_session_auth_hash",
+        dual,
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.models:PermissionsMixin",
+        _PERMISSIONS,
+        dual,
+        inherited=True,
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.models:PermissionsMixin",
+        _ASYNC_PERMISSIONS,
+        following,
+        app="auth",
+    ),
+    Row(f"{_AUTH}.models:AnonymousUser", _PERMISSIONS, dual, app="auth"),
+    # It calls the plain one.
+    Row(
+        f"{_AUTH}.models:AnonymousUser",
+        "aget_group_permissions",
+        through_plain,
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.base_user:AbstractBaseUser",
+        "check_password",
+        dual,
+        inherited=True,
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.base_user:AbstractBaseUser",
+        "acheck_password",
+        through_plain,
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.models:UserManager",
+        "acreate_user acreate_superuser",
+        through_plain,
+        app="auth",
+    ),
+    # From 6.1 on it uses a thread.
+    Row(
+        f"{_AUTH}.hashers",
+        "acheck_password",
+        checking,
+        app="auth",
+        before=(6, 1),
+    ),
+    Row(
+        f"{_AUTH}.hashers:BasePasswordHasher",
+        "encode harden_runtime verify",
+        in_worker_thread,
+        inherited=True,
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.backends:BaseBackend",
+        "authenticate get_user get_all_permissions get_group_permissions "
+        "get_user_permissions has_perm",
+        heeding_async,
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.backends:BaseBackend",
+        "aget_all_permissions ahas_perm",
+        following,
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.backends:ModelBackend",
+        "aauthenticate",
+        through_plain,
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.backends:ModelBackend",
+        "aget_group_permissions aget_user ahas_module_perms ahas_perm "
+        "aget_user_permissions",
+        following,
+        app="auth",
+    ),
+)

@@ -20,7 +20,8 @@ from django.db.models.manager import BaseManager
 from django.db.transaction import atomic
 
 from vinyl.orm import bridge
-from vinyl.orm.dualmode import TABLE, dual
+from vinyl.orm.dualmode import TABLE
+from vinyl.orm.rows import dual
 
 __all__ = ["Scope", "Thing", "names_in"]
 

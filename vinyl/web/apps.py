@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
-from vinyl.orm import dualmode
+from vinyl.orm.rows import apply_rows
 
 __all__ = ["VinylWebConfig"]
 
@@ -26,5 +26,5 @@ class VinylWebConfig(AppConfig):
         )
 
         for module in (decorators, forms, pagination, views):
-            dualmode.apply_rows(module.TABLE)
+            apply_rows(module.TABLE)
         deploychecks.translate_djangos_checks()

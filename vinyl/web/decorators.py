@@ -34,7 +34,7 @@ from django.views.decorators.http import (
 from django.views.decorators.vary import vary_on_cookie, vary_on_headers
 
 from vinyl.orm.bridge import await_, run
-from vinyl.orm.dualmode import Row
+from vinyl.orm.rows import Row
 
 __all__ = [
     "TABLE",

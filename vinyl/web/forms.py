@@ -19,7 +19,7 @@ from starlette.datastructures import FormData
 
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.bridge import run, runs_sync
-from vinyl.orm.dualmode import Row, dual
+from vinyl.orm.rows import Row, dual
 from vinyl.orm.threads import hopping
 from vinyl.web.requests import submitted
 

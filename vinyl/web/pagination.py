@@ -16,7 +16,7 @@ from django.utils.functional import cached_property
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.bridge import run, runs_sync
 from vinyl.orm.calls import Call
-from vinyl.orm.dualmode import Row
+from vinyl.orm.rows import Row
 
 __all__ = ["TABLE", "EmptyPage", "InvalidPage", "PageNotAnInteger", "Paginator"]
 

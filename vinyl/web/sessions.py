@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.auth import in_worker_thread
 from vinyl.orm.bridge import await_, in_bridge, run, runs_sync
-from vinyl.orm.dualmode import dual
+from vinyl.orm.rows import dual
 from vinyl.web.requests import Request
 from vinyl.web.translating import amended
 

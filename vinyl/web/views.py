@@ -36,7 +36,7 @@ from django.views.generic import (
 )
 
 from vinyl.orm.bridge import run
-from vinyl.orm.dualmode import Row, dual
+from vinyl.orm.rows import Row, dual
 
 __all__ = [
     "TABLE",
