@@ -21,7 +21,7 @@ from tests.records.models import Artist
 from tests.settings import SQLITE_URL, database
 from vinyl.exceptions import PoolTimeout
 from vinyl.orm import conflicts, connection, in_bridge, run, transaction
-from vinyl.orm.bridge import drive_async, use_driver
+from vinyl.orm.drivers import drive_async, use_driver
 
 pytestmark = [pytest.mark.anyio]
 
@@ -135,11 +135,13 @@ class TestPostgreSQL:
         fn = mode.decorated(count_and_create)
         numbers = await asyncio.gather(mode.call(fn, "a"), mode.call(fn, "b"))
         assert sorted(numbers) == [0, 1]
-        # Each attempt wrote: the one that failed did so at its commit.
-        assert len(written) == len(tried) == 3
-        [record] = [one for one in caplog.records if one.name == "vinyl.orm"]
-        assert record.levelno == logging.INFO
-        assert "Attempt 1 of 3 at" in record.getMessage()
+        # Each attempt wrote: the ones that failed did so at their commit. Usually it is
+        # one; the other's commit may still be under way when the next one begins.
+        assert len(written) == len(tried) >= 3
+        records = [one for one in caplog.records if one.name == "vinyl.orm"]
+        assert len(records) == len(tried) - 2
+        assert records[0].levelno == logging.INFO
+        assert "Attempt 1 of 3 at" in records[0].getMessage()
 
     async def test_a_deadlock(self, db: str, mode: Mode) -> None:
         await Artist.objects.bulk_create([Artist(name="a"), Artist(name="b")])

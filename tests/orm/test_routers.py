@@ -23,7 +23,8 @@ from vinyl.orm import (
     run,
     transaction,
 )
-from vinyl.orm.bridge import current_bridge, drive_async, use_driver
+from vinyl.orm.bridge import current_bridge
+from vinyl.orm.drivers import drive_async, use_driver
 from vinyl.orm.pools import pool_for
 from vinyl.orm.routers import PrimaryReplicaRouter, note_write, unit_of_work
 

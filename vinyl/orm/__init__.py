@@ -1,7 +1,8 @@
 """
 Django's ORM, natively async.
 
-bridge.py        START HERE: run, await_, in_bridge, use_driver
+bridge.py        START HERE: run, await_, in_bridge
+drivers.py       use_driver: flows that run in both modes
 calls.py         what a dual-mode call returns: a coroutine that cannot be mistaken
 dualmode.py      the table of Django's entry points
 rows.py          applying a row of it
@@ -47,7 +48,8 @@ from django.db.models.query import prefetch_related_objects as _prefetch_related
 
 from vinyl.exceptions import NotAwaitedError, NotFetchedError, PoolTimeout
 from vinyl.orm import models, transaction
-from vinyl.orm.bridge import await_, in_bridge, run, use_driver
+from vinyl.orm.bridge import await_, in_bridge, run
+from vinyl.orm.drivers import use_driver
 from vinyl.orm.lazy import NotFetched, fetch
 
 # The handler takes the name that the submodule has had so far in this package:

@@ -18,11 +18,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar, cast
@@ -30,7 +29,6 @@ from typing import Any, ParamSpec, TypeVar, cast
 from greenlet import getcurrent, greenlet
 
 from vinyl.exceptions import BridgeError, NotAwaitedError
-from vinyl.orm.calls import Call
 
 __all__ = [
     "await_",
@@ -42,7 +40,7 @@ __all__ = [
     "shielded",
     "suspend",
     "unshielded",
-    "use_driver",
+    "suspend_or_refuse",
 ]
 
 P = ParamSpec("P")
@@ -362,86 +360,6 @@ def refuse_to_block(what: str) -> None:
         )
 
 
-def use_driver(fn: Callable[P, Any]) -> Callable[P, Any]:
-    """
-    Make *fn* dual-mode: it returns its value in sync mode, a coroutine in async mode.
-
-    A generator function yields its calls, `(function, args)` or `(function, args,
-    kwargs)`, and receives their results: the driver calls each (sync mode), or calls
-    and awaits it (async mode). `yield from` composes flows. Any other function runs
-    in the bridge as a whole in async mode.
-
-    Raises:
-        TypeError: A coroutine function was given, which cannot run in sync mode; or,
-            at the yield, something that is not a call was yielded.
-    """
-    if inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn):
-        raise TypeError(
-            f"use_driver() was given {fn.__qualname__}, which is async and so cannot "
-            f"run in sync mode. Write it as a generator that yields its calls, "
-            f"`result = yield function, args`, or as a plain function."
-        )
-    is_flow = inspect.isgeneratorfunction(fn)
-    name = fn.__qualname__
-
-    @functools.wraps(fn)
-    def dual(*args: P.args, **kwargs: P.kwargs) -> Any:
-        __traceback_hide__ = True
-        if not is_flow:
-            if runs_sync():
-                return fn(*args, **kwargs)
-            return Call(run(fn, *args, **kwargs), name)
-        flow = cast(Generator, fn(*args, **kwargs))
-        return drive(flow) if runs_sync() else Call(drive_async(flow), name)
-
-    return dual
-
-
-def drive(flow: Generator[Any, Any, T]) -> T:
-    """
-    Run *flow*, calling what it yields; return what it returns.
-
-    Switches to the event loop, inside the bridge, where a call does.
-    """
-    step: Callable = functools.partial(flow.send, None)
-    while True:
-        try:
-            call, args, kwargs = _as_call(step())
-        except StopIteration as stop:
-            return cast(T, stop.value)
-        try:
-            result = call(*args, **kwargs)
-            if isinstance(result, Coroutine):
-                result = suspend_or_refuse(result)
-        except BaseException as error:
-            step = functools.partial(flow.throw, error)
-        else:
-            step = functools.partial(flow.send, result)
-
-
-async def drive_async(flow: Generator[Any, Any, T]) -> T:
-    """
-    Run *flow*, calling what it yields and awaiting what the calls return; return what
-    it returns.
-
-    Switches to the event loop.
-    """
-    step: Callable = functools.partial(flow.send, None)
-    while True:
-        try:
-            call, args, kwargs = _as_call(step())
-        except StopIteration as stop:
-            return cast(T, stop.value)
-        try:
-            result = call(*args, **kwargs)
-            if hasattr(type(result), "__await__"):
-                result = await result
-        except BaseException as error:
-            step = functools.partial(flow.throw, error)
-        else:
-            step = functools.partial(flow.send, result)
-
-
 def suspend_or_refuse(coroutine: Coroutine[Any, Any, T]) -> T:
     """
     Wait for *coroutine*, made by an async function that sync code called.
@@ -458,19 +376,6 @@ def suspend_or_refuse(coroutine: Coroutine[Any, Any, T]) -> T:
         f"{_describe(coroutine)} is async and was reached from sync code without an "
         f"event loop to run it. Call it from an async function, or make it a plain "
         f"function."
-    )
-
-
-def _as_call(step: Any) -> tuple[Callable, tuple, dict]:
-    """Read what a flow yielded."""
-    match step:
-        case (call, tuple() | list() as args) if callable(call):
-            return call, tuple(args), {}
-        case (call, tuple() | list() as args, dict() as kwargs) if callable(call):
-            return call, tuple(args), kwargs
-    raise TypeError(
-        f"A flow for use_driver yielded {step!r}. It has to yield its calls as "
-        f"(function, args) or (function, args, kwargs), with args a tuple."
     )
 
 

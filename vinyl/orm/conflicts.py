@@ -20,8 +20,9 @@ from typing import Any, ParamSpec, TypeVar, overload
 from asgiref.sync import iscoroutinefunction
 from django.db import DEFAULT_DB_ALIAS, OperationalError
 
-from vinyl.orm.bridge import drive, drive_async, in_bridge, use_driver
+from vinyl.orm.bridge import in_bridge
 from vinyl.orm.connections import in_transaction
+from vinyl.orm.drivers import drive, drive_async, use_driver
 
 __all__ = ["is_conflict", "mark_committed", "retry_on_conflict"]
 

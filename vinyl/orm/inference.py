@@ -19,7 +19,7 @@ from django.db.models import Model, QuerySet
 from django.db.models.manager import BaseManager
 from django.db.transaction import atomic
 
-from vinyl.orm import bridge
+from vinyl.orm.drivers import use_driver
 from vinyl.orm.dualmode import TABLE
 from vinyl.orm.rows import dual
 
@@ -43,7 +43,7 @@ _GIVES = {
 # The same for what is no call. An object is a relation that had not been fetched.
 _AWAITED = {"queryset": "rows", "manager": "rows", "object": "object"}
 # All functions that use_driver() makes share their code.
-_DRIVEN = bridge.use_driver(dir).__code__
+_DRIVEN = use_driver(dir).__code__
 
 
 class Thing(NamedTuple):

@@ -17,9 +17,10 @@ from django.db import models
 
 from vinyl.exceptions import NotFetchedError
 from vinyl.orm import recording
-from vinyl.orm.bridge import run, runs_sync, use_driver
+from vinyl.orm.bridge import run, runs_sync
 from vinyl.orm.calls import refusing
 from vinyl.orm.connections import current_scope
+from vinyl.orm.drivers import use_driver
 from vinyl.orm.loads import Load, noticing
 from vinyl.orm.places import asked_here
 

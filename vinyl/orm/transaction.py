@@ -48,11 +48,11 @@ from vinyl.orm.bridge import (
     shielded,
     suspend_or_refuse,
     unshielded,
-    use_driver,
 )
 from vinyl.orm.calls import Call
 from vinyl.orm.conflicts import mark_committed, retry_on_conflict
 from vinyl.orm.connections import ATOMIC, Scope, after_commit, current_scope
+from vinyl.orm.drivers import use_driver
 
 __all__ = [
     "Atomic",

@@ -8,6 +8,7 @@ websockets.py    websocket, WebSocket
 lifespan.py      running what an app does at start-up and shutdown
 requests.py      Request
 responses.py     the response classes, redirect
+streaming.py     StreamingResponse
 events.py        EventSourceResponse: server-sent events
 background.py    BackgroundTask: what is done after the response
 health.py        views that load balancers ask
@@ -70,7 +71,6 @@ from vinyl.web.responses import (
     PlainTextResponse,
     RedirectResponse,
     Response,
-    StreamingResponse,
     redirect,
 )
 from vinyl.web.routing import (
@@ -88,6 +88,7 @@ from vinyl.web.shortcuts import (
     get_list_or_404,
     get_object_or_404,
 )
+from vinyl.web.streaming import StreamingResponse
 from vinyl.web.templating import render, stream
 from vinyl.web.websockets import WebSocket, WebSocketDisconnect, websocket
 

@@ -13,7 +13,8 @@ from starlette.background import BackgroundTask
 from starlette.types import Receive, Scope, Send
 
 from vinyl.orm.bridge import run
-from vinyl.web.responses import Pumped, StreamingResponse, to_json
+from vinyl.web.responses import to_json
+from vinyl.web.streaming import Pumped, StreamingResponse
 
 __all__ = ["Event", "EventSourceResponse"]
 

@@ -21,7 +21,7 @@ from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.bridge import run, runs_sync
 from vinyl.orm.rows import Row, dual
 from vinyl.orm.threads import hopping
-from vinyl.web.requests import submitted
+from vinyl.web.bodies import submitted
 
 __all__ = ["TABLE"]
 

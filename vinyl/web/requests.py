@@ -11,19 +11,19 @@ import io
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, NoReturn, Self, cast
+from typing import Any, NoReturn, Self
 
 import starlette.requests
 from django.conf import settings
 from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.core.files.uploadedfile import UploadedFile
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, QueryDict, multipartparser
+from django.http import HttpRequest, QueryDict
 from django.urls import Resolver404, ResolverMatch, get_resolver
 from django.utils.datastructures import MultiValueDict
 from django.utils.functional import cached_property
 from django.utils.http import parse_header_parameters
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException
 from starlette.routing import get_route_path
 from starlette.types import Receive, Scope, Send
@@ -31,12 +31,12 @@ from starlette.types import Receive, Scope, Send
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.calls import Call
 from vinyl.orm.threads import can_wait, wait
-from vinyl.web.bodies import MultiPartParser, load_json
+from vinyl.web.bodies import MultiPartParser, load_json, submitted
 from vinyl.web.cleansing import report_filter
 from vinyl.web.csp import make_nonce
 from vinyl.web.users import LazyUser
 
-__all__ = ["MalformedJSON", "Request", "max_body_size", "submitted"]
+__all__ = ["MalformedJSON", "Request", "max_body_size"]
 
 FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 
@@ -367,21 +367,6 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
         return await super()._get_form(**limits)
 
 
-def submitted(form: FormData) -> tuple[QueryDict, MultiValueDict[str, UploadedFile]]:
-    """The fields and the files of *form*, as Django's forms take them."""
-    data = QueryDict(mutable=True)
-    files: MultiValueDict[str, UploadedFile] = MultiValueDict()
-    for name, value in form.multi_items():
-        if isinstance(value, UploadFile):
-            # Browsers send a nameless file where none was chosen.
-            if file := _uploaded(value):
-                files.appendlist(name, file)
-        else:
-            data.appendlist(name, value)
-    data._mutable = False
-    return data, files
-
-
 def _dual(coroutine: Any, name: str) -> Any:
     return wait(coroutine) if can_wait() else Call(coroutine, name)
 
@@ -395,21 +380,6 @@ def _limits() -> dict[str, Any]:
         "max_part_size": settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     }
     return {k: unlimited if v is None else v for k, v in limits.items()}
-
-
-def _uploaded(upload: UploadFile) -> UploadedFile | None:
-    # It keeps no state; what it makes of a name is the last part that can be printed.
-    name = multipartparser.MultiPartParser.sanitize_file_name(
-        cast(Any, None), upload.filename or ""
-    )
-    if name is None:
-        return None
-    return UploadedFile(
-        file=upload.file,
-        name=name,
-        content_type=(upload.content_type or "").partition(";")[0].strip(),
-        size=upload.size,
-    )
 
 
 def _too_big(limit: int, setting: str) -> NoReturn:

@@ -23,11 +23,13 @@ from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from jinja2.runtime import Context
 
-from vinyl.orm.bridge import suspend_or_refuse, use_driver
+from vinyl.orm.bridge import suspend_or_refuse
+from vinyl.orm.drivers import use_driver
 from vinyl.web import filters
 from vinyl.web.recording import note_use, rendering
 from vinyl.web.requests import Request
-from vinyl.web.responses import HTMLResponse, StreamingResponse
+from vinyl.web.responses import HTMLResponse
+from vinyl.web.streaming import StreamingResponse
 
 __all__ = ["Environment", "Jinja2", "render", "stream"]
 

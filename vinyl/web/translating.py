@@ -13,7 +13,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.orm.bridge import run
-from vinyl.web.responses import Response, StreamingResponse
+from vinyl.web.responses import Response
+from vinyl.web.streaming import StreamingResponse
 
 __all__ = ["amended", "translated"]
 
