@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -97,20 +98,25 @@ async def test_a_plain_generator_runs_in_the_bridge(db: str) -> None:
     await Artist.objects.create(name="Nina Simone")
     closed = []
 
-    def events() -> Iterator[Any]:
+    def events(times: int | None) -> Iterator[Any]:
         try:
             for artist in Artist.objects.all():
                 yield {"data": artist.name}
-            yield "end"
+            yield from itertools.islice(itertools.repeat("again"), times)
         finally:
             closed.append(Artist.objects.count())
 
-    def view(request: Any) -> Any:
-        return EventSourceResponse(events())
+    def ends(request: Any) -> Any:
+        return EventSourceResponse(events(1))
 
-    async with serving(path("", view)) as http:
-        assert (await http.get("/")).text == "data: Nina Simone\n\ndata: end\n\n"
-        async with http.stream("GET", "/") as response:
+    def goes_on(request: Any) -> Any:
+        return EventSourceResponse(events(None))
+
+    async with serving(path("ends/", ends), path("goes-on/", goes_on)) as http:
+        response = await http.get("/ends/")
+        assert response.text == "data: Nina Simone\n\ndata: again\n\n"
+        assert closed == [1]
+        async with http.stream("GET", "/goes-on/") as response:
             await anext(response.aiter_lines())
     assert closed == [1, 1]
 
