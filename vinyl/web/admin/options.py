@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import BaseModelAdmin
@@ -14,6 +15,7 @@ from django.core.exceptions import BadRequest, ValidationError
 from django.forms import Media
 from django.utils.translation import gettext
 
+from vinyl.web.admin.awaiting import Awaiting, awaiting
 from vinyl.web.admin.changelist import ChangeList
 from vinyl.web.admin.widgets import FORM_FIELDS, Renderer
 
@@ -32,7 +34,7 @@ def adapted(cls: type, base: type) -> type:
     return metaclass(cls.__name__, (cls, base), namespace)
 
 
-class _Options(BaseModelAdmin):
+class _Options(Awaiting, BaseModelAdmin):
     """What ModelAdmin and the inlines have in common."""
 
     def __init__(self, *args: Any) -> None:
@@ -63,7 +65,7 @@ class ModelAdmin(_Options, admin.ModelAdmin):
     """
     Django's ModelAdmin: `list_display`, `search_fields`, `list_filter`, `fieldsets` and
     all its methods. It runs in the bridge, so what you override may use the database
-    without `await`.
+    without `await`, or be `async def`.
     """
 
     def changelist_view(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -87,6 +89,13 @@ class ModelAdmin(_Options, admin.ModelAdmin):
     def get_inlines(self, request: Any, obj: Any) -> list[Any]:
         inlines = super().get_inlines(request, obj)
         return [adapted(inline, _Inline) for inline in inlines]
+
+    def get_action(self, action: Any, *args: Any, **kwargs: Any) -> Any:
+        named = isinstance(action, str)
+        function = getattr(type(self), action, action) if named else action
+        if iscoroutinefunction(function):
+            action = awaiting(function)
+        return super().get_action(action, *args, **kwargs)
 
     def response_action(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Run the chosen action; keys that cannot be keys are refused."""

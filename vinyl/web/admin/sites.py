@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
 from django.urls import reverse
 from django.utils.translation import gettext, gettext_lazy
 
-from vinyl.orm.bridge import await_
 from vinyl.web.admin import tags
+from vinyl.web.admin.awaiting import Awaiting, awaiting
 from vinyl.web.admin.options import ModelAdmin, adapted
-from vinyl.web.requests import Request
 
 __all__ = ["AdminSite"]
 
 
-class AdminSite(admin.AdminSite):
+class AdminSite(Awaiting, admin.AdminSite):
     """
     Django's AdminSite: `path("admin/", admin.site.urls)`.
 
@@ -43,9 +39,13 @@ class AdminSite(admin.AdminSite):
         admin_class = adapted(admin_class or ModelAdmin, ModelAdmin)
         super().register(model_or_iterable, admin_class, **options)
 
+    def add_action(self, action: Any, name: str | None = None) -> None:
+        """Django's; *action* may be async."""
+        super().add_action(awaiting(action), name)
+
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Django's; *view* may be async."""
-        return super().admin_view(_plain(view), cacheable)
+        return super().admin_view(awaiting(view), cacheable)
 
     def each_context(self, request: Any) -> dict[str, Any]:
         """The variables of every page: Django's, and what vinyl's templates use."""
@@ -65,15 +65,3 @@ class AdminSite(admin.AdminSite):
     def _model_url(self, opts: Any, page: str, pk: Any = None) -> str:
         args = () if pk is None else (quote(pk),)
         return self._url(f"{opts.app_label}_{opts.model_name}_{page}", *args)
-
-
-def _plain(view: Callable) -> Callable:
-    """*view* without `async`, for Django's decorators; it is called in the bridge."""
-    if not iscoroutinefunction(view):
-        return view
-
-    @wraps(view)
-    def awaiting(request: Request, *args: Any, **kwargs: Any) -> Any:
-        return await_(view(request, *args, **kwargs))
-
-    return awaiting
