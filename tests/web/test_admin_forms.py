@@ -252,6 +252,10 @@ async def test_addresses_that_lead_nowhere() -> None:
     async with administering() as http:
         for url, status in paths.items():
             assert (await http.get(url)).status_code == status, url
+        label = await Label.objects.create(name="Verve")
+        for page in ("change", "delete"):
+            url = f"/admin/records/label/{label.pk}/{page}/?_to_field="
+            assert (await http.get(url)).status_code == 200
         slashless = await http.get("/admin/records/album")
         assert slashless.headers["location"] == "/admin/records/album/"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django import forms
@@ -59,6 +61,11 @@ class ChangeList(main.ChangeList):
             opts = field.remote_field.model._meta
         return LOOKUP_SEP.join(path)
 
+    def get_filters(self, request: Any) -> Any:
+        """Django's; raises `IncorrectLookupParameters` as `get_results` does."""
+        with self._blaming_the_visitor():
+            return super().get_filters(request)
+
     def get_results(self, request: Any) -> None:
         """
         Count and fetch, both now.
@@ -67,11 +74,17 @@ class ChangeList(main.ChangeList):
             IncorrectLookupParameters: The query string asks for what the database
                 cannot look up, such as the year 99999 or a text with a NUL in it.
         """
-        try:
+        with self._blaming_the_visitor():
             super().get_results(request)
             # The page would fetch them, where nothing catches the error.
             len(self.result_list)
-        except (ValueError, OverflowError, DatabaseError) as error:
+
+    @contextmanager
+    def _blaming_the_visitor(self) -> Iterator[None]:
+        try:
+            yield
+        # An IndexError is a range with one end.
+        except (ValueError, OverflowError, IndexError, DatabaseError) as error:
             if self.query or self.filter_params:
                 raise IncorrectLookupParameters(error) from error
             raise

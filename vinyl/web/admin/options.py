@@ -76,6 +76,12 @@ class ModelAdmin(_Options, admin.ModelAdmin):
         with _refusing_huge_numbers():
             return super().changeform_view(request, *args, **kwargs)
 
+    def get_object(
+        self, request: Any, object_id: str, from_field: str | None = None
+    ) -> Any:
+        # An empty `_to_field` is none.
+        return super().get_object(request, object_id, from_field or None)
+
     def get_changelist(self, request: Any, **kwargs: Any) -> type[ChangeList]:
         return ChangeList
 
