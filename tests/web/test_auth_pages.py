@@ -8,14 +8,18 @@ from typing import Any
 import django
 import jinja2
 import pytest
+from django.contrib.auth.forms import AuthenticationForm, PasswordResetForm
 from django.contrib.auth.models import User
+from django.contrib.auth.views import LoginView, PasswordResetView
 from django.core import mail
+from django.core.exceptions import ValidationError
 from django.urls import include
 
 from tests.web.serving import serving, templates
 from tests.web.test_auth import AUTH, VIEWS
 from vinyl.web import PlainTextResponse, path
 from vinyl.web.auth import login_required
+from vinyl.web.mail import send_mail
 
 pytestmark = pytest.mark.anyio
 
@@ -98,6 +102,35 @@ async def test_who_may_not_log_in(nina: User) -> None:
             assert (refused.status_code, heading(refused)) == (200, "Log in")
             assert "errorlist" in refused.text
             assert "set-cookie" not in refused.headers
+
+
+class Choosy(AuthenticationForm):
+    async def confirm_login_allowed(self, user: Any) -> None:
+        if not await User.objects.filter(pk=user.pk, is_staff=True).exists():
+            raise ValidationError("Staff only")
+
+
+async def test_a_form_may_refuse_a_login_in_async_code(nina: User) -> None:
+    login = path("login/", LoginView.as_view(authentication_form=Choosy))
+    async with serving(login, *URLS, **SETTINGS) as page:
+        refused = await page.post("/login/", data=NINA)
+        assert (refused.status_code, "Staff only" in refused.text) == (200, True)
+        await User.objects.filter(pk=nina.pk).update(is_staff=True)
+        assert (await page.post("/login/", data=NINA)).status_code == 302
+
+
+class ByPigeon(PasswordResetForm):
+    async def send_mail(self, *args: Any, **kwargs: Any) -> None:
+        await send_mail("Coo", "", None, ["nina@example.org"])
+
+
+async def test_a_form_may_send_its_mail_in_async_code(nina: User) -> None:
+    mail.outbox = []
+    reset = path("reset/", PasswordResetView.as_view(form_class=ByPigeon))
+    async with serving(reset, *URLS, **SETTINGS) as page:
+        data = {"email": "nina@example.org"}
+        assert (await page.post("/reset/", data=data)).status_code == 302
+    assert [message.subject for message in mail.outbox] == ["Coo"]
 
 
 @pytest.mark.parametrize(

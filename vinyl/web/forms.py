@@ -168,7 +168,8 @@ TABLE = (
     # Saving belongs to model forms and to the forms of people who call it so.
     Row(_FORM, "is_valid clean save _save_m2m", dual, inherited=True),
     Row(_FORM, "full_clean", loading, inherited=True),
-    Row(_FORM, "clean_*", dual_if_async, inherited=True),
+    # The latter are hooks of the forms of django.contrib.auth.
+    Row(_FORM, "clean_* confirm_login_* send_*", dual_if_async, inherited=True),
     Row(_FORM, "errors", validated),
     Row(_FORM, "cleaned_data", lambda missing: NotCleaned()),
     Row(_FORMSET, "__init__", taking_form_data),
