@@ -21,6 +21,7 @@ from django.views.debug import ExceptionReporter
 
 from tests.web.serving import serving, templates
 from vinyl.exceptions import NotAwaitedError, NotFetchedError
+from vinyl.orm import run
 from vinyl.web import PlainTextResponse, path, render
 from vinyl.web.auth import (
     authenticate,
@@ -387,10 +388,22 @@ def backend_classes() -> Any:
         def has_perm(self, user: Any, perm: str, obj: Any = None) -> bool:
             return perm == "records.listen"
 
-    return AsyncBackend, Strict
+    class StrictAndAsync(ModelBackend):
+        """Overrides the plain methods with async ones."""
+
+        async def user_can_authenticate(self, user: Any) -> bool:
+            return not await User.objects.filter(pk=user.pk, username="banned").exists()
+
+        async def has_perm(self, user: Any, perm: str, obj: Any = None) -> bool:
+            return perm == "records.listen"
+
+        async def has_module_perms(self, user: Any, app_label: str) -> bool:
+            return app_label == "records"
+
+    return AsyncBackend, Strict, StrictAndAsync
 
 
-AsyncBackend, Strict = backend_classes()
+AsyncBackend, Strict, StrictAndAsync = backend_classes()
 
 
 @pytest.mark.parametrize("name", ["PlainBackend", "AsyncBackend"])
@@ -441,6 +454,26 @@ async def test_async_and_plain_names_decide_alike(nina: User) -> None:
         assert await nina.ahas_perm("records.sing")
         assert await nina.has_perm("records.sing")
         assert not await nina.has_perm("records.listen")
+
+
+async def test_a_backend_may_say_no_in_async_code(nina: User) -> None:
+    await User.objects.create_user("banned", password="x")
+
+    def plain() -> tuple[Any, ...]:
+        return (
+            authenticate(username="banned", password="x"),
+            nina.has_perm("records.sing"),
+            nina.has_module_perms("cellar"),
+        )
+
+    with override_settings(AUTHENTICATION_BACKENDS=[f"{__name__}.StrictAndAsync"]):
+        assert await authenticate(**NINA) == nina
+        assert await authenticate(username="banned", password="x") is None
+        assert await nina.has_perm("records.listen")
+        assert not await nina.has_perm("records.sing")
+        assert await nina.has_module_perms("records")
+        assert not await nina.has_module_perms("cellar")
+        assert await run(plain) == (None, False, False)
 
 
 class BrokenBackend:

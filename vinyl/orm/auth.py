@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vinyl.orm.bridge import await_, in_bridge, run
-from vinyl.orm.rows import Row, dual, native
+from vinyl.orm.rows import Row, dual, dual_if_async, native
 from vinyl.orm.threads import in_thread
 
 __all__ = [
@@ -208,6 +208,15 @@ TABLE = (
         "authenticate get_user get_all_permissions get_group_permissions "
         "get_user_permissions has_perm",
         heeding_async,
+        app="auth",
+    ),
+    # A coroutine in the place of a "no" would be true.
+    Row(
+        f"{_AUTH}.backends:BaseBackend",
+        "authenticate get_user get_all_permissions get_group_permissions "
+        "get_user_permissions has_module_perms has_perm user_can_authenticate",
+        dual_if_async,
+        inherited=True,
         app="auth",
     ),
     Row(

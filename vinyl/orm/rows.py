@@ -22,7 +22,7 @@ from vinyl.orm import compat
 from vinyl.orm.bridge import run, runs_sync, suspend_or_refuse
 from vinyl.orm.calls import Call
 
-__all__ = ["Row", "apply_rows", "dual", "native"]
+__all__ = ["Row", "apply_rows", "dual", "dual_if_async", "native"]
 
 
 class Row(NamedTuple):
@@ -87,6 +87,11 @@ def dual(fn: Callable) -> Callable:
 
     method.is_dual = True  # type: ignore[attr-defined]
     return method
+
+
+def dual_if_async(fn: Callable) -> Callable:
+    """The change for a hook that Django's code calls, and which may be `async def`."""
+    return dual(fn) if inspect.iscoroutinefunction(fn) else fn
 
 
 async def _awaited(fn: Callable, *args: Any, **kwargs: Any) -> Any:

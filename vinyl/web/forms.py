@@ -19,16 +19,11 @@ from starlette.datastructures import FormData
 
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.bridge import run, runs_sync
-from vinyl.orm.rows import Row, dual
+from vinyl.orm.rows import Row, dual, dual_if_async
 from vinyl.orm.threads import hopping
 from vinyl.web.bodies import submitted
 
 __all__ = ["TABLE"]
-
-
-def dual_if_async(fn: Callable) -> Callable:
-    """The change for a hook that Django's code calls, and which may be `async def`."""
-    return dual(fn) if inspect.iscoroutinefunction(fn) else fn
 
 
 def at_once(fn: Callable, *args: Any) -> Any:
@@ -169,7 +164,9 @@ TABLE = (
     Row(_FORM, "is_valid clean save _save_m2m", dual, inherited=True),
     Row(_FORM, "full_clean", loading, inherited=True),
     # The latter are hooks of the forms of django.contrib.auth.
-    Row(_FORM, "clean_* confirm_login_* send_*", dual_if_async, inherited=True),
+    Row(
+        _FORM, "clean_* confirm_login_allowed send_mail", dual_if_async, inherited=True
+    ),
     Row(_FORM, "errors", validated),
     Row(_FORM, "cleaned_data", lambda missing: NotCleaned()),
     Row(_FORMSET, "__init__", taking_form_data),

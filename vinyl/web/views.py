@@ -11,7 +11,6 @@ super().get_context_data(**kwargs)`.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -36,7 +35,7 @@ from django.views.generic import (
 )
 
 from vinyl.orm.bridge import run
-from vinyl.orm.rows import Row, dual
+from vinyl.orm.rows import Row, dual, dual_if_async
 
 __all__ = [
     "TABLE",
@@ -67,7 +66,7 @@ def hook(fn: Callable) -> Callable:
     # Whether these are async tells Django of which kind the view is.
     if fn.__name__ in View.http_method_names:
         return fn
-    return dual(fn) if inspect.iscoroutinefunction(fn) else fn
+    return dual_if_async(fn)
 
 
 def bridged(as_view: Any) -> Any:
