@@ -20,7 +20,13 @@ from django.test.utils import isolate_apps
 from django.utils import timezone
 
 from tests.records.models import Album, Artist, Biography, Genre, Label, Track
-from tests.web.administering import administering, superuser, text, user
+from tests.web.administering import (
+    TrackInline,
+    administering,
+    superuser,
+    text,
+    user,
+)
 from vinyl.web.admin import AdminSite, ModelAdmin, StackedInline
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
@@ -308,6 +314,60 @@ async def test_a_change_is_made_as_a_whole_or_not_at_all() -> None:
         assert (await http.post(url, data={"name": "fail"})).status_code == 500
     assert [label.name async for label in Label.objects.all()] == ["Verve (1, ada)"]
     assert await LogEntry.objects.count() == 1
+
+
+async def test_rows_of_inlines_need_permissions_of_their_own() -> None:
+    nina = await Artist.objects.create(name="Nina Simone")
+    album = await Album.objects.create(title="Pastel Blues", artist=nina)
+    track = await Track.objects.create(album=album, title="Sinnerman")
+    other = await Album.objects.create(title="Other", artist=nina)
+    others = await Track.objects.create(album=other, title="Other")
+    rows = {
+        "tracks-TOTAL_FORMS": "2",
+        "tracks-INITIAL_FORMS": "1",
+        "tracks-0-id": str(track.pk),
+        "tracks-0-album": str(album.pk),
+        "tracks-0-title": "Changed",
+        "tracks-0-position": "1",
+        "tracks-1-album": str(album.pk),
+        "tracks-1-title": "Added",
+        "tracks-1-position": "2",
+    }
+    site = AdminSite()
+    site.register(Album, fields=["title"], inlines=[TrackInline])
+    url = f"/admin/records/album/{album.pk}/change/"
+    expected = {
+        "view_artist": ["Sinnerman"],
+        "add_track": ["Sinnerman", "Added"],
+        "change_track": ["Changed", "Added"],
+        "delete_track": ["Added"],
+    }
+    for permission, titles in expected.items():
+        await user(permission, "change_album", "view_track", permission)
+        async with administering(permission, site=site) as http:
+            for row in (rows, {**rows, "tracks-0-id": str(others.pk)}):
+                if permission == "delete_track":
+                    row = {**row, "tracks-0-DELETE": "on"}
+                await http.post(url, data={"title": "Mine", **row})
+        found = {t.title async for t in album.tracks.all()}
+        assert found == set(titles), permission
+    await others.refresh_from_db()
+    assert (others.title, others.album_id) == ("Other", other.pk)
+
+
+async def test_no_field_is_saved_that_is_not_offered() -> None:
+    nina = await Artist.objects.create(name="Nina Simone")
+    album = await Album.objects.create(title="Pastel Blues", artist=nina)
+    await superuser()
+    site = AdminSite()
+    site.register(Album, fields=["title", "notes"], readonly_fields=["notes"])
+    async with administering(site=site) as http:
+        data = {"title": "New", "notes": "x", "year": "1", "id": "77", "pk": "77"}
+        url = f"/admin/records/album/{album.pk}/change/"
+        assert (await http.post(url, data=data)).status_code == 302
+    saved = await Album.objects.get()
+    assert (saved.pk, saved.title) == (album.pk, "New")
+    assert (saved.notes, saved.year) == (album.notes, album.year)
 
 
 # ----- Files
