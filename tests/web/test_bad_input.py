@@ -39,6 +39,7 @@ FORM = b"application/x-www-form-urlencoded"
 MULTIPART = b"multipart/form-data; boundary=X"
 PART = b'--X\r\nContent-Disposition: form-data; name="a"\r\n\r\nhello\r\n'
 END = b"--X--\r\n"
+FILE = b'Content-Disposition: form-data; name="f"; filename="f.txt"'
 
 
 def get(target: bytes, headers: bytes = b"", method: bytes = b"GET") -> bytes:
@@ -130,6 +131,17 @@ CASES: dict[str, tuple[bytes, int, str]] = {
     "a form that is cut off": (post(PART, MULTIPART), 400, "before its last boundary"),
     "a length that is too small": (
         post(PART + END, MULTIPART, length=30),
+        400,
+        "before its last boundary",
+    ),
+    # Not after all of it has come.
+    "a length that is too large": (
+        post(PART, MULTIPART, length=2**40),
+        413,
+        "longer than the 104,857,600 bytes",
+    ),
+    "a large file that is cut off": (
+        post(PART + part(FILE, b"x" * 2**21).removesuffix(b"\r\n" + END), MULTIPART),
         400,
         "before its last boundary",
     ),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime
 import functools
+import io
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -159,6 +161,51 @@ async def test_middleware_and_view_share_the_request_and_its_body() -> None:
     assert response.text == "Pastel Blues Pastel Blues x/"
 
 
+class Shouting:
+    """Changes the body on its way in, as middleware that decompresses it does."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def shout() -> Any:
+            message = await receive()
+            return {**message, "body": message.get("body", b"").upper()}
+
+        own = {**scope, "own": True} if scope["type"] == "http" else scope
+        await self.app(own, shout if scope["type"] == "http" else receive, send)
+
+
+async def test_a_request_reads_through_the_middleware_around_the_view() -> None:
+    async def view(request: Any) -> Any:
+        body = await request.body()
+        return PlainTextResponse(f"{body.decode()} {request.scope['own']}")
+
+    # The first one has made the request when the second one comes.
+    middleware = [f"{__name__}.Looking", f"{__name__}.Shouting"]
+    async with serving(path("", view), MIDDLEWARE=middleware) as page:
+        assert (await page.post("/", content=b"hello")).text == "HELLO True"
+
+
+class Looking:
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            assert Request.of(scope, receive, send).method == "POST"
+        await self.app(scope, receive, send)
+
+
+async def test_a_form_is_in_POST_only_if_it_was_posted() -> None:
+    def view(request: Any) -> Any:
+        return JSONResponse([dict(request.POST), request.form()["title"]])
+
+    async with serving(path("", view)) as page:
+        put = await page.put("/", data={"title": "Pastel Blues"})
+        assert put.json() == [{}, "Pastel Blues"]
+
+
 async def test_what_is_too_long_is_answered_with_413() -> None:
     async def body(request: Any) -> Any:
         return PlainTextResponse(str(len(await request.body())))
@@ -229,6 +276,51 @@ async def test_djangos_response_is_sent(asynchronous: bool) -> None:
     cookies = response.headers.get_list("set-cookie")
     assert "Max-Age=60" in cookies[0]
     assert "HttpOnly" in cookies[1]
+
+
+async def test_a_length_that_the_view_tells_is_told_once() -> None:
+    def view(request: Any) -> Any:
+        return HttpResponse("Café", headers={"Content-Length": "5"})
+
+    async with serving(path("", view)) as page:
+        response = await page.get("/")
+    assert response.headers.get_list("content-length") == ["5"]
+
+
+async def test_a_decorator_may_change_the_content() -> None:
+    def loud(view: Any) -> Any:
+        async def wrapper(request: Any) -> Any:
+            response = await view(request)
+            response.content = response.content.decode() + " é!"
+            return response
+
+        return wrapper
+
+    @loud
+    async def view(request: Any) -> Any:
+        return PlainTextResponse("hello")
+
+    async with serving(path("", view)) as page:
+        response = await page.get("/")
+    assert response.text == "hello é!"
+    assert response.headers["content-length"] == "9"
+
+
+async def test_a_file_is_read_beside_the_event_loop() -> None:
+    threads = []
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            threads.append(threading.current_thread())
+            return super().read(size)
+
+    def view(request: Any) -> Any:
+        return http.FileResponse(Slow(b"from a file"))
+
+    async with serving(path("", view)) as page:
+        assert (await page.get("/")).text == "from a file"
+    assert threads
+    assert threading.current_thread() not in threads
 
 
 async def test_djangos_streams_are_sent(db: Any, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -240,6 +241,71 @@ async def test_vary_of_the_view_stays(db: Any) -> None:
 
     async with serving(path("", view), **sessions()) as page:
         assert (await page.get("/")).headers["vary"] == "Accept, Cookie"
+
+
+async def test_all_of_what_the_answer_varies_by_stays(db: Any) -> None:
+    async def view(request: Any) -> Any:
+        (await request.session)["n"] = 1
+        response = PlainTextResponse("")
+        for name in ("Accept", "X-Name"):
+            response.headers.append("vary", name)
+        return response
+
+    async with serving(path("", view), **sessions()) as page:
+        vary = (await page.get("/")).headers["vary"]
+    assert vary == "Accept, X-Name, Cookie"
+
+
+async def test_a_cookie_that_is_no_key_is_deleted(db: Any) -> None:
+    async with serving(*VIEWS, **sessions()) as page:
+        page.cookies["sessionid"] = "short"
+        response = await page.get("/ignore/")
+    assert 'sessionid=""' in response.headers["set-cookie"]
+    assert "Max-Age=0" in response.headers["set-cookie"]
+
+
+async def test_a_session_is_saved_once(db: Any, queries: list[str]) -> None:
+    async with serving(*VIEWS, **sessions()) as page:
+        await page.get("/count/")
+        queries.clear()
+        await page.get("/count/")
+    assert len([q for q in queries if q.startswith("UPDATE")]) == 1
+
+
+async def test_a_view_may_put_another_session_in_place(db: Any) -> None:
+    async def view(request: Any) -> Any:
+        request.session = session_store(DBStore)()
+        (await request.session)["n"] = 7
+        return PlainTextResponse("")
+
+    async with serving(path("", view), *VIEWS, **sessions()) as page:
+        await page.get("/count/")
+        before = page.cookies["sessionid"]
+        await page.get("/")
+        assert page.cookies["sessionid"] != before
+        assert (await page.get("/read/")).text == "7"
+
+
+async def test_files_of_sessions_are_written_beside_the_event_loop() -> None:
+    threads = []
+
+    class Store(file.SessionStore):
+        def save(self, must_create: bool = False) -> None:
+            threads.append(threading.current_thread())
+            super().save(must_create)
+
+    engine = ModuleType("tests.engine_of_files")
+    engine.SessionStore = Store  # type: ignore[attr-defined]
+    sys.modules[engine.__name__] = engine
+    try:
+        settings = {**sessions(), "SESSION_ENGINE": engine.__name__}
+        async with serving(*VIEWS, **settings) as page:
+            await page.get("/count/")
+            assert (await page.get("/count/")).text == "2"
+    finally:
+        del sys.modules[engine.__name__]
+    assert threads
+    assert threading.current_thread() not in threads
 
 
 async def test_cookie_settings_and_expiry(db: Any) -> None:
