@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import functools
 import io
+import itertools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -529,6 +530,36 @@ async def test_a_plain_iterator_streams_inside_the_bridge(db: Any) -> None:
         both = await asyncio.gather(page.get("/"), page.get("/"))
         assert [r.text for r in both] == ["Philips Verve "] * 2
     assert ended == [2, 2, 2]
+
+
+async def test_a_client_that_leaves_ends_a_plain_iterator(db: Any) -> None:
+    """Where it may use the database, whether it is a generator or has a close()."""
+    closed = []
+
+    def generator() -> Iterator[str]:
+        try:
+            yield from itertools.repeat("more")
+        finally:
+            closed.append(("generator", Label.objects.count()))
+
+    class Rows:
+        def __iter__(self) -> Any:
+            return self
+
+        def __next__(self) -> str:
+            return "more"
+
+        def close(self) -> None:
+            closed.append(("object", Label.objects.count()))
+
+    async def view(request: Any, kind: Any) -> Any:
+        return StreamingResponse(generator() if kind == "generator" else Rows())
+
+    async with serving(path("<kind>/", view)) as page:
+        for kind in ("generator", "object"):
+            async with page.stream("GET", f"/{kind}/") as response:
+                assert (await anext(response.aiter_text())).startswith("more")
+    assert set(closed) == {("generator", 0), ("object", 0)}
 
 
 def failing(request: Any) -> Any:

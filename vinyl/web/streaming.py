@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn, cast
 
+import anyio
 import starlette.responses
 from starlette.background import BackgroundTask
 from starlette.types import Send
@@ -101,8 +102,10 @@ class StreamingResponse(Response, starlette.responses.StreamingResponse):
                     )
                 )
         finally:
-            # A generator's own clean-up runs here, where it may use the database.
-            _close(iterator)
+            # A generator's own clean-up runs here, where it may use the database, also
+            # if the client has left: anyio would cancel each wait of it.
+            with anyio.CancelScope(shield=True):  # noqa: ASYNC100
+                _close(iterator)
 
 
 def _close(iterator: Any) -> None:
