@@ -331,6 +331,15 @@ async def test_login_required_middleware(nina: User) -> None:
         assert (await page.get("/closed/")).text == "hello"
 
 
+async def test_users_without_sessions_are_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    middleware = ["vinyl.web.auth.AuthenticationMiddleware"]
+    async with serving(path("", hello), MIDDLEWARE=middleware) as page:
+        assert (await page.get("/")).status_code == 500
+    assert "List 'vinyl.web.sessions.SessionMiddleware' before" in caplog.text
+
+
 # ----- Permissions
 
 

@@ -130,12 +130,14 @@ def failure(request: Request, reason: str = "") -> Response:
     return PlainTextResponse(f"no: {reason}", 403)
 
 
-async def test_the_projects_view() -> None:
+async def test_the_projects_view(caplog: pytest.LogCaptureFixture) -> None:
     setting = {"CSRF_FAILURE_VIEW": f"{__name__}.failure"}
     async with serving(path("", view), **CSRF, **setting) as http:
         response = await http.post("/", headers=CROSS)
     assert response.status_code == 403
     assert response.text.startswith("no: the browser calls it 'cross-site'")
+    [record] = [r for r in caplog.records if r.name == "django.security.csrf"]
+    assert "'cross-site'" in record.getMessage()
 
 
 async def test_the_refusal_has_the_security_headers() -> None:

@@ -14,7 +14,7 @@ from tests.records.models import Artist
 from tests.web.serving import serving, serving_on_a_socket
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.pools import pool_for
-from vinyl.web import Event, EventSourceResponse, path
+from vinyl.web import BackgroundTask, Event, EventSourceResponse, path
 
 pytestmark = pytest.mark.anyio
 
@@ -212,3 +212,39 @@ async def test_where_a_browser_left_off() -> None:
     async with serving(path("", view)) as http:
         response = await http.get("/", headers={"Last-Event-ID": "41"})
     assert response.text == "id: 42\ndata: next\n\n"
+
+
+async def test_head_runs_nothing_of_the_stream() -> None:
+    started = []
+
+    async def events() -> AsyncIterator[str]:
+        started.append("events")
+        await asyncio.Event().wait()
+        yield ""
+
+    async def view(request: Any) -> Any:
+        return EventSourceResponse(events())
+
+    async with serving(path("", view)) as http, asyncio.timeout(10):
+        response = await http.head("/")
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert started == []
+
+
+async def test_a_stream_that_ends_leaves_nothing_behind() -> None:
+    order = []
+
+    async def events() -> AsyncIterator[str]:
+        yield "one"
+        order.append("stream")
+
+    async def view(request: Any) -> Any:
+        task = BackgroundTask(order.append, "task")
+        return EventSourceResponse(events(), background=task)
+
+    async with serving(path("", view)) as http:
+        before = asyncio.all_tasks()
+        assert (await http.get("/")).text == "data: one\n\n"
+        # No task that pings for ever.
+        assert asyncio.all_tasks() == before
+    assert order == ["stream", "task"]

@@ -13,6 +13,7 @@ from django import forms
 from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connections
+from django.forms import formsets
 from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 from starlette.datastructures import FormData
@@ -401,6 +402,7 @@ async def test_a_formset(music: dict[str, Any]) -> None:
     assert formset.has_changed()
     assert [form["name"].value() for form in formset.deleted_forms] == ["x"]
     assert await forms.all_valid([formset, Names(data)])
+    assert await formsets.all_valid([formset, Names(data)])
     assert not await Names({}).is_valid()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import django
+import httpx
 import pytest
 from django.core import mail
 from django.core.mail.backends import locmem
@@ -232,3 +233,26 @@ async def test_djangos_signal_is_sent() -> None:
     finally:
         got_request_exception.disconnect(receiver)
     assert seen == ["/"]
+
+
+async def test_the_server_does_not_tell_it_once_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def view(request: Request) -> Any:
+        async def pieces() -> Any:
+            yield "half"
+            raise ExceptionGroup("of a TaskGroup", [ZeroDivisionError("half")])
+
+        return StreamingResponse(pieces())
+
+    async with serving_on_a_socket(path("", view)) as http:
+        # It has a handler of its own, and passes nothing on.
+        server = logging.getLogger("uvicorn.error")
+        server.addHandler(caplog.handler)
+        try:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await http.get("/")
+        finally:
+            server.removeHandler(caplog.handler)
+    told = [r for r in caplog.records if r.exc_info]
+    assert [r.name for r in told] == ["django.request"]

@@ -21,6 +21,7 @@ from vinyl.web import (
     path,
     re_path,
     render,
+    websocket,
 )
 
 pytestmark = pytest.mark.anyio
@@ -371,3 +372,17 @@ async def test_a_view_may_be_framed() -> None:
     served = xframe_options_exempt(view)
     async with serving(path("", served), **SECURITY) as http:
         assert "x-frame-options" not in (await http.get("/")).headers
+
+
+async def test_a_websocket_is_not_redirected() -> None:
+    """It could not be followed; a proxy that ends TLS may not tell of it."""
+
+    @websocket
+    async def chat(websocket: Any) -> None:
+        await websocket.accept()
+        await websocket.send_text("hello")
+
+    settings = {**SECURITY, "SECURE_SSL_REDIRECT": True}
+    async with serving(path("ws/", chat), **settings) as http:
+        async with http.websocket("/ws/") as ws:
+            assert await ws.receive_text() == "hello"

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket
 from tests.web.serving import serving
 from tests.web.test_auth import AUTH, NINA, VIEWS
 from vinyl.exceptions import NotAwaitedError, NotFetchedError
+from vinyl.web import path, websocket
 from vinyl.web.auth import AuthenticationMiddleware
 from vinyl.web.sessions import SessionMiddleware
 
@@ -125,3 +126,16 @@ async def test_a_signed_cookie_cannot_be_changed_any_more(
         (accepted,) = await talk(endpoint, None)
     assert b"set-cookie" in dict(accepted["headers"])
     assert "no cookie could be set any more" in caplog.text
+
+
+async def test_whom_a_site_is_closed_to_is_for_the_endpoint_to_say(key: str) -> None:
+    @websocket
+    async def view(websocket: Any) -> None:
+        user = await websocket.user
+        await websocket.accept()
+        await websocket.send_text(user.username or "nobody")
+
+    middleware = [*AUTH["MIDDLEWARE"], "vinyl.web.auth.LoginRequiredMiddleware"]
+    async with serving(path("ws/", view), **{**AUTH, "MIDDLEWARE": middleware}) as http:
+        async with http.websocket("/ws/") as ws:
+            assert await ws.receive_text() == "nobody"

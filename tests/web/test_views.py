@@ -344,18 +344,37 @@ class AsyncUpdate(views.UpdateView):
         form.instance.notes = form.instance.artist.name
         return await super().form_valid(form)
 
+    async def form_invalid(self, form: Any) -> Any:
+        response = await super().form_invalid(form)
+        response["X-Albums"] = await Album.objects.count()
+        return response
+
+
+class AsyncArchive(views.ArchiveIndexView):
+    model = Album
+    date_field = "released"
+
+    async def get_dated_items(self) -> Any:
+        dates, albums, context = await super().get_dated_items()
+        newest = await albums.first()
+        return dates, albums.exclude(pk=newest.pk), context
+
 
 async def test_methods_may_be_async(albums: list[Album]) -> None:
     async with serving(
         path("", Hooks.as_view()),
         path("<int:pk>/", AsyncUpdate.as_view()),
+        path("archive/", AsyncArchive.as_view()),
         **templates(files=FILES),
     ) as page:
         listed = (await page.get("/")).text
         assert listed == "Album 1 by &lt;Bach&gt;;Album 2 by Nina;5/2 "
+        assert (await page.get("/archive/")).text.endswith(" 4")
         url = f"/{albums[0].pk}/"
         assert "Album 1" in (await page.get(url)).text
-        assert "required" in (await page.post(url, data={})).text
+        refused = await page.post(url, data={})
+        assert "required" in refused.text
+        assert refused.headers["x-albums"] == str(len(albums))
         assert (await page.post(url, data={"title": "x"})).status_code == 302
         assert (await page.get("/0/")).status_code == 404
     album = await Album.objects.get(pk=albums[0].pk)
