@@ -37,7 +37,6 @@ class MultiPartParser(StarlettesParser):
         """
         form = await super().parse()
         if not self.ended:
-            await form.close()
             for file in self._files_to_close_on_error:
                 file.close()
             raise MultiPartException("The form ends before its last boundary.")
