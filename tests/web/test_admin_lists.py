@@ -184,6 +184,22 @@ async def test_filters_and_columns_of_ones_own_may_use_the_database(
         assert "Philips" in page
 
 
+async def test_the_column_of_a_key_is_not_joined(queries: list[str]) -> None:
+    class Keys(AlbumAdmin):
+        list_display = ("title", "artist_id")
+
+    site = AdminSite()
+    site.register(Album, Keys)
+    artist = await Artist.objects.create(name="Nina Simone")
+    await Album.objects.create(title="Pastel Blues", artist=artist)
+    await superuser()
+    async with administering(site=site) as http:
+        queries.clear()
+        page = text(await http.get("/admin/records/album/"))
+    assert f"Pastel Blues {artist.pk}" in page
+    assert not [sql for sql in queries if 'JOIN "records_artist"' in sql]
+
+
 async def test_columns_behind_relations_are_joined(queries: list[str]) -> None:
     albums = await some_albums(3)
     for album in albums:

@@ -80,8 +80,8 @@ def admins(backend: str = "django.core.mail.backends.locmem.EmailBackend") -> An
 async def broken(request: Request) -> Any:
     password = "hunter2"  # noqa: F841
     harmless = "shown"  # noqa: F841
-    await request.form()
-    raise ZeroDivisionError("in the view")
+    form = await request.form()
+    raise ZeroDivisionError(f"in the view, with {len(form)} field")
 
 
 @sensitive_variables("password")
