@@ -209,6 +209,17 @@ class TestWhoAsked:
             else:
                 assert place is None
 
+    def test_who_runs_the_loop_is_not_blamed(self, db: str) -> None:
+        async def main() -> None:
+            await asyncio.gather(Album.objects.all(), Artist.objects.all())
+
+        with recording(full=True) as record:
+            asyncio.run(main())
+        assert record.count == 2
+        # Python may keep note of who started the tasks.
+        places = [query.asked.place for query in record.queries]
+        assert all(place is None or place.function == "main" for place in places)
+
 
 class TestCost:
     def test_without_a_recording_the_method_is_djangos(self, db: str) -> None:

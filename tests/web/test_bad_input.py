@@ -223,8 +223,10 @@ async def sent(address: tuple[str, int], data: bytes) -> tuple[int, str]:
     """The status and the body that the server answers to *data*."""
     reader, writer = await asyncio.open_connection(*address)
     writer.write(data)
-    answer = await asyncio.wait_for(reader.read(), 30)
-    writer.close()
+    try:
+        answer = await asyncio.wait_for(reader.read(), 30)
+    finally:
+        writer.close()
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 "), answer
     return int(head.split()[1]), body.decode()

@@ -313,6 +313,11 @@ class TestWhatIsReported:
         await visit(rows("row.label"), lambda: Album.objects.all())
         assert reports.all() == []
 
+    async def test_what_is_known_to_be_empty_is_no_load(self, reports: Reports) -> None:
+        text = rows("row.tracks.filter(pk__in=[])|length")
+        assert "  0\n" in await visit(text, lambda: Album.objects.all())
+        assert reports.all() == []
+
     async def test_relations_that_lead_nowhere_are_loads_too(
         self, reports: Reports
     ) -> None:

@@ -532,6 +532,30 @@ async def test_a_plain_iterator_streams_inside_the_bridge(db: Any) -> None:
     assert ended == [2, 2, 2]
 
 
+async def test_an_iterator_that_can_be_closed_is_closed_at_its_end(db: Any) -> None:
+    closed = []
+
+    class Rows:
+        def __init__(self) -> None:
+            self.rows = iter(["a", "b"])
+
+        def __iter__(self) -> Any:
+            return self
+
+        def __next__(self) -> str:
+            return next(self.rows)
+
+        def close(self) -> None:
+            closed.append(Label.objects.count())
+
+    async def view(request: Any) -> Any:
+        return StreamingResponse(Rows())
+
+    async with serving(path("", view)) as page:
+        assert (await page.get("/")).text == "ab"
+    assert closed == [0]
+
+
 async def test_a_client_that_leaves_ends_a_plain_iterator(db: Any) -> None:
     """Where it may use the database, whether it is a generator or has a close()."""
     closed = []
