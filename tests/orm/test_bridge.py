@@ -85,8 +85,10 @@ class TestRun:
         def sync(thing: Thing) -> Thing:
             vars(current_bridge())["left"] = thing
             color.set("blue")
+            held.set(thing)
             return thing
 
+        held: contextvars.ContextVar[Thing] = contextvars.ContextVar("held")
         thing = await asyncio.create_task(run(sync, Thing()))
         gone = weakref.ref(thing)
         del thing
