@@ -357,21 +357,22 @@ async def test_mounted_apps_have_their_errors_told_alike() -> None:
                 await ws.receive_text()
     assert caught.value.code == 1011
 
-    async def test_a_server_that_can_tell_no_status_closes(self) -> None:
-        sent: list[Any] = []
 
-        async def receive() -> Any:
-            return {"type": "websocket.connect"}
+async def test_a_server_that_can_tell_no_status_closes() -> None:
+    sent: list[Any] = []
 
-        async def send(message: Any) -> None:
-            sent.append(message)
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
 
-        scope = {
-            "type": "websocket",
-            "path": "/nowhere/",
-            "headers": [(b"host", b"testserver")],
-            "query_string": b"",
-        }
-        async with serving(*PATTERNS) as http:
-            await http.app(scope, receive, send)
-        assert sent == [{"type": "websocket.close", "code": 1008}]
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "websocket",
+        "path": "/nowhere/",
+        "headers": [(b"host", b"testserver")],
+        "query_string": b"",
+    }
+    async with serving(*PATTERNS) as http:
+        await http.app(scope, receive, send)
+    assert sent == [{"type": "websocket.close", "code": 1008}]
