@@ -200,6 +200,17 @@ async def test_a_deletion_shows_what_goes_with_it() -> None:
     assert await Artist.objects.count() == await Track.objects.count() == 0
 
 
+async def test_a_deletion_lists_the_first_of_very_many() -> None:
+    artist, *_ = await some()
+    albums = [Album(title=f"Album {i:03}", artist=artist) for i in range(105)]
+    await Album.objects.bulk_create(albums)
+    url = f"/admin/records/artist/{artist.pk}/delete/"
+    async with administering() as http:
+        page = text(await http.get(url))
+    assert "Albums: 105" in page
+    assert page.count("Album: Album ") == 100
+
+
 async def test_a_deletion_shows_what_one_may_not_delete() -> None:
     artist = await Artist.objects.create(name="Nina Simone")
     await Album.objects.create(title="Pastel Blues", artist=artist)
