@@ -199,10 +199,29 @@ class ClosedTracks(Closed, djangos.TabularInline):
     model = Track
 
 
+async def genres(album: Album) -> str:
+    return f"{await album.genres.count()} genres"
+
+
+class Noted(djangos.SimpleListFilter):
+    title = parameter_name = "noted"
+
+    async def lookups(self, request: Any, model_admin: Any) -> Any:
+        return [
+            (notes, notes)
+            async for notes in Album.objects.values_list("notes", flat=True)
+        ]
+
+    async def queryset(self, request: Any, queryset: Any) -> Any:
+        return queryset.filter(notes=self.value()) if self.value() else queryset
+
+
 class AsyncAlbums(ModelAdmin):
     """What a project may override, all of it async."""
 
-    list_display = ["title", "tracks"]
+    list_display = ["title", "tracks", genres]
+    list_filter = [Noted]
+    readonly_fields = [genres]
     actions = ["retitle", "never"]
     inlines = [ClosedTracks]
 
@@ -272,7 +291,13 @@ async def test_other_overrides_may_be_async() -> None:
     async with administering(site=site) as http:
         page = text(await http.get("/admin/records/album/"))
         assert "0 tracks" in page
+        assert "1 genres" in page
         assert "Hidden" not in page
+        page = text(await http.get("/admin/records/album/?noted=loud"))
+        assert "Hidden" not in page
+        assert "0 tracks" not in page
+        page = text(await http.get(f"/admin/records/album/{album.pk}/change/"))
+        assert "1 genres" in page
         data = {
             "title": "Wild Is the Wind",
             "year": "1966",

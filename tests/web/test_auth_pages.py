@@ -180,6 +180,37 @@ async def test_changing_the_password(nina: User) -> None:
             assert (await page.get("/who/", headers=headers)).text == "nobody"
 
 
+class NotTheName:
+    """A validator of passwords that asks the database."""
+
+    async def validate(self, password: str, user: Any = None) -> None:
+        if await User.objects.filter(username=password).exists():
+            raise ValidationError("Somebody is called so.")
+
+    async def get_help_text(self) -> str:
+        return f"Not one of the {await User.objects.count()} names."
+
+
+async def test_a_validator_of_passwords_may_be_async(nina: User) -> None:
+    await User.objects.create_user("Sassy-Vaughan")
+    validators = [{"NAME": f"{__name__}.NotTheName"}]
+    settings = {**SETTINGS, "AUTH_PASSWORD_VALIDATORS": validators}
+    async with serving(*URLS, **settings) as page:
+        await page.post("/accounts/login/", data=NINA)
+        url = "/accounts/password_change/"
+        assert "Not one of the 2 names." in (await page.get(url)).text
+        for new, text in (("Sassy-Vaughan", "Somebody is called so."), (NEW, None)):
+            data = {
+                "old_password": NINA["password"],
+                "new_password1": new,
+                "new_password2": new,
+            }
+            response = await page.post(url, data=data)
+            assert text is None or text in response.text
+            await nina.refresh_from_db()
+            assert await nina.check_password(new) is (text is None)
+
+
 async def test_resetting_the_password_by_mail(nina: User) -> None:
     await User.objects.filter(pk=nina.pk).update(username="nina&<b>")
     mail.outbox = []

@@ -6,11 +6,12 @@ async names that heed what a project has overridden.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 from vinyl.orm.bridge import await_, in_bridge, run
-from vinyl.orm.rows import Row, dual, dual_if_async, native
+from vinyl.orm.rows import Row, dual, native
 from vinyl.orm.threads import in_thread
 
 __all__ = [
@@ -117,6 +118,29 @@ def heeding_async(original: Callable) -> Callable:
     return method
 
 
+def of_project(names: str) -> Callable[[Callable], Callable]:
+    """
+    The change for what makes objects of a project's classes, one or a list of them:
+    *names*, separated by spaces, may be `async def` there, and are awaited where
+    Django's code calls them. A coroutine of a "no" would be true.
+    """
+
+    def change(make: Callable) -> Callable:
+        @functools.wraps(make)
+        def making(*args: Any) -> Any:
+            made = make(*args)
+            for one in made if isinstance(made, list) else [made]:
+                for name in names.split():
+                    method = getattr(one, name, None)
+                    if inspect.iscoroutinefunction(method):
+                        setattr(one, name, dual(method))
+            return made
+
+        return making
+
+    return change
+
+
 _AUTH = "django.contrib.auth"
 _PERMISSIONS = (
     "get_all_permissions get_group_permissions get_user_permissions has_module_perms "
@@ -210,13 +234,19 @@ TABLE = (
         heeding_async,
         app="auth",
     ),
-    # A coroutine in the place of a "no" would be true.
     Row(
-        f"{_AUTH}.backends:BaseBackend",
-        "authenticate get_user get_all_permissions get_group_permissions "
-        "get_user_permissions has_module_perms has_perm user_can_authenticate",
-        dual_if_async,
-        inherited=True,
+        _AUTH,
+        "load_backend",
+        of_project(
+            "authenticate get_user get_all_permissions get_group_permissions "
+            "get_user_permissions has_module_perms has_perm user_can_authenticate"
+        ),
+        app="auth",
+    ),
+    Row(
+        f"{_AUTH}.password_validation",
+        "get_password_validators",
+        of_project("validate password_changed get_help_text"),
         app="auth",
     ),
     Row(

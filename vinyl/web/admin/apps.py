@@ -6,6 +6,8 @@ from django.contrib.admin import apps
 from django.contrib.admin.checks import check_admin_app
 from django.core import checks
 
+from vinyl.orm.rows import apply_rows
+
 __all__ = ["AdminConfig"]
 
 
@@ -20,8 +22,10 @@ class AdminConfig(apps.SimpleAdminConfig):
 
     def ready(self) -> None:
         # Not Django's ready(): it registers checks of what Django's own pages need.
+        from vinyl.web.admin.awaiting import TABLE
         from vinyl.web.admin.checks import check_dependencies, check_middleware
 
+        apply_rows(TABLE)
         checks.register(check_admin_app, checks.Tags.admin)
         checks.register(check_dependencies, checks.Tags.admin)
         checks.register(check_middleware, checks.Tags.admin)

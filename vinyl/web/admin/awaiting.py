@@ -1,31 +1,37 @@
-"""What a project writes with `async def`, for Django's code, which never awaits."""
+"""What a project may write with `async def`, for Django's code, which never awaits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
+from vinyl.orm.bridge import suspend_or_refuse
+from vinyl.orm.rows import Row, dual_if_async
 
-from vinyl.orm.rows import dual
-
-__all__ = ["Awaiting", "awaiting"]
-
-
-def awaiting(function: Callable) -> Callable:
-    """*function*; if it is async, the bridge waits for what it returns."""
-    return dual(function) if iscoroutinefunction(function) else function
+__all__ = ["TABLE"]
 
 
-class Awaiting:
-    """
-    A class whose async methods may be called without `await` in the bridge: a coroutine
-    of `has_change_permission` would be true, whatever the answer.
-    """
+def looking_up(lookup_field: Callable) -> Callable:
+    """The change for what gives the value of a column, or of a read-only field."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        cls = type(self)
-        for name in dir(cls):
-            if iscoroutinefunction(getattr(cls, name, None)):
-                setattr(self, name, dual(getattr(self, name)))
+    @functools.wraps(lookup_field)
+    def lookup(*args: Any) -> Any:
+        field, attribute, value = lookup_field(*args)
+        if isinstance(value, Coroutine):
+            value = suspend_or_refuse(value)
+        return field, attribute, value
+
+    return lookup
+
+
+_ADMIN = "django.contrib.admin"
+
+TABLE = (
+    # A coroutine of `has_change_permission` would be true, whatever the answer.
+    Row(f"{_ADMIN}.options:BaseModelAdmin", "*", dual_if_async, inherited=True),
+    Row(f"{_ADMIN}.sites:AdminSite", "*", dual_if_async, inherited=True),
+    Row(f"{_ADMIN}.filters:ListFilter", "*", dual_if_async, inherited=True),
+    Row(f"{_ADMIN}.helpers", "lookup_field", looking_up),
+    Row(f"{_ADMIN}.templatetags.admin_list", "lookup_field", looking_up),
+)

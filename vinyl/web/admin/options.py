@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import BaseModelAdmin
@@ -15,7 +14,7 @@ from django.core.exceptions import BadRequest, ValidationError
 from django.forms import Media
 from django.utils.translation import gettext
 
-from vinyl.web.admin.awaiting import Awaiting, awaiting
+from vinyl.orm.rows import dual_if_async
 from vinyl.web.admin.changelist import ChangeList
 from vinyl.web.admin.widgets import FORM_FIELDS, Renderer
 
@@ -34,7 +33,7 @@ def adapted(cls: type, base: type) -> type:
     return metaclass(cls.__name__, (cls, base), namespace)
 
 
-class _Options(Awaiting, BaseModelAdmin):
+class _Options(BaseModelAdmin):
     """What ModelAdmin and the inlines have in common."""
 
     def __init__(self, *args: Any) -> None:
@@ -97,10 +96,8 @@ class ModelAdmin(_Options, admin.ModelAdmin):
         return [adapted(inline, _Inline) for inline in inlines]
 
     def get_action(self, action: Any, *args: Any, **kwargs: Any) -> Any:
-        named = isinstance(action, str)
-        function = getattr(type(self), action, action) if named else action
-        if iscoroutinefunction(function):
-            action = awaiting(function)
+        if callable(action):
+            action = dual_if_async(action)
         return super().get_action(action, *args, **kwargs)
 
     def response_action(self, request: Any, *args: Any, **kwargs: Any) -> Any:

@@ -9,14 +9,14 @@ from django.contrib.admin.utils import quote
 from django.urls import reverse
 from django.utils.translation import gettext, gettext_lazy
 
+from vinyl.orm.rows import dual_if_async
 from vinyl.web.admin import tags
-from vinyl.web.admin.awaiting import Awaiting, awaiting
 from vinyl.web.admin.options import ModelAdmin, adapted
 
 __all__ = ["AdminSite"]
 
 
-class AdminSite(Awaiting, admin.AdminSite):
+class AdminSite(admin.AdminSite):
     """
     Django's AdminSite: `path("admin/", admin.site.urls)`.
 
@@ -41,11 +41,11 @@ class AdminSite(Awaiting, admin.AdminSite):
 
     def add_action(self, action: Any, name: str | None = None) -> None:
         """Django's; *action* may be async."""
-        super().add_action(awaiting(action), name)
+        super().add_action(dual_if_async(action), name)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """Django's; *view* may be async."""
-        return super().admin_view(awaiting(view), cacheable)
+        return super().admin_view(dual_if_async(view), cacheable)
 
     def each_context(self, request: Any) -> dict[str, Any]:
         """The variables of every page: Django's, and what vinyl's templates use."""
