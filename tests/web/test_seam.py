@@ -8,7 +8,7 @@ import functools
 import io
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from django.views.generic import DetailView, ListView, RedirectView, View
 from tests.records.models import Artist, Label
 from tests.web.serving import serving, templates
 from vinyl.exceptions import NotAwaitedError
+from vinyl.orm import await_
 from vinyl.web import JSONResponse, PlainTextResponse, StreamingResponse, path
 from vinyl.web.requests import Request
 
@@ -556,9 +557,9 @@ async def test_an_iterator_that_can_be_closed_is_closed_at_its_end(db: Any) -> N
     assert closed == [0]
 
 
-async def test_a_client_that_leaves_ends_a_plain_iterator(db: Any) -> None:
-    """Where it may use the database, whether it is a generator or has a close()."""
-    closed = []
+async def test_a_client_that_leaves_ends_what_is_sent(db: Any) -> None:
+    """Where it may use the database, wherever it was."""
+    closed: list[tuple[str, int]] = []
 
     def generator() -> Iterator[str]:
         try:
@@ -576,14 +577,36 @@ async def test_a_client_that_leaves_ends_a_plain_iterator(db: Any) -> None:
         def close(self) -> None:
             closed.append(("object", Label.objects.count()))
 
-    async def view(request: Any, kind: Any) -> Any:
-        return StreamingResponse(generator() if kind == "generator" else Rows())
+    def waiting() -> Iterator[str]:
+        try:
+            yield "more"
+            await_(asyncio.Event().wait())
+        finally:
+            closed.append(("waiting", Label.objects.count()))
+
+    async def native() -> AsyncIterator[str]:
+        try:
+            while True:
+                yield "more"
+        finally:
+            closed.append(("native", await Label.objects.count()))
+
+    contents = {
+        "generator": generator,
+        "object": Rows,
+        "waiting": waiting,
+        "native": native,
+    }
+
+    async def view(request: Any, kind: str) -> Any:
+        return StreamingResponse(contents[kind]())
 
     async with serving(path("<kind>/", view)) as page:
-        for kind in ("generator", "object"):
+        for kind in contents:
             async with page.stream("GET", f"/{kind}/") as response:
                 assert (await anext(response.aiter_text())).startswith("more")
-    assert set(closed) == {("generator", 0), ("object", 0)}
+            assert closed.pop() == (kind, 0)
+    assert not closed
 
 
 def failing(request: Any) -> Any:

@@ -8,13 +8,12 @@ from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
 from starlette.background import BackgroundTask
 from starlette.types import Receive, Scope, Send
 
 from vinyl.orm.bridge import run
 from vinyl.web.responses import to_json
-from vinyl.web.streaming import Pumped, StreamingResponse
+from vinyl.web.streaming import Pumped, StreamingResponse, cancelled, closing
 
 __all__ = ["Event", "EventSourceResponse"]
 
@@ -109,9 +108,8 @@ class EventSourceResponse(StreamingResponse):
 
             return EventSourceResponse(events())
 
-    When the client leaves, or the server has to stop, the generator is cancelled where
-    it waits; its `finally` runs, and may await the database. A comment is sent while
-    nothing happens, so that nobody takes the connection for a dead one.
+    It ends as any `StreamingResponse` does. A comment is sent while nothing happens, so
+    that nobody takes the connection for a dead one.
 
     Args:
         content: Gives `Event`s, text, or dicts with the fields of an event. An async
@@ -138,28 +136,14 @@ class EventSourceResponse(StreamingResponse):
         self.ping = ping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send(self._head())
-        if scope["method"] == "HEAD":
+        if scope.get("method") == "HEAD":
             # Nothing of it may be sent, and nobody would wait for the end.
-            streaming = asyncio.ensure_future(asyncio.sleep(0))
-        else:
-            streaming = asyncio.ensure_future(self.stream_response(send))
-        leaving = asyncio.ensure_future(self.listen_for_disconnect(receive))
-        try:
-            # Not in a task group: it would cancel each `await` of a `finally` as well.
-            await asyncio.wait(
-                {streaming, leaving}, return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            await _cancelled(leaving)
-            await _cancelled(streaming)
-        if not streaming.cancelled():
-            streaming.result()
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        if self.background is not None:
-            await self.background()
+            self.body_iterator = Pumped(())
+        await super().__call__(scope, receive, send)
 
     async def stream_response(self, send: Send) -> None:
+        # At once: the first event may be a long time coming.
+        await send(self._head())
         sender = Sender(send, self.ping)
         pinging = asyncio.ensure_future(sender.ping_for_ever())
         content = self.body_iterator
@@ -167,15 +151,12 @@ class EventSourceResponse(StreamingResponse):
             if isinstance(content, Pumped):
                 await run(self._pump, encoded(content.content), sender.forward)
             else:
-                events = aiter(content)
-                try:
+                async with closing(aiter(content)) as events:
                     async for item in events:
                         await sender.send(event_of(item).encode())
-                finally:
-                    if (close := getattr(events, "aclose", None)) is not None:
-                        await close()
         finally:
-            await _cancelled(pinging)
+            await cancelled(pinging)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def encoded(content: Iterable[Any]) -> Iterator[bytes]:
@@ -216,10 +197,3 @@ class Sender:
                 await asyncio.sleep(rest)
             else:
                 await self.send(PING)
-
-
-async def _cancelled(task: asyncio.Future[Any]) -> None:
-    """Cancel *task*, and wait until it has ended."""
-    task.cancel()
-    with anyio.CancelScope(shield=True):
-        await asyncio.wait({task})

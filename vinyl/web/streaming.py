@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, NoReturn, cast
 
 import anyio
 import starlette.responses
 from starlette.background import BackgroundTask
-from starlette.types import Send
+from starlette.types import Receive, Scope, Send
 
 from vinyl.orm.bridge import await_, run
 from vinyl.web.responses import Response
@@ -19,6 +21,9 @@ __all__ = ["Pumped", "StreamingResponse"]
 class StreamingResponse(Response, starlette.responses.StreamingResponse):
     """
     A response whose *content*, text or bytes, is sent piece by piece.
+
+    When the client leaves, or the server has to stop, the content is cancelled where
+    it waits; its `finally` runs, and may wait for the database.
 
     Args:
         content: An async iterable, or a plain one. The plain one runs inside the
@@ -58,12 +63,36 @@ class StreamingResponse(Response, starlette.responses.StreamingResponse):
     def _encoded(self, chunk: Any) -> bytes:
         return chunk.encode(self.charset) if isinstance(chunk, str) else bytes(chunk)
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            # A refusal, after which there is nobody to listen to.
+            await super().__call__(scope, receive, send)
+            return
+        # Not in a task group: it would cancel each wait of a `finally` as well.
+        streaming = asyncio.ensure_future(self.stream_response(send))
+        leaving = asyncio.ensure_future(self.listen_for_disconnect(receive))
+        try:
+            await asyncio.wait(
+                {streaming, leaving}, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            await cancelled(leaving)
+            await cancelled(streaming)
+        for task in (streaming, leaving):
+            if not task.cancelled():
+                task.result()
+        if self.background is not None:
+            await self.background()
+
     async def stream_response(self, send: Send) -> None:
-        if isinstance(self.body_iterator, Pumped):
-            await run(self._start_and_pump, self.body_iterator.content, send)
+        """Send all of it, head and end included. Switches to the event loop."""
+        content = self.body_iterator
+        if isinstance(content, Pumped):
+            await run(self._start_and_pump, content.content, send)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
-            await super().stream_response(send)
+            async with closing(aiter(content)) as self.body_iterator:
+                await super().stream_response(send)
 
     def _start_and_pump(self, content: Iterable[Any], send: Send) -> None:
         """
@@ -77,7 +106,9 @@ class StreamingResponse(Response, starlette.responses.StreamingResponse):
                 first = next(pieces, b"")
                 await_(send(self._head()))
                 yield first
-                yield from pieces
+                # Not `yield from`, which would close them a second time.
+                for piece in pieces:  # noqa: UP028
+                    yield piece
             finally:
                 _close(pieces)
 
@@ -102,15 +133,30 @@ class StreamingResponse(Response, starlette.responses.StreamingResponse):
                     )
                 )
         finally:
-            # A generator's own clean-up runs here, where it may use the database, also
-            # if the client has left: anyio would cancel each wait of it.
-            with anyio.CancelScope(shield=True):  # noqa: ASYNC100
-                _close(iterator)
+            # A generator's own clean-up runs here, where it may use the database.
+            _close(iterator)
 
 
 def _close(iterator: Any) -> None:
     if (close := getattr(iterator, "close", None)) is not None:
         close()
+
+
+@asynccontextmanager
+async def closing(iterator: AsyncIterator[Any]) -> AsyncIterator[AsyncIterator[Any]]:
+    """Close *iterator*, if it can be, at the end of the block, not some time later."""
+    try:
+        yield iterator
+    finally:
+        if (close := getattr(iterator, "aclose", None)) is not None:
+            await close()
+
+
+async def cancelled(task: asyncio.Future[Any]) -> None:
+    """Cancel *task*, and wait until it has ended. Switches to the event loop."""
+    task.cancel()
+    with anyio.CancelScope(shield=True):
+        await asyncio.wait({task})
 
 
 class Pumped:
