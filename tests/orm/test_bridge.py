@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import inspect
 import sys
 import threading
 import weakref
@@ -15,13 +16,29 @@ import greenlet
 import pytest
 from django.test import override_settings
 
+from tests.records.models import Artist
 from vinyl.exceptions import BridgeError, NotAwaitedError
 from vinyl.orm import await_, in_bridge, run, use_driver
-from vinyl.orm.bridge import MAX_IDLE, _idle, current_bridge, runs_sync
+from vinyl.orm.bridge import (
+    MAX_IDLE,
+    _idle,
+    current_bridge,
+    postponing,
+    runs_sync,
+    shielded,
+    unshielded,
+)
 
 pytestmark = pytest.mark.anyio
 
 color: contextvars.ContextVar[str] = contextvars.ContextVar("color", default="none")
+
+
+def postpone(cancelled: asyncio.CancelledError) -> None:
+    """What a driver does whose operation succeeds all the same."""
+    driver = postponing()
+    assert driver is not None
+    driver(cancelled, True)
 
 
 async def double(number: int) -> int:
@@ -200,6 +217,32 @@ class TestCancellation:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert seen == ["cancelled", "cleaned up"]
+
+    async def test_one_that_a_shield_held_back_ends_the_next_wait(
+        self, db: str
+    ) -> None:
+        coroutine = double(1)
+
+        def sync() -> None:
+            # From here on the run has a connection, and lends it.
+            Artist.objects.count()
+            with shielded():
+                postpone(asyncio.CancelledError("came while it committed"))
+            await_(coroutine)
+
+        with pytest.raises(asyncio.CancelledError, match="while it committed"):
+            await run(sync)
+        assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+
+    async def test_one_of_a_hook_is_not_lost(self) -> None:
+        def sync() -> None:
+            with shielded(), unshielded():
+                # As a hook that commits a transaction of its own.
+                with shielded():
+                    postpone(asyncio.CancelledError("came to the hook"))
+
+        with pytest.raises(asyncio.CancelledError, match="to the hook"):
+            await run(sync)
 
     async def test_a_timeout_ends_the_wait(self) -> None:
         with pytest.raises(TimeoutError):
