@@ -194,6 +194,47 @@ async def test_an_unchanged_page_is_not_sent_again(
     assert again.headers["etag"] == first.headers["etag"]
 
 
+def newest(request: Any) -> str:
+    return f"{Label.objects.count()}"
+
+
+async def newest_async(request: Any) -> str:
+    return f"{await Label.objects.count()}"
+
+
+def first_made(request: Any) -> datetime.datetime | None:
+    return WHEN if Label.objects.exists() else None
+
+
+async def first_made_async(request: Any) -> datetime.datetime | None:
+    return WHEN if await Label.objects.exists() else None
+
+
+@pytest.mark.parametrize(
+    ("tag", "made"), [(newest, first_made), (newest_async, first_made_async)]
+)
+async def test_conditions_may_use_the_database(
+    db: str, kind: Callable, tag: Any, made: Any
+) -> None:
+    def respond(request: Any) -> Any:
+        return PlainTextResponse(TEXT)
+
+    decorate, tagged = decorators.condition(tag, made), decorators.etag(tag)
+    views = (path("", kind(respond, decorate)), path("tag/", kind(respond, tagged)))
+    async with serving(*views) as page:
+        none = await page.get("/")
+        assert none.headers["etag"] == '"0"'
+        assert "last-modified" not in none.headers
+        await Label.objects.create(name="Philips")
+        for url in ("/", "/tag/"):
+            known = {"if-none-match": none.headers["etag"]}
+            one = await page.get(url, headers=known)
+            assert (one.status_code, one.headers["etag"]) == (200, '"1"')
+            known = {"if-none-match": '"1"'}
+            assert (await page.get(url, headers=known)).status_code == 304
+        assert (await page.get("/")).headers["last-modified"] == LAST
+
+
 class Watching:
     """Notes the view's response, which may say more than its headers."""
 

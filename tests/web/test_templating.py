@@ -214,13 +214,14 @@ class TestEnvironment:
         with settings_for((path("albums/<int:pk>/", rendered, name="album"),), {}):
             assert rendered(text) == "/albums/5/ /albums/6/ /static/site.css"
 
-    async def test_the_request_and_context_processors(self) -> None:
+    @pytest.mark.parametrize("processor", ["some_user", "some_user_asynchronously"])
+    async def test_the_request_and_context_processors(self, processor: str) -> None:
         def view(request: Request) -> Response:
             return render(request, "page.html", {"own": 1})
 
         setting = templates(
             files={"page.html": "{{ request.url.path }} {{ user }} {{ own }}"},
-            context_processors=[f"{__name__}.some_user"],
+            context_processors=[f"{__name__}.{processor}"],
         )
         async with serving(path("p/", view), **setting) as http:
             assert (await http.get("/p/")).text == "/p/ Nina Simone 1"
@@ -236,6 +237,10 @@ class TestEnvironment:
 
 def some_user(request: Request) -> dict[str, Any]:
     return {"user": Artist.objects.get_or_create(name="Nina Simone")[0], "own": 2}
+
+
+async def some_user_asynchronously(request: Request) -> dict[str, Any]:
+    return await run(some_user, request)
 
 
 class TestMistakes:

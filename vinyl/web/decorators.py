@@ -34,7 +34,7 @@ from django.views.decorators.http import (
 from django.views.decorators.vary import vary_on_cookie, vary_on_headers
 
 from vinyl.orm.bridge import await_, run
-from vinyl.orm.rows import Row
+from vinyl.orm.rows import Row, dual_if_async
 
 __all__ = [
     "TABLE",
@@ -99,7 +99,25 @@ def making(make: Callable) -> Callable:
     return changed
 
 
+def conditioned(condition: Callable) -> Callable:
+    """
+    The change for `condition`, and so for `etag` and `last_modified`: the functions may
+    use the database, or be async, whatever the view is.
+    """
+
+    @functools.wraps(condition)
+    def changed(
+        etag_func: Callable | None = None, last_modified_func: Callable | None = None
+    ) -> Callable:
+        functions = (etag_func, last_modified_func)
+        return in_bridge(condition(*(fn and dual_if_async(fn) for fn in functions)))
+
+    return changed
+
+
 TABLE = (
+    Row("django.views.decorators.http", "condition", conditioned),
+    Row(__name__, "condition", conditioned),
     Row("django.views.decorators.cache", "cache_page", making),
     Row(__name__, "cache_page", making),
 )

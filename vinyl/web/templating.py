@@ -25,6 +25,7 @@ from jinja2.runtime import Context
 
 from vinyl.orm.bridge import suspend_or_refuse
 from vinyl.orm.drivers import use_driver
+from vinyl.orm.rows import dual_if_async
 from vinyl.web import filters
 from vinyl.web.recording import note_use, rendering
 from vinyl.web.requests import Request
@@ -239,7 +240,7 @@ class Template(django_jinja2.Template):
         if request is not None:
             variables["csp_nonce"] = getattr(request, "csp_nonce", None)
             for processor in self.backend.template_context_processors:
-                variables.update(processor(request))
+                variables.update(dual_if_async(processor)(request))
         variables.update(context or {})
         return variables
 
