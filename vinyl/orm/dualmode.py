@@ -30,10 +30,11 @@ from vinyl.orm import (
     routers,
     threads,
     transaction,
+    validators,
 )
 from vinyl.orm.bridge import await_, in_bridge
 from vinyl.orm.connections import connection_of, install, lent_by_thread
-from vinyl.orm.rows import Row, apply_rows, dual, native
+from vinyl.orm.rows import Row, apply_rows, dual, dual_if_async, native
 
 __all__ = ["TABLE", "apply"]
 
@@ -118,6 +119,7 @@ _RAW_QUERYSET = "django.db.models.query:RawQuerySet"
 _DESCRIPTORS = "django.db.models.fields.related_descriptors"
 _CONTENTTYPES = "django.contrib.contenttypes.fields"
 _TRANSACTION = "django.db.transaction"
+_FIELD = "django.db.models.fields:Field"
 _ATOMIC = f"{_TRANSACTION}:Atomic"
 _DROPPING = "commit rollback savepoint_commit savepoint_rollback"
 _WRAPPER = "django.db.backends.base.base:BaseDatabaseWrapper"
@@ -143,6 +145,8 @@ TABLE = (
         dual,
         inherited=True,
     ),
+    Row(_FIELD, "clean to_python validate", dual_if_async, inherited=True),
+    Row(_FIELD, "run_validators", validators.running),
     # The related managers are made on the fly; they and users' managers override
     # these. Of Django's own managers only they have them.
     Row(

@@ -18,6 +18,7 @@ from django.utils.functional import cached_property
 from starlette.datastructures import FormData
 
 from vinyl.exceptions import NotAwaitedError
+from vinyl.orm import validators
 from vinyl.orm.bridge import run, runs_sync
 from vinyl.orm.rows import Row, dual, dual_if_async
 from vinyl.orm.threads import hopping
@@ -156,6 +157,7 @@ def taking_form_data(init: Callable) -> Callable:
 
 
 _FORM = "django.forms.forms:BaseForm"
+_FIELD = "django.forms.fields:Field"
 _FORMSET = "django.forms.formsets:BaseFormSet"
 
 TABLE = (
@@ -169,6 +171,8 @@ TABLE = (
     ),
     Row(_FORM, "errors", validated),
     Row(_FORM, "cleaned_data", lambda missing: NotCleaned()),
+    Row(_FIELD, "clean to_python validate", dual_if_async, inherited=True),
+    Row(_FIELD, "run_validators", validators.running),
     Row(_FORMSET, "__init__", taking_form_data),
     Row(
         _FORMSET,
