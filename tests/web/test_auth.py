@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.contrib.auth.signals import (
     user_logged_in,
@@ -17,6 +18,7 @@ from django.contrib.sessions.models import Session
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.test import override_settings
+from django.test.utils import isolate_apps
 from django.views.debug import ExceptionReporter
 
 from tests.web.serving import serving, templates
@@ -501,6 +503,25 @@ async def test_a_backend_may_say_no_in_async_code(name: str, nina: User) -> None
         assert await nina.has_module_perms("records")
         assert not await nina.has_module_perms("cellar")
         assert await run(plain) == (None, False, False)
+
+
+@isolate_apps("tests.records")
+async def test_a_user_of_its_own_kind_may_say_no_in_async_code() -> None:
+    class Guest(AbstractBaseUser):
+        async def has_perm(self, perm: str, obj: Any = None) -> bool:
+            return perm == "records.listen"
+
+        def has_perms(self, perms: list[str], obj: Any = None) -> bool:
+            return all(self.has_perm(perm, obj) for perm in perms)
+
+        class Meta:
+            app_label = "records"
+
+    guest = Guest()
+    for perm, answer in (("records.listen", True), ("records.sing", False)):
+        assert await guest.has_perm(perm) is answer
+        assert await guest.has_perms([perm]) is answer
+        assert await run(guest.has_perms, [perm]) is answer
 
 
 class BrokenBackend:

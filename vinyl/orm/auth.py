@@ -200,6 +200,14 @@ TABLE = (
         inherited=True,
         app="auth",
     ),
+    # Those of users without the mixin.
+    Row(
+        f"{_AUTH}.base_user:AbstractBaseUser",
+        _PERMISSIONS,
+        dual,
+        inherited=True,
+        app="auth",
+    ),
     Row(
         f"{_AUTH}.base_user:AbstractBaseUser",
         "acheck_password",
