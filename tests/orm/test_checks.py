@@ -227,6 +227,21 @@ def test_replicas_that_are_in_the_settings_are_fine(
     assert check({}, VINYL={"REPLICAS": ("replica",)}) == []
 
 
+class Shards:
+    """A router, for the check below."""
+
+    def db_for_read(self, model: Any, **hints: Any) -> None:
+        return None
+
+    async def allow_relation(self, one: Any, other: Any, **hints: Any) -> bool:
+        return False
+
+
+def test_a_router_that_would_have_to_be_awaited(check: Check) -> None:
+    (told,) = check({}, DATABASE_ROUTERS=[f"{__name__}.Shards"])
+    assert "(vinyl.E007) Shards.allow_relation" in told
+
+
 def test_each_id_has_its_place_in_the_docs() -> None:
     code = "".join(path.read_text() for path in (ROOT / "vinyl").rglob("*checks.py"))
     page = (ROOT / "docs" / "reference" / "checks.md").read_text()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
 import os
 import re
 from contextlib import suppress
@@ -21,7 +22,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, connections, router
 
 from vinyl.orm import awaits, bridge, loads, observing, peers, threads
 from vinyl.orm.pools import configured_pools
@@ -32,6 +33,7 @@ __all__ = [
     "check_observing",
     "check_pools",
     "check_replicas",
+    "check_routers",
     "check_threads",
 ]
 
@@ -187,6 +189,23 @@ def check_replicas(**kwargs: Any) -> list[checks.CheckMessage]:
     return [
         checks.Error(f"settings.VINYL['REPLICAS'] {problem}.", hint, id="vinyl.E003")
         for problem, hint in mistakes
+    ]
+
+
+@checks.register("vinyl")
+def check_routers(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E007: a method of a database router is `async def`."""
+    return [
+        checks.Error(
+            f"{type(each).__qualname__}.{name} of settings.DATABASE_ROUTERS is `async "
+            f"def`, and where a query goes cannot be waited for: its coroutine would "
+            f"be taken for the answer.",
+            "Make it a plain function, which does not query.",
+            id="vinyl.E007",
+        )
+        for each in router.routers
+        for name in ("db_for_read", "db_for_write", "allow_relation", "allow_migrate")
+        if inspect.iscoroutinefunction(getattr(each, name, None))
     ]
 
 
