@@ -17,6 +17,7 @@ from tests.proxy import proxy
 from tests.settings import database
 from tests.web.serving import serving
 from vinyl.orm import run, transaction
+from vinyl.orm.pools import pool_for
 from vinyl.web import health as module
 from vinyl.web import path
 from vinyl.web.health import alive, health
@@ -135,7 +136,9 @@ async def test_a_database_that_cannot_be_opened(
 
 
 @only_postgresql
-async def test_a_pool_whose_connections_are_all_in_use(db: str, soon: float) -> None:
+async def test_a_pool_whose_connections_are_all_in_use(
+    db: str, soon: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     connections.settings["default"]["OPTIONS"]["pool"] = {"max_size": 1}
     try:
         async with serving(*PATTERNS) as http:
@@ -155,6 +158,15 @@ async def test_a_pool_whose_connections_are_all_in_use(db: str, soon: float) -> 
             assert time.monotonic() - begin < soon + 5
             assert response.status_code == 503
             assert response.json()["databases"] == {"default": "timeout"}
+            # Nor does a probe that is cancelled leave anything in the queue.
+            monkeypatch.setattr(module, "TIMEOUT", 60)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(soon):
+                    await http.get("/health/")
+            async with asyncio.timeout(30):
+                while module._late:
+                    await asyncio.sleep(0.01)
+            assert pool_for("default").stats()["waiting"] == 0
             free.set()
             await holder
             assert (await http.get("/health/")).status_code == 200

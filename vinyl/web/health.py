@@ -80,13 +80,16 @@ async def _all(checks: dict[str, Coroutine[Any, Any, str]]) -> dict[str, str]:
     """What each check says; what failed or took too long has a word of its own."""
     tasks = {asyncio.ensure_future(check): name for name, check in checks.items()}
     found = {}
-    if tasks:
-        _, late = await asyncio.wait(tasks, timeout=TIMEOUT)
-        for task in late:
-            # A silent server may need long to be told; nobody waits for that here.
-            task.cancel()
-            _late.add(task)
-            task.add_done_callback(_ended)
+    try:
+        if tasks:
+            await asyncio.wait(tasks, timeout=TIMEOUT)
+    finally:
+        for task in tasks:
+            if not task.done():
+                # A silent server may need long to be told; nobody waits for that here.
+                task.cancel()
+                _late.add(task)
+                task.add_done_callback(_ended)
     for task, name in tasks.items():
         if task in _late:
             logger.warning("The check of %s took more than %s s", name, TIMEOUT)
