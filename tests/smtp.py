@@ -53,8 +53,12 @@ class Server:
 
 
 def mailer(backend: str, **options: Any) -> dict[str, Any]:
-    """The settings that make *backend* of `django.core.mail.backends` the only one."""
-    path = f"django.core.mail.backends.{backend}.EmailBackend"
+    """
+    The settings that make *backend* the only one: one of `django.core.mail.backends`,
+    or a dotted path.
+    """
+    own = f"django.core.mail.backends.{backend}.EmailBackend"
+    path = backend if "." in backend else own
     if django.VERSION >= (6, 1):
         return {"MAILERS": {"default": {"BACKEND": path, "OPTIONS": options}}}
     names = {f"EMAIL_{name.upper()}": value for name, value in options.items()}

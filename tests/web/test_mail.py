@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, ClassVar
 
 import pytest
 from django.core import mail as django_mail
+from django.core.mail.backends.base import BaseEmailBackend
 from django.test import override_settings
 
-from tests.smtp import mail_server, mailer
+from tests.smtp import admins, mail_server, mailer
 from tests.web.serving import serving
 from vinyl.exceptions import NotAwaitedError
 from vinyl.web import PlainTextResponse, Request, Response, mail, path
@@ -61,6 +63,30 @@ async def test_a_slow_server_holds_up_nobody(view: str, number: int) -> None:
     assert response.text == "sent"
     assert len(server.mails) == number
     assert ticks >= number * server.ticks
+
+
+class AsyncBackend(BaseEmailBackend):
+    sent: ClassVar[list[Any]] = []
+
+    async def send_messages(self, email_messages: Any) -> int:
+        await asyncio.sleep(0)
+        self.sent.extend(email_messages)
+        return len(email_messages)
+
+
+@pytest.mark.parametrize(("view", "number"), [("awaiting", 5), ("plain", 3)])
+async def test_a_backend_may_be_async(view: str, number: int) -> None:
+    AsyncBackend.sent.clear()
+    settings = mailer(f"{__name__}.AsyncBackend") | admins("boss@records.test")
+    async with serving(*PATTERNS, **settings) as http:
+        assert (await http.get(f"/{view}/")).text == "sent"
+    assert len(AsyncBackend.sent) == number
+
+
+def test_an_async_backend_is_refused_in_sync_mode() -> None:
+    with override_settings(**mailer(f"{__name__}.AsyncBackend")):
+        with pytest.raises(NotAwaitedError, match="send_messages' is async"):
+            mail.send_mail(*LETTER)
 
 
 async def test_a_refused_letter_is_the_views_error() -> None:

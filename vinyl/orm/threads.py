@@ -36,6 +36,7 @@ from django.db import connections, transaction
 
 from vinyl.orm.bridge import await_, in_bridge, runs_sync
 from vinyl.orm.calls import Call
+from vinyl.orm.rows import dual
 
 __all__ = ["atomic_in_thread", "can_wait", "hopping", "in_thread", "wait"]
 
@@ -245,8 +246,10 @@ def hopping(fn: Callable) -> Callable:
     """
     The change for a method of Django's caches, file storages and e-mail backends:
     called inside the bridge, one that blocks runs in a thread, and the event loop goes
-    on.
+    on. One that is async is awaited.
     """
+    if inspect.iscoroutinefunction(fn):
+        return dual(fn)
     name = fn.__qualname__
 
     @functools.wraps(fn)
