@@ -10,6 +10,7 @@ auth.py          the rows of django.contrib.auth
 lazy.py          NotFetched and the attributes that give it
 generic.py       generic relations, which need content types
 querysets.py     awaiting and streaming querysets
+validators.py    async validators of fields
 connections.py   scopes: which connection the running code uses
 turns.py         whose turn it is to use a connection that tasks share
 standins.py      what `connection` is on the event loop where nothing is held

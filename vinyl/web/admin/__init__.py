@@ -4,7 +4,7 @@ The admin: Django's, natively async, with pages of vinyl's own.
 apps.py        the app config: `"vinyl.web.admin"` in INSTALLED_APPS
 sites.py       AdminSite: login, index, and what every page knows
 options.py     ModelAdmin and the inlines
-awaiting.py    methods that are `async def`
+awaiting.py    what may be `async def`: the rows of the admin
 changelist.py  the rows of a change list
 widgets.py     the fields of forms, without scripts
 tags.py        what the templates call
