@@ -135,8 +135,8 @@ class TestPostgreSQL:
         fn = mode.decorated(count_and_create)
         numbers = await asyncio.gather(mode.call(fn, "a"), mode.call(fn, "b"))
         assert sorted(numbers) == [0, 1]
-        # Both wrote before either's commit, which is where the one failed. The commit of
-        # the other may still be under way when the next attempt begins, and fails.
+        # Both wrote before either's commit, which is where the one failed. That of the
+        # other may still be under way when the next attempt begins, and fails.
         assert sorted(written[:2]) == ["a as 0", "b as 0"]
         assert len(tried) >= 3
         assert written[-1].endswith("as 1")
