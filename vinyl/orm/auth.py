@@ -20,6 +20,7 @@ __all__ = [
     "following",
     "heeding_async",
     "in_worker_thread",
+    "of_project",
     "through_plain",
 ]
 

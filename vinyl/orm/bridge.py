@@ -39,8 +39,8 @@ __all__ = [
     "runs_sync",
     "shielded",
     "suspend",
-    "unshielded",
     "suspend_or_refuse",
+    "unshielded",
 ]
 
 P = ParamSpec("P")

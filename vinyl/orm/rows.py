@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import django
+from asgiref.sync import iscoroutinefunction
 from django.apps import apps
 from django.db.models import Model
 from django.db.models.signals import class_prepared
@@ -65,7 +66,7 @@ def dual(fn: Callable) -> Callable:
 
     An `async def` (a user's own `save()`) is awaited where sync code calls it.
     """
-    if inspect.iscoroutinefunction(fn):
+    if iscoroutinefunction(fn):
 
         @functools.wraps(fn)
         def method(*args: Any, **kwargs: Any) -> Any:
@@ -91,7 +92,7 @@ def dual(fn: Callable) -> Callable:
 
 def dual_if_async(fn: Callable) -> Callable:
     """The change for a hook that Django's code calls, and which may be `async def`."""
-    return dual(fn) if inspect.iscoroutinefunction(fn) else fn
+    return dual(fn) if iscoroutinefunction(fn) else fn
 
 
 async def _awaited(fn: Callable, *args: Any, **kwargs: Any) -> Any:

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from vinyl.orm.bridge import await_, run
 from vinyl.web.responses import Response
 
-__all__ = ["Pumped", "StreamingResponse"]
+__all__ = ["Pumped", "StreamingResponse", "cancelled", "closing"]
 
 
 class StreamingResponse(Response, starlette.responses.StreamingResponse):
