@@ -9,6 +9,7 @@ from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import pytest
+from asgiref.sync import markcoroutinefunction
 from django.contrib.auth.models import User, UserManager
 from django.db.models import (
     Count,
@@ -441,3 +442,15 @@ async def test_awaiting_inside_the_bridge_keeps_to_one_connection() -> None:
 def test_the_table_names_only_what_exists() -> None:
     for row in dualmode.TABLE:
         assert row.applies() == (row in rows._applied), row
+
+
+@pytest.mark.anyio
+async def test_a_hook_that_is_only_marked_as_async_is_awaited() -> None:
+    async def no() -> bool:
+        return False
+
+    @markcoroutinefunction
+    def allowed() -> Any:
+        return no()
+
+    assert await run(rows.dual_if_async(allowed)) is False
