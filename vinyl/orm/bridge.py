@@ -8,8 +8,8 @@ The bridge: ordinary sync code, waiting on the event loop instead of blocking it
     run                returns what fn returned
 
 One greenlet per `run()`, kept for the next one if all went well. No threads, no second
-event loop, and the task is the same all along, so cancellation, timeouts and context
-variables behave as in any coroutine.
+event loop, and the task and the context variables are the same all along, so
+cancellation and timeouts behave as in any coroutine.
 
 This is the only module that imports greenlet.
 """
@@ -21,8 +21,10 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
+from contextvars import Context
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -59,6 +61,9 @@ class Bridge(greenlet):
     somebody's greenlet (gevent, SQLAlchemy) is not in the bridge.
     """
 
+    # The task that runs this code. Another one's, started here by an eager task
+    # factory, may run its first step on top of it, and is not in the bridge.
+    task: asyncio.Task[Any] | None = None
     # What the run holds (vinyl.orm.connections.Scope), from its first use of a
     # database to its end.
     scope: Any = None
@@ -134,6 +139,7 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     if (handled := sys.exception()) is not None:
         # A greenlet starts with no exception being handled; the caller may have one.
         fn = functools.partial(_call_while_handling, handled, fn)
+    bridge.task = _current_task()
     awaitable: Any = None
     try:
         awaitable = bridge.switch(fn, args, kwargs)
@@ -147,11 +153,16 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
             except GeneratorExit:
                 # This coroutine is being closed: let fn unwind without waiting.
                 bridge.abandoned = True
+                bridge.parent, bridge.task = getcurrent(), _current_task()
                 bridge.throw(GeneratorExit)
                 raise
             except BaseException as error:
+                bridge.parent, bridge.task = getcurrent(), _current_task()
                 awaitable = bridge.throw(error)
             else:
+                # An eager task begins in the greenlet of the code that makes it, and
+                # goes on in the event loop's.
+                bridge.parent, bridge.task = getcurrent(), _current_task()
                 awaitable = bridge.switch(value)
         return cast(T, bridge.result)
     finally:
@@ -182,7 +193,22 @@ def _call_while_handling(
 
 def in_bridge() -> bool:
     """Whether the calling code runs inside `run()`. Never switches."""
-    return type(getcurrent()) is Bridge
+    bridge = getcurrent()
+    return type(bridge) is Bridge and bridge.task is _current_task()
+
+
+if sys.version_info >= (3, 12):
+
+    def _current_task() -> asyncio.Task[Any] | None:
+        """The running task, None without one."""
+        loop = _get_running_loop()
+        return None if loop is None else asyncio.current_task(loop)
+
+else:
+
+    def _current_task() -> asyncio.Task[Any] | None:
+        """None: without eager tasks there is nothing to tell apart."""
+        return None
 
 
 def current_bridge() -> Bridge:
@@ -217,7 +243,7 @@ def suspend(awaitable: Awaitable[T]) -> T:
     Switches to the event loop.
     """
     bridge = getcurrent()
-    if type(bridge) is not Bridge:
+    if type(bridge) is not Bridge or bridge.task is not _current_task():
         _close(awaitable)
         raise BridgeError(
             f"await_() was given {_describe(awaitable)} outside the bridge, where no "
@@ -231,7 +257,44 @@ def suspend(awaitable: Awaitable[T]) -> T:
             f"code was closed before its end."
         )
     _raise_cancellation(bridge, awaitable)
-    return _parent().switch(awaitable)
+    parent = _parent()
+    context = bridge.gr_context
+    if context is not parent.gr_context and context is not None:
+        # This code runs in a context of its own, as by `copy_context().run(...)`.
+        awaitable = _in_context(awaitable, context)
+    return parent.switch(awaitable)
+
+
+@types.coroutine
+def _in_context(awaitable: Awaitable[T], context: Context) -> Generator[Any, Any, T]:
+    """
+    Await *awaitable* with *context* as the current one.
+
+    `context.run()` refuses a context that is entered already, as this one is by the
+    code that waits. It is put in place for each step and taken away before the task is
+    suspended.
+    """
+    coroutine = _awaiting(awaitable)
+    step: Callable[[], Any] = functools.partial(coroutine.send, None)
+    while True:
+        here = getcurrent()
+        outer, here.gr_context = here.gr_context, context
+        try:
+            waiting_for = step()
+        except StopIteration as stop:
+            return cast(T, stop.value)
+        finally:
+            here.gr_context = outer
+        try:
+            value = yield waiting_for
+        except BaseException as error:
+            step = functools.partial(coroutine.throw, error)
+        else:
+            step = functools.partial(coroutine.send, value)
+
+
+async def _awaiting(awaitable: Awaitable[T]) -> T:
+    return await awaitable
 
 
 def _raise_cancellation(bridge: Bridge, awaitable: Awaitable) -> None:
@@ -254,10 +317,10 @@ def shielded() -> Iterator[None]:
 
     Never switches.
     """
-    bridge = getcurrent()
-    if type(bridge) is not Bridge:
+    if not in_bridge():
         yield
         return
+    bridge = current_bridge()
     before, bridge.shielded = bridge.shielded, True
     try:
         yield
@@ -278,10 +341,10 @@ def unshielded() -> Iterator[None]:
     In a block of `shielded()`, lift the shield, and hold back until the end what has
     been postponed so far. Never switches.
     """
-    bridge = getcurrent()
-    if type(bridge) is not Bridge:
+    if not in_bridge():
         yield
         return
+    bridge = current_bridge()
     before, bridge.shielded = bridge.shielded, False
     held, bridge.cancelled = bridge.cancelled, None
     try:
@@ -298,8 +361,7 @@ def postponing() -> Callable[[asyncio.CancelledError, bool], None] | None:
 
     Never switches.
     """
-    bridge = getcurrent()
-    if type(bridge) is not Bridge or not bridge.shielded:
+    if not in_bridge() or not (bridge := current_bridge()).shielded:
         return None
     return functools.partial(_postpone, bridge)
 
@@ -317,16 +379,16 @@ def await_(awaitable: Awaitable[T]) -> T:
     """
     Inside the bridge, wait for *awaitable* and return its result.
 
-    Code that is awaited here uses the connections of this run, in the same
-    transaction. Cancelling the task raises `CancelledError` here.
+    Code that is awaited here uses the connections of this run, in the same transaction,
+    and the context variables of the calling code. Cancelling the task raises
+    `CancelledError` here.
 
     Raises:
         BridgeError: Called outside the bridge. The awaitable is closed.
 
     Switches to the event loop.
     """
-    bridge = getcurrent()
-    if type(bridge) is Bridge and bridge.scope is not None:
+    if in_bridge() and (bridge := current_bridge()).scope is not None:
         _raise_cancellation(bridge, awaitable)
         awaitable = bridge.scope.lending(awaitable)
     return suspend(awaitable)
@@ -341,8 +403,8 @@ def runs_sync() -> bool:
     Never switches.
     """
     if forced_mode is None:
-        return _get_running_loop() is None or type(getcurrent()) is Bridge
-    return not forced_mode or type(getcurrent()) is Bridge
+        return _get_running_loop() is None or in_bridge()
+    return not forced_mode or in_bridge()
 
 
 def refuse_to_block(what: str) -> None:

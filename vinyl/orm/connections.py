@@ -201,9 +201,15 @@ class Scope:
         held = list(self.leases.values())
         for lease in held:
             lease.turn.pass_on()
+        outer = current_scope.get()
+        if not self.is_around(outer):
+            # The run began to hold it in another context.
+            current_scope.set(self)
         try:
             return await awaitable
         finally:
+            if current_scope.get() is self:
+                current_scope.set(outer)
             cancelled = None
             for lease in held:
                 try:
@@ -212,6 +218,12 @@ class Scope:
                     cancelled = error
             if cancelled is not None:
                 raise cancelled
+
+    def is_around(self, scope: Scope | None) -> bool:
+        """Whether *scope* is this one or inside it. Never switches."""
+        while scope is not None and scope is not self:
+            scope = scope.parent
+        return scope is self
 
     def discard(self, alias: str) -> None:
         """
