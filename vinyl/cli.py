@@ -24,7 +24,7 @@ __all__ = ["main"]
 
 # The commands that vinyl has instead of Django's, with settings or without, and in
 # whatever order the apps are listed.
-OWN = frozenset({"routes", "runserver", "startapp", "startproject"})
+OWN = frozenset({"routes", "runserver", "startapp", "startproject", "test"})
 WITHOUT_SETTINGS = frozenset({"help", "startapp", "startproject", "version"})
 
 

@@ -57,8 +57,8 @@ def copy(
         options: Of the command line.
 
     Raises:
-        CommandError: The name is no good, or a file of the template is there already.
-            Nothing has been written then.
+        CommandError: The name cannot be used, or a file of the template is there
+            already. Nothing has been written then.
     """
     options = {**options, "vinyl_version": vinyl.__version__}
     if options["template"]:
@@ -66,8 +66,20 @@ def copy(
         return
     options["extensions"] = [*options["extensions"], *RENDERED]
     with staged(layers) as folder:
+        refuse_names_in_use(folder, options)
         refuse_overwriting(folder, options)
         handle(**{**options, "template": str(folder)})
+
+
+def refuse_names_in_use(folder: Path, options: dict[str, Any]) -> None:
+    """The package must not share its name, and so its files, with another folder."""
+    name = options["name"]
+    taken = {path.name.partition(".")[0]: path.name for path in folder.iterdir()}
+    if name in taken:
+        raise CommandError(
+            f"{name!r} cannot be the name of the package, for the project also has "
+            f"{taken[name].removesuffix('-tpl')!r} at its top. Choose another name."
+        )
 
 
 def refuse_overwriting(folder: Path, options: dict[str, Any]) -> None:

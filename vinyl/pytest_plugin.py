@@ -1,0 +1,142 @@
+"""
+The pytest plugin of a project: its settings, a database for each test, a client.
+
+    [tool.pytest.ini_options]
+    addopts = ["-p", "vinyl.pytest_plugin", "-p", "no:django"]
+    anyio_mode = "auto"
+
+A call that nobody awaits fails its test. `no:django` keeps out pytest-django, if it is
+installed: it has fixtures of the same names and refuses database access to everything
+but its own marks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import django
+import pytest
+from django.conf import global_settings, settings
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from vinyl.cli import find_settings
+from vinyl.orm.testing import pytest_configure
+
+__all__ = ["anyio_backend", "client", "databases", "db", "pytest_configure"]
+
+# Django's own choice for tests: the real ones take a third of a second each.
+FAST_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def pytest_load_initial_conftests(early_config: Any) -> None:
+    """Start Django, with the settings that `[tool.vinyl]` names, unless it runs."""
+    find_settings(Path(early_config.rootpath))
+    django.setup()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The event loop that `async def` tests and fixtures run on."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[None]:
+    """
+    Empty, migrated databases beside the real ones, removed at the end. Each process of
+    pytest-xdist has its own.
+
+    While they are there, passwords are hashed by MD5, unless the settings say
+    otherwise.
+    """
+    from django.test.utils import (
+        override_settings,
+        setup_databases,
+        setup_test_environment,
+        teardown_databases,
+        teardown_test_environment,
+    )
+
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        for alias in connections:
+            _name_apart(connections[alias], worker)
+    hashers = settings.PASSWORD_HASHERS
+    if hashers == global_settings.PASSWORD_HASHERS:
+        hashers = FAST_HASHERS
+    setup_test_environment()
+    made = setup_databases(verbosity=0, interactive=False)
+    # Left open, it would keep SQLite locked.
+    connections.close_all()
+    try:
+        with override_settings(PASSWORD_HASHERS=hashers):
+            yield
+    finally:
+        teardown_databases(made, verbosity=0)
+        teardown_test_environment()
+
+
+def _name_apart(connection: BaseDatabaseWrapper, worker: str) -> None:
+    """Give the test database of *connection* a name of its own for *worker*."""
+    test = connection.settings_dict["TEST"]
+    if connection.vendor == "sqlite":
+        # Without a name it is in the memory of this process.
+        if test["NAME"]:
+            file = Path(test["NAME"])
+            test["NAME"] = file.with_stem(f"{file.stem}_{worker}")
+    else:
+        name = test["NAME"] or f"test_{connection.settings_dict['NAME']}"
+        test["NAME"] = f"{name}_{worker}"
+
+
+@pytest.fixture
+async def _transactions(
+    anyio_backend: Any, databases: None
+) -> AsyncIterator[dict[str, BaseDatabaseWrapper]]:
+    """The connections by alias, each in a transaction that is rolled back."""
+    from vinyl.orm import transaction
+
+    async with AsyncExitStack() as stack:
+        for alias in connections:
+            block: Any = transaction.atomic(using=alias)
+            await stack.enter_async_context(block)
+        yield {alias: connections[alias] for alias in connections}
+        for alias in connections:
+            transaction.set_rollback(True, using=alias)
+
+
+@pytest.fixture
+def db(_transactions: dict[str, BaseDatabaseWrapper]) -> Iterator[None]:
+    """
+    The databases, with everything that the test writes undone after it.
+
+    All that the test awaits is in the transaction, and so is a plain `def` test, which
+    uses the same connections, with the async fixtures that it asks for.
+    """
+    own: dict[str, Any] = {}
+    storage: Any = vars(connections)["_connections"]
+    for alias, wrapper in _transactions.items():
+        own[alias] = getattr(storage, alias, None)
+        setattr(storage, alias, wrapper)
+    yield
+    for alias, before in own.items():
+        if before is None:
+            delattr(storage, alias)
+        else:
+            setattr(storage, alias, before)
+
+
+@pytest.fixture
+async def client(db: None) -> AsyncIterator[Any]:
+    """
+    A `vinyl.web.testing.Client` of the project's application, which calls it directly,
+    without a server.
+    """
+    from vinyl.web import testing
+
+    async with testing.client() as http:
+        yield http
