@@ -58,14 +58,21 @@ async def serving(
 
 @asynccontextmanager
 async def serving_on_a_socket(
-    *urlpatterns: Any, ws: Any = "none", **settings: Any
+    *urlpatterns: Any, ws: Any = "none", root_path: str = "", **settings: Any
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """The same through uvicorn and TCP, in this loop. *ws* is uvicorn's option."""
+    """
+    The same through uvicorn and TCP, in this loop. *ws* and *root_path* are uvicorn's
+    options.
+    """
     settings.setdefault("ALLOWED_HOSTS", ["127.0.0.1"])
     with settings_for(urlpatterns, settings), socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
-            get_asgi_application(), log_level="error", lifespan="on", ws=ws
+            get_asgi_application(),
+            log_level="error",
+            lifespan="on",
+            ws=ws,
+            root_path=root_path,
         )
         server = uvicorn.Server(config)
         # Signals belong to the test run.

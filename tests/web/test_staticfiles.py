@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.web.serving import serving
-from vinyl.web import PlainTextResponse, Request, Response, path
+from vinyl.web import PlainTextResponse, Request, Response, path, re_path
 
 pytestmark = pytest.mark.anyio
 
@@ -60,3 +60,39 @@ async def test_not_served_from_another_host(folder: Path) -> None:
     settings = {"DEBUG": True, "STATIC_URL": "https://cdn.test/static/"}
     async with serving(*PATTERNS, **settings, STATICFILES_DIRS=[folder]) as http:
         assert (await http.get("/static/site.css")).text.startswith("the view got")
+
+
+@pytest.mark.parametrize("listed", [False, True])
+async def test_no_middleware_answers_for_a_style_sheet(
+    folder: Path, listed: bool
+) -> None:
+    """A catch-all view that wants a login is not asked for static files."""
+    middleware = [
+        "vinyl.web.sessions.SessionMiddleware",
+        "vinyl.web.auth.AuthenticationMiddleware",
+        "vinyl.web.auth.LoginRequiredMiddleware",
+    ]
+    if listed:
+        middleware.insert(0, "vinyl.web.staticfiles.StaticFilesMiddleware")
+    pages = re_path(r"^.*$", lambda request: PlainTextResponse("a page"))
+    settings = {"DEBUG": True, "STATICFILES_DIRS": [folder], "MIDDLEWARE": middleware}
+    async with serving(pages, **settings) as http:
+        assert (await http.get("/static/site.css")).text == "p { color: teal }"
+        assert (await http.get("/static/missing.css")).status_code == 404
+        assert (await http.get("/page")).status_code == 302
+
+
+async def test_served_where_the_middleware_is_listed(folder: Path) -> None:
+    middleware = [
+        "vinyl.web.security.SecurityMiddleware",
+        "vinyl.web.staticfiles.StaticFilesMiddleware",
+    ]
+    settings = {"DEBUG": True, "STATICFILES_DIRS": [folder], "MIDDLEWARE": middleware}
+    async with serving(*PATTERNS, **settings) as http:
+        found = await http.get("/static/site.css")
+        assert (found.status_code, found.headers["x-frame-options"]) == (200, "DENY")
+        missing = await http.get("/static/missing.css")
+        assert (missing.status_code, missing.headers["x-frame-options"]) == (
+            404,
+            "DENY",
+        )

@@ -4,6 +4,7 @@ The web layer: Django's habits on Starlette, async first.
 application.py   the ASGI application, made from the settings
 routing.py       path, include, reverse; from a URL to a view, and calling it
 mounting.py      mount: apps of others in the urlpatterns
+prefix.py        the prefix under which the site is served
 websockets.py    websocket, WebSocket
 lifespan.py      running what an app does at start-up and shutdown
 requests.py      Request

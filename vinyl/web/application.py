@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
 import django
 from django.apps import apps
@@ -19,7 +18,6 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vinyl.orm.pools import close_pools, open_pools
@@ -28,9 +26,10 @@ from vinyl.web.errors import ErrorMiddleware
 from vinyl.web.lifespan import InFlight, configured_lifespans
 from vinyl.web.logs import mails_sent, set_up_logging
 from vinyl.web.mounting import lifespans
+from vinyl.web.prefix import below_prefix, forced_prefix
 from vinyl.web.recording import RecordingMiddleware
 from vinyl.web.routing import dispatch
-from vinyl.web.staticfiles import StaticFiles
+from vinyl.web.staticfiles import StaticFilesMiddleware
 
 __all__ = ["get_asgi_application"]
 
@@ -86,7 +85,8 @@ def get_asgi_application() -> Starlette:
 
     A request passes the error pages, the classes of `settings.MIDDLEWARE` (pure ASGI,
     the first one outermost), and is sent to the view that `settings.ROOT_URLCONF`
-    names. In debug mode the static files are served, too.
+    names. In debug mode the static files are served, too: before all middleware, or
+    where `StaticFilesMiddleware` is listed.
 
     Raises:
         ImproperlyConfigured: A setting is missing or names what cannot serve here.
@@ -100,33 +100,34 @@ def get_asgi_application() -> Starlette:
         )
     # What is wrong with it is told here, not when the server starts.
     configured_lifespans()
-    routes = [Mount("", app=dispatch)]
+    listed = [_middleware(path) for path in settings.MIDDLEWARE]
     if settings.DEBUG and apps.is_installed("django.contrib.staticfiles"):
-        url = urlsplit(settings.STATIC_URL or "")
-        if url.path.strip("/") and not url.netloc:
-            routes.insert(0, Mount(url.path.rstrip("/"), app=StaticFiles()))
+        if not any(_serves_static_files(middleware.cls) for middleware in listed):
+            listed.insert(0, Middleware(StaticFilesMiddleware))
     # The inner one makes pages of the views' errors, which then pass the middleware
     # like any response; the outer one is for errors of the middleware itself.
     requests = InFlight()
-    return Starlette(
-        routes=routes,
+    application = Starlette(
         middleware=[
             Middleware(UnitOfWorkMiddleware, requests),
             Middleware(RecordingMiddleware),
             Middleware(ErrorMiddleware, outermost=True),
-            *map(_middleware, settings.MIDDLEWARE),
+            *listed,
             Middleware(ErrorMiddleware),
         ],
         exception_handlers={HTTPException: _reraise},
         lifespan=partial(_lifespan, requests),
     )
+    # All requests are Django's resolver's: Starlette's routes match no line breaks.
+    application.router.default = dispatch
+    return application
 
 
 class UnitOfWorkMiddleware:
     """
     Makes each request a unit of work, the middleware that it passes included: what
-    one has written is read from the primary by all that follow. Lets go of the request
-    in the end.
+    one has written is read from the primary by all that follow, and all of them see the
+    same prefix. Lets go of the request in the end.
 
     Args:
         requests: Counts them.
@@ -142,7 +143,7 @@ class UnitOfWorkMiddleware:
             await self.app(scope, receive, send)
             return
         try:
-            with self.requests, unit_of_work():
+            with self.requests, unit_of_work(), below_prefix(scope):
                 await self.app(scope, receive, send)
         except asyncio.CancelledError as error:
             if error.args != (OF_UVICORN,):
@@ -158,6 +159,10 @@ class UnitOfWorkMiddleware:
 async def _reraise(request: Request, error: Exception) -> NoReturn:
     """Leave an HTTPException to the error pages; Starlette's answer is plain text."""
     raise error
+
+
+def _serves_static_files(cls: Any) -> bool:
+    return isinstance(cls, type) and issubclass(cls, StaticFilesMiddleware)
 
 
 def _middleware(path: str) -> Middleware:
@@ -184,6 +189,7 @@ async def _lifespan(
     await open_pools()
     try:
         async with AsyncExitStack() as stack:
+            stack.enter_context(forced_prefix())
             state: dict[str, Any] = {}
             for own in configured_lifespans():
                 state |= await stack.enter_async_context(own(app)) or {}

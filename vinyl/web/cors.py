@@ -9,6 +9,8 @@ import starlette.middleware.cors
 from django.conf import settings
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from vinyl.web.prefix import path_info
+
 __all__ = ["CORSMiddleware"]
 
 # The defaults of django-cors-headers.
@@ -28,7 +30,8 @@ class CORSMiddleware(starlette.middleware.cors.CORSMiddleware):
     """
     Starlette's, which lets scripts of other origins read answers: those of
     `CORS_ALLOWED_ORIGINS` and `CORS_ALLOWED_ORIGIN_REGEXES`, or all if
-    `CORS_ALLOW_ALL_ORIGINS` is on. Below `CORS_URLS_REGEX`, if it is set, only.
+    `CORS_ALLOW_ALL_ORIGINS` is on. If `CORS_URLS_REGEX` is set, only where it matches the
+    path, without the prefix under which the site is served.
 
     A pattern has to match the whole origin.
     """
@@ -48,7 +51,7 @@ class CORSMiddleware(starlette.middleware.cors.CORSMiddleware):
         self.urls = re.compile(_setting("CORS_URLS_REGEX", r"^.*$"))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self.urls.match(scope["path"]):
+        if scope["type"] == "http" and self.urls.match(path_info(scope)):
             await super().__call__(scope, receive, send)
         else:
             await self.app(scope, receive, send)

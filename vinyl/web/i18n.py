@@ -7,7 +7,6 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpResponse
 from django.middleware import locale
-from django.urls import get_script_prefix, set_script_prefix
 from django.utils import translation
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -68,13 +67,7 @@ class LocaleMiddleware:
         for name in ("content-language", "vary"):
             if name in headers:
                 response[name] = ", ".join(headers.getlist(name))
-        # The view that sets it may have ended.
-        prefix = get_script_prefix()
-        set_script_prefix(f"{request.scope.get('root_path', '')}/")
-        try:
-            found: Any = self.django.process_response(request, response)
-        finally:
-            set_script_prefix(prefix)
+        found: Any = self.django.process_response(request, response)
         if found is not response:
             return found
         for name in ("content-language", "vary"):

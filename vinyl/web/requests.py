@@ -25,7 +25,6 @@ from django.utils.functional import cached_property
 from django.utils.http import parse_header_parameters
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException
-from starlette.routing import get_route_path
 from starlette.types import Receive, Scope, Send
 
 from vinyl.exceptions import NotAwaitedError
@@ -34,6 +33,7 @@ from vinyl.orm.threads import can_wait, wait
 from vinyl.web.bodies import MultiPartParser, load_json, submitted
 from vinyl.web.cleansing import report_filter
 from vinyl.web.csp import make_nonce
+from vinyl.web.prefix import path_info
 from vinyl.web.users import LazyUser
 
 __all__ = ["MalformedJSON", "Request", "max_body_size"]
@@ -96,8 +96,13 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
 
     @property
     def path_info(self) -> str:  # type: ignore[override]
-        """The path below the point where the application is mounted."""
-        return get_route_path(self.scope) or "/"
+        """The path below the prefix where the application is served."""
+        return path_info(self.scope)
+
+    @property
+    def script_name(self) -> str:
+        """The prefix: empty, or such as "/shop", without a slash at its end."""
+        return self.scope.get("root_path") or ""
 
     def resolve(self) -> ResolverMatch:
         """
@@ -193,9 +198,11 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
             BadRequest: The query string is not UTF-8.
         """
         try:
-            return Meta(ASGIRequest(dict(self.scope), io.BytesIO()).META)
+            meta = Meta(ASGIRequest(dict(self.scope), io.BytesIO()).META)
         except UnicodeDecodeError as error:
             raise BadRequest(f"The query string is not UTF-8: {error}") from error
+        meta |= {"SCRIPT_NAME": self.script_name, "PATH_INFO": self.path_info}
+        return meta
 
     @cached_property
     def GET(self) -> QueryDict:  # type: ignore[override]

@@ -18,7 +18,6 @@ from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.urls import (
     Resolver404,
-    get_script_prefix,
     include,
     is_valid_path,
     path,
@@ -26,7 +25,6 @@ from django.urls import (
     register_converter,
     reverse,
     reverse_lazy,
-    set_script_prefix,
 )
 from django.utils.http import escape_leading_slashes
 from starlette.responses import RedirectResponse, Response
@@ -62,24 +60,16 @@ async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         Http404: No pattern matches, or a WebSocket is sent to a view that is for none.
         TypeError: The view returned something that is no response.
     """
-    before, prefix = get_script_prefix(), f"{scope.get('root_path', '')}/"
-    if prefix != before:
-        set_script_prefix(prefix)
+    if scope["type"] == "websocket":
+        await connect(WebSocket.of(scope, receive, send))
+        return
+    request = Request.of(scope, receive, send)
     try:
-        if scope["type"] == "websocket":
-            await connect(WebSocket.of(scope, receive, send))
-            return
-        request = Request.of(scope, receive, send)
-        try:
-            response = await respond(request)
-            await response(scope, receive, send)
-        finally:
-            # Uploaded files live as long as the request.
-            await request.close()
+        response = await respond(request)
+        await response(scope, receive, send)
     finally:
-        # A test's client calls this in the test's own context.
-        if prefix != before:
-            set_script_prefix(before)
+        # Uploaded files live as long as the request.
+        await request.close()
 
 
 async def respond(request: Request) -> ASGIApp:

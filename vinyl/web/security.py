@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.web import csp
 from vinyl.web.errors import respond_to
+from vinyl.web.prefix import path_info
 from vinyl.web.requests import Request
 
 __all__ = ["SecurityMiddleware"]
@@ -81,8 +82,9 @@ class SecurityMiddleware:
     def _needs_https(self, scope: Scope) -> bool:
         if not settings.SECURE_SSL_REDIRECT or scope["type"] == "websocket":
             return False
-        path = scope["path"].lstrip("/")
-        return not any(pattern.search(path) for pattern in self.exempt)
+        # Django has the prefix in the path; who writes a pattern need not know of it.
+        paths = [path.lstrip("/") for path in (scope["path"], path_info(scope))]
+        return not any(p.search(path) for p in self.exempt for path in paths)
 
 
 def believe_proxy(scope: Scope) -> None:

@@ -21,7 +21,6 @@ from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.exceptions import ImproperlyConfigured, SuspiciousFileOperation
 from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
-from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vinyl.web.compression import (
@@ -30,6 +29,7 @@ from vinyl.web.compression import (
     CompressedStaticFilesStorage,
 )
 from vinyl.web.errors import ErrorMiddleware
+from vinyl.web.prefix import path_info, without_prefix
 from vinyl.web.requests import Request
 
 __all__ = [
@@ -66,42 +66,50 @@ class StaticFiles(starlette.staticfiles.StaticFiles):
 class StaticFilesMiddleware:
     """
     Serves `STATIC_ROOT` below `STATIC_URL`, so that a small site needs no web server.
+    While `DEBUG` is on it serves what Django's finders find.
 
     Names that carry a hash (Django's `ManifestStaticFilesStorage`) may be kept for
     ever, others for `VINYL["STATIC_MAX_AGE"]` seconds, 60 by default. Of a file
     with compressed variants beside it (`vinyl.web.compression`) the client gets one
-    that it accepts. With `DEBUG` on, the finders serve instead, and this does nothing.
+    that it accepts.
 
-    Raises:
+    Raises, with `DEBUG` off:
         ImproperlyConfigured: `STATIC_ROOT` is not set, or `STATIC_URL` has no path.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.mount = None
-        if not settings.DEBUG:
-            # Errors become pages here, so that they pass the middleware above.
-            self.mount = Mount(_prefix(), app=ErrorMiddleware(CollectedFiles()))
+        if not settings.DEBUG and not place_of_files():
+            raise ImproperlyConfigured(
+                f"settings.STATIC_URL is {settings.STATIC_URL!r}, so every address "
+                f"would be that of a static file. Give it a path, such as 'static/'."
+            )
+        self.files = StaticFiles() if settings.DEBUG else CollectedFiles()
+        # Errors become pages here, so that they pass the middleware above.
+        self.serving = ErrorMiddleware(self.serve)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.mount is not None and scope["type"] == "http":
-            match, child_scope = self.mount.matches(scope)
-            if match is Match.FULL:
-                scope = {**scope, **child_scope}
-                await self.mount.handle(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        app: ASGIApp = self.app
+        if scope["type"] == "http" and (place := place_of_files()):
+            if path_info(scope).startswith(f"{place}/"):
+                app = self.serving
+        await app(scope, receive, send)
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        root_path = scope.get("root_path", "") + place_of_files()
+        await self.files({**scope, "root_path": root_path}, receive, send)
 
 
-def _prefix() -> str:
-    """The path of `STATIC_URL`, which may be that of a CDN that asks here."""
-    path = urlsplit(settings.STATIC_URL or "").path.rstrip("/")
-    if not path:
-        raise ImproperlyConfigured(
-            f"settings.STATIC_URL is {settings.STATIC_URL!r}, so every address would "
-            f"be that of a static file. Give it a path, such as 'static/'."
-        )
-    return path
+def place_of_files() -> str:
+    """
+    Where the files are asked for, below the prefix: the path of `STATIC_URL`, without
+    the slash at its end; empty if it has none. With `DEBUG` off the address may be that
+    of a CDN, which asks here for the same path.
+    """
+    url = urlsplit(settings.STATIC_URL or "")
+    if settings.DEBUG and url.netloc:
+        return ""
+    return without_prefix(url.path).rstrip("/")
 
 
 class CollectedFiles(starlette.staticfiles.StaticFiles):

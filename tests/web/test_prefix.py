@@ -1,0 +1,543 @@
+"""A site below a prefix: all that a request meets sees the same one, the request's."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+import pytest
+from django.conf import settings
+from django.conf.urls.static import static as djangos_static
+from django.contrib.staticfiles.storage import StaticFilesStorage
+from django.core.files.storage import (
+    FileSystemStorage,
+    InMemoryStorage,
+    default_storage,
+)
+from django.templatetags.static import static
+from django.test import override_settings
+from django.urls import get_script_prefix
+
+from tests.records.models import Artist
+from tests.web import administering
+from tests.web.serving import serving_on_a_socket, settings_for
+from vinyl.web import (
+    JSONResponse,
+    PlainTextResponse,
+    Request,
+    WebSocket,
+    get_asgi_application,
+    in_thread,
+    mount,
+    path,
+    redirect,
+    render,
+    reverse,
+    websocket,
+)
+from vinyl.web.auth import login_not_required
+from vinyl.web.staticfiles import static as media_patterns
+from vinyl.web.testing import Client, client
+
+pytestmark = pytest.mark.anyio
+
+
+def addresses(request: Any) -> dict[str, str]:
+    return {
+        "prefix": request.script_name,
+        "path": request.path,
+        "path_info": request.path_info,
+        "full": request.get_full_path(),
+        "absolute": request.build_absolute_uri(),
+        "url": str(request.url),
+        "meta": request.META["SCRIPT_NAME"] + request.META["PATH_INFO"],
+        "raw": request.scope["raw_path"].decode(),
+        "reverse": reverse("where"),
+        "redirect": redirect("where").headers["location"],
+        "static": static("site.css"),
+        "media": default_storage.url("a.png"),
+        "setting": settings.STATIC_URL + settings.MEDIA_URL,
+    }
+
+
+@login_not_required
+async def where(request: Request) -> Any:
+    return JSONResponse([addresses(request), request.scope["seen"]])
+
+
+@login_not_required
+def where_plain(request: Request) -> Any:
+    return JSONResponse([addresses(request), request.scope["seen"]])
+
+
+@login_not_required
+@in_thread
+def where_thread(request: Request) -> Any:
+    return JSONResponse([addresses(request), request.scope["seen"]])
+
+
+class Seeing:
+    """Middleware, which sees the same as the view."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            scope["seen"] = addresses(Request.of(scope, receive, send))
+        await self.app(scope, receive, send)
+
+
+SEEING = {
+    "MIDDLEWARE": [f"{__name__}.Seeing"],
+    "MEDIA_URL": "media/",
+    "STATIC_URL": "static/",
+}
+VIEWS = {"async": where, "plain": where_plain, "thread": where_thread}
+
+
+def raw_scope(path: str, root_path: str) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "method": "GET",
+        "scheme": "http",
+        "http_version": "1.1",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": root_path,
+        "headers": [(b"host", b"testserver")],
+        "client": ("127.0.0.1", 5000),
+        "server": ("testserver", 80),
+    }
+
+
+async def asked(app: Any, scope: dict[str, Any]) -> tuple[int, Any]:
+    """Status and JSON of the answer to *scope*."""
+    messages: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    await app(scope, receive, send)
+    body = b"".join(m.get("body", b"") for m in messages[1:])
+    status = messages[0]["status"]
+    return status, httpx.Response(
+        status, content=body
+    ).json() if status == 200 else body
+
+
+@pytest.mark.parametrize(
+    ("forced", "root_path", "path_in_scope"),
+    [
+        pytest.param(None, "/shop", "/shop/where/", id="path with the prefix"),
+        pytest.param(None, "/shop", "/where/", id="path without it"),
+        pytest.param(None, "/shop/", "/shop//where/", id="uvicorn, slash at the end"),
+        pytest.param(None, "/shop/", "/shop/where/", id="slash at the end"),
+        pytest.param(None, "shop", "shop/where/", id="uvicorn, no slash at all"),
+        pytest.param("/shop", "", "/where/", id="forced, proxy strips"),
+        pytest.param("/shop", "", "/shop/where/", id="forced, proxy does not"),
+        pytest.param("/shop/", "", "/shop/where/", id="forced with a slash"),
+        pytest.param("/shop", "/shop", "/shop/where/", id="both"),
+        pytest.param("/shop", "/inner", "/inner/where/", id="forced over another one"),
+    ],
+)
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+async def test_one_prefix_for_middleware_and_views(
+    view: Any, forced: str | None, root_path: str, path_in_scope: str
+) -> None:
+    patterns = (path("where/", view, name="where"),)
+    with settings_for(patterns, SEEING | {"FORCE_SCRIPT_NAME": forced}):
+        scope = raw_scope(path_in_scope, root_path)
+        status, (view_saw, middleware_saw) = await asked(get_asgi_application(), scope)
+        assert status == 200
+        assert view_saw == middleware_saw
+        assert view_saw == {
+            "prefix": "/shop",
+            "path": "/shop/where/",
+            "path_info": "/where/",
+            "full": "/shop/where/",
+            "absolute": "http://testserver/shop/where/",
+            "url": "http://testserver/shop/where/",
+            "meta": "/shop/where/",
+            "raw": "/shop/where/",
+            "reverse": "/shop/where/",
+            "redirect": "/shop/where/",
+            "static": "/shop/static/site.css",
+            "media": "/shop/media/a.png",
+            "setting": "/shop/static//shop/media/",
+        }
+        # The prefix was the request's.
+        assert (get_script_prefix(), settings.STATIC_URL) == ("/", "/static/")
+
+
+@pytest.mark.parametrize(
+    ("root_path", "path_in_scope"),
+    [("", "/where/"), ("/", "/where/"), ("/", "//where/"), (None, "/where/")],
+)
+async def test_a_slash_is_no_prefix(root_path: Any, path_in_scope: str) -> None:
+    with settings_for((path("where/", where, name="where"),), SEEING):
+        scope = raw_scope(path_in_scope, root_path)
+        status, (saw, _) = await asked(get_asgi_application(), scope)
+    assert status == 200
+    assert (saw["prefix"], saw["path"], saw["reverse"]) == ("", "/where/", "/where/")
+    assert (saw["static"], saw["url"]) == (
+        "/static/site.css",
+        "http://testserver/where/",
+    )
+
+
+@pytest.mark.parametrize("path_in_scope", ["/shop", "/shop/", "", "/"])
+async def test_the_prefix_itself_is_the_root(path_in_scope: str) -> None:
+    with settings_for((path("", where, name="where"),), SEEING):
+        app = get_asgi_application()
+        status, (saw, _) = await asked(app, raw_scope(path_in_scope, "/shop"))
+    assert (status, saw["path"], saw["path_info"]) == (200, "/shop/", "/")
+
+
+async def test_a_path_that_only_begins_like_the_prefix_is_another_one() -> None:
+    with settings_for((path("where/", where, name="where"),), SEEING):
+        app = get_asgi_application()
+        assert (await asked(app, raw_scope("/shopwhere/", "/shop")))[0] == 404
+
+
+async def test_requests_with_different_prefixes_at_the_same_time() -> None:
+    meeting = asyncio.Barrier(2)
+
+    async def slow(request: Request) -> Any:
+        await meeting.wait()
+        return JSONResponse([reverse("slow"), static("a.css")])
+
+    with settings_for((path("slow/", slow, name="slow"),), {}):
+        app = get_asgi_application()
+        one, two = await asyncio.gather(
+            asked(app, raw_scope("/one/slow/", "/one")),
+            asked(app, raw_scope("/two/slow/", "/two")),
+        )
+    assert one[1] == ["/one/slow/", "/one/static/a.css"]
+    assert two[1] == ["/two/slow/", "/two/static/a.css"]
+
+
+# ----- Each link of each page
+
+FILES = {
+    "page.html": '<link rel="stylesheet" href="{{ static("site.css") }}">'
+    '<a href="{{ url("page") }}">page</a><img src="{{ media }}">'
+    '<a href="{{ url("closed") }}">closed</a>',
+    "404.html": '<link href="{{ static("site.css") }}"><a href="{{ url("page") }}">x</a>',
+    "500.html": '<link href="{{ static("site.css") }}"><a href="{{ url("page") }}">x</a>',
+}
+
+
+@login_not_required
+async def page(request: Request) -> Any:
+    context = {"media": default_storage.url("a.png")}
+    return await render(request, "page.html", context)
+
+
+@login_not_required
+async def failing(request: Request) -> Any:
+    raise RuntimeError("on purpose")
+
+
+@login_not_required
+async def login(request: Request) -> Any:
+    return PlainTextResponse("log in")
+
+
+async def closed(request: Request) -> Any:
+    return PlainTextResponse("closed")
+
+
+PAGES = (
+    path("", page),
+    path("page/", page, name="page"),
+    path("failing/", failing),
+    path("login/", login, name="login"),
+    path("closed/", closed, name="closed"),
+    path("admin/", administering.site.urls),
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static" / "site.css").write_text("p { color: teal }")
+    (tmp_path / "templates").mkdir()
+    for name, text in FILES.items():
+        (tmp_path / "templates" / name).write_text(text)
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "a.png").write_bytes(b"png")
+    return tmp_path
+
+
+def site_settings(folder: Path, **further: Any) -> dict[str, Any]:
+    django = {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+    }
+    vinyls = {
+        "BACKEND": "vinyl.web.templating.Jinja2",
+        "APP_DIRS": True,
+        "DIRS": [folder / "templates"],
+    }
+    return {
+        "TEMPLATES": [vinyls, django],
+        "MIDDLEWARE": [
+            *administering.MIDDLEWARE,
+            "vinyl.web.auth.LoginRequiredMiddleware",
+        ],
+        "STATICFILES_DIRS": [folder / "static"],
+        "STATIC_URL": "static/",
+        "MEDIA_ROOT": folder / "media",
+        "MEDIA_URL": "media/",
+        "LOGIN_URL": "login",
+        "DEBUG": True,
+        **further,
+    }
+
+
+def links(html: str) -> set[str]:
+    found = re.findall(r'(?:href|src|action)="([^"]*)"', html)
+    return {unescape(link) for link in found}
+
+
+@asynccontextmanager
+async def site(folder: Path, root_path: str, **further: Any) -> AsyncIterator[Client]:
+    with override_settings(**site_settings(folder, **further)):
+        patterns = (*PAGES, *media_patterns(settings.MEDIA_URL, settings.MEDIA_ROOT))
+        with settings_for(patterns, site_settings(folder, **further)):
+            async with client(
+                root_path=root_path, raise_request_exception=False
+            ) as http:
+                yield http
+
+
+@pytest.mark.usefixtures("db")
+async def test_each_link_of_each_page_is_below_the_prefix(folder: Path) -> None:
+    """A browser that follows the links of the site stays in it, and finds all."""
+    await administering.superuser()
+    artist = await Artist.objects.create(name="Nina Simone")
+    async with site(folder, "/shop") as http:
+        assert await http.login(username="ada", password="secret")
+        start = [
+            "/page/",
+            "/nothing/",
+            "/failing/",
+            "/static/nothing.css",
+            "/admin/",
+            "/admin/records/album/",
+            "/admin/records/album/add/",
+            f"/admin/records/artist/{artist.pk}/change/",
+            f"/admin/records/artist/{artist.pk}/delete/",
+            "/admin/password_change/",
+        ]
+        seen: dict[str, int] = {}
+        for address in start:
+            response = await http.get(address)
+            for link in links(response.text):
+                target = urljoin(f"/shop{address}", link)
+                if urlsplit(target).netloc or target.startswith(("data:", "#")):
+                    continue
+                # The admin's link to the site has no slash.
+                assert f"{target}/".startswith("/shop/"), (address, link)
+                below = target.removeprefix("/shop").partition("#")[0]
+                if "logout" not in below and below not in seen:
+                    seen[below] = (await http.get(below)).status_code
+        missing = {link: status for link, status in seen.items() if status >= 400}
+        assert set(missing) <= set(start)
+        assert seen["/static/site.css"] == seen["/media/a.png"] == 200
+        assert any("vinyl" in link and "static" in link for link in seen)
+
+
+@pytest.mark.parametrize("debug", [False, True])
+async def test_error_pages_link_below_the_prefix(folder: Path, debug: bool) -> None:
+    further = {"DEBUG": debug, "MIDDLEWARE": []}
+    async with site(folder, "/shop", **further) as http:
+        for address, status in (("/nothing/", 404), ("/failing/", 500)):
+            response = await http.get(address)
+            assert response.status_code == status
+            if not debug:
+                assert links(response.text) == {"/shop/static/site.css", "/shop/page/"}
+
+
+async def test_who_is_not_logged_in_is_sent_below_the_prefix(folder: Path) -> None:
+    async with site(folder, "/shop") as http:
+        response = await http.get("/closed/")
+        assert response.headers["location"] == "/shop/login/?next=/shop/closed/"
+        response = await http.get("/admin/")
+        assert response.headers["location"].startswith("/shop/admin/login/?next=/shop/")
+
+
+async def test_collected_files_are_served_and_named_below_the_prefix(
+    folder: Path,
+) -> None:
+    name = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+    manifest = '{"version": "1.1", "hash": "", "paths": {"site.css": "site.123.css"}}'
+    (folder / "static" / "staticfiles.json").write_text(manifest)
+    (folder / "static" / "site.123.css").write_text("hashed")
+    further = {
+        "DEBUG": False,
+        "MIDDLEWARE": ["vinyl.web.staticfiles.StaticFilesMiddleware"],
+        "STATIC_ROOT": folder / "static",
+        "STATICFILES_DIRS": [],
+        "STORAGES": settings.STORAGES | {"staticfiles": {"BACKEND": name}},
+    }
+    for prefix in ("/shop", "", "/other"):
+        async with site(folder, prefix, **further) as http:
+            assert f"{prefix}/static/site.123.css" in links(
+                (await http.get("/page/")).text
+            )
+            assert (await http.get("/static/site.123.css")).text == "hashed"
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("static/", "/shop/static/site.css"),
+        ("/shop/static/", "/shop/static/site.css"),
+        # As Django has it: an absolute path stays what it is.
+        ("/static/", "/static/site.css"),
+        ("https://cdn.test/static/", "https://cdn.test/static/site.css"),
+    ],
+)
+@pytest.mark.parametrize("debug", [False, True])
+async def test_where_static_url_leads(
+    folder: Path, url: str, address: str, debug: bool
+) -> None:
+    further = {
+        "DEBUG": debug,
+        "MIDDLEWARE": ["vinyl.web.staticfiles.StaticFilesMiddleware"],
+        "STATIC_ROOT": folder / "static",
+        "STATICFILES_DIRS": [folder / "static"] if debug else [],
+        "STATIC_URL": url,
+    }
+    if debug:
+        further["STATIC_ROOT"] = folder / "elsewhere"
+    async with site(folder, "/shop", **further) as http:
+        assert address in links((await http.get("/page/")).text)
+        status = (await http.get("/static/site.css")).status_code
+        # During development a CDN's files are not ours to serve.
+        assert status == (404 if debug and "cdn" in url else 200)
+
+
+async def test_patterns_of_media_imported_within_a_request(folder: Path) -> None:
+    def late(request: Request) -> Any:
+        made = [
+            function(settings.MEDIA_URL, document_root=folder)[0].pattern
+            for function in (media_patterns, djangos_static)
+        ]
+        return JSONResponse([str(pattern) for pattern in made])
+
+    further = {"MEDIA_URL": "media/", "DEBUG": True}
+    with settings_for((path("late/", late),), further):
+        app = get_asgi_application()
+        for prefix in ("", "/shop"):
+            _, made = await asked(app, raw_scope(f"{prefix}/late/", prefix))
+            assert made == ["^media/(?P<path>.*)$"] * 2
+
+
+def test_a_storage_keeps_the_address_that_it_was_given() -> None:
+    given = {"base_url": "https://files.test/"}
+    for storage in (StaticFilesStorage, FileSystemStorage, InMemoryStorage):
+        assert storage(**given).url("a.png") == "https://files.test/a.png"  # type: ignore[call-arg]
+    own = StaticFilesStorage()
+    own.base_url = "/own/"
+    assert own.url("a.png") == "/own/a.png"
+
+
+async def test_cors_and_https_rules_are_for_the_path_below_the_prefix() -> None:
+    further = {
+        "MIDDLEWARE": [
+            "vinyl.web.security.SecurityMiddleware",
+            "vinyl.web.cors.CORSMiddleware",
+        ],
+        "CORS_ALLOW_ALL_ORIGINS": True,
+        "CORS_URLS_REGEX": r"^/api/.*$",
+        "SECURE_SSL_REDIRECT": True,
+        "SECURE_REDIRECT_EXEMPT": [r"^api/", r"^shop/also/"],
+    }
+    patterns = [path(f"{name}/", login) for name in ("api", "also", "other")]
+    with settings_for(tuple(patterns), further):
+        http = Client(get_asgi_application(), root_path="/shop")
+        origin = {"origin": "https://app.test"}
+        found = await http.get("/api/", headers=origin)
+        assert found.headers["access-control-allow-origin"] == "*"
+        found = await http.get("/also/", headers=origin)
+        assert found.status_code == 200
+        assert "access-control-allow-origin" not in found.headers
+        found = await http.get("/other/")
+        assert found.headers["location"] == "https://testserver/shop/other/"
+
+
+async def test_a_mounted_app_is_below_the_prefix() -> None:
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        text = f"{scope['root_path']} {scope['path']}"
+        await PlainTextResponse(text)(scope, receive, send)
+
+    for forced in (None, "/shop"):
+        with settings_for((mount("in/", inner),), {"FORCE_SCRIPT_NAME": forced}):
+            http = Client(get_asgi_application(), root_path="" if forced else "/shop")
+            assert (await http.get("/in/x")).text == "/shop/in /shop/in/x"
+
+
+async def test_a_websocket_is_below_the_prefix() -> None:
+    @websocket
+    async def talk(connection: WebSocket) -> None:
+        await connection.accept()
+        await connection.send_json(
+            [connection.path, connection.path_info, reverse("ws")]
+        )
+
+    patterns = (path("ws/", talk, name="ws"),)
+    for forced in (None, "/shop"):
+        with settings_for(patterns, {"FORCE_SCRIPT_NAME": forced}):
+            http = Client(get_asgi_application(), root_path="" if forced else "/shop")
+            async with http.websocket("/ws/") as ws:
+                assert await ws.receive_json() == ["/shop/ws/", "/ws/", "/shop/ws/"]
+
+
+async def test_outside_of_requests_a_forced_prefix_counts() -> None:
+    patterns = (path("where/", where, name="where"),)
+    with settings_for(patterns, {"FORCE_SCRIPT_NAME": "/shop"}):
+        app = get_asgi_application()
+        async with app.router.lifespan_context(app):
+            assert reverse("where") == "/shop/where/"
+    assert get_script_prefix() == "/"
+
+
+# ----- uvicorn
+
+
+@pytest.mark.parametrize("root_path", ["/shop", "/shop/"])
+async def test_uvicorn_behind_a_proxy_that_strips_the_prefix(
+    folder: Path, root_path: str
+) -> None:
+    further = site_settings(folder, ALLOWED_HOSTS=["127.0.0.1"])
+    async with serving_on_a_socket(*PAGES, root_path=root_path, **further) as http:
+        found = await http.get("/page/")
+        assert "/shop/static/site.css" in links(found.text)
+        assert (await http.get("/static/site.css")).status_code == 200
+        found = await http.get("/closed/")
+        assert found.headers["location"] == "/shop/login/?next=/shop/closed/"
+        assert (await http.get("/page")).headers["location"] == "/shop/page/"
+
+
+async def test_uvicorn_behind_a_proxy_that_leaves_the_prefix(folder: Path) -> None:
+    further = site_settings(folder, ALLOWED_HOSTS=["127.0.0.1"])
+    further["FORCE_SCRIPT_NAME"] = "/shop"
+    async with serving_on_a_socket(*PAGES, **further) as http:
+        found = await http.get("/shop/page/")
+        assert "/shop/static/site.css" in links(found.text)
+        assert (await http.get("/shop/static/site.css")).status_code == 200
+        assert (await http.get("/shop/page")).headers["location"] == "/shop/page/"
