@@ -234,9 +234,10 @@ FILES = {
     "page.html": '<link rel="stylesheet" href="{{ static("site.css") }}">'
     '<a href="{{ url("page") }}">page</a><img src="{{ media }}">'
     '<a href="{{ url("closed") }}">closed</a>',
-    "404.html": '<link href="{{ static("site.css") }}"><a href="{{ url("page") }}">x</a>',
-    "500.html": '<link href="{{ static("site.css") }}"><a href="{{ url("page") }}">x</a>',
 }
+FILES["404.html"] = FILES["500.html"] = (
+    '<link href="{{ static("site.css") }}"><a href="{{ url("page") }}">x</a>'
+)
 
 
 @login_not_required

@@ -30,8 +30,8 @@ class CORSMiddleware(starlette.middleware.cors.CORSMiddleware):
     """
     Starlette's, which lets scripts of other origins read answers: those of
     `CORS_ALLOWED_ORIGINS` and `CORS_ALLOWED_ORIGIN_REGEXES`, or all if
-    `CORS_ALLOW_ALL_ORIGINS` is on. If `CORS_URLS_REGEX` is set, only where it matches the
-    path, without the prefix under which the site is served.
+    `CORS_ALLOW_ALL_ORIGINS` is on. If `CORS_URLS_REGEX` is set, only where it matches
+    the path, without the prefix under which the site is served.
 
     A pattern has to match the whole origin.
     """

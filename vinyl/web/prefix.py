@@ -2,8 +2,8 @@
 The prefix under which visitors see the site: `/shop` where it is served below
 `https://example.org/shop/`.
 
-It is settled once for each request, outside all middleware: `FORCE_SCRIPT_NAME`, or what
-the server says (`root_path`, uvicorn's `--root-path`). `reverse()`, `static()` and
+It is settled once for each request, outside all middleware: `FORCE_SCRIPT_NAME`, or
+what the server says (`root_path`, uvicorn's `--root-path`). `reverse()`, `static()` and
 `MEDIA_URL` take it from Django's script prefix, everything else from the scope.
 """
 
@@ -131,7 +131,7 @@ def uncached_urls(getattr_: Callable) -> Callable:
 
 
 def base_url_each_time(cached: Any) -> Any:
-    """The change for `base_url` of storages, which is `MEDIA_URL` unless it is given."""
+    """The change for `base_url` of storages, `MEDIA_URL` unless it is given."""
     return EachTime(cached.func)
 
 
