@@ -197,12 +197,13 @@ async def test_a_slash_is_no_prefix(root_path: Any, path_in_scope: str) -> None:
     )
 
 
-@pytest.mark.parametrize("path_in_scope", ["/shop", "/shop/", "", "/"])
-async def test_the_prefix_itself_is_the_root(path_in_scope: str) -> None:
+async def test_the_prefix_without_a_slash_is_redirected() -> None:
     with settings_for((path("", where, name="where"),), SEEING):
         app = get_asgi_application()
-        status, (saw, _) = await asked(app, raw_scope(path_in_scope, "/shop"))
-    assert (status, saw["path"], saw["path_info"]) == (200, "/shop/", "/")
+        status, (saw, _) = await asked(app, raw_scope("/shop/", "/shop"))
+        assert (status, saw["path"], saw["path_info"]) == (200, "/shop/", "/")
+        status, _ = await asked(app, raw_scope("/shop", "/shop"))
+        assert status == 301
 
 
 async def test_a_path_that_only_begins_like_the_prefix_is_another_one() -> None:

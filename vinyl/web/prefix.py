@@ -73,8 +73,8 @@ def script_prefix(prefix: str) -> Iterator[None]:
 
 
 def path_info(scope: Scope) -> str:
-    """The path of the request in *scope* below the prefix; "/" at least."""
-    return get_route_path(scope) or "/"
+    """The path in *scope* below the prefix; empty where it is the prefix itself."""
+    return get_route_path(scope)
 
 
 def without_prefix(path: str) -> str:
@@ -90,7 +90,7 @@ def _normalized(prefix: str) -> str:
 
 def _rest(path: str, prefix: str) -> str:
     """
-    *path* below *prefix*, with a slash at the front.
+    *path* below *prefix*: empty, or with a slash at the front.
 
     Some servers put `root_path`, as it is, before the path of the request, others
     leave the path alone.
@@ -98,8 +98,8 @@ def _rest(path: str, prefix: str) -> str:
     for start in (prefix, prefix.rstrip("/")):
         rest = path.removeprefix(start)
         if path.startswith(start) and (not rest or rest.startswith("/")):
-            return rest or "/"
-    return path or "/"
+            return rest
+    return path
 
 
 # ----- What Django reads once, and which is another value for each prefix
