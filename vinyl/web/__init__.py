@@ -9,6 +9,7 @@ websockets.py    websocket, WebSocket
 lifespan.py      running what an app does at start-up and shutdown
 requests.py      Request
 responses.py     the response classes, redirect
+headers.py       text in headers and cookies
 streaming.py     StreamingResponse
 events.py        EventSourceResponse: server-sent events
 background.py    BackgroundTask: what is done after the response

@@ -22,7 +22,6 @@ from django.template import TemplateDoesNotExist, loader
 from django.urls import get_callable, get_resolver
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.orm.bridge import run
@@ -31,6 +30,7 @@ from vinyl.web.injection import refuse_injection
 from vinyl.web.logs import log_error, log_line, logger, mark_logged, reason_of
 from vinyl.web.pages import answer, phrase_of, preferred_kind
 from vinyl.web.requests import Request
+from vinyl.web.responses import HTMLResponse
 from vinyl.web.routing import response_of
 from vinyl.web.websockets import (
     INTERNAL_ERROR,

@@ -7,9 +7,9 @@ from http.client import responses
 from typing import Any
 
 from django.utils.html import escape
-from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from vinyl.web.requests import Request
+from vinyl.web.responses import HTMLResponse, JSONResponse, Response
 
 __all__ = ["answer", "page", "phrase_of", "preferred_kind"]
 

@@ -33,6 +33,7 @@ from vinyl.orm.threads import can_wait, wait
 from vinyl.web.bodies import MultiPartParser, load_json, submitted
 from vinyl.web.cleansing import report_filter
 from vinyl.web.csp import make_nonce
+from vinyl.web.headers import cookies_of
 from vinyl.web.prefix import path_info
 from vinyl.web.users import LazyUser
 
@@ -214,6 +215,11 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
             TooManyFieldsSent: They are more than `DATA_UPLOAD_MAX_NUMBER_FIELDS`.
         """
         return QueryDict(self.META["QUERY_STRING"], encoding=self.encoding)
+
+    @cached_property
+    def cookies(self) -> dict[str, str]:  # type: ignore[override]
+        """The cookies, read as UTF-8."""
+        return cookies_of(self.scope)
 
     @property
     def COOKIES(self) -> dict[str, str]:  # type: ignore[override]

@@ -27,12 +27,15 @@ from django.http import (
     HttpResponseRedirect,
 )
 from django.shortcuts import resolve_url
+from django.utils.encoding import iri_to_uri
 from django.utils.functional import Promise
 from starlette.background import BackgroundTask
+from starlette.datastructures import Headers
 
 from vinyl.orm.calls import Call
 from vinyl.orm.lazy import NotFetched
 from vinyl.web.background import ours
+from vinyl.web.headers import ResponseHeaders, encoded
 
 __all__ = [
     "FileResponse",
@@ -78,10 +81,25 @@ class Response(starlette.responses.Response):
         self._background = None if task is None else ours(task)
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        if headers is not None:
+            # Not a dict: a header may be there several times.
+            headers = Headers(
+                raw=[
+                    (name.lower().encode("latin-1"), encoded(name, value))
+                    for name, value in headers.items()
+                ]
+            )
         super().init_headers(headers)
         # The body is there. What has a render() Django takes for a response that is
         # to be rendered later, and waits for that.
         self.render = None  # type: ignore[method-assign, assignment]
+
+    @property
+    def headers(self) -> ResponseHeaders:
+        """Names and values; what Latin-1 cannot express is encoded as in Django."""
+        if not hasattr(self, "_headers"):
+            self._headers = ResponseHeaders(raw=self.raw_headers)
+        return self._headers
 
     def __getitem__(self, name: str) -> str:
         return self.headers[name]
@@ -146,9 +164,9 @@ class Response(starlette.responses.Response):
             if name != b"set-cookie":
                 others.append((name, value))
             elif value not in self._cookie_headers:
-                cookies.load(value.decode("latin-1"))
+                cookies.load(value.decode("utf-8", "surrogateescape"))
         self._cookie_headers = [
-            cookie.OutputString().encode("latin-1") for cookie in cookies.values()
+            encoded("set-cookie", cookie.OutputString()) for cookie in cookies.values()
         ]
         made = [(b"set-cookie", value) for value in self._cookie_headers]
         # In place: `headers` looks at this list.
@@ -159,13 +177,24 @@ class Response(starlette.responses.Response):
         key: str,
         value: str = "",
         max_age: int | datetime.timedelta | None = None,
+        expires: Any = None,
+        path: str | None = "/",
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        """As in Starlette; *max_age* (seconds) may be a `timedelta`, as in Django."""
+        """
+        As in Starlette; *value* may be any text, and *max_age* (seconds) a `timedelta`,
+        as in Django.
+        """
         if isinstance(max_age, datetime.timedelta):
             max_age = int(max_age.total_seconds())
-        super().set_cookie(key, value, max_age, *args, **kwargs)
+        attributes = (max_age, expires, path and iri_to_uri(path), *args)
+        try:
+            super().set_cookie(key, value, *attributes, **kwargs)
+        except UnicodeEncodeError:
+            # Starlette writes Latin-1. What is set again keeps its attributes.
+            super().set_cookie(key, "", *attributes, **kwargs)
+            self.cookies[key] = value
 
     def set_signed_cookie(
         self, key: str, value: str, salt: str = "", **kwargs: Any

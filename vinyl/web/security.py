@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.web import csp
 from vinyl.web.errors import respond_to
+from vinyl.web.headers import ResponseHeaders
 from vinyl.web.prefix import path_info
 from vinyl.web.requests import Request
 
@@ -61,7 +62,7 @@ class SecurityMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
+                headers = ResponseHeaders(scope=message)
                 for name, value in self.headers:
                     headers.setdefault(name, value)
                 if secure and settings.SECURE_HSTS_SECONDS:

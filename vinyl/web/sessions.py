@@ -20,13 +20,13 @@ from django.contrib.sessions.backends import file, signed_cookies
 from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.contrib.sessions.middleware import SessionMiddleware as DjangosMiddleware
 from django.http import HttpResponse
-from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.auth import in_worker_thread
 from vinyl.orm.bridge import await_, in_bridge, run, runs_sync
 from vinyl.orm.rows import dual
+from vinyl.web.headers import cookies_of
 from vinyl.web.requests import Request
 from vinyl.web.translating import amended
 
@@ -153,7 +153,7 @@ class SessionMiddleware:
         if scope["type"] == "http":
             cookies = Request.of(scope, receive, send).cookies
         else:
-            cookies = HTTPConnection(scope).cookies
+            cookies = cookies_of(scope)
         session = self.SessionStore(cookies.get(settings.SESSION_COOKIE_NAME))
         scope["session"] = session
         started = False

@@ -9,10 +9,10 @@ from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
 from starlette.concurrency import iterate_in_threadpool
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.orm.bridge import run
+from vinyl.web.headers import ResponseHeaders, encoded
 from vinyl.web.responses import Response
 from vinyl.web.streaming import StreamingResponse
 
@@ -39,11 +39,9 @@ async def translated(response: HttpResponseBase) -> ASGIApp:
         result = StreamingResponse(pieces, response.status_code)
     of_body = [] if response.has_header("Content-Length") else result.raw_headers
     result.raw_headers = [
-        *encoded(response.items()),
+        *raw(response.items()),
         *of_body,
-        *encoded(
-            ("set-cookie", c.output(header="")) for c in response.cookies.values()
-        ),
+        *raw(("set-cookie", c.output(header="")) for c in response.cookies.values()),
     ]
 
     async def send_and_close(scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,9 +55,9 @@ async def translated(response: HttpResponseBase) -> ASGIApp:
     return send_and_close
 
 
-def encoded(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[bytes, bytes]]:
+def raw(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[bytes, bytes]]:
     for name, value in headers:
-        yield name.lower().encode("latin-1"), value.strip().encode("latin-1")
+        yield name.lower().encode("latin-1"), encoded(name, value.strip())
 
 
 async def amended(message: Message, amend: Callable[[HttpResponse], Any]) -> None:
@@ -72,7 +70,7 @@ async def amended(message: Message, amend: Callable[[HttpResponse], Any]) -> Non
     response = HttpResponse()
     response.status_code = message.get("status", 200)
     message.setdefault("headers", [])
-    headers = MutableHeaders(scope=message)
+    headers = ResponseHeaders(scope=message)
     if vary := ", ".join(headers.getlist("vary")):
         response.headers["Vary"] = vary
     await run(amend, response)

@@ -32,6 +32,7 @@ class WebSocket(starlette.websockets.WebSocket):
     path_info: Any = Request.path_info
     resolve: Any = Request.resolve
     resolver_match: Any = Request.resolver_match
+    cookies: Any = Request.cookies
     session: Any = Request.session
     user: Any = Request.user
     auser: Any = Request.auser

@@ -1,0 +1,262 @@
+"""Headers and cookies with text of any language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.header import decode_header, make_header
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from django.http import HttpResponse, parse_cookie
+from starlette.exceptions import HTTPException
+
+from tests.web.serving import serving, serving_on_a_socket
+from vinyl.web import (
+    EventSourceResponse,
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Request,
+    Response,
+    StreamingResponse,
+    WebSocket,
+    path,
+    redirect,
+    websocket,
+)
+
+pytestmark = pytest.mark.anyio
+
+TEXTS = [
+    "plain",
+    "caf\xe9",
+    "żółw",
+    "日本語",
+    "a “quoted” word",
+    "\U0001f3b5",
+    "é and ż",
+]
+
+
+def set_item(text: str) -> Response:
+    response = Response()
+    response["X-Text"] = text
+    return response
+
+
+def set_default(text: str) -> Response:
+    response = Response()
+    response.setdefault("X-Text", text)
+    return response
+
+
+def appended(text: str) -> Response:
+    response = Response()
+    response.headers.append("X-Text", text)
+    return response
+
+
+def updated(text: str) -> Response:
+    response = Response()
+    response.headers.update({"X-Text": text})
+    return response
+
+
+def merged(text: str) -> Response:
+    response = Response()
+    headers = response.headers
+    headers |= {"X-Text": text}
+    assert (response.headers | {"X-Other": text})["X-Other"] == headers["X-Text"]
+    return response
+
+
+async def nothing() -> Any:
+    yield ""
+
+
+SETTERS: dict[str, Callable[[str], Any]] = {
+    "response": lambda text: Response(headers={"X-Text": text}),
+    "html": lambda text: HTMLResponse("", headers={"X-Text": text}),
+    "text": lambda text: PlainTextResponse("", headers={"X-Text": text}),
+    "json": lambda text: JSONResponse({}, headers={"X-Text": text}),
+    "redirect": lambda text: RedirectResponse("/", headers={"X-Text": text}),
+    "file": lambda text: FileResponse(__file__, headers={"X-Text": text}),
+    "stream": lambda text: StreamingResponse(nothing(), headers={"X-Text": text}),
+    "events": lambda text: EventSourceResponse(nothing(), headers={"X-Text": text}),
+    "item": set_item,
+    "default": set_default,
+    "append": appended,
+    "update": updated,
+    "merge": merged,
+    "django": lambda text: HttpResponse(headers={"X-Text": text}),
+}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("make", SETTERS.values(), ids=SETTERS)
+async def test_headers_are_sent_as_django_sends_them(
+    make: Callable[[str], Any], text: str
+) -> None:
+    async def view(request: Request) -> Any:
+        return make(text)
+
+    async with serving(path("", view), raising=True) as http:
+        response = await http.get("/")
+    sent = dict(response.headers.raw)[b"x-text"]
+    assert sent == HttpResponse(headers={"X-Text": text})["X-Text"].encode("latin-1")
+    if sent.isascii():
+        assert str(make_header(decode_header(sent.decode()))) == text
+
+
+@pytest.mark.parametrize("kind", ["text/html", "text/plain", "application/json"])
+async def test_headers_of_errors(kind: str) -> None:
+    async def view(request: Request) -> Any:
+        raise HTTPException(429, headers={"X-Text": "żółw", "Retry-After": "5"})
+
+    async with serving(path("", view)) as http:
+        response = await http.get("/", headers={"accept": kind})
+    assert (response.status_code, response.headers["retry-after"]) == (429, "5")
+    assert response.headers["x-text"].startswith("=?utf-8?")
+
+
+@pytest.mark.parametrize("text", TEXTS)
+async def test_addresses_are_percent_encoded(text: str) -> None:
+    async def view(request: Request) -> Any:
+        match request.GET["how"]:
+            case "redirect":
+                return redirect(f"/{text}/")
+            case "class":
+                return RedirectResponse(f"/{text}/")
+            case "header":
+                return Response(status_code=302, headers={"Location": f"/{text}/"})
+
+    async with serving(path("", view)) as http:
+        for how in ("redirect", "class", "header"):
+            response = await http.get("/", params={"how": how})
+            location = response.headers["location"]
+            assert location.isascii()
+            assert unquote(location) == f"/{text}/"
+
+
+async def test_names_of_files(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("content")
+
+    async def view(request: Request) -> Any:
+        return FileResponse(tmp_path / "a", filename="żółw.txt")
+
+    async with serving(path("", view)) as http:
+        disposition = (await http.get("/")).headers["content-disposition"]
+    assert disposition == "attachment; filename*=utf-8''%C5%BC%C3%B3%C5%82w.txt"
+
+
+async def test_several_headers_of_one_name_stay() -> None:
+    response = Response(headers=Response(headers={"x-a": "1"}).headers)
+    assert response.headers["x-a"] == "1"
+    response.headers.append("x-a", "ż")
+    again = Response(headers=response.headers)
+    assert len(again.headers.getlist("x-a")) == 2
+
+
+async def cookies(request: Request) -> Any:
+    assert request.cookies == request.COOKIES
+    return JSONResponse(request.cookies)
+
+
+@websocket
+async def cookies_of_socket(connection: WebSocket) -> None:
+    await connection.accept()
+    await connection.send_json(connection.cookies)
+
+
+def setting(request: Request) -> Any:
+    response = Response()
+    for number, text in enumerate(TEXTS):
+        response.set_cookie(f"c{number}", text, max_age=60, path="/żółw")
+    response.set_signed_cookie("signed", "żółw")
+    return response
+
+
+async def test_cookies_come_back_as_they_were_set() -> None:
+    async with serving(path("set/", setting), path("", cookies)) as http:
+        response = await http.get("/set/")
+        made = [v for k, v in response.headers.raw if k.lower() == b"set-cookie"]
+        assert len(made) == len(TEXTS) + 1
+        for line in made[:-1]:
+            assert b"Max-Age=60" in line
+            assert b"Path=/%C5%BC%C3%B3%C5%82w" in line
+            assert b"SameSite=lax" in line
+        sent = b"; ".join(line.partition(b";")[0] for line in made)
+        found = (await http.get("/", headers={b"cookie": sent})).json()
+        assert [found[f"c{number}"] for number in range(len(TEXTS))] == TEXTS
+        assert found["signed"].startswith("żółw:")
+
+
+HEADERS = [
+    "a=żółw; b=日本",
+    "a=żółw;b=1;",
+    'a="quoted ż"; b="\\351"',
+    "no-name; =x; a=; a=2",
+    "a=1,b=2",
+    "a b=c d; [x]=y",
+]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+async def test_cookies_are_read_as_django_reads_them(header: str) -> None:
+    async with serving(path("", cookies), path("ws/", cookies_of_socket)) as http:
+        sent = {b"cookie": header.encode()}
+        assert (await http.get("/", headers=sent)).json() == parse_cookie(header)
+        async with http.websocket("/ws/", headers=sent) as ws:
+            assert await ws.receive_json() == parse_cookie(header)
+
+
+async def test_cookies_in_several_headers_and_in_no_charset() -> None:
+    async with serving(path("", cookies)) as http:
+        sent = [
+            (b"cookie", b"a=1"),
+            (b"cookie", "b=ż".encode()),
+            (b"cookie", b"c=\xe9"),
+        ]
+        found = (await http.get("/", headers=sent)).json()
+    assert found == {"a": "1", "b": "ż", "c": "\ufffd"}
+
+
+async def test_through_uvicorn() -> None:
+    async def view(request: Request) -> Any:
+        response = JSONResponse(request.cookies, headers={"X-Text": "żółw"})
+        response.set_cookie("a", "日本")
+        return response
+
+    async with serving_on_a_socket(path("", view)) as http:
+        sent = {b"cookie": "a=żółw".encode()}
+        response = await http.get("/", headers=sent)
+        assert response.json() == {"a": "żółw"}
+        assert dict(response.headers.raw)[b"set-cookie"].startswith('a="日本"'.encode())
+
+
+async def test_cookies_that_are_changed_keep_what_is_no_latin_1() -> None:
+    response = Response()
+    response.set_cookie("a", "日本")
+    response.set_cookie("b", "1")
+    response.cookies["b"]["secure"] = True
+    lines = [
+        value.decode() for key, value in response.raw_headers if key == b"set-cookie"
+    ]
+    assert lines[0].startswith('a="日本"; ')
+    assert "Secure" in lines[1]
+
+
+async def test_a_line_break_is_refused() -> None:
+    """Whatever the text is, no header brings others with it."""
+
+    async def view(request: Request) -> Any:
+        return Response(headers={"X-Text": "ż\r\nX-Other: 1"})
+
+    async with serving(path("", view)) as http:
+        response = await http.get("/")
+    assert response.status_code == 500
+    assert "x-other" not in response.headers
