@@ -5,7 +5,7 @@ application.py   the ASGI application, made from the settings
 routing.py       path, include, reverse; from a URL to a view, and calling it
 mounting.py      mount: apps of others in the urlpatterns
 prefix.py        the prefix under which the site is served
-websockets.py    websocket, WebSocket
+websockets.py    websocket, WebSocket, BadMessage
 lifespan.py      running what an app does at start-up and shutdown
 requests.py      Request
 responses.py     the response classes, redirect
@@ -92,11 +92,17 @@ from vinyl.web.shortcuts import (
 )
 from vinyl.web.streaming import StreamingResponse
 from vinyl.web.templating import render, stream
-from vinyl.web.websockets import WebSocket, WebSocketDisconnect, websocket
+from vinyl.web.websockets import (
+    BadMessage,
+    WebSocket,
+    WebSocketDisconnect,
+    websocket,
+)
 
 __all__ = [
     "BackgroundTask",
     "BackgroundTasks",
+    "BadMessage",
     "Event",
     "EventSourceResponse",
     "FileResponse",

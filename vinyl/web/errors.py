@@ -32,12 +32,7 @@ from vinyl.web.pages import answer, phrase_of, preferred_kind
 from vinyl.web.requests import Request
 from vinyl.web.responses import HTMLResponse
 from vinyl.web.routing import response_of
-from vinyl.web.websockets import (
-    INTERNAL_ERROR,
-    POLICY_VIOLATION,
-    WebSocketDisconnect,
-    refuse,
-)
+from vinyl.web.websockets import WebSocketDisconnect, close_code_of, refuse
 
 __all__ = ["ErrorMiddleware", "respond_to"]
 
@@ -119,7 +114,7 @@ async def end_websocket(
         detail = error.detail if isinstance(error, HTTPException) else phrase_of(status)
         await refuse(scope, receive, send, status, detail)
     elif phase in ("websocket.accept", "websocket.send"):
-        code = INTERNAL_ERROR if status >= 500 else POLICY_VIOLATION
+        code = close_code_of(error, status)
         # The client may be quicker.
         with contextlib.suppress(OSError):
             await send({"type": "websocket.close", "code": code})

@@ -217,7 +217,7 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
         return QueryDict(self.META["QUERY_STRING"], encoding=self.encoding)
 
     @cached_property
-    def cookies(self) -> dict[str, str]:  # type: ignore[override]
+    def cookies(self) -> dict[str, str]:
         """The cookies, read as UTF-8."""
         return cookies_of(self.scope)
 

@@ -30,7 +30,7 @@ from django.shortcuts import resolve_url
 from django.utils.encoding import iri_to_uri
 from django.utils.functional import Promise
 from starlette.background import BackgroundTask
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 
 from vinyl.orm.calls import Call
 from vinyl.orm.lazy import NotFetched
@@ -95,7 +95,7 @@ class Response(starlette.responses.Response):
         self.render = None  # type: ignore[method-assign, assignment]
 
     @property
-    def headers(self) -> ResponseHeaders:
+    def headers(self) -> MutableHeaders:
         """Names and values; what Latin-1 cannot express is encoded as in Django."""
         if not hasattr(self, "_headers"):
             self._headers = ResponseHeaders(raw=self.raw_headers)
@@ -298,6 +298,7 @@ class JSONResponse(Response, starlette.responses.JSONResponse):
         NotFetchedError: A lazy attribute in it has not been awaited.
         NotAwaitedError: A call or queryset in it has not been awaited.
         TypeError: It contains something that JSON cannot express.
+        ValueError: It contains `NaN` or an infinite number, which JSON does not have.
     """
 
     def render(self, content: Any) -> bytes:
