@@ -9,12 +9,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import override_settings
-from starlette.websockets import WebSocket
 
 from tests.web.serving import serving
 from tests.web.test_auth import AUTH, NINA, VIEWS
 from vinyl.exceptions import NotAwaitedError, NotFetchedError
-from vinyl.web import path, websocket
+from vinyl.web import WebSocket, path, websocket
 from vinyl.web.auth import AuthenticationMiddleware
 from vinyl.web.sessions import SessionMiddleware
 

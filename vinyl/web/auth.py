@@ -31,7 +31,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from vinyl.orm import run, use_driver
 from vinyl.web.requests import Request
 from vinyl.web.translating import translated
-from vinyl.web.users import LazyUser
+from vinyl.web.users import LAZY_USER, LazyUser
 
 __all__ = [
     "AuthenticationMiddleware",
@@ -95,7 +95,9 @@ class AuthenticationMiddleware:
                 )
             # Not the request, which would hold itself alive through its user.
             request: Any = SimpleNamespace(session=scope["session"])
-            scope["user"] = LazyUser(partial(auth.get_user, request))
+            scope[LAZY_USER] = LazyUser(partial(auth.get_user, request))
+            # Of an application around this one, where somebody else may be logged in.
+            scope.pop("user", None)
         await self.app(scope, receive, send)
 
 

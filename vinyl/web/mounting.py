@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.web.lifespan import lifespan_of
 from vinyl.web.requests import Request
+from vinyl.web.users import LAZY_USER
 
 __all__ = ["Mounted", "lifespans", "mount"]
 
@@ -21,7 +22,7 @@ __all__ = ["Mounted", "lifespans", "mount"]
 STATES = "vinyl.mounted"
 # What tells an app of the one around it, where it would look for its own.
 OF_THE_OUTER_APP = ("app", "app_root_path", "endpoint", "route", "router")
-OF_THE_OUTER_REQUEST = ("resolver_match", "vinyl.request", "vinyl.response")
+OF_THE_OUTER_REQUEST = ("resolver_match", "vinyl.request", "vinyl.response", LAZY_USER)
 
 
 def mount(
@@ -33,8 +34,9 @@ def mount(
         urlpatterns = [mount("api/", api, name="api")]
 
     The app sees the place as its `root_path`, what converters in the route took in
-    `scope["path_params"]`, and `user` and `session` of the middleware in the scope. Its
-    lifespan runs with the project's. `reverse(name)` gives the place.
+    `scope["path_params"]`, and `user` and `session` of the middleware in the scope,
+    both fetched before the app is called. Its lifespan runs with the project's.
+    `reverse(name)` gives the place.
 
     Args:
         route: As for `path()`; empty, or with a slash at its end.
@@ -80,7 +82,14 @@ class Mounted:
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":
                 receive = replaying(Request.of(scope, receive, send), receive)
-            await self.app(self.scope(scope, match), receive, send)
+            inner = self.scope(scope, match)
+            session: Any = inner.get("session")
+            if hasattr(type(session), "__await__"):
+                await session
+            if "user" not in inner and LAZY_USER in scope:
+                inner["user"] = scope[LAZY_USER]
+                await inner["user"]
+            await self.app(inner, receive, send)
 
         return serve
 

@@ -35,7 +35,7 @@ from vinyl.web.cleansing import report_filter
 from vinyl.web.csp import make_nonce
 from vinyl.web.headers import cookies_of
 from vinyl.web.prefix import path_info
-from vinyl.web.users import LazyUser
+from vinyl.web.users import LAZY_USER, LazyUser
 
 __all__ = ["MalformedJSON", "Request", "max_body_size"]
 
@@ -145,11 +145,16 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
     @property
     def user(self) -> Any:
         """Who is logged in, as AuthenticationMiddleware found out."""
+        # Middleware of others may have decided; vinyl itself leaves that key alone.
+        if "user" not in self.scope and (lazy := self.scope.get(LAZY_USER)) is not None:
+            return lazy
         return self._from_middleware("user", "vinyl.web.auth.AuthenticationMiddleware")
 
     @user.setter
     def user(self, user: Any) -> None:
-        self.scope["user"] = LazyUser.of(user)
+        user = self.scope[LAZY_USER] = LazyUser.of(user)
+        if "user" in self.scope:
+            self.scope["user"] = user
 
     async def auser(self) -> Any:
         """Django's async name for `await request.user`. Switches to the event loop."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
@@ -18,6 +18,7 @@ from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.urls import (
     Resolver404,
+    ResolverMatch,
     include,
     is_valid_path,
     path,
@@ -72,6 +73,23 @@ async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         await request.close()
 
 
+class Route(NamedTuple):
+    """What tools read of a route, under Starlette's names."""
+
+    path: str
+    path_format: str
+    name: str | None
+    endpoint: Callable
+
+
+def tell_tools(scope: Scope, match: ResolverMatch) -> None:
+    """Put the view that serves into *scope*, where tools look for it."""
+    path = f"/{match.route}"
+    scope["endpoint"] = match.func
+    scope["route"] = Route(path, path, match.view_name, match.func)
+    scope["path_params"] = match.kwargs
+
+
 async def respond(request: Request) -> ASGIApp:
     """What answers *request*: the response of a view, or a mounted app."""
     try:
@@ -87,6 +105,7 @@ async def respond(request: Request) -> ASGIApp:
     view: Any = match.func
     if isinstance(view, Mounted):
         return view.at(match)
+    tell_tools(request.scope, match)
     return await call_view(view, request, *match.args, **match.kwargs)
 
 
@@ -107,6 +126,7 @@ async def connect(websocket: WebSocket) -> None:
         app = view.at(match)
         await app(websocket.scope, websocket._receive, websocket._send)
         return
+    tell_tools(websocket.scope, match)
     described = partial(describe, view)
     if not getattr(view, "is_websocket", False):
         raise Http404(f"{described()} is for HTTP. Is there a @websocket missing?")

@@ -11,7 +11,10 @@ from django.utils.functional import SimpleLazyObject, empty
 from vinyl.exceptions import NotFetchedError
 from vinyl.orm.bridge import await_, in_bridge, run, runs_sync
 
-__all__ = ["LazyUser"]
+__all__ = ["LAZY_USER", "LazyUser"]
+
+# Where the scope has it. Tools use what they find under "user" without waiting.
+LAZY_USER = "vinyl.user"
 
 
 class LazyUser(SimpleLazyObject):

@@ -19,6 +19,7 @@ from vinyl.orm.querytext import summary_of
 from vinyl.orm.recording import Query, Recording
 from vinyl.web.recording import Rendered, rendered_in
 from vinyl.web.requests import Request
+from vinyl.web.users import LAZY_USER
 
 __all__ = ["panel"]
 
@@ -150,7 +151,7 @@ def _safe(name: str, value: str) -> Any:
 
 def _user(request: Request) -> str:
     """Who it is, if that has been looked up."""
-    user = request.scope.get("user")
+    user = request.scope.get("user", request.scope.get(LAZY_USER))
     if user is None:
         return "none"
     while isinstance(user, LazyObject):
