@@ -52,6 +52,7 @@ testing_users.py how it logs in and out
 transport.py     what carries its requests to the application
 checks.py        system checks
 deploychecks.py  Django's security checks, for vinyl's middleware
+djangosettings.py  which of Django's settings count here
 admin/           the admin: Django's, with pages of its own
 management/      the commands: runserver, routes, startproject, startapp
 

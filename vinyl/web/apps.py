@@ -28,4 +28,5 @@ class VinylWebConfig(AppConfig):
 
         for module in (decorators, forms, pagination, prefix, views):
             apply_rows(module.TABLE)
+        prefix.patch_settings()
         deploychecks.translate_djangos_checks()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,16 +11,19 @@ from django.core import checks
 from django.utils.module_loading import import_string
 
 from vinyl.web.application import REPLACEMENTS
+from vinyl.web.djangosettings import set_in_vain
 from vinyl.web.requests import max_body_size
 from vinyl.web.templating import Jinja2
 
 __all__ = [
     "check_body_size",
     "check_cors",
+    "check_django_settings",
     "check_middleware",
     "check_middleware_order",
     "check_templates",
     "check_urlconf",
+    "middleware_classes",
 ]
 
 
@@ -85,6 +89,33 @@ BUILDS_ON = {
         "vinyl.web.auth.AuthenticationMiddleware"
     ),
 }
+
+
+@checks.register("vinyl")
+def check_django_settings(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.W121: a setting of Django's is set in vain."""
+    return [
+        checks.Warning(
+            f"settings.{name} has no effect, because {vain.reason}.",
+            hint=vain.hint,
+            id="vinyl.W121",
+        )
+        for name, vain in set_in_vain(list(middleware_classes(settings.MIDDLEWARE)))
+    ]
+
+
+def middleware_classes(paths: Iterable[str]) -> Iterator[type]:
+    """The classes at *paths*, without Django's, which do not serve here."""
+    for path in paths:
+        if path.startswith("django."):
+            continue
+        try:
+            cls = import_string(path)
+        except ImportError:
+            # vinyl.E102 tells of it.
+            continue
+        if isinstance(cls, type):
+            yield cls
 
 
 @checks.register("vinyl")

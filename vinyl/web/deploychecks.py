@@ -20,6 +20,7 @@ from django.utils.module_loading import import_string
 
 from vinyl.web import csp
 from vinyl.web.application import REPLACEMENTS
+from vinyl.web.checks import middleware_classes
 
 __all__ = ["check_csp", "translate_djangos_checks"]
 
@@ -59,18 +60,10 @@ def middleware_under_djangos_names() -> Iterator[None]:
 
 def stood_in_for(middleware: list[str]) -> Iterator[str]:
     """Django's names of what the classes in *middleware*, or their bases, do."""
-    listed = []
-    for path in middleware:
-        try:
-            listed.append(import_string(path))
-        except ImportError:
-            # vinyl.E102 tells of it.
-            continue
+    listed = list(middleware_classes(middleware))
     for theirs, ours in REPLACEMENTS.items():
         cls = import_string(ours) if ours else None
-        if cls is not None and any(
-            isinstance(other, type) and issubclass(other, cls) for other in listed
-        ):
+        if cls is not None and any(issubclass(other, cls) for other in listed):
             yield theirs
 
 

@@ -89,6 +89,9 @@ class ErrorMiddleware:
             error = unwrapped(raised)
             if scope["type"] == "websocket":
                 await end_websocket(error, phase, scope, receive, send)
+            elif settings.DEBUG_PROPAGATE_EXCEPTIONS and status_of(error) == 500:
+                # To the server, or to what is around the application.
+                raise
             elif not phase:
                 response = await respond_to(error, Request.of(scope, receive, send))
                 await response(scope, receive, send)

@@ -12,17 +12,25 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from django.conf import settings
+from django.conf import LazySettings, settings
 from django.urls import get_script_prefix, set_script_prefix
 from starlette.routing import get_route_path
 from starlette.types import Scope
 
 from vinyl.orm.rows import Row
 
-__all__ = ["TABLE", "below_prefix", "forced_prefix", "path_info", "without_prefix"]
+__all__ = [
+    "TABLE",
+    "below_prefix",
+    "forced_prefix",
+    "patch_settings",
+    "path_info",
+    "without_prefix",
+]
 
 # The settings that Django puts the prefix before, where they are relative.
 URLS = ("MEDIA_URL", "STATIC_URL")
@@ -115,19 +123,19 @@ class EachTime:
         return self if instance is None else self.func(instance)
 
 
-def uncached_urls(getattr_: Callable) -> Callable:
-    """The change for `LazySettings.__getattr__`, which keeps what it has found."""
+def patch_settings() -> None:
+    """
+    Look these settings up each time. Django's `__getattr__` keeps what it has found; it
+    is not wrapped, since it looks at its caller before it warns of a deprecation.
+    """
     for name in URLS:
-        settings.__dict__.pop(name, None)
+        setattr(LazySettings, name, property(partial(_found_each_time, name)))
 
-    @functools.wraps(getattr_)
-    def __getattr__(self: Any, name: str) -> Any:
-        value = getattr_(self, name)
-        if name in URLS:
-            self.__dict__.pop(name, None)
-        return value
 
-    return __getattr__
+def _found_each_time(name: str, of: LazySettings) -> Any:
+    value = of.__getattr__(name)
+    of.__dict__.pop(name, None)
+    return value
 
 
 def base_url_each_time(cached: Any) -> Any:
@@ -177,7 +185,6 @@ STORAGES = "django.core.files.storage"
 STATIC = "django.contrib.staticfiles.storage:StaticFilesStorage"
 
 TABLE = (
-    Row("django.conf:LazySettings", "__getattr__", uncached_urls),
     Row(f"{STORAGES}.filesystem:FileSystemStorage", "base_url", base_url_each_time),
     Row(f"{STORAGES}.memory:InMemoryStorage", "base_url", base_url_each_time),
     Row("django.conf.urls.static", "static", patterns_without_prefix),

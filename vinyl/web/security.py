@@ -6,8 +6,14 @@ import re
 from collections.abc import Iterator
 
 from django.conf import settings
-from django.core.exceptions import DisallowedHost, ImproperlyConfigured
+from django.core.exceptions import (
+    DisallowedHost,
+    ImproperlyConfigured,
+    PermissionDenied,
+)
+from django.http import HttpResponse
 from django.http.request import split_domain_port, validate_host
+from django.middleware.common import CommonMiddleware
 from starlette.datastructures import URL, Headers, MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,6 +23,7 @@ from vinyl.web.errors import respond_to
 from vinyl.web.headers import ResponseHeaders
 from vinyl.web.prefix import path_info
 from vinyl.web.requests import Request
+from vinyl.web.translating import translated
 
 __all__ = ["SecurityMiddleware"]
 
@@ -26,10 +33,11 @@ DEBUG_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 class SecurityMiddleware:
     """
     Believes the proxy that `SECURE_PROXY_SSL_HEADER` and `USE_X_FORWARDED_HOST` tell
-    of; answers 400 to a host that `ALLOWED_HOSTS` does not list; redirects to HTTPS if
-    `SECURE_SSL_REDIRECT` says so, but for `SECURE_REDIRECT_EXEMPT`; and adds the
-    headers of `SECURE_*` and `X_FRAME_OPTIONS`. A header that the view has set stays,
-    and Django's decorators for views have their say.
+    of; answers 400 to a host that `ALLOWED_HOSTS` does not list, and 403 to
+    `DISALLOWED_USER_AGENTS`; redirects to HTTPS if `SECURE_SSL_REDIRECT` says so, but
+    for `SECURE_REDIRECT_EXEMPT`, and to `www.` with `PREPEND_WWW`; and adds the headers
+    of `SECURE_*` and `X_FRAME_OPTIONS`. A header that the view has set stays, and
+    Django's decorators for views have their say.
 
     Put it first in `MIDDLEWARE`, so that the others see what the proxy told.
     """
@@ -39,6 +47,10 @@ class SecurityMiddleware:
         self.headers = list(security_headers())
         self.exempt = [re.compile(r) for r in settings.SECURE_REDIRECT_EXEMPT]
         self.has_csp = csp.AVAILABLE
+        self.common = None
+        if settings.DISALLOWED_USER_AGENTS or settings.PREPEND_WWW:
+            # Its rules do no I/O, so they can be asked here.
+            self.common = CommonMiddleware(lambda request: HttpResponse())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -59,6 +71,8 @@ class SecurityMiddleware:
         else:
             if not secure and self._needs_https(scope):
                 app = redirect_to_https(scope)
+            elif self.common is not None and scope["type"] == "http":
+                app = await self._by_djangos_rules(Request.of(scope, receive, send))
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -79,6 +93,15 @@ class SecurityMiddleware:
             await send(message)
 
         await app(scope, receive, send_with_headers)
+
+    async def _by_djangos_rules(self, request: Request) -> ASGIApp:
+        """The application, unless Django's CommonMiddleware has an answer."""
+        assert self.common is not None
+        try:
+            answer = self.common.process_request(request)
+        except PermissionDenied as error:
+            return await respond_to(error, request)
+        return self.app if answer is None else await translated(answer)
 
     def _needs_https(self, scope: Scope) -> bool:
         if not settings.SECURE_SSL_REDIRECT or scope["type"] == "websocket":
