@@ -141,6 +141,7 @@ async def asked(app: Any, scope: dict[str, Any]) -> tuple[int, Any]:
         pytest.param("/shop/", "", "/shop/where/", id="forced with a slash"),
         pytest.param("/shop", "/shop", "/shop/where/", id="both"),
         pytest.param("/shop", "/inner", "/inner/where/", id="forced over another one"),
+        pytest.param("/", "/shop", "/shop/where/", id="forced to a slash"),
     ],
 )
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
@@ -282,6 +283,22 @@ async def test_a_mounted_app_is_below_the_prefix() -> None:
         with settings_for((mount("in/", inner),), {"FORCE_SCRIPT_NAME": forced}):
             http = Client(get_asgi_application(), root_path="" if forced else "/shop")
             assert (await http.get("/in/x")).text == "/shop/in /shop/in/x"
+
+
+async def test_an_application_in_an_application_is_below_both() -> None:
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        await application(scope, receive, send)
+
+    async def show(request: Request) -> Any:
+        return JSONResponse([request.script_name, reverse("show"), static("a.css")])
+
+    patterns = mount("in/", inner), path("show/", show, name="show")
+    for forced in (None, "/shop"):
+        with settings_for(patterns, {"FORCE_SCRIPT_NAME": forced}):
+            application = get_asgi_application()
+            http = Client(application, root_path="" if forced else "/shop")
+            answer = (await http.get("/in/show/")).json()
+            assert answer == ["/shop/in", "/shop/in/show/", "/shop/in/static/a.css"]
 
 
 async def test_a_websocket_is_below_the_prefix() -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from operator import methodcaller
 from typing import Any
 from urllib.parse import quote
 
@@ -43,10 +43,13 @@ def below_prefix(scope: Scope) -> Iterator[None]:
     whose `root_path`, `path` and `raw_path` agree with it from then on: `path` begins
     with `root_path`, which is empty or begins with a slash and does not end with one.
     """
-    given = scope.get("root_path") or ""
-    prefix = _normalized(settings.FORCE_SCRIPT_NAME or given)
-    # A proxy that does not strip the prefix, and a server that knows of none.
-    known = given or settings.FORCE_SCRIPT_NAME or ""
+    given, forced = scope.get("root_path") or "", settings.FORCE_SCRIPT_NAME or ""
+    prefix, forced_one = _normalized(given), _normalized(forced)
+    # An application that is mounted in another one has more than the forced one.
+    if forced_one and not f"{prefix}/".startswith(f"{forced_one}/"):
+        prefix = forced_one
+    # Where the server knows of no prefix, the proxy may have left it in the path.
+    known = given or forced
     scope["root_path"] = prefix
     scope["path"] = prefix + _rest(scope["path"], known)
     if raw := scope.get("raw_path"):
@@ -129,13 +132,7 @@ def patch_settings() -> None:
     is not wrapped, since it looks at its caller before it warns of a deprecation.
     """
     for name in URLS:
-        setattr(LazySettings, name, property(partial(_found_each_time, name)))
-
-
-def _found_each_time(name: str, of: LazySettings) -> Any:
-    value = of.__getattr__(name)
-    of.__dict__.pop(name, None)
-    return value
+        setattr(LazySettings, name, property(methodcaller("__getattr__", name)))
 
 
 def base_url_each_time(cached: Any) -> Any:
