@@ -221,10 +221,12 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
         """
         return QueryDict(self.META["QUERY_STRING"], encoding=self.encoding)
 
-    @cached_property
+    @property
     def cookies(self) -> dict[str, str]:
         """The cookies, read as UTF-8."""
-        return cookies_of(self.scope)
+        if not hasattr(self, "_cookies"):
+            self._cookies = cookies_of(self.scope)
+        return self._cookies
 
     @property
     def COOKIES(self) -> dict[str, str]:  # type: ignore[override]
