@@ -22,9 +22,10 @@ class VinylWebConfig(AppConfig):
             deploychecks,
             forms,
             pagination,
+            reporting,
             views,
         )
 
-        for module in (decorators, forms, pagination, views):
+        for module in (decorators, forms, pagination, reporting, views):
             apply_rows(module.TABLE)
         deploychecks.translate_djangos_checks()
