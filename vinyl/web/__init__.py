@@ -47,6 +47,7 @@ debugpages.py    what developers see of it
 pages.py         plain answers, without a template
 logs.py          the loggers, e-mail to ADMINS
 cleansing.py     what reports leave out
+reporting.py     reports that never fail because of what they show
 testing.py       a client for tests
 testing_users.py how it logs in and out
 transport.py     what carries its requests to the application

@@ -23,10 +23,11 @@ class VinylWebConfig(AppConfig):
             forms,
             pagination,
             prefix,
+            reporting,
             views,
         )
 
-        for module in (decorators, forms, pagination, prefix, views):
+        for module in (decorators, forms, pagination, prefix, reporting, views):
             apply_rows(module.TABLE)
         prefix.patch_settings()
         deploychecks.translate_djangos_checks()

@@ -1,4 +1,9 @@
-"""What reports of errors, pages and e-mail, leave out."""
+"""
+What reports of errors, pages and e-mail, leave out, and how they show the rest.
+
+Looking at a value must neither fail nor fetch anything. So values are recognised by
+their own type: `isinstance()` asks a lazy object for the class of what it stands for.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +19,41 @@ from starlette.datastructures import FormData, Headers
 __all__ = ["report_filter"]
 
 
+class Unshowable:
+    """
+    Stands in a report for a value that cannot be looked at.
+
+    Args:
+        value: That value.
+        error: What looking at it raised.
+    """
+
+    def __init__(self, value: Any, error: Exception) -> None:
+        cls = type(value)
+        self.text = f"<{cls.__module__}.{cls.__qualname__} object at {id(value):#x}, "
+        self.text += f"which raises {type(error).__qualname__} when it is shown>"
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 class CleansingMixin:
     """Django's filter, which knows the variables of ASGI and of Starlette as well."""
 
     def cleanse_special_types(self, request: Any, value: Any) -> Any:
-        if type(value) is dict and "headers" in value and "path" in value:
+        try:
+            return self._cleansed(request, value)
+        except Exception as error:
+            return Unshowable(value, error)
+
+    def _cleansed(self, request: Any, value: Any) -> Any:
+        kind = type(value)
+        if kind is dict and "headers" in value and "path" in value:
             # Cookies, and the request's session and user.
             return f"<the scope of {value.get('method', 'WebSocket')} {value['path']}>"
-        if isinstance(value, Headers):
+        if issubclass(kind, Headers):
             return self._cleansed_headers(value)
-        if isinstance(value, FormData):
+        if issubclass(kind, FormData):
             return self._cleansed_form(request, value)
         return super().cleanse_special_types(request, value)  # type: ignore[misc]
 

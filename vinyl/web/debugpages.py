@@ -22,6 +22,7 @@ from django.views.debug import ExceptionReporter, get_exception_reporter_class
 from starlette.responses import Response
 
 from vinyl.orm.recording import current_recording
+from vinyl.web.describing import text_of
 from vinyl.web.logs import make_readable
 from vinyl.web.pages import answer, page
 from vinyl.web.requests import Request
@@ -94,7 +95,7 @@ def place_in_template(error: BaseException) -> dict[str, Any] | None:
     found: Any = SimpleNamespace(
         filename=filename,
         lineno=line,
-        message=f"{type(error).__name__}: {error}",
+        message=f"{type(error).__name__}: {text_of(error)}",
         source=source,
     )
     return get_exception_info(found) if source else None
@@ -146,7 +147,7 @@ def not_found(error: Http404, kind: str, request: Request) -> Response:
             format_html_join("", "<li><code>{}</code></li>", ((t,) for t in tried)),
         )
     else:
-        reason = str(error) or "no reason given."
+        reason = text_of(error) or "no reason given."
         detail = f"The view for {path} raised Http404: {reason}"
         body = format_html(
             "<p>The view for <code>{}</code> raised <code>Http404</code>: {}</p>",

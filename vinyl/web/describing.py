@@ -7,7 +7,19 @@ import inspect
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from typing import Any
 
-__all__ = ["describe", "mistake_of"]
+__all__ = ["describe", "mistake_of", "text_of"]
+
+
+def text_of(error: BaseException) -> str:
+    """
+    What `str(error)` gives, also where that raises: an error made with a lazy attribute
+    that has not been fetched has no text. Never raises.
+    """
+    try:
+        return str(error)
+    except Exception as failure:
+        cls, why = type(error).__qualname__, type(failure).__qualname__
+        return f"<{cls} whose text cannot be shown: {why}>"
 
 
 def describe(view: Any, method: str = "") -> str:

@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.orm.bridge import run
 from vinyl.web import debugpages
+from vinyl.web.describing import text_of
 from vinyl.web.injection import refuse_injection
 from vinyl.web.logs import log_error, log_line, logger, mark_logged, reason_of
 from vinyl.web.pages import answer, phrase_of, preferred_kind
@@ -164,7 +165,7 @@ def blamed(error: Exception, request: Request) -> Exception:
     *error*, or a `BadRequest` if it is that PostgreSQL stores no NUL, and the request
     brought one: that is no mistake of the site's.
     """
-    if isinstance(error, (DataError, ValueError)) and "NUL (0x00)" in str(error):
+    if isinstance(error, (DataError, ValueError)) and "NUL (0x00)" in text_of(error):
         if brings_nul(request):
             refusal = BadRequest("The request contains a NUL, which is no text.")
             refusal.__cause__ = error

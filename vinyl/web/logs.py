@@ -28,6 +28,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from vinyl.web.cleansing import report_filter
+from vinyl.web.describing import text_of
 from vinyl.web.pages import phrase_of
 from vinyl.web.requests import Request
 
@@ -118,7 +119,7 @@ def reason_of(error: Exception) -> str:
             # Without a reason of its own, it repeats the status.
             return "" if error.detail == phrase_of(error.status_code) else error.detail
         case Http404() | PermissionDenied() | BadRequest() | SuspiciousOperation():
-            return str(error)
+            return text_of(error)
     return ""
 
 
