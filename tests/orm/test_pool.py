@@ -10,14 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.exceptions import ImproperlyConfigured
 from django.db import ProgrammingError, connections
 
 from tests.fix_db import only_postgresql
 from tests.records.models import Artist
 from vinyl.exceptions import PoolFull, PoolTimeout
 from vinyl.orm import connection, run, transaction
-from vinyl.orm.checks import check_pools
 from vinyl.orm.pool import Pool
 from vinyl.orm.pools import close_pools, open_pools, pool_for
 
@@ -306,46 +304,6 @@ class TestTheQueue:
         assert pool_for("default").stats()["timeouts"] == 1
         done.set()
         await asyncio.gather(*tasks)
-
-
-class TestOptions:
-    @pytest.mark.parametrize(
-        ("configured", "message"),
-        [
-            (8, "is 8, which is no dictionary. Write"),
-            ({"maxsize": 8}, "'maxsize', which is no option. Did you mean 'max_size'"),
-            ({"num_workers": 3}, "Remove it. There are min_size, max_size"),
-            ({"max_size": 0}, "set to 0. Write a whole number, 1 or more"),
-            ({"max_size": 2.5}, "set to 2.5. Write a whole number"),
-            ({"timeout": "30"}, "set to '30'. Write a number of seconds, 0 or more"),
-            ({"timeout": float("nan")}, "set to nan. Write a number of seconds"),
-            ({"max_lifetime": 0}, "set to 0. Write a number of seconds, more than 0"),
-            ({"max_idle": -1}, "set to -1. Write a number of seconds, 0 or more"),
-            ({"min_size": True}, "set to True. Write a whole number"),
-            ({"min_size": 20}, "a min_size of 20 and a max_size of only 10"),
-        ],
-    )
-    async def test_wrong_ones_are_told(
-        self, db: str, configured: Any, message: str
-    ) -> None:
-        connections.settings["default"]["OPTIONS"]["pool"] = configured
-        try:
-            [error] = check_pools(databases=["default"])
-            with pytest.raises(ImproperlyConfigured, match=message):
-                await Artist.objects.count()
-        finally:
-            del connections.settings["default"]["OPTIONS"]["pool"]
-        assert error.id == "vinyl.E001"
-        assert re.search(message, f"{error.msg} {error.hint}")
-
-    @pytest.mark.parametrize("configured", [None, True, {}, {"max_size": 3}])
-    async def test_right_ones_are_not(self, db: str, configured: Any) -> None:
-        connections.settings["default"]["OPTIONS"]["pool"] = configured
-        try:
-            assert check_pools() == []
-            assert await Artist.objects.count() == 0
-        finally:
-            del connections.settings["default"]["OPTIONS"]["pool"]
 
 
 async def test_closing_drops_what_is_idle_and_reopens_on_use() -> None:

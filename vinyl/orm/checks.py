@@ -25,6 +25,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
 from vinyl.orm import awaits, bridge, loads, observing, peers, threads
+from vinyl.orm.pool_options import IGNORED
 from vinyl.orm.pools import configured_pools
 
 __all__ = [
@@ -50,16 +51,27 @@ _NOQA = re.compile(r"# *noqa(?: *: *([^#]*))?", re.IGNORECASE)
 
 @checks.register("vinyl")
 def check_pools(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E001: the options of a pool are wrong."""
-    return [
-        checks.Error(
-            f"DATABASES[{alias!r}]['OPTIONS']['pool'] {problem}",
-            hint=remedy,
-            id="vinyl.E001",
-        )
-        for alias, _, problems in configured_pools()
-        for problem, remedy in problems
-    ]
+    """
+    vinyl.E001: the options of a pool are wrong.
+    vinyl.W020: an option is psycopg_pool's and has no effect here.
+    """
+    messages: list[checks.CheckMessage] = []
+    for alias, _, problems, ignored in configured_pools():
+        place = f"DATABASES[{alias!r}]['OPTIONS']['pool']"
+        messages += [
+            checks.Error(f"{place} {problem}", remedy, id="vinyl.E001")
+            for problem, remedy in problems
+        ]
+        messages += [
+            checks.Warning(
+                f"{place} has the key {name!r} of psycopg_pool, which has no effect on "
+                f"vinyl's pool.",
+                f"{IGNORED[name]} Remove the key, or silence this check.",
+                id="vinyl.W020",
+            )
+            for name in ignored
+        ]
+    return messages
 
 
 @checks.register("vinyl")

@@ -6,7 +6,24 @@ import difflib
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-__all__ = ["PoolOptions"]
+__all__ = ["IGNORED", "PoolOptions"]
+
+# What else psycopg_pool.ConnectionPool takes, which has no effect here; and for each
+# what to use instead.
+IGNORED = {
+    "check": "Set 'check_idle', which decides when a connection is checked.",
+    "close_returns": "Vinyl closes connections by itself and never needs it.",
+    "configure": "Use the signal connection_created of django.db.backends.signals.",
+    "connection_class": "The ENGINE decides it.",
+    "conninfo": "Write what it contains into DATABASES.",
+    "kwargs": "Write what it contains into OPTIONS.",
+    "name": "The pool is named after the alias.",
+    "num_workers": "Connections are opened on the event loop, without threads.",
+    "open": "The pool opens by itself; 'min_size' says with how many connections.",
+    "reconnect_failed": "Failures are logged to 'vinyl.pool'.",
+    "reconnect_timeout": "The pool tries to reconnect for as long as it is open.",
+    "reset": "A connection that was changed is closed instead of reset.",
+}
 
 
 @dataclass(frozen=True)
@@ -33,28 +50,36 @@ class PoolOptions:
     check_idle: float = 30.0
 
     @classmethod
-    def read(cls, configured: Any) -> tuple[Self, list[tuple[str, str]]]:
+    def read(cls, configured: Any) -> tuple[Self, list[tuple[str, str]], list[str]]:
         """
-        The options that *configured* gives, and what is wrong with it: for each
-        problem a sentence without its beginning, and the remedy.
+        The options that *configured* gives; what is wrong with it, for each problem a
+        sentence without its beginning, and the remedy; and its keys that have no
+        effect, which are those of `IGNORED`.
 
         What is wrong counts as left out. Never switches.
 
         Args:
             configured: A dictionary of some of the options. None, True and False stand
-                for an empty one, for Django knows OPTIONS["pool"] as a switch, too.
+                for an empty one: in Django OPTIONS["pool"] is a switch as well.
         """
         if configured is None or isinstance(configured, bool):
             configured = {}
         if not isinstance(configured, dict):
             remedy = "Write, for instance, {'max_size': 10}."
-            return cls(), [(f"is {configured!r}, which is no dictionary.", remedy)]
+            return cls(), [(f"is {configured!r}, which is no dictionary.", remedy)], []
+        if configured.get("max_size", 0) is None:
+            # As in psycopg_pool: the size is fixed.
+            fixed = configured.get("min_size") or None
+            configured = {**configured, "max_size": fixed}
         known = {field.name: field.type for field in fields(cls)}
         values = {}
         problems = []
+        ignored = []
         for name, value in configured.items():
-            if name not in known:
-                close = difflib.get_close_matches(str(name), known, 1)
+            if name in IGNORED:
+                ignored.append(name)
+            elif name not in known:
+                close = difflib.get_close_matches(str(name), [*known, *IGNORED], 1)
                 remedy = f"Did you mean {close[0]!r}?" if close else "Remove it."
                 remedy += f" There are {', '.join(known)}."
                 problems.append((f"has the key {name!r}, which is no option.", remedy))
@@ -68,7 +93,7 @@ class PoolOptions:
             sizes = f"a min_size of {options.min_size} and a max_size of only"
             remedy = "Raise max_size, or lower min_size."
             problems.append((f"has {sizes} {options.max_size}.", remedy))
-        return options, problems
+        return options, problems, ignored
 
 
 def _problem(name: str, value: Any, *, whole: bool) -> str:

@@ -16,10 +16,12 @@ from vinyl.orm.pool_options import PoolOptions
 __all__ = ["close_pools", "configured_pools", "open_pools", "pool_for"]
 
 
-def configured_pools() -> Iterator[tuple[str, PoolOptions, list[tuple[str, str]]]]:
+def configured_pools() -> Iterator[
+    tuple[str, PoolOptions, list[tuple[str, str]], list[str]]
+]:
     """
-    Each database whose ENGINE can wait on an event loop, with the options of its pool
-    and what is wrong with them. Never switches.
+    Each database whose ENGINE can wait on an event loop, with the options of its pool,
+    what is wrong with them, and the keys that have no effect. Never switches.
     """
     for alias in connections:
         wrapper = connections.create_connection(alias)
@@ -64,7 +66,7 @@ async def open_pools() -> None:
     Switches to the event loop.
     """
     pools = [
-        pool_for(alias) for alias, options, _ in configured_pools() if options.min_size
+        pool_for(alias) for alias, options, *_ in configured_pools() if options.min_size
     ]
     await asyncio.gather(*(pool.upkeep.warmed_up() for pool in pools))
 
