@@ -26,7 +26,7 @@ READ = {
     "django.db.backends.base.base:BaseDatabaseWrapper": (
         "connect ensure_connection validate_thread_sharing get_new_connection "
         "get_connection_params queries_limit create_cursor _commit _rollback "
-        "_savepoint_rollback"
+        "_savepoint_rollback wrap_database_errors"
     ),
     "django.db.backends.utils:CursorWrapper": "_execute_with_wrappers",
     "django.db.backends.sqlite3.base": "SQLiteCursorWrapper",
@@ -34,6 +34,7 @@ READ = {
     "django.db.models.fields.mixins:FieldCacheMixin": "is_cached",
     "django.db.models.query:QuerySet": "_fetch_all _iterator",
     "django.db.models.query_utils:DeferredAttribute": "_check_parent_chain",
+    "django.db.utils:DatabaseErrorWrapper": "__exit__",
     "django.db.utils:ConnectionHandler": "create_connection thread_critical",
     "django.dispatch.dispatcher:Signal": "connect",
 }

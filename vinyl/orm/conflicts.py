@@ -15,10 +15,15 @@ import logging
 import random
 import time
 from collections.abc import Callable, Generator
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from asgiref.sync import iscoroutinefunction
-from django.db import DEFAULT_DB_ALIAS, OperationalError
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    DatabaseError,
+    NotSupportedError,
+    OperationalError,
+)
 
 from vinyl.orm.bridge import in_bridge
 from vinyl.orm.connections import in_transaction
@@ -60,10 +65,10 @@ def retry_on_conflict(
 
     It goes above `atomic`, for an attempt has to be a transaction of its own. For
     `async def` and for plain functions, which are dual-mode then. Conflicts are
-    serialization failures and deadlocks of PostgreSQL, at the commit too, and SQLite's
-    "database is locked"; every other error leaves at once. Between attempts it
-    waits, on the event loop where there is one: up to 10 ms at first, then up to
-    twice as long each time, at most 1 s.
+    serialization failures and deadlocks of PostgreSQL, at the commit too, a prepared
+    statement that a migration made invalid, and SQLite's "database is locked"; every
+    other error leaves at once. Between attempts it waits, on the event loop where
+    there is one: up to 10 ms at first, then up to twice as long each time, at most 1 s.
 
     What the function does besides is done again, too. The last error is raised as it
     is, with a note of how many attempts there were. Where a transaction is open around
@@ -114,6 +119,8 @@ def is_conflict(error: BaseException) -> bool:
     Whether *error* tells of a conflict that another attempt may not meet: one of
     Django's that the driver's caused. Never switches.
     """
+    if isinstance(error, NotSupportedError):
+        return _is_stale_plan(error.__cause__)
     if not isinstance(error, OperationalError):
         return False
     cause: BaseException | None = error
@@ -127,7 +134,16 @@ def is_conflict(error: BaseException) -> bool:
     return False
 
 
-def mark_committed(error: OperationalError) -> None:
+def _is_stale_plan(cause: BaseException | None) -> bool:
+    if getattr(cause, "sqlstate", None) is None:
+        return False
+    # Only here, where psycopg has been imported: SQLite does without.
+    from vinyl.orm.backends.psycopg_cursors import is_stale_plan
+
+    return is_stale_plan(cast(BaseException, cause))
+
+
+def mark_committed(error: DatabaseError) -> None:
     """
     Have *error* end all attempts, even if it is a conflict: it arose after the commit,
     and another attempt would do everything twice. Never switches.
@@ -151,7 +167,7 @@ def _attempts(
         attempt += 1
         try:
             return (yield call, ())
-        except OperationalError as error:
+        except DatabaseError as error:
             if not is_conflict(error):
                 raise
             if "vinyl_committed" in vars(error):

@@ -213,20 +213,22 @@ class AsyncCopy:
         self._arguments = arguments
         self._manager: Any = None
         self._copy: Any = None
+        self._wrapper: BridgeMixin = None  # type: ignore[assignment]
         self._turn: Turn = None  # type: ignore[assignment]
 
     async def __aenter__(self) -> Self:
         args, kwargs = self._arguments
         opened = self._cursor._opened("copy")
-        scope = cast(Scope, self._cursor.scope)
+        lease = cast(Scope, self._cursor.scope).leases[self._cursor.alias]
+        self._wrapper = cast(BridgeMixin, lease.wrapper)
         # For the whole block: while it copies, the connection can do nothing else.
-        self._turn = scope.leases[self._cursor.alias].turn
+        self._turn = lease.turn
         await self._turn.take()
         self._turn.holder = running_task()
         try:
-            # Past Django's wrapper, which knows of errors, but not of COPY.
+            # Past Django's cursor, which does not know COPY.
             self._manager = opened.cursor.copy(*args, **kwargs)
-            self._copy = await run(self._manager.__enter__)
+            self._copy = await self._run(self._manager.__enter__)
         except BaseException:
             self._pass_on()
             raise
@@ -234,14 +236,16 @@ class AsyncCopy:
 
     async def __aexit__(self, *exc_info: object) -> bool | None:
         if exc_info[0] is not None:
-            # Past Django's wrapper, too, which would have noted the error.
-            scope = cast(Scope, self._cursor.scope)
-            lease = scope.leases[self._cursor.alias]
-            cast(BridgeMixin, lease.wrapper).note_interruption()
+            # Past Django's cursor, too, which would have noted the error.
+            self._wrapper.note_interruption()
         try:
-            return await run(self._manager.__exit__, *exc_info)
+            return await self._run(self._manager.__exit__, *exc_info)
         finally:
             self._pass_on()
+
+    async def _run(self, fn: Callable, *args: Any) -> Any:
+        """Call *fn*, of psycopg, in the bridge; its errors become Django's."""
+        return await run(self._wrapper.wrap_database_errors(fn), *args)
 
     def _pass_on(self) -> None:
         self._turn.holder = None
@@ -253,19 +257,19 @@ class AsyncCopy:
 
     async def write(self, data: bytes | str) -> None:
         """Send *data*, in the format of the COPY."""
-        await run(self._copy.write, data)
+        await self._run(self._copy.write, data)
 
     async def write_row(self, row: Any) -> None:
         """Send one row, a sequence of Python values."""
-        await run(self._copy.write_row, row)
+        await self._run(self._copy.write_row, row)
 
     async def read(self) -> bytes:
         """The next block of data; empty at the end."""
-        return await run(self._copy.read)
+        return await self._run(self._copy.read)
 
     async def read_row(self) -> tuple[Any, ...] | None:
         """The next row; None at the end."""
-        return await run(self._copy.read_row)
+        return await self._run(self._copy.read_row)
 
     async def rows(self) -> AsyncIterator[tuple[Any, ...]]:
         """All rows, one after the other."""

@@ -18,7 +18,7 @@ from typing import Any
 
 import django.db.transaction
 from asgiref.sync import iscoroutinefunction
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.db.transaction import (
     Atomic,
     TransactionManagementError,
@@ -339,7 +339,7 @@ def accepting_async(run_hooks: Callable) -> Callable:
         with after_commit(self), unshielded():
             try:
                 run_hooks(self)
-            except OperationalError as error:
+            except DatabaseError as error:
                 mark_committed(error)
                 raise
 

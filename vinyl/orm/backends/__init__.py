@@ -3,6 +3,8 @@ Database backends that can wait on the event loop.
 
 base.py         what every such DatabaseWrapper offers to the pool
 psycopg.py      the mixin for backends built on Django's PostgreSQL backend
+psycopg_cursors.py
+                what that adds to the cursors of psycopg
 threaded.py     the mixin for any other Django backend: a thread per connection
 worker.py       that thread
 postgresql/     the ENGINE for PostgreSQL

@@ -11,28 +11,24 @@ cancelled.
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import select
 import threading
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from types import ModuleType
 from typing import Any, Self, cast
 
 import psycopg
+from django.db.utils import DatabaseErrorWrapper
 from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.waiting import wait_async
 
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.bridge import (
-    in_bridge,
-    postponing,
-    refuse_to_block,
-    shielded,
-    suspend,
-)
+from vinyl.orm.backends.psycopg_cursors import closed_when_cancelled, recovering_plans
+from vinyl.orm.bridge import in_bridge, postponing, refuse_to_block, suspend
 from vinyl.orm.tasks import outlast
 
 __all__ = ["BridgeConnection", "PsycopgMixin"]
@@ -53,6 +49,8 @@ class BridgeConnection(psycopg.Connection[Any]):
         self._twin: psycopg.AsyncConnection[Any] | None = None
         # Asks the system for news on the socket; made when first needed.
         self._poll: Callable[[int], list] | None = None
+        # Whether a prepared statement may have become invalid; see recovering_plans().
+        self.has_stale_plans = False
         # Gives what is to be called after a cancelled query, or None.
         self.note_interruption: Callable[[], Callable[[], None] | None] = _nothing
 
@@ -160,50 +158,6 @@ class BridgeConnection(psycopg.Connection[Any]):
         return self._twin
 
 
-@functools.cache
-def closed_when_cancelled(cls: Any) -> type:
-    """
-    A subclass of *cls*, a class of server-side cursors, for one that no cancellation
-    leaves open in the server, and that is closed without complaint where its session
-    has ended. Objects of *cls* can take it on.
-    """
-
-    class ServerCursor(cls):
-        # Of the same layout as *cls*.
-        __slots__ = ()
-
-        def execute(self, *args: Any, **kwargs: Any) -> Any:
-            try:
-                return super().execute(*args, **kwargs)
-            except asyncio.CancelledError:
-                # Django closes it after an Exception, which this is not.
-                self.close()
-                raise
-
-        def close(self) -> None:
-            with shielded():
-                try:
-                    self._close_in_server()
-                except psycopg.OperationalError:
-                    if not self.connection.closed:
-                        raise
-                finally:
-                    if self.connection.closed:
-                        # The session's end was the cursor's; here, no I/O is needed.
-                        psycopg.Cursor.close(self)
-
-        def _close_in_server(self) -> None:
-            try:
-                super().close()
-            except asyncio.CancelledError:
-                # It was the CLOSE that the cancellation hit.
-                if not self.connection.closed:
-                    super().close()
-                raise
-
-    return ServerCursor
-
-
 class _Lock:
     """
     psycopg's lock around each operation, which must never block an event loop.
@@ -264,6 +218,23 @@ def _nothing() -> None:
     """No DatabaseWrapper is there to be told."""
 
 
+class _ErrorWrapper(DatabaseErrorWrapper):
+    """
+    Translates psycopg's errors into Django's. On the event loop every error that ends
+    the session becomes an `OperationalError`; in some cases, such as
+    `idle_in_transaction_session_timeout`, psycopg's class is `InternalError`.
+    """
+
+    def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
+        if in_bridge() and isinstance(exc_value, psycopg.Error):
+            if exc_value.diag.severity_nonlocalized in _ENDS_SESSION:
+                exc_type = psycopg.OperationalError
+        super().__exit__(exc_type, exc_value, traceback)
+
+
+_ENDS_SESSION = {"FATAL", "PANIC"}
+
+
 class PsycopgMixin(BridgeMixin):
     """
     Makes a backend that is built on Django's PostgreSQL backend dual-mode:
@@ -278,8 +249,16 @@ class PsycopgMixin(BridgeMixin):
 
     def get_new_connection(self, conn_params: Any) -> Any:
         connection = super().get_new_connection(conn_params)
+        factory = connection.cursor_factory
+        # This one binds in the client and never prepares.
+        if not issubclass(factory, psycopg.ClientCursor):
+            connection.cursor_factory = recovering_plans(factory)
         connection.note_interruption = weakref.WeakMethod(self.note_interruption)
         return connection
+
+    @cached_property
+    def wrap_database_errors(self) -> DatabaseErrorWrapper:
+        return _ErrorWrapper(self)
 
     def create_cursor(self, name: str | None = None) -> Any:
         cursor = super().create_cursor(name)
