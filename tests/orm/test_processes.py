@@ -325,6 +325,28 @@ def test_a_child_forked_between_two_uses_of_a_loop(script: Callable[..., str]) -
     )
 
 
+@only_postgresql
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_leaves_a_session_that_listens_alone(
+    script: Callable[..., str],
+) -> None:
+    script(
+        "import asyncio, os, sys\n"
+        "from vinyl.orm import connection\n"
+        "async def main():\n"
+        "    async with connection.listen('orders') as notifications:\n"
+        "        if os.fork() == 0:\n"
+        "            sys.exit(0)\n"
+        "        assert os.waitstatus_to_exitcode(os.wait()[1]) == 0\n"
+        "        async with connection.cursor() as cursor:\n"
+        "            await cursor.execute('NOTIFY orders')\n"
+        "        assert (await anext(notifications)).channel == 'orders'\n"
+        "asyncio.run(main())",
+        "-W",
+        "ignore::DeprecationWarning",
+    )
+
+
 def test_spawned_processes(script: Callable[..., str]) -> None:
     Artist.objects.create(name="Nina")
     connections["default"].close()

@@ -15,6 +15,7 @@ connections.py   scopes: which connection the running code uses
 turns.py         whose turn it is to use a connection that tasks share
 standins.py      what `connection` is on the event loop where nothing is held
 cursors.py       raw cursors, COPY, pinned connections, savepoints
+notifications.py receiving PostgreSQL's notifications
 pool.py          opening, lending, checking, closing
 pools.py         which pools each event loop has, to its end
 pool_options.py  the options of a pool, read and checked

@@ -35,7 +35,7 @@ class Pinned:
     """
     `async with connection.pinned():` holds one connection, without a transaction.
 
-    For what lives in a session: `SET`, advisory locks, LISTEN, temporary tables.
+    For what lives in a session: `SET`, advisory locks, temporary tables.
     Everything in the block uses the connection, that of child tasks included, in turn.
 
     Args:

@@ -26,6 +26,7 @@ from vinyl.orm import (
     forking,
     generic,
     lazy,
+    notifications,
     querysets,
     routers,
     threads,
@@ -190,6 +191,7 @@ TABLE = (
     Row(_WRAPPER, "run_and_clear_commit_hooks", transaction.accepting_async),
     Row(_WRAPPER, "cursor chunked_cursor", cursors.opened, inherited=True),
     Row(_WRAPPER, "pinned", cursors.pinned),
+    Row(_WRAPPER, "listen", notifications.listen),
     Row(
         _WRAPPER,
         "check_constraints close commit get_autocommit rollback savepoint "

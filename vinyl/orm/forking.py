@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from vinyl.orm import pools
 from vinyl.orm.bridge import Bridge, current_bridge, in_bridge
 from vinyl.orm.connections import current_scope
+from vinyl.orm.notifications import listening
 
 __all__ = ["install"]
 
@@ -38,6 +39,8 @@ def _leave_parent() -> None:
             resting = [pooled.wrapper for pooled in inherited.idle]
             for wrapper in [*inherited.lent, *resting]:
                 wrapper.disown()
+    for wrapper in list(listening):
+        wrapper.disown()
     pools._pools, pools._closers = WeakKeyDictionary(), WeakKeyDictionary()
 
 

@@ -131,7 +131,15 @@ def native(in_thread: Callable) -> Callable:
 
 # What Django's classes do not have.
 NEW = frozenset(
-    {"__await__", "__aenter__", "__aexit__", "__aiter__", "cleaned_data", "pinned"}
+    {
+        "__await__",
+        "__aenter__",
+        "__aexit__",
+        "__aiter__",
+        "cleaned_data",
+        "listen",
+        "pinned",
+    }
 )
 
 _applied: set[Row] = set()

@@ -27,6 +27,8 @@ class BridgeMixin(_Wrapper):
     acts_for_other = False
     # Whether it has ever had a connection.
     has_connected = False
+    # Whether there are listen_to() and received(), for vinyl.orm.notifications.
+    can_listen = False
 
     def is_reusable(self) -> bool:
         """Whether the next borrower can have this connection. Never switches."""

@@ -15,7 +15,7 @@ import os
 import select
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from types import ModuleType
@@ -23,6 +23,7 @@ from typing import Any, Self, cast
 
 import psycopg
 from django.db.utils import DatabaseErrorWrapper
+from psycopg import sql
 from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.waiting import wait_async
 
@@ -246,6 +247,7 @@ class PsycopgMixin(BridgeMixin):
     # OPTIONS["pool"] configures vinyl's pool, which serves event loops. Threads have
     # a connection each, as without a pool.
     pool: Any = None
+    can_listen = True
 
     def get_new_connection(self, conn_params: Any) -> Any:
         connection = super().get_new_connection(conn_params)
@@ -266,6 +268,26 @@ class PsycopgMixin(BridgeMixin):
             # Which class Django takes depends on the settings, and is not to be chosen.
             cursor.__class__ = closed_when_cancelled(cursor.__class__)
         return cursor
+
+    def listen_to(self, channels: Sequence[str]) -> None:
+        """Connect and listen to *channels*. Switches, in the bridge."""
+        self.ensure_connection()
+        # Inside a transaction nothing arrives, whatever DATABASES has.
+        self.set_autocommit(True)
+        # In one command, so that none arrives between two.
+        command = sql.SQL("; ").join(
+            sql.SQL("LISTEN {}").format(sql.Identifier(name)) for name in channels
+        )
+        with self.wrap_database_errors:
+            self.connection.execute(command)
+
+    def received(self, timeout: float | None) -> list[psycopg.Notify]:
+        """
+        Wait for notifications; return those that have arrived, none if that takes
+        longer than *timeout* seconds. Switches, in the bridge.
+        """
+        with self.wrap_database_errors:
+            return list(self.connection.notifies(timeout=timeout, stop_after=1))
 
     def close_pool(self) -> None:
         """Nothing: the pool of an event loop closes with the loop."""
