@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import psycopg
 import pytest
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import DatabaseError, DataError, InterfaceError, connections
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 
@@ -170,6 +171,14 @@ class TestCopy:
                 async with cursor.copy("COPY records_artist (name) FROM STDIN") as copy:
                     await copy.write_row(["Nina"])
                     raise LookupError
+        assert await Artist.objects.count() == 0
+
+    async def test_the_errors_are_those_of_django(self) -> None:
+        async with connection.cursor() as cursor:
+            with pytest.raises(DataError, match="too long") as caught:
+                async with cursor.copy("COPY records_artist (name) FROM STDIN") as copy:
+                    await copy.write_row(["x" * 1000])
+            assert isinstance(caught.value.__cause__, psycopg.DataError)
         assert await Artist.objects.count() == 0
 
 

@@ -238,9 +238,13 @@ class TestOnTheLoop:
         settings = connections.settings["default"]
         host, settings["HOST"] = settings["HOST"], "/nowhere"
         try:
+            listener = connection.listen("orders")
             with pytest.raises(OperationalError, match="nowhere"):
-                async with connection.listen("orders"):
+                async with listener:
                     pytest.fail("Nobody is there.")
+            settings["HOST"] = host
+            async with listener:
+                pass
         finally:
             settings["HOST"] = host
 
@@ -377,9 +381,43 @@ class TestMisuse:
             await notify("orders", "first")
             assert (await first).payload == "first"
 
+    async def test_left_while_another_task_reads(
+        self, admin: psycopg.Connection
+    ) -> None:
+        """That task is told, and does not wait on a socket that is another's by now."""
+        async with connection.listen("orders") as notifications:
+            reader = asyncio.ensure_future(anext(notifications))
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            with pytest.raises(InterfaceError, match="outside its block"):
+                await reader
+        await nobody_listens(admin)
+
 
 @only_postgresql
 class TestInSyncMode:
+    def test_left_while_another_thread_reads(self, admin: psycopg.Connection) -> None:
+        errors: list[str] = []
+        reading = threading.Event()
+
+        def read() -> None:
+            reading.set()
+            try:
+                next(notifications)
+            except InterfaceError as error:
+                errors.append(str(error))
+
+        with connection.listen("orders") as notifications:
+            thread = threading.Thread(target=read)
+            thread.start()
+            reading.wait()
+            while not notifications._is_receiving:
+                time.sleep(0.001)
+        thread.join(10)
+        assert len(errors) == 1
+        assert "outside its block" in errors[0]
+        asyncio.run(nobody_listens(admin))
+
     def test_with_and_for(self, admin: psycopg.Connection) -> None:
         with connection.listen("orders", timeout=10) as notifications:
             with transaction.atomic():
@@ -394,6 +432,8 @@ class TestInSyncMode:
         with connection.listen("orders", timeout=0.05) as notifications:
             assert list(notifications) == []
         with connection.listen("orders") as notifications:
+            with pytest.raises(InterfaceError, match="entered already"):
+                notifications.__enter__()
             kill_listener(admin)
             with pytest.raises(OperationalError):
                 next(notifications)

@@ -11,7 +11,12 @@ from collections.abc import Callable
 from typing import Any, Self
 from weakref import WeakSet
 
-from django.db import InterfaceError, NotSupportedError, connections
+from django.db import (
+    InterfaceError,
+    NotSupportedError,
+    OperationalError,
+    connections,
+)
 
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.backends.base import BridgeMixin
@@ -70,21 +75,13 @@ class Notifications:
 
         Switches to the event loop.
         """
-        if self._wrapper is not None:
-            raise InterfaceError(
-                f"{self!r} has been entered already. Call connection.listen() for each "
-                f"block."
-            )
-        self._wrapper = wrapper = connections.create_connection(self.alias)
+        self._prepare()
         # While it connects it is `connection`, for receivers of connection_created.
         scope = Scope(current_scope.get(), block="listen()")
-        scope._hold(self.alias, wrapper, None)
+        scope._hold(self.alias, self._wrapper, None)
         scope.enter()
         try:
             await run(self._open)
-        except BaseException:
-            self._close()
-            raise
         finally:
             scope.close()
         return self
@@ -97,25 +94,38 @@ class Notifications:
         self._refuse_on_loop("with")
         if in_bridge():
             return suspend(self.__aenter__())
-        self._wrapper = connections.create_connection(self.alias)
-        try:
-            self._open()
-        except BaseException:
-            self._close()
-            raise
+        self._prepare()
+        self._open()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self._close()
 
+    def _prepare(self) -> None:
+        if self._wrapper is not None:
+            raise InterfaceError(
+                f"{self!r} has been entered already. Call connection.listen() for each "
+                f"block."
+            )
+        self._wrapper = connections.create_connection(self.alias)
+
     def _open(self) -> None:
-        self._wrapper.listen_to(self.channels)
+        try:
+            self._wrapper.listen_to(self.channels)
+        except BaseException:
+            self._close()
+            raise
         listening.add(self._wrapper)
 
     def _close(self) -> None:
         wrapper, self._wrapper = self._wrapper, None
         self._received.clear()
-        if wrapper is not None:
+        if wrapper is None:
+            return
+        if self._is_receiving:
+            # Another task waits on the socket, which has to stay until that is over.
+            wrapper.hang_up()
+        else:
             wrapper.discard()
 
     def __aiter__(self) -> Self:
@@ -150,12 +160,9 @@ class Notifications:
         return self._received.popleft()
 
     def _receive(self) -> None:
-        if self._wrapper is None:
-            raise InterfaceError(
-                f"{self!r} was read outside its block, where it does not listen. "
-                f"Write `async with connection.listen(...) as notifications:` and read "
-                f"in there."
-            )
+        wrapper = self._wrapper
+        if wrapper is None:
+            raise self._not_listening()
         if self._is_receiving:
             raise InterfaceError(
                 f"{self!r} was read by two tasks at once, and each notification goes "
@@ -164,9 +171,22 @@ class Notifications:
             )
         self._is_receiving = True
         try:
-            self._received.extend(self._wrapper.received(self.timeout))
+            received = wrapper.received(self.timeout)
+        except OperationalError as error:
+            if self._wrapper is None:
+                raise self._not_listening() from error
+            raise
         finally:
             self._is_receiving = False
+            if self._wrapper is None:
+                wrapper.discard()
+        self._received.extend(received)
+
+    def _not_listening(self) -> InterfaceError:
+        return InterfaceError(
+            f"{self!r} was read outside its block, where it does not listen. Write "
+            f"`async with connection.listen(...) as notifications:` and read in there."
+        )
 
     def _refuse_on_loop(self, statement: str) -> None:
         if not runs_sync():

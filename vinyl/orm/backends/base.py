@@ -27,7 +27,7 @@ class BridgeMixin(_Wrapper):
     acts_for_other = False
     # Whether it has ever had a connection.
     has_connected = False
-    # Whether there are listen_to() and received(), for vinyl.orm.notifications.
+    # Whether there are the methods that vinyl.orm.notifications calls.
     can_listen = False
 
     def is_reusable(self) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import socket
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -228,12 +229,9 @@ class _ErrorWrapper(DatabaseErrorWrapper):
 
     def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
         if in_bridge() and isinstance(exc_value, psycopg.Error):
-            if exc_value.diag.severity_nonlocalized in _ENDS_SESSION:
+            if exc_value.diag.severity_nonlocalized in ("FATAL", "PANIC"):
                 exc_type = psycopg.OperationalError
         super().__exit__(exc_type, exc_value, traceback)
-
-
-_ENDS_SESSION = {"FATAL", "PANIC"}
 
 
 class PsycopgMixin(BridgeMixin):
@@ -288,6 +286,15 @@ class PsycopgMixin(BridgeMixin):
         """
         with self.wrap_database_errors:
             return list(self.connection.notifies(timeout=timeout, stop_after=1))
+
+    def hang_up(self) -> None:
+        """
+        End the session while something waits for the server: the wait ends with an
+        `OperationalError`. Never switches.
+        """
+        with suppress(OSError, psycopg.Error):
+            with socket.socket(fileno=os.dup(self.connection.fileno())) as copy:
+                copy.shutdown(socket.SHUT_RDWR)
 
     def close_pool(self) -> None:
         """Nothing: the pool of an event loop closes with the loop."""

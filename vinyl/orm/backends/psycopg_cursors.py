@@ -109,9 +109,10 @@ def recovering_plans(cls: Any) -> type:
                 if not is_stale_plan(error):
                     raise
                 connection.has_stale_plans = True
-                status = connection.info.transaction_status
-                if not repeatable or status != TransactionStatus.IDLE:
+                if connection.info.transaction_status != TransactionStatus.IDLE:
                     error.add_note(_NOTE)
+                    raise
+                if not repeatable:
                     raise
             return self._recovering(call, repeatable=False)
 
