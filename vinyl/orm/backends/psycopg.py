@@ -228,7 +228,9 @@ class _ErrorWrapper(DatabaseErrorWrapper):
     """
 
     def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
-        if in_bridge() and isinstance(exc_value, psycopg.Error):
+        if exc_type is None:
+            return
+        if isinstance(exc_value, psycopg.Error) and in_bridge():
             if exc_value.diag.severity_nonlocalized in ("FATAL", "PANIC"):
                 exc_type = psycopg.OperationalError
         super().__exit__(exc_type, exc_value, traceback)
