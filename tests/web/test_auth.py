@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import inspect
+import pickle
 from functools import partial
 from typing import Any
 
@@ -191,6 +194,14 @@ async def test_a_user_that_was_not_awaited_is_an_error(nina: User) -> None:
             str,
             lambda u: isinstance(u, User),
             lambda u: u == nina,
+            lambda u: u in {nina},
+            lambda u: {u: 1},
+            lambda u: f"{u}",
+            lambda u: hasattr(u, "email"),
+            lambda u: User.objects.filter(pk=u),
+            copy.copy,
+            copy.deepcopy,
+            pickle.dumps,
             lambda u: setattr(u, "x", 1),
         ):
             with pytest.raises(NotFetchedError, match=r"user = await request\.user"):
@@ -199,6 +210,22 @@ async def test_a_user_that_was_not_awaited_is_an_error(nina: User) -> None:
         await request.user
         assert isinstance(request.user, User)
         return PlainTextResponse(request.user.username)
+
+    async with serving(path("", view), *VIEWS, **AUTH) as page:
+        await page.post("/enter/", data=NINA)
+        assert (await page.get("/")).text == "nina"
+
+
+async def test_asyncio_may_gather_the_user(nina: User) -> None:
+    async def view(request: Any) -> Any:
+        lazy = request.user
+        assert inspect.isawaitable(lazy)
+        user, count, again = await asyncio.gather(lazy, User.objects.count(), lazy)
+        assert isinstance(lazy, User)
+        assert {user: count}[lazy] == {lazy: count}[again] == 1
+        assert copy.copy(lazy).username == "nina"
+        assert await asyncio.gather(request.user) == [nina]
+        return PlainTextResponse(user.username)
 
     async with serving(path("", view), *VIEWS, **AUTH) as page:
         await page.post("/enter/", data=NINA)

@@ -3,73 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator
 from types import TracebackType
 from typing import Any
 
 from vinyl.exceptions import NotAwaitedError
+from vinyl.orm.refusals import refusing
 
-__all__ = ["Call", "refusing"]
-
-# Uses of an object as a value. What is missing here either has a meaning for an
-# object that stands for a value to come (`is`, hash, repr) or is reached through
-# these.
-_VALUE_USES = {
-    "__bool__": "testing its truth",
-    "__str__": "turning it into text",
-    "__format__": "formatting it",
-    "__bytes__": "turning it into bytes",
-    "__eq__": "comparing it",
-    "__ne__": "comparing it",
-    "__lt__": "comparing it",
-    "__le__": "comparing it",
-    "__gt__": "comparing it",
-    "__ge__": "comparing it",
-    "__iter__": "iterating over it",
-    "__len__": "taking its length",
-    "__contains__": "looking into it",
-    "__getitem__": "indexing it",
-    "__setitem__": "setting an item of it",
-    "__delitem__": "deleting an item of it",
-    "__call__": "calling it",
-    "__int__": "turning it into a number",
-    "__float__": "turning it into a number",
-    "__index__": "turning it into a number",
-    "__add__": "adding to it",
-    "__radd__": "adding it",
-    "__sub__": "subtracting from it",
-    "__rsub__": "subtracting it",
-    "__mul__": "multiplying it",
-    "__rmul__": "multiplying it",
-    "__truediv__": "dividing it",
-    "__rtruediv__": "dividing by it",
-    "__or__": "combining it",
-    "__ror__": "combining it",
-    "__and__": "combining it",
-    "__rand__": "combining it",
-    "__enter__": "entering it",
-    "__exit__": "leaving it",
-}
-
-
-def refusing(cls: type) -> type:
-    """
-    Class decorator: each use of an instance as a value calls `self._refuse(use)`.
-
-    `_refuse` takes a few words that name the use and raises. Hashing stays by
-    identity, as `asyncio.gather` needs it.
-    """
-
-    def refuser(use: str) -> Callable[..., Any]:
-        def refuse(self: Any, *args: Any) -> Any:
-            return self._refuse(use)
-
-        return refuse
-
-    for name, use in _VALUE_USES.items():
-        setattr(cls, name, refuser(use))
-    cls.__hash__ = object.__hash__  # type: ignore[assignment]
-    return cls
+__all__ = ["Call"]
 
 
 @refusing
@@ -124,7 +65,7 @@ class Call(Coroutine[Any, Any, Any]):
     def _refuse(self, use: str) -> Any:
         # Python 3.13 asks a task whether it has a coroutine, to show it.
         asker = sys._getframe(2).f_globals.get("__name__")
-        if use == _VALUE_USES["__bool__"] and asker == "asyncio.base_tasks":
+        if use == "testing its truth" and asker == "asyncio.base_tasks":
             return True
         name = self._coroutine.__qualname__
         # The error tells of it; "never awaited" on top would tell it twice.

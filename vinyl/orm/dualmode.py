@@ -131,12 +131,14 @@ TABLE = (
     Row(_QUERYSET, "__aiter__", querysets.asynchronously_iterated),
     Row(_QUERYSET, "__getitem__", querysets.indexed),
     Row(_QUERYSET, "__repr__", querysets.telling),
+    Row(_QUERYSET, "__str__", querysets.patch_str),
     Row(_QUERYSET, "iterator", querysets.streamed),
     Row(_QUERYSET, "aiterator", querysets.streamed_natively),
     Row(_RAW_QUERYSET, "_fetch_all", querysets.refusing_to_block),
     Row(_RAW_QUERYSET, "__await__", querysets.awaited),
     Row(_RAW_QUERYSET, "__aiter__", querysets.asynchronously_iterated),
     Row(_RAW_QUERYSET, "__getitem__", querysets.indexed),
+    Row(_RAW_QUERYSET, "__str__", querysets.patch_str),
     Row(_RAW_QUERYSET, "iterator", querysets.streamed),
     Row(
         _MODEL,
@@ -160,6 +162,7 @@ TABLE = (
     Row(f"{_DESCRIPTORS}:ReverseOneToOneDescriptor", "__get__", _reverse),
     Row("django.db.models.query_utils:DeferredAttribute", "__get__", _deferred),
     Row("django.db.models.fields.files:FileDescriptor", "__get__", _deferred),
+    Row("django.db.models.signals:pre_init", "send", lazy.patch_pre_init),
     Row(
         f"{_CONTENTTYPES}:GenericForeignKey",
         "__get__",

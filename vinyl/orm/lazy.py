@@ -18,13 +18,15 @@ from django.db import models
 from vinyl.exceptions import NotFetchedError
 from vinyl.orm import recording
 from vinyl.orm.bridge import run, runs_sync
-from vinyl.orm.calls import refusing
 from vinyl.orm.connections import current_scope
 from vinyl.orm.drivers import use_driver
 from vinyl.orm.loads import Load, noticing
 from vinyl.orm.places import asked_here
+from vinyl.orm.refusals import asked_by, refusing
 
 __all__ = ["NotFetched", "fetch", "lazy"]
+
+_ORM = "django.db.models", "django.contrib.contenttypes"
 
 
 @refusing
@@ -95,12 +97,21 @@ class NotFetched:
         else:
             self._refuse(f"setting .{name} on it")
 
-    def __reduce__(self) -> NoReturn:
-        self._refuse("pickling or copying it")
+    def __delattr__(self, name: str) -> None:
+        self._refuse(f"deleting .{name} from it")
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        # isinstance() asks for it. Debuggers, error pages and asyncio have to be able
+        # to look at anything; Django's ORM only looks at what it was given as a value.
+        if asked_by(*_ORM):
+            self._refuse("looking at its class")
+        return NotFetched
 
     def _refuse(self, use: str) -> NoReturn:
-        owner = type(self._instance).__name__
-        raise NotFetchedError(owner, self._attribute, use)
+        if asked_by(*_ORM, depth=3):
+            use = "passing it to the ORM as a value"
+        raise NotFetchedError(type(self._instance).__name__, self._attribute, use)
 
     def __repr__(self) -> str:
         return f"<NotFetched {type(self._instance).__name__}.{self._attribute}>"
@@ -152,6 +163,25 @@ def lazy(
         return __get__
 
     return change
+
+
+def patch_pre_init(send: Callable) -> Callable:
+    """
+    The change for `pre_init.send`, which every new instance calls with what it is
+    given: a `NotFetched` is refused. Wrapping `Model.__init__` would slow down each
+    row; this costs no more than what it replaces.
+    """
+    signal = send.__self__  # type: ignore[attr-defined]
+
+    @functools.wraps(send)
+    def refuse_not_fetched(sender: Any, **named: Any) -> list[Any]:
+        if named["kwargs"]:
+            for value in named["kwargs"].values():
+                if type(value) is NotFetched:
+                    value._refuse(f"giving it to a new {sender.__name__}")
+        return send(sender, **named) if signal.receivers else []
+
+    return refuse_not_fetched
 
 
 @use_driver

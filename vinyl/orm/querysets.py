@@ -39,6 +39,15 @@ def describe(queryset: Any) -> str:
     return f"{type(queryset).__name__} of {queryset.model.__name__}"
 
 
+def refuse(queryset: Any) -> NoReturn:
+    raise NotAwaitedError(
+        f"This {describe(queryset)} has not been awaited, so its rows are not here: it "
+        f"cannot be iterated, counted, tested, indexed or turned into text on the "
+        f"event loop. Write `results = await queryset` first, or iterate with `async "
+        f"for`. To see which queryset it is, use `repr()` (in a format, `!r` or `%r`)."
+    )
+
+
 async def evaluate(queryset: Any) -> list[Any]:
     """Fill the cache of *queryset*; return its results. Switches to the event loop."""
     await run(queryset._fetch_all)
@@ -72,12 +81,7 @@ def refusing_to_block(fetch_all: Callable) -> Callable:
         if is_loaded(self):
             return
         if not runs_sync():
-            raise NotAwaitedError(
-                f"This {describe(self)} has not been awaited, so its rows are not "
-                f"here: it cannot be iterated, counted, tested or indexed on the event "
-                f"loop. Write `results = await queryset` first, or iterate with "
-                f"`async for`."
-            )
+            refuse(self)
         if recording.notices_loads:
             noticing_rows(self, fetch_all)
         else:
@@ -96,6 +100,21 @@ def telling(represent: Callable) -> Callable:
         return represent(self)
 
     return __repr__
+
+
+def patch_str(to_text: Callable) -> Callable:
+    """
+    `__str__` for both modes, and with it f-strings and `%s`: what would end up in a
+    page or an answer is refused like any other use. `repr()` is for debugging.
+    """
+
+    @functools.wraps(to_text)
+    def __str__(self: Any) -> str:
+        if not is_loaded(self) and not runs_sync():
+            refuse(self)
+        return to_text(self)
+
+    return __str__
 
 
 def indexed(getitem: Callable) -> Callable:

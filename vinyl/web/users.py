@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -10,11 +11,15 @@ from django.utils.functional import SimpleLazyObject, empty
 
 from vinyl.exceptions import NotFetchedError
 from vinyl.orm.bridge import await_, in_bridge, run, runs_sync
+from vinyl.orm.refusals import asked_by
 
 __all__ = ["LAZY_USER", "LazyUser"]
 
 # Where the scope has it. Tools use what they find under "user" without waiting.
 LAZY_USER = "vinyl.user"
+
+# What asks of anything whether it can be awaited.
+_ASKING = "asyncio", "inspect"
 
 
 class LazyUser(SimpleLazyObject):
@@ -63,6 +68,31 @@ class LazyUser(SimpleLazyObject):
                 "using it",
                 "Write `user = await request.user` before you use it in an async view.",
             )
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        # By isinstance(). In between is the __getattribute__ of LazyObject.
+        if self._wrapped is empty and (
+            asked_by(*_ASKING, depth=3)
+            or (asked_by("abc", depth=3) and asked_by(*_ASKING, depth=4))
+        ):
+            return LazyUser
+        return self._user().__class__
+
+    def __hash__(self) -> int:
+        # gather() puts what it is given into a dict.
+        return object.__hash__(self) if asked_by("asyncio") else hash(self._user())
+
+    def __copy__(self) -> Any:
+        return copy.copy(self._user())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copy.deepcopy(self._user(), memo)
+
+    def _user(self) -> Any:
+        if self._wrapped is empty:
+            self._setup()
+        return self._wrapped
 
     def __repr__(self) -> str:
         if self._wrapped is empty:

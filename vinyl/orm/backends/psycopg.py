@@ -25,6 +25,7 @@ from typing import Any, Self, cast
 import psycopg
 from django.db.utils import DatabaseErrorWrapper
 from psycopg import sql
+from psycopg.adapt import Dumper
 from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.waiting import wait_async
 
@@ -39,6 +40,18 @@ __all__ = ["BridgeConnection", "PsycopgMixin"]
 CANCEL_TIMEOUT = 5.0
 # How often a wait looks whether the socket is still open, in seconds; psycopg's own.
 WAIT_INTERVAL = 0.1
+
+
+class RefusingDumper(Dumper):
+    """For a parameter that stands for a value to come: it says so, by raising."""
+
+    def dump(self, obj: Any) -> bytes:
+        return obj.__conform__(self)
+
+
+# By name, since neither is loaded yet. Connections copy what is registered here.
+for _refused in ("vinyl.orm.calls.Call", "vinyl.orm.lazy.NotFetched"):
+    psycopg.adapters.register_dumper(_refused, RefusingDumper)
 
 
 class BridgeConnection(psycopg.Connection[Any]):

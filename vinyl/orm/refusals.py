@@ -1,0 +1,85 @@
+"""
+Objects that stand for a value to come, and refuse to be used as that value.
+
+What Python lets an object refuse is in the table below. `x is None` and `isinstance()`
+cannot be refused; `vinyl check` reports them (see awaits.py).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["asked_by", "refusing"]
+
+# Each use of an object as a value, and the special methods, without underscores, that
+# it comes down to. What is not listed either has a meaning for an object that stands
+# for a value to come, or is reached through one of these.
+_REFUSED = {
+    "testing its truth": "bool",
+    "turning it into text": "str",
+    "formatting it": "format",
+    "turning it into bytes": "bytes",
+    "turning it into a number": "complex float index int",
+    "rounding it": "ceil floor round trunc",
+    "comparing it": "eq ge gt le lt ne",
+    "hashing it": "hash",
+    "iterating over it": "aiter iter",
+    "taking its length": "len",
+    "looking into it": "contains",
+    "indexing it": "getitem",
+    "setting an item of it": "setitem",
+    "deleting an item of it": "delitem",
+    "calling it": "call",
+    "calculating with it": (
+        "abs add and divmod floordiv invert lshift matmul mod mul neg or pos pow radd "
+        "rand rdivmod rfloordiv rlshift rmatmul rmod rmul ror rpow rrshift rshift rsub "
+        "rtruediv rxor sub truediv xor"
+    ),
+    "entering it": "aenter enter",
+    "leaving it": "aexit exit",
+    "pickling or copying it": "reduce replace",
+    "using it as a path": "fspath",
+    "using it as a class": "mro_entries",
+    # By this sqlite3 asks what to send in its place.
+    "sending it to the database": "conform",
+}
+
+
+def refusing(cls: type) -> type:
+    """
+    Class decorator: each use of an instance as a value calls `self._refuse(use)`.
+
+    `_refuse` takes a few words that name the use and raises. Only asyncio may hash an
+    instance: `gather()` puts what it is given into a dict. Anyone else looks for a
+    value there, and would not find it.
+    """
+
+    def refuser(use: str) -> Callable[..., Any]:
+        def refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return self._refuse(use)
+
+        return refuse
+
+    for use, names in _REFUSED.items():
+        for name in names.split():
+            setattr(cls, f"__{name}__", refuser(use))
+    refuse_hash: Callable[[Any], int] = vars(cls)["__hash__"]
+
+    def __hash__(self: Any) -> int:
+        return object.__hash__(self) if asked_by("asyncio") else refuse_hash(self)
+
+    cls.__hash__ = __hash__  # type: ignore[assignment]
+    return cls
+
+
+def asked_by(*packages: str, depth: int = 2) -> bool:
+    """
+    Whether the caller's caller is code of one of *packages*.
+
+    Args:
+        depth: How many calls away it is; 3 is the caller of that one, and so on.
+    """
+    asker = sys._getframe(depth).f_globals.get("__name__")
+    return f"{asker}.".startswith(tuple(f"{package}." for package in packages))
