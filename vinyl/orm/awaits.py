@@ -1,27 +1,47 @@
 """
-A reader of source code, which finds what an `async def` forgets to await of the ORM.
+A reader of source code, which finds what an `async def` forgets to await of the ORM, of
+forms and of requests.
 
-`_uses` tells which expressions are used as values, and `inference.Scope` what they are.
-A miss still raises or warns when it runs; a false alarm makes people turn the check
-off. So where it is not plain that the ORM is meant, nothing is said.
+uses.py says which expressions are used as values, and inference.py what they are. A
+miss still raises or warns when it runs, unless it is among what no object can refuse; a
+false alarm makes people turn the check off. So where it is not plain, nothing is said.
 """
 
 from __future__ import annotations
 
 import ast
+import inspect
 import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from vinyl.orm.calls import Call
-from vinyl.orm.inference import Scope, Thing, names_in
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+
+from vinyl.orm.inference import Places, Scope, names_in, place_of
+from vinyl.orm.things import ANY, SAVING, Thing
+from vinyl.orm.uses import TRUTH, Use, uses_in
 
 __all__ = ["Forgotten", "find"]
 
-# Builtins that go through their argument at once.
-_CONSUMERS = set("bool dict enumerate len list max min set sorted sum tuple".split())
 # What runs later and perhaps elsewhere, such as in the bridge.
 _LATER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.GeneratorExp)
+# A lazy attribute is near the start of a chain of attributes, which may be long.
+_LONGEST_CHAIN = 6
+# What fetches attributes that it is given by name.
+_FETCHING = {"aprefetch_related_objects", "fetch", "prefetch_related_objects"}
+# Decorators from here do not ask for the user.
+_HARMLESS = (
+    "django.db.transaction",
+    "django.views.decorators.",
+    "vinyl.web.decorators",
+)
+# Attributes of a session that it has to be loaded for.
+_LOADING = {
+    f".{name}"
+    for name in set(dir(SessionBase)) - SAVING
+    if hasattr(SessionBase, f"a{name}")
+}
 
 
 class Forgotten(NamedTuple):
@@ -30,7 +50,8 @@ class Forgotten(NamedTuple):
 
     Args:
         node: The expression.
-        kind: "call", "queryset" (whose rows are used) or "atomic".
+        kind: "call", "queryset" (whose rows are used), "atomic", "tested" (a lazy
+            attribute, for what no object can refuse) or "lazy" (one that is used).
         function: The name of the `async def` that uses it.
         remedy: What to write, with {} for the expression.
     """
@@ -57,7 +78,7 @@ def find(source: str, module: str, package: str) -> list[Forgotten]:
     names = names_in(nodes, module, package)
     found: list[Forgotten] = []
     for parent in nodes:
-        owner = names.get(parent.name) if isinstance(parent, ast.ClassDef) else None
+        owner = _owner(parent, names) if isinstance(parent, ast.ClassDef) else None
         for node in ast.iter_child_nodes(parent):
             if isinstance(node, ast.AsyncFunctionDef):
                 found += _find_in(node, names, owner)
@@ -65,43 +86,158 @@ def find(source: str, module: str, package: str) -> list[Forgotten]:
 
 
 def _find_in(
-    function: ast.AsyncFunctionDef, names: dict[str, Any], owner: Any
+    function: ast.AsyncFunctionDef, names: dict[str, Any], owner: Thing | None
 ) -> Iterator[Forgotten]:
     """What *function* forgets, which is a method of *owner* unless that is None."""
     nodes = list(_walk(function))
-    uses: dict[int, tuple[ast.expr, str]] = {}
-    for node in nodes:
-        for value, remedy in _uses(node):
-            while isinstance(value, ast.BoolOp | ast.NamedExpr):
-                value = value.value if hasattr(value, "value") else value.values[-1]
-            # Where a queryset will do, nothing but a call is wrong, and each link of a
-            # long chain of attributes need not be followed to its start.
-            if remedy or isinstance(value, ast.Call | ast.Name):
-                uses[id(value)] = value, remedy
-    # Where a variable is first awaited, or given to other code.
-    passed_on: dict[str, tuple[int, int]] = {}
-    for node in ast.walk(function):
-        match node:
-            case ast.Name(id=name, ctx=ast.Load()) if id(node) not in uses:
-                place = node.lineno, node.col_offset
-                passed_on[name] = min(place, passed_on.get(name, place))
-            case ast.Global(names=shared) | ast.Nonlocal(names=shared):
-                passed_on.update(dict.fromkeys(shared, (0, 0)))
-    scope = Scope(names, owner, passed_on)
+    uses = [use for node in nodes for use in uses_in(node) if _is_short(use.node)]
+    passed_on = _passed_on(function, uses)
+    scope = Scope(names, owner, passed_on, guarded=_is_guarded(function, names))
     for node in nodes:
         scope.enter(node)
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call):
                 if name not in passed_on:
-                    uses[id(call)] = call, ""
-    for value, remedy in uses.values():
-        match scope.thing(value):
-            case Thing("call", sure=True):
-                # One in a variable that is not passed on is told of where it is made.
-                if not isinstance(value, ast.Name) or value.id in passed_on:
-                    yield Forgotten(value, "call", function.name, "`await {}`")
-            case Thing("queryset" | "atomic" as kind, sure=True) if remedy:
-                yield Forgotten(value, kind, function.name, remedy)
+                    uses.append(Use(call, "alone"))
+    told = set()
+    for use in uses:
+        wrong = _wrong(use, scope)
+        if wrong and (place := (*place_of(use.node), wrong[0])) not in told:
+            told.add(place)
+            yield Forgotten(use.node, wrong[0], function.name, wrong[1])
+
+
+def _wrong(use: Use, scope: Scope) -> tuple[str, str] | None:
+    """What is wrong with *use*, and what to write."""
+    node, way, remedy, queryset = use
+    thing = scope.thing(node)
+    if thing is None or not thing.sure:
+        return None
+    if queryset is not None:
+        taker = scope.thing(queryset)
+        if not taker or taker.kind not in ("queryset", "manager"):
+            return None
+    match thing.kind:
+        case "call" if isinstance(node, ast.Name):
+            # A call that is made in some cases only may be asked for by `is`; one in
+            # a variable that is not passed on is told of where it is made.
+            if way not in ("is", "tested") and node.id in scope.passed_on:
+                return "call", "`await {}`"
+        case "call":
+            return "call", "`await {}`"
+        case "queryset" if way == "rows":
+            return "queryset", remedy
+        case "atomic" if way == "with":
+            return "atomic", "`async with {}`"
+        case "session" if way not in ("rows", "value", *_LOADING):
+            return None
+        case "session" if remedy == TRUTH:
+            return None
+        case "user" if way == "is":
+            return None
+        case "object" | "value" if thing.lazy and way in ("is", "tested"):
+            return "tested", _to_test(node, way, thing)
+        case _ if thing.lazy == "surely" and way not in ("alone", "with"):
+            return "lazy", f"`(await {{}}){way}`" if "." in way else "`await {}`"
+    return None
+
+
+def _to_test(node: ast.expr, way: str, thing: Thing) -> str:
+    """What to write for *node*, a lazy attribute that is tested."""
+    if not isinstance(node, ast.Attribute):
+        return "`await {}`"
+    owner = ast.unparse(node.value)
+    fetched = f"`await fetch({owner}, {node.attr!r})`"
+    remedy = "`await {}`" if thing.lazy == "surely" else fetched
+    if way == "is" and thing.key:
+        return f"{remedy}, or test `{owner}.{thing.key}`, which needs no query"
+    return remedy
+
+
+def _passed_on(function: ast.AsyncFunctionDef, uses: list[Use]) -> Places:
+    """Where variables and attributes are passed on; see `Scope`."""
+    places: Places = {}
+
+    def note(key: str, place: tuple[int, int]) -> None:
+        places[key] = min(place, places.get(key, place))
+
+    # What is given to a method called `create` may not be given to the ORM.
+    used = {id(use.node) for use in uses if use.way != "argument"}
+    loops = []
+    for node in ast.walk(function):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()) if id(node) not in used:
+                note(name, place_of(node))
+            case ast.Attribute(attr=name, ctx=ctx):
+                if id(node) not in used or not isinstance(ctx, ast.Load):
+                    note(f".{name}", place_of(node))
+            case ast.Global(names=shared) | ast.Nonlocal(names=shared):
+                places.update(dict.fromkeys(shared, (0, 0)))
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if (
+                name in _FETCHING
+            ):
+                for arg in node.args:
+                    if isinstance(arg, ast.Constant) and isinstance(arg.value, str):
+                        for part in arg.value.split("__"):
+                            note(f".{part}", place_of(node))
+            case (
+                ast.For(target=ast.Name(id=name), iter=ast.Name(id=rows))
+                | ast.AsyncFor(target=ast.Name(id=name), iter=ast.Name(id=rows))
+                | ast.comprehension(target=ast.Name(id=name), iter=ast.Name(id=rows))
+            ):
+                loops.append((name, rows))
+    for name, rows in loops:
+        if name in places:
+            note(f"{rows}[]", places[name])
+    return places
+
+
+def _owner(cls: ast.ClassDef, names: dict[str, Any]) -> Thing | None:
+    """What the methods of *cls* have as `self`."""
+    scope = Scope(names, None, {}, guarded=False)
+    known = names.get(cls.name)
+    if known is not None:
+        bases = [known]
+    else:
+        bases = [scope.resolve(base) for base in cls.bases]
+    things = [thing for base in bases if (thing := Thing.made_by(base))]
+    if not things:
+        return None
+    if things[0].kind == "view":
+        guarded = None in bases or bool(cls.decorator_list)
+        guarded = guarded or any(_asks_for_user(base) for base in bases)
+        return Thing("view", fetched=ANY if guarded else frozenset())
+    return things[0]._replace(given=True) if known is not None else None
+
+
+def _asks_for_user(view: Any) -> bool:
+    """Whether a class of views may fetch the user before it calls its handler."""
+    return any(base.__name__ == "AccessMixin" for base in view.__mro__) or any(
+        not inspect.unwrap(method).__module__.startswith("django.")
+        for name in ("dispatch", "setup")
+        if (method := getattr(view, name, None))
+    )
+
+
+def _is_guarded(function: ast.AsyncFunctionDef, names: dict[str, Any]) -> bool:
+    """Whether something may fetch the user before *function* is called."""
+    middleware = getattr(settings, "MIDDLEWARE", ())
+    if any(str(name).endswith("LoginRequiredMiddleware") for name in middleware):
+        return True
+    scope = Scope(names, None, {}, guarded=False)
+    for node in function.decorator_list:
+        decorator = scope.resolve(node.func if isinstance(node, ast.Call) else node)
+        if not str(getattr(decorator, "__module__", "")).startswith(_HARMLESS):
+            return True
+    return False
+
+
+def _is_short(node: ast.expr) -> bool:
+    for _ in range(_LONGEST_CHAIN):
+        if not isinstance(node, ast.Attribute):
+            return True
+        node = node.value
+    return False
 
 
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
@@ -110,43 +246,3 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, _LATER):
             yield from _walk(child)
-
-
-def _uses(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
-    """
-    The expressions that *node* itself uses as values, each with what to write for a
-    queryset: nothing, if one that is not awaited will do.
-    """
-    truth = "`await {}.exists()`"
-    match node:
-        case ast.If() | ast.While() | ast.IfExp() | ast.Assert():
-            yield node.test, truth
-        case ast.UnaryOp(op=ast.Not()):
-            yield node.operand, truth
-        case ast.BoolOp(values=[*tested, _]):
-            # The last one is what it gives.
-            yield from ((value, truth) for value in tested)
-        case ast.comprehension(ifs=tests):
-            yield from ((test, truth) for test in tests)
-            if not node.is_async:
-                yield node.iter, "`async for`"
-        case ast.For():
-            yield node.iter, "`async for`"
-        case ast.Call(func=ast.Name(id=name), args=[value, *_]) if name in _CONSUMERS:
-            yield value, f"`{name}(await {{}})`"
-        case ast.Starred(ctx=ast.Load()) | ast.Assign(targets=[ast.Tuple()]):
-            yield node.value, "`await {}`"
-        case ast.Compare(left=ast.Name(), ops=[ast.Is() | ast.IsNot()]):
-            # A call that is made in some cases only may be asked for like this.
-            return
-        case ast.Compare(left=left, ops=[op, *_], comparators=[right, *_]):
-            yield left, ""
-            yield right, "`await {}`" if isinstance(op, ast.In | ast.NotIn) else ""
-        case ast.BinOp(left=left, right=right):
-            yield from ((left, ""), (right, ""))
-        case ast.Expr() | ast.AugAssign() | ast.FormattedValue() | ast.Subscript():
-            yield node.value, ""
-        case ast.Attribute() if not hasattr(Call, node.attr):
-            yield node.value, ""
-        case ast.With():
-            yield from ((item.context_expr, "`async with {}`") for item in node.items)

@@ -43,6 +43,11 @@ _PROBLEMS = {
     "call": ("vinyl.W001", "not awaited, so it never runs"),
     "queryset": ("vinyl.W002", "not awaited, so its rows are not here"),
     "atomic": ("vinyl.W003", "entered by a blocking `with`"),
+    "tested": (
+        "vinyl.W004",
+        "a NotFetched until it is awaited, which this test takes for its value",
+    ),
+    "lazy": ("vinyl.W005", "used before it is awaited, so its value is not here"),
 }
 # Tests run, so Python tells of what they forget; and some do it on purpose.
 _TESTS = re.compile(r"\btests?\.|\b(tests?(_\w+)?|conftest)$")
@@ -80,6 +85,8 @@ def check_awaits(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMes
     vinyl.W001: a call that touches the database is not awaited in `async def`.
     vinyl.W002: rows of a queryset that has not been awaited are used there.
     vinyl.W003: `with transaction.atomic()` is used there.
+    vinyl.W004: a lazy attribute is tested there in a way that no object can refuse.
+    vinyl.W005: a lazy attribute, or the user or session of a request, is used there.
     """
     messages: list[checks.CheckMessage] = []
     if bridge.forced_mode is False:

@@ -1,117 +1,41 @@
 """
-What an expression in source code gives, as far as it is the ORM's.
+What an expression in source code gives, as far as it is a `Thing`.
 
 Nothing is imported or run to tell: a name stands for what the modules that are loaded
-have under it, as those with models are. What is not recognisably the ORM is None.
+have under it, as those with models are.
 """
 
 from __future__ import annotations
 
 import ast
-import inspect
+import re
 import sys
-from functools import partialmethod
-from types import FunctionType, ModuleType
-from typing import Any, NamedTuple
+from types import ModuleType
+from typing import Any
 
 from django.apps import apps
-from django.db.models import Model, QuerySet
-from django.db.models.manager import BaseManager
+from django.conf import settings
 from django.db.transaction import atomic
 
-from vinyl.orm.drivers import use_driver
-from vinyl.orm.dualmode import TABLE
-from vinyl.orm.rows import dual
+from vinyl.orm.things import ANY, GIVES, Thing, given_to, is_dual
 
-__all__ = ["Scope", "Thing", "names_in"]
+__all__ = ["Places", "Scope", "attribute_asked_for", "names_in", "place_of"]
 
-# What runs a query when it is called on a queryset or a manager.
-_QUERYING = {
-    f"{prefix}{name}"
-    for row in TABLE
-    if row.change is dual and row.owner.endswith(("QuerySet", "Manager"))
-    for name in row.names.split()
-    for prefix in ("", "a")
-}
-_OF_CONTAINERS = {name for cls in (dict, list, set, str) for name in dir(cls)}
-# The kind of Thing that awaiting a call gives, by the name of what is called.
-_GIVES = {
-    **dict.fromkeys("create earliest first get last latest".split(), "object"),
-    **dict.fromkeys(["get_or_create", "update_or_create"], "pair"),
-    **{"get_object_or_404": "object", "get_list_or_404": "rows"},
-}
-# The same for what is no call. An object is a relation that had not been fetched.
-_AWAITED = {"queryset": "rows", "manager": "rows", "object": "object"}
-# All functions that use_driver() makes share their code.
-_DRIVEN = use_driver(dir).__code__
+# Where something first happens: by what it happens to, a line and a column.
+Places = dict[str, tuple[int, int]]
 
-
-class Thing(NamedTuple):
-    """
-    What an expression gives.
-
-    Args:
-        kind: "model", "object", "rows" (a list of objects), "pair" (of get_or_create);
-            "queryset", whose rows are not here, or "manager" for anything else with
-            its methods; "call", "atomic"; "none" for None.
-        model: Whose; None if that is not known.
-        sure: Whether it can be nothing else.
-        gives: The kind of what awaiting a call gives.
-    """
-
-    kind: str
-    model: Any = None
-    sure: bool = True
-    gives: str = ""
-
-    @classmethod
-    def made_by(cls, maker: Any) -> Thing | None:
-        """An instance of the class *maker*, which may be anything."""
-        # By type(), because isinstance() makes a lazy object load.
-        if issubclass(type(maker), type):
-            if issubclass(maker, Model):
-                return cls("object", None if maker is Model else maker)
-            if issubclass(maker, QuerySet | BaseManager):
-                return cls("manager")
-        return None
-
-    def awaited(self) -> Thing | None:
-        """What awaiting it gives."""
-        kind = self.gives or _AWAITED.get(self.kind)
-        return Thing(kind, self.model) if kind else None
-
-    def attribute(self, name: str) -> Thing | None:
-        """What reading the attribute *name* gives."""
-        if self.kind == "model" and name in self.model._meta.managers_map:
-            return Thing("queryset", self.model)
-        if self.kind == "object" and self.model:
-            for field in self.model._meta.get_fields():
-                reverse = field.auto_created and not field.concrete
-                accessor = field.get_accessor_name() if reverse else field.name
-                if name == accessor and field.is_relation:
-                    related = Thing.made_by(field.related_model) or Thing("object")
-                    many = field.one_to_many or field.many_to_many
-                    return related._replace(kind="manager") if many else related
-        return None
-
-    def method(self, name: str, args: list[ast.expr]) -> Thing | None:
-        """What calling the method *name* with *args* gives."""
-        # Files and images have a save(), too, but theirs is told where to.
-        if self.kind == "object" and all(isinstance(arg, ast.Starred) for arg in args):
-            for spelling in (name, name.removeprefix("a")):
-                found = inspect.getattr_static(self.model or Model, spelling, None)
-                if _is_dual(found):
-                    return Thing("call")
-        if self.kind in ("queryset", "manager"):
-            sure = self.sure or name not in _OF_CONTAINERS
-            if name in _QUERYING:
-                gives = _GIVES.get(name.removeprefix("a"), "")
-                return Thing("call", self.model, sure, gives)
-            # The rows of `album.tracks.all()` may have been prefetched, and a method
-            # of the project's own may give anything.
-            kind = self.kind if name == "all" else "queryset"
-            return Thing(kind, self.model, sure and hasattr(QuerySet, name))
-        return None
+# Builtins that read an attribute by its name.
+_READING = {"getattr", "hasattr"}
+_FORM_CLASS = re.compile(r"[A-Z]\w*Form(Set)?")
+# What makes classes of forms.
+_FORM_FACTORY = re.compile(r"(inline|model)?form(set)?_factory")
+# What also fetches the user or loads the session, by which the user is found.
+_FETCHED_BY = {"user": ["auser"], "session": ["auser", "user"]}
+# With these, requests are those of Django's own handler.
+_DJANGOS = (
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+)
 
 
 def names_in(nodes: list[ast.AST], module: str, package: str) -> dict[str, Any]:
@@ -136,12 +60,19 @@ def _contents(module: Any) -> dict[str, Any]:
     return vars(module) if type(module) is ModuleType else {}
 
 
-def _is_dual(value: Any) -> bool:
-    """Whether *value* is a dual-mode function, by the table or by `use_driver`."""
-    value = value.func if type(value) is partialmethod else value
-    return type(value) is FunctionType and (
-        hasattr(value, "is_dual") or value.__code__ is _DRIVEN
-    )
+def place_of(node: ast.expr) -> tuple[int, int]:
+    return node.lineno, node.col_offset
+
+
+def attribute_asked_for(call: ast.Call) -> ast.Attribute | None:
+    """The attribute that hasattr() or getattr() reads; None if *call* is no such."""
+    match call:
+        case ast.Call(
+            func=ast.Name(id=name), args=[value, ast.Constant(value=str(attr)), *_]
+        ) if name in _READING:
+            attribute = ast.Attribute(value, attr, ast.Load())
+            return ast.copy_location(attribute, call)
+    return None
 
 
 class Scope:
@@ -150,17 +81,25 @@ class Scope:
 
     Args:
         names: What global and imported names stand for.
-        owner: The class whose method it is; None if it is none, or not known.
-        passed_on: Where a variable is first awaited, or given to other code, as line
-            and column. From there on its queryset may hold rows.
+        owner: What has it as a method; None if nothing has, or that is not known.
+        passed_on: Where a variable, or an attribute with a dot before its name, is
+            first awaited, assigned to, or given to other code. From there on its
+            queryset may hold rows, and its lazy attributes may be fetched.
+        guarded: Whether a decorator may have fetched the user of the request.
     """
 
     def __init__(
-        self, names: dict[str, Any], owner: Any, passed_on: dict[str, tuple[int, int]]
+        self,
+        names: dict[str, Any],
+        owner: Thing | None,
+        passed_on: Places,
+        *,
+        guarded: bool,
     ) -> None:
         self.names = names
-        self.owner = Thing.made_by(owner)
+        self.owner = owner
         self.passed_on = passed_on
+        self.guarded = guarded
         # All that a variable is given, and what each target of an assignment is.
         self.locals: dict[str, set[Thing | None]] = {}
         self.targets: dict[int, Thing | None] = {}
@@ -183,19 +122,52 @@ class Scope:
                         thing = Thing("object", model)
                 self.targets[id(target)] = thing
             case ast.For() | ast.AsyncFor() | ast.comprehension():
-                match self.thing(node.iter):
-                    case Thing("rows" | "queryset" | "manager", model, sure=True):
-                        self.targets[id(node.target)] = Thing("object", model)
+                rows = self.thing(node.iter)
+                if rows and rows.sure and rows.kind in ("rows", "queryset", "manager"):
+                    self.targets[id(node.target)] = self.one_of(rows, node.iter)
+
+    def one_of(self, rows: Thing, node: ast.expr) -> Thing:
+        """An object of *rows*, which the expression *node* gives."""
+        passed = self.passed_on.get(f"{getattr(node, 'id', '')}[]", place_of(node))
+        if passed < place_of(node) or self.is_passed_on(node):
+            rows = rows._replace(fetched=ANY)
+        return rows._replace(kind="object")
 
     def argument(self, arg: ast.arg) -> Thing | None:
         """What the function is given as *arg*, by its annotation or its name."""
-        if arg.annotation:
-            return Thing.made_by(self.resolve(arg.annotation))
         if arg.arg == "self":
             return self.owner
+        thing = None
+        if arg.annotation:
+            known = self.resolve(arg.annotation)
+            thing = Thing.made_by(known)
+            if known is not None and not thing:
+                return None
+        if (arg.arg == "request" and not thing) or (thing and thing.kind == "request"):
+            return self.request()
+        if arg.annotation:
+            return thing and thing._replace(given=True)
         name = arg.arg.replace("_", "")
         models = [m for m in apps.get_models() if m._meta.model_name == name]
-        return Thing("object", models[0]) if len(models) == 1 else None
+        # Only named after a model: what is fetched of it is not worth a guess.
+        return Thing("object", models[0], fetched=ANY) if len(models) == 1 else None
+
+    def request(self) -> Thing | None:
+        """The request that a view is given, if it is vinyl's."""
+        middleware = set(getattr(settings, "MIDDLEWARE", ()))
+        if not apps.is_installed("vinyl.web") or middleware.intersection(_DJANGOS):
+            return None
+        return Thing("request", fetched=ANY if self.guarded else frozenset())
+
+    def is_passed_on(self, node: ast.expr) -> bool:
+        """Whether a part of *node*, a dotted name, was passed on before."""
+        place, part = place_of(node), node
+        while isinstance(part, ast.Attribute | ast.Subscript):
+            key = f".{part.attr}" if isinstance(part, ast.Attribute) else ""
+            if self.passed_on.get(key, place) < place:
+                return True
+            part = part.value
+        return isinstance(part, ast.Name) and self.passed_on.get(part.id, place) < place
 
     def resolve(self, node: ast.expr) -> Any:
         """The object behind a dotted name, if it is loaded."""
@@ -206,6 +178,8 @@ class Scope:
                 return _contents(self.resolve(value)).get(name)
             case ast.Subscript(value=generic):
                 return self.resolve(generic)
+            case ast.BinOp(left=left, op=ast.BitOr(), right=ast.Constant(value=None)):
+                return self.resolve(left)
         return None
 
     def thing(self, node: ast.expr) -> Thing | None:
@@ -221,22 +195,40 @@ class Scope:
                 return (thing := self.thing(value)) and thing.awaited()
             case ast.Attribute(value=value, attr=name):
                 if thing := self.thing(value):
-                    return thing.attribute(name)
+                    return self.attribute(node, thing.attribute(name))
                 if name == "objects" and self.resolve(value) is None:
                     called = getattr(value, "attr", getattr(value, "id", ""))
                     if called[:1].isupper() or called in ("cls", "model"):
-                        return Thing("queryset")
+                        return Thing("queryset", fetched=ANY)
+            case ast.Subscript(value=value):
+                if (rows := self.thing(value)) and rows.kind == "rows":
+                    return self.one_of(rows, value)
             case ast.Call(func=ast.Name(id="super")):
                 return self.owner
             case ast.Call():
                 return self.called(node)
         made = Thing.made_by(self.resolve(node))
-        return Thing("model", made.model) if made and made.model else None
+        if made and made.kind == "object" and made.model:
+            return Thing("model", made.model)
+        return None
+
+    def attribute(self, node: ast.Attribute, thing: Thing | None) -> Thing | None:
+        """*thing*, which *node* reads, unless that may have been fetched meanwhile."""
+        if thing and thing.kind == "request":
+            return self.request() and thing._replace(
+                fetched=ANY if self.guarded else thing.fetched
+            )
+        if thing and thing.lazy:
+            place = place_of(node)
+            before = (f".{name}" for name in _FETCHED_BY.get(thing.kind, ()))
+            fetched = any(self.passed_on.get(key, place) < place for key in before)
+            if fetched or self.is_passed_on(node):
+                return thing._replace(lazy="")
+        return thing
 
     def variable(self, node: ast.Name) -> Thing | None:
         """What the variable *node* holds there, if all that it is given agrees."""
-        things = self.locals[node.id] - {Thing("none")}
-        thing = things.pop() if len(things) == 1 else None
+        thing = Thing.merged(self.locals[node.id] - {Thing("none")})
         place = self.passed_on.get(node.id)
         loaded = place is not None and place <= (node.lineno, node.col_offset)
         if loaded and thing and thing.kind == "queryset":
@@ -248,11 +240,29 @@ class Scope:
         function = self.resolve(node.func)
         if function is atomic:
             return Thing("atomic")
-        if _is_dual(function):
+        if (attribute := attribute_asked_for(node)) is not None:
+            return self.thing(attribute)
+        if is_dual(function):
             first = self.thing(node.args[0]) if node.args else None
-            gives = _GIVES.get(function.__name__, "")
-            return Thing("call", first and first.model, gives=gives)
-        if isinstance(node.func, ast.Attribute) and function is None:
-            thing = self.thing(node.func.value)
-            return thing and thing.method(node.func.attr, node.args)
-        return Thing.made_by(function)
+            if first and first.kind == "model":
+                first = first.queryset()
+            gives = GIVES.get(function.__name__, "")
+            return (first or Thing(""))._replace(kind="call", sure=True, gives=gives)
+        if function is not None:
+            made = Thing.made_by(function)
+            if made and made.kind == "object":
+                return made._replace(fetched=given_to(node))
+            if _FORM_FACTORY.fullmatch(getattr(function, "__name__", "")):
+                return Thing("form class")
+            return made
+        match node.func:
+            case ast.Attribute(value=value, attr=name):
+                if thing := self.thing(value):
+                    return thing.method(name, node)
+            case ast.Name(id=name):
+                made = self.thing(node.func)
+                if made and made.kind == "form class":
+                    return Thing("form")
+                if name not in self.locals and _FORM_CLASS.fullmatch(name):
+                    return Thing("form")
+        return None
