@@ -27,16 +27,18 @@ def found(source: str) -> list[tuple[str, int, str]]:
     ]
 
 
-def function(code: str) -> str:
-    """A module with *code*, which is the body of an `async def` if it has none."""
+def function(code: str, args: str = "album, pk", imports: str = "") -> str:
+    """A module with *code*, the body of an `async def` with *args* if it has none."""
     code = textwrap.dedent(code)
     if "async def" not in code:
-        code = "async def view(album, pk):\n" + textwrap.indent(code, "    ")
-    return IMPORTS + code
+        code = f"async def view({args}):\n" + textwrap.indent(code, "    ")
+    return IMPORTS + imports + code
 
 
-def assert_found(kind: str, code: str, source: str) -> None:
+def assert_found(
+    kind: str, code: str, source: str, args: str = "album, pk", imports: str = ""
+) -> None:
     """Assert that *code* is all that is found in *source*, where it says "# here"."""
-    source = function(source)
+    source = function(source, args, imports)
     line = 1 + source[: source.index("# here")].count("\n")
     assert found(source) == [(kind, line, code)]

@@ -164,13 +164,14 @@ def _passed_on(function: ast.AsyncFunctionDef, uses: list[Use]) -> Places:
     # What is given to a method called `create` may not be given to the ORM.
     used = {id(use.node) for use in uses if use.way != "argument"}
     loops = []
+    ends = dict(_ends_of_comprehensions(function))
     for node in ast.walk(function):
         match node:
             case ast.Name(id=name, ctx=ast.Load()) if id(node) not in used:
-                note(name, place_of(node))
+                note(name, ends.get(id(node), place_of(node)))
             case ast.Attribute(attr=name, ctx=ctx):
                 if id(node) not in used or not isinstance(ctx, ast.Load):
-                    note(f".{name}", place_of(node))
+                    note(f".{name}", ends.get(id(node), place_of(node)))
             case ast.Global(names=shared) | ast.Nonlocal(names=shared):
                 places.update(dict.fromkeys(shared, (0, 0)))
             case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if (
@@ -190,6 +191,22 @@ def _passed_on(function: ast.AsyncFunctionDef, uses: list[Use]) -> Places:
         if name in places:
             note(f"{rows}[]", places[name])
     return places
+
+
+def _ends_of_comprehensions(
+    function: ast.AsyncFunctionDef,
+) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Ids of what gives the results of comprehensions, and where these end."""
+    for node in ast.walk(function):
+        match node:
+            case ast.ListComp(elt=elt) | ast.SetComp(elt=elt):
+                results = [elt]
+            case ast.DictComp(key=key, value=value):
+                results = [key, value]
+            case _:
+                continue
+        end = node.end_lineno or 0, node.end_col_offset or 0
+        yield from ((id(part), end) for each in results for part in ast.walk(each))
 
 
 def _owner(cls: ast.ClassDef, names: dict[str, Any]) -> Thing | None:

@@ -137,16 +137,16 @@ class Scope:
         """What the function is given as *arg*, by its annotation or its name."""
         if arg.arg == "self":
             return self.owner
-        thing = None
         if arg.annotation:
             known = self.resolve(arg.annotation)
             thing = Thing.made_by(known)
-            if known is not None and not thing:
-                return None
-        if (arg.arg == "request" and not thing) or (thing and thing.kind == "request"):
-            return self.request()
-        if arg.annotation:
+            # A class that is not loaded, or quoted.
+            named = ast.unparse(arg.annotation).strip("'").endswith("Request")
+            if (thing and thing.kind == "request") or (known is None and named):
+                return self.request()
             return thing and thing._replace(given=True)
+        if arg.arg == "request":
+            return self.request()
         name = arg.arg.replace("_", "")
         models = [m for m in apps.get_models() if m._meta.model_name == name]
         # Only named after a model: what is fetched of it is not worth a guess.
@@ -240,8 +240,9 @@ class Scope:
         function = self.resolve(node.func)
         if function is atomic:
             return Thing("atomic")
-        if (attribute := attribute_asked_for(node)) is not None:
-            return self.thing(attribute)
+        attribute = attribute_asked_for(node)
+        if attribute is not None and isinstance(node.func, ast.Name):
+            return self.thing(attribute) if node.func.id == "getattr" else None
         if is_dual(function):
             first = self.thing(node.args[0]) if node.args else None
             if first and first.kind == "model":
