@@ -89,6 +89,21 @@ async def test_a_forgotten_await_is_named(method: str) -> None:
         assert getattr(request, method)()["title"]
 
 
+@pytest.mark.parametrize(
+    "use",
+    [bool, lambda form: form["title"], lambda form: "title" in form, list],
+    ids=["truth", "item", "in", "list"],
+)
+async def test_a_form_that_was_not_awaited_is_an_error(use: Any) -> None:
+    async def view(request: Request) -> Response:
+        with pytest.raises(NotAwaitedError, match=r"'Request\.form' .*Write `await`"):
+            use(request.form())
+        return PlainTextResponse((await request.form())["title"])
+
+    async with serving(path("", view)) as http:
+        assert (await http.post("/", data={"title": "Pastel Blues"})).status_code == 200
+
+
 async def test_absolute_addresses() -> None:
     seen = []
 

@@ -54,6 +54,19 @@ def max_body_size() -> int | None:
     return getattr(settings, "VINYL", {}).get("MAX_BODY_SIZE", MAX_BODY_SIZE)
 
 
+class FormCall(Call):
+    """A call of `request.form()`, which closes the files where it is entered."""
+
+    __slots__ = ("_form",)
+
+    async def __aenter__(self) -> FormData:
+        self._form = await self
+        return self._form
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._form.close()
+
+
 class Meta(dict[str, Any]):
     """What `request.META` is. Django's login asks in it for a new CSRF cookie."""
 
@@ -373,8 +386,8 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
 
         Switches to the event loop.
         """
-        form = super().form(**(_limits() | limits))
-        return wait(form) if can_wait() else form
+        form = self._get_form(**(_limits() | limits))
+        return wait(form) if can_wait() else FormCall(form, "Request.form")
 
     async def _get_form(self, **limits: Any) -> FormData:
         if self._form is None and self.content_type == "multipart/form-data":
