@@ -114,6 +114,35 @@ def test_the_check_says_what_to_write(check: Check) -> None:
     ]
 
 
+def test_the_check_says_of_lazy_attributes_what_to_write(check: Check) -> None:
+    source = """\
+        from tests.records.models import Album, Artist
+
+        async def view(request, it: Artist):
+            album = await Album.objects.get()
+            if album.label is None or hasattr(it, "biography"):
+                print(album.artist.name)  # noqa: vinyl.W004
+            return request.user.email  # noqa: vinyl.W005
+    """
+    told = check({"shop/views.py": textwrap.dedent(source)})
+    assert [one.partition("HINT: ")[2] for one in told] == [
+        "Write `await album.label`, or test `album.label_id`, which needs no query.",
+        "Write `await fetch(it, 'biography')`.",
+        "Write `(await album.artist).name`.",
+    ]
+    messages = [one.partition("\n")[0].removeprefix("/shop/views.py:") for one in told]
+    assert messages[1:] == [
+        (
+            "5: (vinyl.W004) `it.biography` in `async def view()` is a NotFetched "
+            "until it is awaited, which this test takes for its value."
+        ),
+        (
+            "6: (vinyl.W005) `album.artist` in `async def view()` is used before it is "
+            "awaited, so its value is not here."
+        ),
+    ]
+
+
 def test_noqa_silences_its_own_line_and_id(check: Check) -> None:
     source = """\
         from django.db import transaction

@@ -3,6 +3,7 @@ Django's ORM, natively async.
 
 bridge.py        START HERE: run, await_, in_bridge
 drivers.py       use_driver: flows that run in both modes
+refusals.py      which uses as a value an object can refuse, and refusing them
 calls.py         what a dual-mode call returns: a coroutine that cannot be mistaken
 dualmode.py      the table of Django's entry points
 rows.py          applying a row of it
@@ -37,7 +38,9 @@ querytext.py     what is shown of a query's text and parameters
 compat.py        every private Django name in use, by version
 models.py        what model modules import
 testing.py       the pytest plugin
-inference.py     what an expression in source code gives, where it is the ORM's
+things.py        what values in source code are, and what their attributes give
+inference.py     which of them an expression gives
+uses.py          which expressions are used as values, and how
 awaits.py        which of them source code forgets to await
 checks.py        the system checks that tell of it, and of settings
 apps.py          the app config, which applies the table
