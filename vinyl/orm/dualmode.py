@@ -139,7 +139,7 @@ TABLE = (
     Row(_RAW_QUERYSET, "__await__", querysets.awaited),
     Row(_RAW_QUERYSET, "__aiter__", querysets.asynchronously_iterated),
     Row(_RAW_QUERYSET, "__getitem__", querysets.indexed),
-    Row(_RAW_QUERYSET, "columns", querysets.awaited_property),
+    Row(_RAW_QUERYSET, "columns", querysets.awaited_columns),
     Row(_RAW_QUERYSET, "iterator", streams.streamed),
     Row(
         _MODEL,

@@ -35,10 +35,10 @@ _MESSAGES = re.compile(
     r"|An asyncio\.Future, a coroutine or an awaitable is required"
 )
 _NOTE = (
-    "{text}.{name} had been fetched before, as by select_related(), by an earlier "
+    "{text} had been fetched before, as by select_related(), by an earlier "
     "await or by an assignment, so it is the value itself and cannot be awaited. "
-    "Write `await fetch({text}, {name!r})`, which takes what is there and fetches what "
-    "is missing (`from vinyl.orm import fetch`), or leave out `await`."
+    "Write `await fetch({owner}, {name!r})`, which takes what is there and fetches "
+    "what is missing (`from vinyl.orm import fetch`), or leave out `await`."
 )
 _DESCRIPTORS = (
     ForwardManyToOneDescriptor,
@@ -96,8 +96,11 @@ def _note_on(error: TypeError) -> str | None:
         if isinstance(node, ast.Attribute):
             owner = _value(node.value, own.tb_frame)
             if _is_there(owner, node.attr, kind):
-                text = ast.unparse(node.value)
-                return _NOTE.format(text=text, name=node.attr)
+                return _NOTE.format(
+                    text=ast.unparse(node),
+                    owner=ast.unparse(node.value),
+                    name=node.attr,
+                )
     return None
 
 

@@ -13,6 +13,7 @@ import functools
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
+from django.db.models.query import RawQuerySet
 from django.db.models.sql.query import RawQuery
 from django.utils.functional import cached_property
 
@@ -76,9 +77,9 @@ def refusing_to_block(fetch_all: Callable) -> Callable:
         if not runs_sync():
             raise NotAwaitedError(
                 f"This {describe(self)} has not been awaited, so its rows are not "
-                f"here: it cannot be iterated, counted, tested or indexed on the event "
-                f"loop. Write `results = await queryset` first, or iterate with "
-                f"`async for`."
+                f"here: it cannot be iterated, counted, tested, indexed or pickled on "
+                f"the event loop. Write `results = await queryset` first, or iterate "
+                f"with `async for`."
             )
         if not in_bridge():
             fetch_rows(self, fetch_all)
@@ -94,7 +95,7 @@ def refusing_to_block(fetch_all: Callable) -> Callable:
 
 
 def fetch_rows(queryset: Any, fetch_all: Callable) -> None:
-    """Call Django's `_fetch_all` of *queryset*; note lazy loads where that is wanted."""
+    """Call *fetch_all* for *queryset*, and notice a lazy load if that is wanted."""
     if recording.notices_loads:
         noticing_rows(queryset, fetch_all)
     else:
@@ -143,29 +144,31 @@ def related_once(prefetch: Callable) -> Callable:
     return prefetch_related_objects
 
 
-class AwaitedProperty(cached_property):
-    """A property that takes a query: on the event loop it is to be awaited."""
+class AwaitedColumns(cached_property):
+    """`raw().columns`, which takes a query: on the event loop it is to be awaited."""
 
     def __get__(self, instance: Any, cls: Any = None) -> Any:
         if instance is None or runs_sync():
             return super().__get__(instance, cls)
-        return Call(run(self._read, instance), f"{type(instance).__name__}.{self.name}")
-
-    def _read(self, queryset: Any) -> Any:
-        # The twin's cursor is nobody else's, and closed here.
-        twin = queryset.using(queryset.query.using)
-        try:
-            value = vars(queryset)[self.name] = getattr(twin, self.name)
-        finally:
-            if twin.query.cursor is not None:
-                twin.query.cursor.close()
-        return value
+        return Call(run(columns_of, instance), "RawQuerySet.columns")
 
 
-def awaited_property(found: cached_property) -> cached_property:
-    """The change for a `cached_property` of RawQuerySet that takes a query."""
-    changed = AwaitedProperty(found.func)
-    changed.__set_name__(None, found.name)
+def columns_of(queryset: Any) -> list[str]:
+    """The columns of a raw *queryset*. In the bridge; switches to the event loop."""
+    # Django keeps the cursor in the query; this one is nobody else's, and closed.
+    twin = queryset.using(queryset.query.using)
+    try:
+        columns = vars(queryset)["columns"] = twin.columns
+    finally:
+        if twin.query.cursor is not None:
+            twin.query.cursor.close()
+    return columns
+
+
+def awaited_columns(columns: Any) -> cached_property:
+    """`RawQuerySet.columns` for both modes."""
+    changed = AwaitedColumns(columns.func)
+    changed.__set_name__(RawQuerySet, "columns")
     return changed
 
 

@@ -8,7 +8,7 @@ vinyl.orm.dualmode for which.
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Any, NoReturn, cast
@@ -199,8 +199,8 @@ class Reader:
     def end(self) -> None:
         """Close the cursor. In the bridge; switches to the event loop."""
         self.ended = True
-        if hasattr(self.rows, "close"):
-            self.rows.close()
+        if (close := getattr(self.rows, "close", None)) is not None:
+            close()
 
     def __repr__(self) -> str:
         return f"<Stream of {self.queryset.model.__name__}>"

@@ -27,6 +27,8 @@ T = TypeVar("T")
 # Rows that the executing hop fetches at most: more than most pages show, and little
 # memory where somebody streams a table.
 ROWS_PER_HOP = 1000
+# Rows that are kept in memory at a time while the rest of a result is copied.
+ROWS_PER_BLOCK = 100
 # In a forked process, the parent's connections: SQLite, for one, may not even be told
 # to close them.
 _inherited: list[Any] = []
@@ -122,7 +124,7 @@ class ThreadedCursor:
         Fetch what the driver still has into a file of ours. Switches to the event loop.
         """
         if self.more and self.spool is None:
-            fetch = partial(self.raw.fetchmany, ROWS_PER_HOP)
+            fetch = partial(self.raw.fetchmany, ROWS_PER_BLOCK)
             self.spool = self.worker.call(Spool, fetch)
 
     def fetchone(self) -> Any:
