@@ -16,7 +16,7 @@ from django.http import StreamingHttpResponse
 
 from tests.fix_db import default_database, only_sqlite
 from tests.records.models import Album, Artist, Track
-from vinyl.exceptions import ScopeClosedError
+from vinyl.exceptions import PoolTimeout, ScopeClosedError
 from vinyl.orm import connection, pools, run, transaction
 from vinyl.orm.pools import close_pools, pool_for
 
@@ -134,6 +134,17 @@ class TestInterface:
             break
         while pool_for("default").lent:
             await asyncio.sleep(0)
+
+    async def test_that_finds_no_connection(self) -> None:
+        connections.settings["default"]["OPTIONS"]["pool"] = {"timeout": 0.01}
+        await close_pools()
+        pool = pool_for("default")
+        held = [await pool.lend() for _ in range(pool.max_size)]
+        with pytest.raises(PoolTimeout):
+            await anext(Track.objects.iterator())
+        for wrapper in held:
+            pool.give_back(wrapper)
+        await close_pools()
 
     async def test_is_awaited_by_one_task_at_a_time(self) -> None:
         await make_tracks(5)

@@ -141,7 +141,8 @@ class Reader:
         finally:
             if own is not None:
                 own.close()
-            cast(Lease, self.lease).streams.discard(self)
+            else:
+                cast(Lease, self.lease).streams.discard(self)
 
     async def _run(self, fn: Callable, *args: Any) -> Any:
         """
@@ -175,26 +176,34 @@ class Reader:
         Args:
             alone: Whether no block holds the connection, so that it may be detached.
         """
-        if self.ended:
-            raise ScopeClosedError(
-                f"{self!r} on database {self.alias!r} was read on after the block that "
-                f"it was started in had ended, and its cursor with it. Read it to its "
-                f"end inside the block, or start it outside."
-            )
+        self._check()
+        if not self.detached:
+            # Waits for the turn, if a sibling has it. Meanwhile the block may end.
+            wrapper = connections[self.alias]
+            self._check()
         if self.rows is None:
             self.rows = iter(self.start())
-        # Waits for the turn, if a sibling has it.
-        wrapper = None if self.detached else connections[self.alias]
         chunk = list(islice(self.rows, CHUNK_ROWS))
         meet_content_types(chunk)
         if alone and not self.detached:
             self.detached = cast(BridgeMixin, wrapper).detach_cursors()
         return chunk
 
+    def _check(self) -> None:
+        if self.ended:
+            raise ScopeClosedError(
+                f"{self!r} on database {self.alias!r} was read on after the block that "
+                f"it was started in had ended, and its cursor with it. Read it to its "
+                f"end inside the block, or start it outside."
+            )
+
     def _close(self) -> None:
         if not self.detached:
-            _ = connections[self.alias]
-        self.end()
+            # Where the block has ended meanwhile, so has this.
+            with suppress(ScopeClosedError):
+                _ = connections[self.alias]
+        if not self.ended:
+            self.end()
 
     def end(self) -> None:
         """Close the cursor. In the bridge; switches to the event loop."""
