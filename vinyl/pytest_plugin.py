@@ -5,7 +5,8 @@ The pytest plugin of a project: its settings, a database for each test, a client
     addopts = ["-p", "vinyl.pytest_plugin", "-p", "no:django"]
     anyio_mode = "auto"
 
-A call that nobody awaits fails its test. `no:django` keeps out pytest-django, if it is
+A call that nobody awaits fails its test, and the error of awaiting a relation that had
+been fetched says what to write. `no:django` keeps out pytest-django, if it is
 installed: it has fixtures of the same names and refuses database access to everything
 but its own marks.
 """
@@ -25,9 +26,16 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from vinyl.cli import find_settings
-from vinyl.orm.testing import pytest_configure
+from vinyl.orm.testing import pytest_configure, pytest_runtest_makereport
 
-__all__ = ["anyio_backend", "client", "databases", "db", "pytest_configure"]
+__all__ = [
+    "anyio_backend",
+    "client",
+    "databases",
+    "db",
+    "pytest_configure",
+    "pytest_runtest_makereport",
+]
 
 # Django's own choice for tests: the real ones take a third of a second each.
 FAST_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

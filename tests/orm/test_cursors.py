@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 from django.db import DatabaseError, DataError, InterfaceError, connections
+from django.db.backends.signals import connection_created
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 
-from tests.fix_db import default_database, only_postgresql
+from tests.fix_db import default_database, only_postgresql, only_sqlite
 from tests.records.models import Artist
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import connection, run, transaction
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools import close_pools, pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
 INSERT = "INSERT INTO records_artist (name) VALUES (%s)"
 NAMES = "SELECT name FROM records_artist ORDER BY name"
+
+
+@pytest.fixture
+def started() -> Iterator[list[int]]:
+    """The threads in which SQLite has called `where_am_i()`."""
+    threads: list[int] = []
+
+    def create(sender: Any, connection: Any, **_: Any) -> None:
+        def where_am_i() -> None:
+            threads.append(threading.get_ident())
+
+        connection.connection.create_function("where_am_i", 0, where_am_i)
+
+    connection_created.connect(create)
+    yield threads
+    connection_created.disconnect(create)
 
 
 class TestCursor:
@@ -42,6 +61,34 @@ class TestCursor:
         async with connection.cursor() as cursor:
             await cursor.execute(NAMES)
             assert [row async for row in cursor] == [("Abbey",), ("Nina",)]
+
+    @only_postgresql
+    @pytest.mark.parametrize("name", ["stream", "results"])
+    async def test_a_generator_of_the_driver_is_refused(self, name: str) -> None:
+        """Each of its steps would use the connection, on the event loop."""
+        async with connection.cursor() as cursor:
+            with pytest.raises(NotAwaitedError, match=rf"{name}\(\).*`async for row"):
+                getattr(cursor, name)("SELECT 1")
+            await cursor.execute("SELECT 1; SELECT 2")
+            assert [row async for row in cursor] == [(1,)]
+            assert await cursor.nextset()
+            assert [row async for row in cursor] == [(2,)]
+
+    @only_postgresql
+    async def test_a_generator_of_the_driver_works_in_the_bridge(self) -> None:
+        def streamed() -> list[Any]:
+            with connection.cursor() as cursor:
+                return list(cursor.stream("SELECT generate_series(1, 3)"))
+
+        assert await run(streamed) == [(1,), (2,), (3,)]
+
+    @only_sqlite
+    async def test_a_script_does_not_run_on_the_loop(self, started: Any) -> None:
+        await close_pools()
+        async with connection.cursor() as cursor:
+            await cursor.executescript("SELECT where_am_i(); SELECT where_am_i()")
+        assert len(started) == 2
+        assert threading.get_ident() not in started
 
     async def test_inside_the_bridge_it_is_djangos(self) -> None:
         def names() -> list[Any]:

@@ -1,4 +1,4 @@
-"""Awaiting, iterating and streaming querysets, and refusing to block."""
+"""Awaiting and iterating querysets, and refusing to block."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from django.core.exceptions import SynchronousOnlyOperation
 
 from tests.records.models import Album, Artist, Track
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import pools, run, transaction
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -114,6 +113,18 @@ class TestRefusing:
         with pytest.raises(SynchronousOnlyOperation):
             use(Track.objects.raw("SELECT 1"))
 
+    async def test_the_columns_of_raw_sql(self) -> None:
+        tracks = Track.objects.raw("SELECT id, title FROM records_track")
+        with pytest.raises(NotAwaitedError, match=r"RawQuerySet\.columns.*`await`"):
+            list(tracks.columns)
+        assert await tracks.columns == ["id", "title"]
+        assert tracks.columns == ["id", "title"]
+        assert await tracks == []
+        awaited = Track.objects.raw("SELECT id FROM records_track")
+        await awaited
+        assert awaited.columns == ["id"]
+        assert "title" in awaited.model_fields
+
     async def test_a_for_loop_over_a_stream(self) -> None:
         with pytest.raises(NotAwaitedError, match="async for"):
             for _ in Track.objects.iterator():
@@ -135,53 +146,3 @@ class TestRefusing:
         again = albums.prefetch_related("tracks")
         with pytest.raises(NotAwaitedError):
             list(again)
-
-
-class TestStreaming:
-    async def test_gives_every_row(self) -> None:
-        await make_tracks(250)
-        positions = [track.position async for track in Track.objects.iterator(20)]
-        assert positions == list(range(250))
-
-    async def test_under_djangos_async_name(self) -> None:
-        await make_tracks(5)
-        positions = [t.position async for t in Track.objects.aiterator(chunk_size=2)]
-        assert positions == list(range(5))
-
-    async def test_prefetches_by_chunk(self) -> None:
-        await make_tracks(5)
-        stream = Track.objects.prefetch_related("album").iterator(chunk_size=2)
-        titles = {track.album.title async for track in stream}
-        assert titles == {"Pastel Blues"}
-
-    async def test_the_body_may_use_the_database(self) -> None:
-        await make_tracks(5)
-        async for track in Track.objects.iterator():
-            assert await Track.objects.filter(pk=track.pk).exists()
-
-    async def test_the_body_may_use_the_same_transaction(self) -> None:
-        await make_tracks(5)
-        async with transaction.atomic():
-            async for track in Track.objects.iterator():
-                track.title = "Changed"
-                await track.save()
-        assert await Track.objects.filter(title="Changed").count() == 5
-
-    async def test_leaving_early_gives_the_connection_back(self) -> None:
-        await make_tracks(250)
-        stream = aiter(Track.objects.iterator(20))
-        async for track in stream:
-            if track.position == 30:
-                break
-        await stream.aclose()
-        assert pools.pool_for("default").lent == {}
-        assert await Track.objects.count() == 250
-
-    async def test_refuses_a_bad_chunk_size_at_once(self) -> None:
-        with pytest.raises(ValueError, match="strictly positive"):
-            Track.objects.iterator(0)
-
-    async def test_is_djangos_own_inside_the_bridge(self) -> None:
-        await make_tracks(5)
-        rows = await run(lambda: list(Track.objects.iterator(2)))
-        assert len(rows) == 5

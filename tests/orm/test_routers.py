@@ -27,6 +27,7 @@ from vinyl.orm.bridge import current_bridge
 from vinyl.orm.drivers import drive_async, use_driver
 from vinyl.orm.pools import pool_for
 from vinyl.orm.routers import PrimaryReplicaRouter, note_write, unit_of_work
+from vinyl.orm.singleflight import is_under_way
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("router")]
 
@@ -333,7 +334,7 @@ class TestObjects:
         async def sibling() -> str:
             await inside.wait()
             fetching = asyncio.ensure_future(fetch(album, "artist"))
-            while not album._state.__dict__.get("fetches"):
+            while not is_under_way([album], "artist"):
                 await asyncio.sleep(0)
             waiting.set()
             return (await fetching).name

@@ -55,6 +55,33 @@ def test_a_call_that_a_view_does_not_await_is_an_error(tmp_path: Path) -> None:
     assert "NotAwaitedError" in log
 
 
+FETCHED = """
+from django.contrib.auth.models import Permission
+from vinyl.web import PlainTextResponse
+
+
+async def home(request):
+    permission = await Permission.objects.select_related("content_type").first()
+    return PlainTextResponse(str(await permission.content_type))
+"""
+
+
+def test_awaiting_a_relation_that_is_there_says_what_to_write(tmp_path: Path) -> None:
+    vinyl("startproject", "mysite", cwd=tmp_path)
+    project = tmp_path / "mysite"
+    (project / "mysite" / "views.py").write_text(FETCHED)
+    vinyl("migrate", cwd=project)
+
+    with serving(project, reload=True) as client:
+        answer = client.get("/")
+        log = (project / "server.log").read_text()
+
+    assert answer.status_code == 500
+    remedy = "Write `await fetch(permission, 'content_type')`"
+    assert remedy.replace("'", "&#x27;") in answer.text
+    assert remedy in log
+
+
 def test_a_port_in_use_is_told_briefly(tmp_path: Path) -> None:
     vinyl("startproject", "mysite", cwd=tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -10,7 +10,9 @@ rows.py          applying a row of it
 auth.py          the rows of django.contrib.auth
 lazy.py          NotFetched and the attributes that give it
 generic.py       generic relations, which need content types
-querysets.py     awaiting and streaming querysets
+querysets.py     awaiting querysets
+streams.py       reading a queryset row by row
+singleflight.py  one piece of work for several tasks that want its result
 validators.py    async validators of fields
 connections.py   scopes: which connection the running code uses
 turns.py         whose turn it is to use a connection that tasks share
@@ -49,19 +51,20 @@ Imports flow down from apps to bridge. Nothing here imports vinyl.web or Starlet
 """
 
 from django.db import connection
-from django.db.models.query import prefetch_related_objects as _prefetch_related_objects
+from django.db.models.query import prefetch_related_objects as _prefetch
 
 from vinyl.exceptions import NotAwaitedError, NotFetchedError, PoolTimeout
 from vinyl.orm import models, transaction
 from vinyl.orm.bridge import await_, in_bridge, run
 from vinyl.orm.drivers import use_driver
 from vinyl.orm.lazy import NotFetched, fetch
+from vinyl.orm.querysets import related_once as _related_once
 
 # The handler takes the name that the submodule has had so far in this package:
 # `from vinyl.orm import connections` gives Django's, as the docs say.
 from django.db import connections  # isort: skip
 
-prefetch_related_objects = use_driver(_prefetch_related_objects)
+prefetch_related_objects = use_driver(_related_once(_prefetch))
 
 __all__ = [
     "NotAwaitedError",

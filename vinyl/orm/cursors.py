@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NoReturn, Self, cast
 
@@ -176,6 +177,14 @@ class AsyncCursor(Pinned):
         value = getattr(self._opened(name), name)
         if not callable(value):
             return value
+        if inspect.isgeneratorfunction(value):
+            raise NotAwaitedError(
+                f"cursor.{name}() gives a generator, which would block the event loop "
+                f"at each step. Write `await cursor.execute(...)` and `async for row "
+                f"in cursor`, with `connection.chunked_cursor()` for a large result; "
+                f"`await cursor.nextset()` moves on to the next one. Or run the code "
+                f"in the bridge: `await vinyl.orm.run(function, ...)`."
+            )
 
         @functools.wraps(value)
         def call(*args: Any, **kwargs: Any) -> Call:

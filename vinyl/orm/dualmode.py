@@ -29,6 +29,7 @@ from vinyl.orm import (
     notifications,
     querysets,
     routers,
+    streams,
     threads,
     transaction,
     validators,
@@ -117,6 +118,7 @@ _QUERIES = (
     "explain first get get_or_create in_bulk last latest update update_or_create"
 )
 _RAW_QUERYSET = "django.db.models.query:RawQuerySet"
+_PREFETCH = "prefetch_related_objects"
 _DESCRIPTORS = "django.db.models.fields.related_descriptors"
 _CONTENTTYPES = "django.contrib.contenttypes.fields"
 _TRANSACTION = "django.db.transaction"
@@ -132,14 +134,15 @@ TABLE = (
     Row(_QUERYSET, "__getitem__", querysets.indexed),
     Row(_QUERYSET, "__repr__", querysets.telling),
     Row(_QUERYSET, "__str__", querysets.patch_str),
-    Row(_QUERYSET, "iterator", querysets.streamed),
-    Row(_QUERYSET, "aiterator", querysets.streamed_natively),
+    Row(_QUERYSET, "iterator", streams.streamed),
+    Row(_QUERYSET, "aiterator", streams.streamed_natively),
     Row(_RAW_QUERYSET, "_fetch_all", querysets.refusing_to_block),
     Row(_RAW_QUERYSET, "__await__", querysets.awaited),
     Row(_RAW_QUERYSET, "__aiter__", querysets.asynchronously_iterated),
     Row(_RAW_QUERYSET, "__getitem__", querysets.indexed),
     Row(_RAW_QUERYSET, "__str__", querysets.patch_str),
-    Row(_RAW_QUERYSET, "iterator", querysets.streamed),
+    Row(_RAW_QUERYSET, "columns", querysets.awaited_columns),
+    Row(_RAW_QUERYSET, "iterator", streams.streamed),
     Row(
         _MODEL,
         "save delete refresh_from_db full_clean clean clean_fields validate_unique "
@@ -181,8 +184,10 @@ TABLE = (
         app="contenttypes",
         since=(6, 1),
     ),
-    Row("django.db.models.query", "prefetch_related_objects", dual),
-    Row("django.db.models", "prefetch_related_objects", dual),
+    Row("django.db.models.query", _PREFETCH, querysets.related_once),
+    Row("django.db.models", _PREFETCH, querysets.related_once),
+    Row("django.db.models.query", _PREFETCH, dual),
+    Row("django.db.models", _PREFETCH, dual),
     Row("django.shortcuts", "get_object_or_404 get_list_or_404", dual),
     Row(_ATOMIC, "__aenter__", transaction.entered),
     Row(_ATOMIC, "__aexit__", transaction.left),
@@ -212,8 +217,6 @@ TABLE = (
     Row("django.db.models.base", "sync_to_async", native),
     Row(_DESCRIPTORS, "sync_to_async", native),
     Row(_CONTENTTYPES, "sync_to_async", native, app="contenttypes"),
-    Row(_QUERYSET, "_fetch_all", generic.meeting_when_fetched, app="contenttypes"),
-    Row(_RAW_QUERYSET, "_fetch_all", generic.meeting_when_fetched, app="contenttypes"),
     Row(
         "django.contrib.contenttypes.models:ContentTypeManager",
         "get_for_model",

@@ -53,18 +53,6 @@ def _joined(instance: Model) -> Iterator[Model]:
                 yield from _joined(related)
 
 
-def meeting_when_fetched(fetch_all: Callable) -> Callable:
-    """`_fetch_all` that meets the content types of what it fetches."""
-
-    @functools.wraps(fetch_all)
-    def _fetch_all(self: Any) -> None:
-        fetch_all(self)
-        if in_bridge():
-            meet_content_types(self._result_cache)
-
-    return _fetch_all
-
-
 def meeting_when_saved(save_base: Callable) -> Callable:
     """`Model.save_base` that meets the content type of what it saves."""
 

@@ -8,7 +8,6 @@ Inside the bridge and in sync mode the descriptors are Django's own.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, NoReturn
@@ -18,11 +17,11 @@ from django.db import models
 from vinyl.exceptions import NotFetchedError
 from vinyl.orm import recording
 from vinyl.orm.bridge import run, runs_sync
-from vinyl.orm.connections import current_scope
 from vinyl.orm.drivers import use_driver
 from vinyl.orm.loads import Load, noticing
 from vinyl.orm.places import asked_here
 from vinyl.orm.refusals import asked_by, refusing
+from vinyl.orm.singleflight import others_done, under_way
 
 __all__ = ["NotFetched", "fetch", "lazy"]
 
@@ -57,24 +56,9 @@ class NotFetched:
         return self._fetch().__await__()
 
     async def _fetch(self) -> Any:
-        # Shared among those who are in the same blocks. In a nested block another's
-        # fetch would wait for the block, and the block for it. Which database is read
-        # is for the routers to say, so every block counts.
-        key = (self._attribute, current_scope.get())
-        while (under_way := _fetches_of(self._instance).get(key)) is not None:
-            await under_way.wait()
-            # It ended, well or not. Either way reading again is right: it finds the
-            # value, or it makes an attempt of its own.
-        done = asyncio.Event()
-        served = [_fetches_of(instance) for instance in self._served()]
-        for fetches in served:
-            fetches[key] = done
-        try:
+        await others_done([self._instance], self._attribute)
+        with under_way(self._served(), self._attribute):
             return await run(self._read)
-        finally:
-            for fetches in served:
-                fetches.pop(key, None)
-            done.set()
 
     def _served(self) -> list[models.Model]:
         """The instances that one fetch serves: this one, or all its peers."""
@@ -115,11 +99,6 @@ class NotFetched:
 
     def __repr__(self) -> str:
         return f"<NotFetched {type(self._instance).__name__}.{self._attribute}>"
-
-
-def _fetches_of(instance: models.Model) -> dict[tuple, asyncio.Event]:
-    """The fetches under way for *instance*, by attribute and scope."""
-    return instance._state.__dict__.setdefault("fetches", {})
 
 
 def lazy(

@@ -1,5 +1,5 @@
 """
-Awaiting and streaming querysets.
+Awaiting querysets.
 
 `await qs` fills the queryset's cache and gives a list. On a queryset that has not been
 awaited, everything that needs its rows raises `NotAwaitedError` on the event loop.
@@ -10,22 +10,25 @@ vinyl.orm.dualmode for which.
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
-from contextlib import aclosing
-from itertools import islice
-from typing import Any, NoReturn, cast
+from collections.abc import AsyncIterator, Callable, Generator
+from typing import Any, NoReturn
 
-from django.db import connections
+from django.db.models.query import RawQuerySet
+from django.db.models.sql.query import RawQuery
+from django.utils.functional import cached_property
 
-from vinyl.exceptions import NotAwaitedError, ScopeClosedError
+from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import recording
-from vinyl.orm.bridge import run, runs_sync
+from vinyl.orm.bridge import in_bridge, run, runs_sync, suspend
 from vinyl.orm.calls import Call
-from vinyl.orm.connections import Lease, Scope, current_scope, nearest_lease
 from vinyl.orm.generic import meet_content_types
 from vinyl.orm.loads import noticing_rows
+from vinyl.orm.singleflight import is_under_way, others_done, under_way
 
-__all__ = ["Stream"]
+__all__ = ["related_once"]
+
+# What tasks do to a queryset that they evaluate, and to instances.
+ROWS, RELATED = "rows", "related"
 
 
 def is_loaded(queryset: Any) -> bool:
@@ -42,9 +45,10 @@ def describe(queryset: Any) -> str:
 def refuse(queryset: Any) -> NoReturn:
     raise NotAwaitedError(
         f"This {describe(queryset)} has not been awaited, so its rows are not here: it "
-        f"cannot be iterated, counted, tested, indexed or turned into text on the "
-        f"event loop. Write `results = await queryset` first, or iterate with `async "
-        f"for`. To see which queryset it is, use `repr()` (in a format, `!r` or `%r`)."
+        f"cannot be iterated, counted, tested, indexed, pickled or turned into text on "
+        f"the event loop. Write `results = await queryset` first, or iterate with "
+        f"`async for`. To see which queryset it is, use `repr()` (in a format, `!r` or "
+        f"`%r`)."
     )
 
 
@@ -82,12 +86,95 @@ def refusing_to_block(fetch_all: Callable) -> Callable:
             return
         if not runs_sync():
             refuse(self)
-        if recording.notices_loads:
-            noticing_rows(self, fetch_all)
-        else:
-            fetch_all(self)
+        if not in_bridge():
+            fetch_rows(self, fetch_all)
+            return
+        if is_under_way([self], ROWS):
+            suspend(others_done([self], ROWS))
+            if is_loaded(self):
+                return
+        with under_way([self], ROWS):
+            fetch_at_once(self, fetch_all)
 
     return _fetch_all
+
+
+def fetch_rows(queryset: Any, fetch_all: Callable) -> None:
+    """Call *fetch_all* for *queryset*, and notice a lazy load if that is wanted."""
+    if recording.notices_loads:
+        noticing_rows(queryset, fetch_all)
+    else:
+        fetch_all(queryset)
+
+
+def fetch_at_once(queryset: Any, fetch_all: Callable) -> None:
+    """
+    Fetch the rows of *queryset* so that other tasks see either none of them, or all
+    with everything that was prefetched for them.
+
+    Not every other task waits meanwhile: one in a nested block, or in a run that holds
+    a connection, fetches as well. All use the rows that were complete first.
+
+    Switches to the event loop.
+    """
+    # Applies a filter that is still put off, which the twin would not share.
+    query = queryset.query
+    twin = object.__new__(type(queryset))
+    vars(twin).update(vars(queryset))
+    if isinstance(query, RawQuery):
+        # It keeps the cursor, and clones of a raw queryset share it.
+        twin.query = query.chain(using=query.using)
+    fetch_rows(twin, fetch_all)
+    meet_content_types(twin._result_cache)
+    if not is_loaded(queryset):
+        vars(queryset).update(vars(twin))
+
+
+def related_once(prefetch: Callable) -> Callable:
+    """
+    `prefetch_related_objects()` for the bridge: a second task that is given the same
+    instances waits, and finds what the first has fetched.
+    """
+
+    @functools.wraps(prefetch)
+    def prefetch_related_objects(model_instances: Any, *lookups: Any) -> None:
+        if not in_bridge():
+            prefetch(model_instances, *lookups)
+            return
+        if is_under_way(model_instances, RELATED):
+            suspend(others_done(model_instances, RELATED))
+        with under_way(model_instances, RELATED):
+            prefetch(model_instances, *lookups)
+
+    return prefetch_related_objects
+
+
+class AwaitedColumns(cached_property):
+    """`raw().columns`, which takes a query: on the event loop it is to be awaited."""
+
+    def __get__(self, instance: Any, cls: Any = None) -> Any:
+        if instance is None or runs_sync():
+            return super().__get__(instance, cls)
+        return Call(run(columns_of, instance), "RawQuerySet.columns")
+
+
+def columns_of(queryset: Any) -> list[str]:
+    """The columns of a raw *queryset*. In the bridge; switches to the event loop."""
+    # Django keeps the cursor in the query; this one is nobody else's, and closed.
+    twin = queryset.using(queryset.query.using)
+    try:
+        columns = vars(queryset)["columns"] = twin.columns
+    finally:
+        if twin.query.cursor is not None:
+            twin.query.cursor.close()
+    return columns
+
+
+def awaited_columns(columns: Any) -> cached_property:
+    """`RawQuerySet.columns` for both modes."""
+    changed = AwaitedColumns(columns.func)
+    changed.__set_name__(RawQuerySet, "columns")
+    return changed
 
 
 def telling(represent: Callable) -> Callable:
@@ -128,127 +215,3 @@ def indexed(getitem: Callable) -> Callable:
         return Call(run(getitem, self, k), f"{type(self).__name__}.__getitem__")
 
     return __getitem__
-
-
-def streamed(iterator: Callable) -> Callable:
-    """`iterator()` for both modes: in async mode a `Stream`."""
-
-    @functools.wraps(iterator)
-    def dual(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if runs_sync():
-            return iterator(self, *args, **kwargs)
-        # A router that picks a replica is asked once.
-        queryset = self.using(self.db) if hasattr(self, "using") else self
-        return Stream(queryset, iterator(queryset, *args, **kwargs))
-
-    return dual
-
-
-def streamed_natively(aiterator: Callable) -> Callable:
-    """`aiterator()`: the same stream under Django's async name."""
-
-    @functools.wraps(aiterator)
-    async def native(self: Any, chunk_size: int = 2000) -> AsyncIterator[Any]:
-        queryset = self.using(self.db)
-        # In the bridge, where an iterator() that a user overrides is plain, too.
-        stream = Stream(queryset, await run(queryset.iterator, chunk_size))
-        async with aclosing(aiter(stream)) as rows:
-            async for row in rows:
-                yield row
-
-    return native
-
-
-class Stream:
-    """
-    The rows of a queryset, a chunk at a time: `async for album in qs.iterator()`.
-
-    Outside a transaction it holds a connection of its own from the first row to the
-    last, so the loop's body may use the database. Leaving the loop early closes it.
-
-    Args:
-        queryset: What is streamed.
-        rows: Django's own sync generator over it, not yet started.
-    """
-
-    CHUNK_ROWS = 100
-
-    def __init__(self, queryset: Any, rows: Generator[Any, None, None]) -> None:
-        self.queryset = queryset
-        self.rows = rows
-        # Whether the cursor is closed; and whether that was at the end of the rows.
-        self.ended = self.exhausted = False
-
-    async def __aiter__(self) -> AsyncGenerator[Any, None]:
-        if self.exhausted:
-            return
-        alias = self.queryset.db
-        scope = current_scope.get()
-        lease = nearest_lease(scope, alias)
-        own = None
-        if lease is None:
-            own = scope = Scope(scope, block="iterator()")
-        try:
-            if own is not None:
-                await own.acquire(alias)
-            else:
-                cast(Lease, lease).streams.add(self)
-            try:
-                while chunk := await _run_in(scope, self._chunk, alias):
-                    for row in chunk:
-                        yield row
-                self.exhausted = True
-            finally:
-                if not self.ended:
-                    # Closes the cursor in the server, which is a wait.
-                    await _run_in(scope, self._close, alias)
-        finally:
-            if own is not None:
-                own.close()
-            else:
-                cast(Lease, lease).streams.discard(self)
-
-    def _chunk(self, alias: str) -> list[Any]:
-        if self.ended:
-            raise ScopeClosedError(
-                f"{self!r} on database {alias!r} was read on after the block that it "
-                f"was started in had ended, and its cursor with it. Read it to its end "
-                f"inside the block, or start it outside."
-            )
-        # Waits for the turn, if a sibling has it.
-        _ = connections[alias]
-        chunk = list(islice(self.rows, self.CHUNK_ROWS))
-        meet_content_types(chunk)
-        return chunk
-
-    def _close(self, alias: str) -> None:
-        _ = connections[alias]
-        self.end()
-
-    def end(self) -> None:
-        """Close the cursor. In the bridge; switches to the event loop."""
-        self.ended = True
-        self.rows.close()
-
-    def __iter__(self) -> NoReturn:
-        raise NotAwaitedError(
-            f"The iterator() of a {describe(self.queryset)} was iterated with `for` "
-            f"on the event loop, where it would block. Write `async for`."
-        )
-
-    def __repr__(self) -> str:
-        return f"<Stream of {self.queryset.model.__name__}>"
-
-
-async def _run_in(scope: Scope | None, fn: Callable, *args: Any) -> Any:
-    """
-    Run *fn* in the bridge with *scope* current.
-
-    Set around each run, not once: between two rows the caller's own code runs in this
-    context, and the clean-up may run in another.
-    """
-    token = current_scope.set(scope)
-    try:
-        return await run(fn, *args)
-    finally:
-        current_scope.reset(token)

@@ -1,5 +1,6 @@
 """
-A pytest plugin: a test that makes a call and never awaits it fails.
+A pytest plugin: a test that makes a call and never awaits it fails, and the error of
+awaiting a lazy attribute that had been fetched says what to write.
 
     pytest_plugins = ["vinyl.orm.testing"]    # in the conftest.py of the root
 """
@@ -8,7 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["pytest_configure"]
+from vinyl.orm.notes import note_awaited_value
+
+__all__ = ["pytest_configure", "pytest_runtest_makereport"]
 
 
 def pytest_configure(config: Any) -> None:
@@ -19,3 +22,9 @@ def pytest_configure(config: Any) -> None:
         "error:(?s).*was never awaited:pytest.PytestUnraisableExceptionWarning",
     ):
         config.addinivalue_line("filterwarnings", line)
+
+
+def pytest_runtest_makereport(call: Any) -> None:
+    """Have the error of a test explained before it is shown."""
+    if call.excinfo is not None:
+        note_awaited_value(call.excinfo.value)

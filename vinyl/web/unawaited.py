@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from vinyl.exceptions import NotAwaitedError
+from vinyl.orm.notes import note_awaited_value
 
 __all__ = ["refusing_unawaited", "watch"]
 
@@ -57,7 +58,8 @@ def _note(unraisable: Any) -> None:
 @contextmanager
 def refusing_unawaited(describe: Callable[[], str]) -> Iterator[None]:
     """
-    Raise `NotAwaitedError` at the end of the block if a call in it was not awaited.
+    Raise `NotAwaitedError` at the end of the block if a call in it was not awaited, and
+    explain the error of awaiting a lazy attribute that had been fetched.
 
     Does nothing unless `watch()` has been called.
 
@@ -71,7 +73,8 @@ def refusing_unawaited(describe: Callable[[], str]) -> Iterator[None]:
     token = _noted.set(noted)
     try:
         yield
-    except BaseException:
+    except BaseException as error:
+        note_awaited_value(error)
         # The view has failed already; that it also forgot something is for the log.
         for text in noted:
             logger.error("%s", text)

@@ -159,6 +159,14 @@ class BridgeMixin(_Wrapper):
         """
         return True
 
+    def detach_cursors(self) -> bool:
+        """
+        In the bridge: tell whether what is left to read of the open cursors is here, so
+        that they need the connection no more. Where a query that is read piecemeal
+        would keep others from writing, it is fetched. Switches to the event loop.
+        """
+        return False
+
     def drop_connection(self) -> None:
         """Close the driver's connection at once."""
         raise NotImplementedError

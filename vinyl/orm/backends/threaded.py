@@ -8,6 +8,7 @@ that executes a query brings its first rows along, so most queries cost one hop.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 
 from vinyl.exceptions import BridgeError
 from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.backends.spool import Spool
 from vinyl.orm.backends.worker import Worker
 from vinyl.orm.bridge import in_bridge, refuse_to_block
 
@@ -25,6 +27,8 @@ T = TypeVar("T")
 # Rows that the executing hop fetches at most: more than most pages show, and little
 # memory where somebody streams a table.
 ROWS_PER_HOP = 1000
+# Rows that are kept in memory at a time while the rest of a result is copied.
+ROWS_PER_BLOCK = 100
 # In a forked process, the parent's connections: SQLite, for one, may not even be told
 # to close them.
 _inherited: list[Any] = []
@@ -69,8 +73,9 @@ class ThreadedCursor:
         self.raw = raw
         self.worker = worker
         self.rows: deque[Any] = deque()
-        # Whether the driver may have rows beyond `rows`.
+        # Whether there may be rows beyond `rows`, and where they are if not the driver.
         self.more = True
+        self.spool: Spool | None = None
 
     def _run(self, method: Callable, args: tuple, kwargs: dict) -> tuple[Any, list]:
         """In the thread: call *method*, and fetch the first rows if it gave any."""
@@ -80,12 +85,14 @@ class ThreadedCursor:
 
     def _execute(self, name: str, args: tuple, kwargs: dict) -> Any:
         refuse_to_block("This cursor")
-        self.rows.clear()
+        self._forget_rows()
         self.more = True
         method = getattr(self.raw, name)
         result, rows = self.worker.call(self._run, method, args, kwargs, name=name)
         self.rows.extend(rows)
         self.more = len(rows) == ROWS_PER_HOP
+        if self.more:
+            self.worker.unread.add(self)
         return self if result is self.raw else result
 
     def execute(self, *args: Any, **kwargs: Any) -> Any:
@@ -94,16 +101,31 @@ class ThreadedCursor:
     def executemany(self, *args: Any, **kwargs: Any) -> Any:
         return self._execute("executemany", args, kwargs)
 
+    def executescript(self, *args: Any, **kwargs: Any) -> Any:
+        return self._execute("executescript", args, kwargs)
+
     def callproc(self, *args: Any, **kwargs: Any) -> Any:
         return self._execute("callproc", args, kwargs)
 
     def _fill(self, wanted: int) -> None:
         """Fetch until *wanted* rows are here, or all there are."""
         while self.more and len(self.rows) < wanted:
-            size = max(ROWS_PER_HOP, wanted - len(self.rows))
-            rows = self.worker.call(self.raw.fetchmany, size)
+            if self.spool is not None:
+                rows = self.spool.read()
+                self.more = bool(rows)
+            else:
+                size = max(ROWS_PER_HOP, wanted - len(self.rows))
+                rows = self.worker.call(self.raw.fetchmany, size)
+                self.more = len(rows) == size
             self.rows.extend(rows)
-            self.more = len(rows) == size
+
+    def detach(self) -> None:
+        """
+        Fetch what the driver still has into a file of ours. Switches to the event loop.
+        """
+        if self.more and self.spool is None:
+            fetch = partial(self.raw.fetchmany, ROWS_PER_BLOCK)
+            self.spool = self.worker.call(Spool, fetch)
 
     def fetchone(self) -> Any:
         self._fill(1)
@@ -116,15 +138,24 @@ class ThreadedCursor:
         return [self.rows.popleft() for _ in range(min(size, len(self.rows)))]
 
     def fetchall(self) -> list[Any]:
-        if self.more:
+        if self.more and self.spool is None:
             self.rows.extend(self.worker.call(self.raw.fetchall))
             self.more = False
+        self._fill(sys.maxsize)
         rows = list(self.rows)
         self.rows.clear()
         return rows
 
-    def close(self) -> None:
+    def _forget_rows(self) -> None:
         self.rows.clear()
+        if self.spool is not None:
+            self.spool.close()
+            self.spool = None
+            self.more = False
+
+    def close(self) -> None:
+        self._forget_rows()
+        self.worker.unread.discard(self)
         if self.worker.closed:
             # So is the connection, with all its cursors.
             return

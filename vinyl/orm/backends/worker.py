@@ -25,7 +25,7 @@ from vinyl.orm.bridge import in_bridge, postponing, suspend
 from vinyl.orm.tasks import outlast
 
 if TYPE_CHECKING:
-    from vinyl.orm.backends.threaded import ThreadedMixin
+    from vinyl.orm.backends.threaded import ThreadedCursor, ThreadedMixin
 
 __all__ = ["Worker"]
 
@@ -54,6 +54,8 @@ class Worker:
         # Whether the running call is to end early; and whether there is a last one.
         self.interrupted = self.closed = False
         self.calls: _Calls = SimpleQueue()
+        # The cursors that have been executed and may have rows left in the driver.
+        self.unread: weakref.WeakSet[ThreadedCursor] = weakref.WeakSet()
         self.thread = _Thread(self)
         self.thread.start()
         # Where the connection is forgotten, its thread ends all the same.

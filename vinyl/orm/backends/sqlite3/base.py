@@ -153,6 +153,21 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
     def interrupt(self, raw: Any) -> None:
         raw.interrupt()
 
+    def detach_cursors(self) -> bool:
+        """
+        See BridgeMixin. Without a WAL, whoever reads keeps all others from committing;
+        and there are no others where the database lives in its one connection.
+        """
+        if not isinstance(self.connection, ThreadedConnection):
+            return False
+        worker = self.connection.worker
+        unread = [cursor for cursor in worker.unread if cursor.more]
+        if unread and worker.call(_journal_mode, worker.raw) == "wal":
+            return False
+        for cursor in unread:
+            cursor.detach()
+        return True
+
     def connection_is_idle(self) -> bool:
         return not self.connection.in_transaction
 
@@ -264,6 +279,10 @@ def _is_busy(error: sqlite3.OperationalError, raw: sqlite3.Connection) -> bool:
         return not raw.in_transaction
     # The low byte is what the extended codes have in common.
     return code & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _journal_mode(raw: sqlite3.Connection) -> str:
+    return raw.execute("PRAGMA journal_mode").fetchone()[0]
 
 
 def _set_busy_timeout(raw: sqlite3.Connection, seconds: float) -> None:
