@@ -38,7 +38,6 @@ def in_worker_thread(fn: Callable) -> Callable:
         __traceback_hide__ = True
         return (hop if in_bridge() else fn)(*args, **kwargs)
 
-    threaded.is_dual = True  # type: ignore[attr-defined]
     return threaded
 
 

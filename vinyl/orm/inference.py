@@ -19,9 +19,8 @@ from django.db.models import Model, QuerySet
 from django.db.models.manager import BaseManager
 from django.db.transaction import atomic
 
-from vinyl.orm.drivers import use_driver
 from vinyl.orm.dualmode import TABLE
-from vinyl.orm.rows import dual
+from vinyl.orm.mode import dual, is_dual
 
 __all__ = ["Scope", "Thing", "names_in"]
 
@@ -42,8 +41,6 @@ _GIVES = {
 }
 # The same for what is no call. An object is a relation that had not been fetched.
 _AWAITED = {"queryset": "rows", "manager": "rows", "object": "object"}
-# All functions that use_driver() makes share their code.
-_DRIVEN = use_driver(dir).__code__
 
 
 class Thing(NamedTuple):
@@ -139,9 +136,7 @@ def _contents(module: Any) -> dict[str, Any]:
 def _is_dual(value: Any) -> bool:
     """Whether *value* is a dual-mode function, by the table or by `use_driver`."""
     value = value.func if type(value) is partialmethod else value
-    return type(value) is FunctionType and (
-        hasattr(value, "is_dual") or value.__code__ is _DRIVEN
-    )
+    return type(value) is FunctionType and is_dual(value)
 
 
 class Scope:

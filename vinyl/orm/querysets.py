@@ -20,10 +20,10 @@ from django.db import connections
 from vinyl.exceptions import NotAwaitedError, ScopeClosedError
 from vinyl.orm import recording
 from vinyl.orm.bridge import run, runs_sync
-from vinyl.orm.calls import Call
 from vinyl.orm.connections import Lease, Scope, current_scope, nearest_lease
 from vinyl.orm.generic import meet_content_types
 from vinyl.orm.loads import noticing_rows
+from vinyl.orm.mode import begin
 
 __all__ = ["Stream"]
 
@@ -106,7 +106,8 @@ def indexed(getitem: Callable) -> Callable:
         lazy = isinstance(k, slice) and k.step is None
         if lazy or is_loaded(self) or runs_sync():
             return getitem(self, k)
-        return Call(run(getitem, self, k), f"{type(self).__name__}.__getitem__")
+        name = f"{type(self).__name__}.__getitem__"
+        return begin(__getitem__, name, run, getitem, self, k)
 
     return __getitem__
 
