@@ -97,16 +97,15 @@ class Site:
 
     def _look(self, last: int, following: int) -> None:
         code = list(dis.get_instructions(self.code))
-        at = next(i for i, one in enumerate(code) if one.offset == last)
-        after = next(i for i, one in enumerate(code) if one.offset == following)
+        index = {one.offset: i for i, one in enumerate(code)}
+        at, after = index[last], index[following]
         call = code[at]
         subscript = call.opname == "BINARY_SUBSCR" or (
             call.opname == "BINARY_OP" and call.argrepr == "[]"
         )
         self.calls_directly = subscript or call.opname in _CALLS
         if code[after].opname == "JUMP_FORWARD":
-            target = code[after].argval
-            after = next(i for i, one in enumerate(code) if one.offset == target)
+            after = index[code[after].argval]
         if code[after].opname == "POP_TOP":
             if self.calls_directly:
                 self.fate = DROPPED
@@ -150,13 +149,13 @@ class Site:
         as `tasks.extend(map(Album.save, albums))` does.
         """
         if self.attribute:
-            names = (dual.__name__, passed and passed.co_name)
-            owner = self.of_variable and _value(frame, self.of_variable)
-            in_c = isinstance(
-                inspect.getattr_static(type(owner), self.attribute, None),
-                MethodDescriptorType,
-            )
-            return self.attribute in names and not in_c
+            if self.attribute not in (dual.__name__, passed and passed.co_name):
+                return False
+            if not self.of_variable:
+                return True
+            cls = type(_value(frame, self.of_variable))
+            method = inspect.getattr_static(cls, self.attribute, None)
+            return not isinstance(method, MethodDescriptorType)
         called = _value(frame, self.variable) if self.variable else None
         while isinstance(called, functools.partial | MethodType):
             called = getattr(called, "func", None) or getattr(called, "__func__", None)

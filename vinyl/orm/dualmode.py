@@ -118,7 +118,6 @@ _QUERIES = (
 )
 _RAW_QUERYSET = "django.db.models.query:RawQuerySet"
 _DESCRIPTORS = "django.db.models.fields.related_descriptors"
-_CONTENTTYPES = "django.contrib.contenttypes.fields"
 _TRANSACTION = "django.db.transaction"
 _FIELD = "django.db.models.fields:Field"
 _ATOMIC = f"{_TRANSACTION}:Atomic"
@@ -160,24 +159,6 @@ TABLE = (
     Row(f"{_DESCRIPTORS}:ReverseOneToOneDescriptor", "__get__", _reverse),
     Row("django.db.models.query_utils:DeferredAttribute", "__get__", _deferred),
     Row("django.db.models.fields.files:FileDescriptor", "__get__", _deferred),
-    Row(
-        f"{_CONTENTTYPES}:GenericForeignKey",
-        "__get__",
-        lazy.lazy(generic.is_current, lambda field: field.name, "generic"),
-        app="contenttypes",
-        before=(6, 1),
-    ),
-    Row(
-        f"{_CONTENTTYPES}:GenericForeignKeyDescriptor",
-        "__get__",
-        lazy.lazy(
-            lambda descriptor, instance: generic.is_current(descriptor.field, instance),
-            lambda descriptor: descriptor.field.name,
-            "generic",
-        ),
-        app="contenttypes",
-        since=(6, 1),
-    ),
     Row("django.db.models.query", "prefetch_related_objects", dual),
     Row("django.db.models", "prefetch_related_objects", dual),
     Row("django.shortcuts", "get_object_or_404 get_list_or_404", dual),
@@ -208,22 +189,7 @@ TABLE = (
     Row("django.db.models.query", "sync_to_async", native),
     Row("django.db.models.base", "sync_to_async", native),
     Row(_DESCRIPTORS, "sync_to_async", native),
-    Row(_CONTENTTYPES, "sync_to_async", native, app="contenttypes"),
-    Row(_QUERYSET, "_fetch_all", generic.meeting_when_fetched, app="contenttypes"),
-    Row(_RAW_QUERYSET, "_fetch_all", generic.meeting_when_fetched, app="contenttypes"),
-    Row(
-        "django.contrib.contenttypes.models:ContentTypeManager",
-        "get_for_model",
-        generic.known_or_refused,
-        app="contenttypes",
-    ),
-    Row(
-        _CONTENTTYPES,
-        "create_generic_related_manager",
-        generic.hinting,
-        app="contenttypes",
-    ),
-    Row(_MODEL, "save_base", generic.meeting_when_saved, app="contenttypes"),
+    *generic.TABLE,
     *auth.TABLE,
     Row(
         "django.contrib.sessions.backends.base", "sync_to_async", native, app="sessions"

@@ -21,7 +21,6 @@ from vinyl.exceptions import NotAwaitedError, ScopeClosedError
 from vinyl.orm import recording
 from vinyl.orm.bridge import run, runs_sync
 from vinyl.orm.connections import Lease, Scope, current_scope, nearest_lease
-from vinyl.orm.generic import meet_content_types
 from vinyl.orm.loads import noticing_rows
 from vinyl.orm.mode import begin
 
@@ -199,9 +198,7 @@ class Stream:
             )
         # Waits for the turn, if a sibling has it.
         _ = connections[alias]
-        chunk = list(islice(self.rows, self.CHUNK_ROWS))
-        meet_content_types(chunk)
-        return chunk
+        return list(islice(self.rows, self.CHUNK_ROWS))
 
     def _close(self, alias: str) -> None:
         _ = connections[alias]
