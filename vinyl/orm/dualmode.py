@@ -22,8 +22,10 @@ from vinyl.orm import (
     auth,
     caches,
     compat,
+    contrib,
     cursors,
     forking,
+    forms,
     generic,
     lazy,
     notifications,
@@ -189,8 +191,10 @@ TABLE = (
     Row("django.db.models.query", "sync_to_async", native),
     Row("django.db.models.base", "sync_to_async", native),
     Row(_DESCRIPTORS, "sync_to_async", native),
+    *forms.TABLE,
     *generic.TABLE,
     *auth.TABLE,
+    *contrib.TABLE,
     Row(
         "django.contrib.sessions.backends.base", "sync_to_async", native, app="sessions"
     ),
