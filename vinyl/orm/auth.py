@@ -160,13 +160,6 @@ TABLE = (
     ),
     Row("django.contrib.auth.backends", "sync_to_async", native, app="auth"),
     Row(
-        "django.contrib.auth.models:UserManager",
-        "create_user create_superuser",
-        dual,
-        inherited=True,
-        app="auth",
-    ),
-    Row(
         _AUTH,
         "authenticate login logout update_session_auth_hash",
         dual,

@@ -172,6 +172,10 @@ class Call(Coroutine[Any, Any, Any]):
             f"awaited, so {use} is not possible. Write `await` before the call."
         )
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # As a cache does with a value that it is to keep.
+        return self._refuse("pickling or copying it")
+
     def __repr__(self) -> str:
         return f"<Call {self._coroutine.__qualname__}, to be awaited>"
 
