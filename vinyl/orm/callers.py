@@ -54,8 +54,8 @@ _ASYNC = (
 _INNER = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>")
 # Plain code that uses one of these names knows what to do with a coroutine.
 _AWAITING = frozenset(
-    "create_task ensure_future gather is_awaitable isawaitable iscoroutine "
-    "run_coroutine_threadsafe".split()
+    "Awaitable Coroutine CoroutineType __await__ create_task ensure_future gather "
+    "is_awaitable isawaitable iscoroutine run_coroutine_threadsafe".split()
 )
 
 
@@ -72,12 +72,13 @@ class Site:
         self.code = code
         self.owner = owner_of(code.co_filename)
         self.is_async = bool(code.co_flags & _ASYNC)
-        used = {*code.co_names, *code.co_varnames, *code.co_freevars}
+        texts = [const for const in code.co_consts if isinstance(const, str)]
+        names = {*code.co_names, *code.co_varnames, *code.co_freevars, *texts}
         # Whether it can be expected to await.
         self.awaits = (
             self.is_async
             or self.owner not in (DJANGO, PACKAGE)
-            or not used.isdisjoint(_AWAITING)
+            or not names.isdisjoint(_AWAITING)
         )
         raw = code.co_code
         following = last + 2
