@@ -21,7 +21,7 @@ import pytest
 from django.test import override_settings
 
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import callers, run, use_driver
+from vinyl.orm import callers, callsites, run, use_driver
 from vinyl.orm.calls import Call
 from vinyl.orm.mode import dual
 
@@ -291,6 +291,12 @@ FOREIGN = {
         thing.result = result
         return result
         """,
+    "returned in try": """
+        try:
+            return thing.save()
+        except ValueError:
+            return None
+        """,
     "collected": "return [*map(type(thing).save, [thing])]",
     "in a comprehension": "return [one.save() for one in [thing]]",
     "in a generator": "return all(one.save() for one in [thing])",
@@ -339,12 +345,6 @@ PASSING = {
     "from a loop": """
         for one in [thing]:
             return one.save(*args)
-        """,
-    "in try": """
-        try:
-            return thing.save(*args)
-        except ValueError:
-            return None
         """,
     "from a variable": """
         result = thing.save(*args)
@@ -406,21 +406,21 @@ async def test_a_method_of_the_projects_that_a_package_calls_may_return_it(
 class TestWhoseCodeItis:
     def test_by_its_file(self) -> None:
         owners = [OURS, DJANGOS, PACKAGES, PYTHONS, callers.__file__, "<string>"]
-        assert [callers.owner_of(name) for name in owners] == [
-            callers.PROJECT,
-            callers.DJANGO,
-            callers.PACKAGE,
-            callers.PYTHON,
-            callers.VINYL,
-            callers.PROJECT,
+        assert [callsites.owner_of(name) for name in owners] == [
+            callsites.PROJECT,
+            callsites.DJANGO,
+            callsites.PACKAGE,
+            callsites.PYTHON,
+            callsites.VINYL,
+            callsites.PROJECT,
         ]
 
     def test_a_project_that_is_installed_is_the_projects(self) -> None:
-        assert callers.owner_of(OF_PROJECT) == callers.PROJECT
+        assert callsites.owner_of(OF_PROJECT) == callsites.PROJECT
         with override_settings(ROOT_URLCONF="somebody.urls"):
-            callers.owner_of.cache_clear()
-            assert callers.owner_of(PACKAGES) == callers.PROJECT
-        callers.owner_of.cache_clear()
+            callsites.owner_of.cache_clear()
+            assert callsites.owner_of(PACKAGES) == callsites.PROJECT
+        callsites.owner_of.cache_clear()
 
 
 async def test_what_is_known_of_places_is_bounded(monkeypatch: Any) -> None:
