@@ -195,7 +195,16 @@ async def test_a_queryset_asks_nothing_until_it_runs(
     assert await found.count() == await again.count() == 1
     # The content type; two counts.
     assert len(queries) == 3
-    assert "Subquery" not in repr(found.query)
+
+
+async def test_the_text_of_its_query_can_be_shown(
+    shop: Any, queries: list[str]
+) -> None:
+    text = str(shop.album.tags.all().query)
+    assert '"content_type_id" = (SELECT' in text
+    assert queries == []
+    await shop.album.tags.count()
+    assert "SELECT" not in str(shop.album.tags.all().query)[7:]
 
 
 class TestSettingATarget:

@@ -61,11 +61,4 @@ TABLE = (
         app="admin",
         before=(6, 0),
     ),
-    Row(
-        f"{_CONTRIB}.sessions.base_session:BaseSessionManager",
-        "save",
-        dual,
-        inherited=True,
-        app="sessions",
-    ),
 )

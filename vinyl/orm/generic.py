@@ -65,7 +65,15 @@ class UnknownContentType(Expression):
         return _manager(self.using).get_for_model(self.model, self.for_concrete_model)
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:
-        return compiler.compile(Value(self.resolve().pk, self.output_field))
+        manager = _manager(self.using)
+        if runs_sync() or _is_known(manager, self.model, self.for_concrete_model):
+            return compiler.compile(Value(self.resolve().pk, self.output_field))
+        # On the event loop no query runs: this is for `str(queryset.query)`.
+        opts = manager._get_opts(self.model, self.for_concrete_model)
+        found = manager.filter(app_label=opts.app_label, model=opts.model_name)
+        query = found.values("pk").query
+        query.subquery = True
+        return compiler.compile(query)
 
     def get_group_by_cols(self) -> list[Any]:
         return []
@@ -109,7 +117,9 @@ def patch_get_for_model(get_for_model: Callable) -> Callable:
             raise NotAwaitedError(
                 f"The content type of {name} is not known in this process yet, and "
                 f"asking for it here would block the event loop. Write `await "
-                f"run(ContentType.objects.get_for_model, {name.split('.')[1]})`."
+                f"run(ContentType.objects.get_for_model, {name.split('.')[1]})`, or "
+                f"run the function that asks for it in the bridge: `await "
+                f"run(function, ...)`."
             )
         return get_for_model(self, model, for_concrete_model)
 
