@@ -16,7 +16,6 @@ from tests.records.models import Album, Artist, Tag, Track
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import NotFetched, fetch, run
 from vinyl.orm.generic import UnknownContentType
-from vinyl.orm.lazy import NotFetched as LazyAttribute
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -231,7 +230,7 @@ class TestSettingATarget:
 
     async def test_is_a_lazy_attribute_until_then(self, shop: Any) -> None:
         tag = self.unknown(shop)
-        assert isinstance(tag.content_type_id, LazyAttribute)
+        assert isinstance(tag.content_type_id, NotFetched)
         assert isinstance(tag.content_type, NotFetched)
         assert await tag.content_type_id == await self.expected()
         assert tag.content_type_id == await self.expected()

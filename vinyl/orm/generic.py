@@ -65,13 +65,14 @@ class UnknownContentType(Expression):
         return _manager(self.using).get_for_model(self.model, self.for_concrete_model)
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:
-        manager = _manager(self.using)
-        if runs_sync() or _is_known(manager, self.model, self.for_concrete_model):
-            return compiler.compile(Value(self.resolve().pk, self.output_field))
+        found = content_type_of(self.model, self.using, self.for_concrete_model)
+        if not isinstance(found, UnknownContentType):
+            return compiler.compile(Value(found.pk, self.output_field))
         # On the event loop no query runs: this is for `str(queryset.query)`.
+        manager = _manager(self.using)
         opts = manager._get_opts(self.model, self.for_concrete_model)
-        found = manager.filter(app_label=opts.app_label, model=opts.model_name)
-        query = found.values("pk").query
+        types = manager.filter(app_label=opts.app_label, model=opts.model_name)
+        query = types.values("pk").query
         query.subquery = True
         return compiler.compile(query)
 
@@ -85,13 +86,12 @@ def _manager(using: str | None) -> Any:
     return ContentType.objects.db_manager(using)
 
 
-def _is_known(manager: Any, model: Any, for_concrete_model: bool) -> bool:
-    """Whether Django knows the content type of *model* without a query."""
+def _known(manager: Any, model: Any, for_concrete_model: bool) -> Any:
+    """The content type of *model* if Django knows it without a query; else None."""
     try:
-        manager._get_from_cache(manager._get_opts(model, for_concrete_model))
+        return manager._get_from_cache(manager._get_opts(model, for_concrete_model))
     except KeyError:
-        return False
-    return True
+        return None
 
 
 def content_type_of(model: Any, using: str | None, for_concrete_model: bool) -> Any:
@@ -102,7 +102,9 @@ def content_type_of(model: Any, using: str | None, for_concrete_model: bool) -> 
     Switches to the event loop, in the bridge, where Django asks for it.
     """
     manager = _manager(using)
-    if runs_sync() or _is_known(manager, model, for_concrete_model):
+    if (found := _known(manager, model, for_concrete_model)) is not None:
+        return found
+    if runs_sync():
         return manager.get_for_model(model, for_concrete_model)
     return UnknownContentType(model, using, for_concrete_model)
 
@@ -112,7 +114,7 @@ def patch_get_for_model(get_for_model: Callable) -> Callable:
 
     @functools.wraps(get_for_model)
     def known(self: Any, model: Any, for_concrete_model: bool = True) -> Any:
-        if not runs_sync() and not _is_known(self, model, for_concrete_model):
+        if not runs_sync() and _known(self, model, for_concrete_model) is None:
             name = model._meta.label
             raise NotAwaitedError(
                 f"The content type of {name} is not known in this process yet, and "
