@@ -2,6 +2,7 @@
 Every error that vinyl itself raises.
 
     VinylError
+    ├── AlreadyAwaitedError     a dual-mode call awaited a second time
     ├── BridgeError             await_() where no bridge can wait
     ├── ForeignLoopError        a connection that belongs to another event loop
     ├── NotFetchedError         a lazy attribute used before it was awaited
@@ -24,6 +25,7 @@ from django.db import OperationalError
 from django.db.transaction import TransactionManagementError
 
 __all__ = [
+    "AlreadyAwaitedError",
     "BridgeError",
     "ForeignLoopError",
     "LazyInTemplateError",
@@ -39,6 +41,14 @@ __all__ = [
 
 class VinylError(Exception):
     """The common base of vinyl's own errors."""
+
+
+class AlreadyAwaitedError(VinylError, RuntimeError):
+    """
+    A dual-mode call was awaited a second time, or by two tasks.
+
+    A `RuntimeError`, which Python raises for any coroutine in the same place.
+    """
 
 
 class BridgeError(VinylError, RuntimeError):

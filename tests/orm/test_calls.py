@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import functools
 import gc
 import inspect
+import pickle
 import warnings
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from django.utils.functional import cached_property
 
 from tests.records.models import Album, Artist
-from vinyl.exceptions import NotAwaitedError
+from vinyl.exceptions import AlreadyAwaitedError, NotAwaitedError
 from vinyl.orm.calls import Call
 
 pytestmark = pytest.mark.anyio
@@ -78,6 +82,8 @@ USES: dict[str, Callable[[Any], Any]] = {
     "add": lambda call: call + 1,
     "radd": lambda call: 1 + call,
     "call": lambda call: call(),
+    "pickle": pickle.dumps,
+    "copy": copy.copy,
 }
 
 
@@ -110,7 +116,8 @@ async def test_one_that_is_never_awaited_warns_under_its_name(
 ) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        make()
+        call = make()
+        del call
         gc.collect()
     messages = [str(warning.message).splitlines()[0] for warning in caught]
     assert messages == [f"coroutine '{name}' was never awaited"]
@@ -120,9 +127,122 @@ async def test_in_debug_mode_the_warning_names_the_line_that_made_it() -> None:
     assert asyncio.get_running_loop().get_debug()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        Artist().save()  # the line to be named
+        call = Artist().save()  # the line to be named
+        del call
         gc.collect()
     assert "Artist().save()  # the line to be named" in str(caught[0].message)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: Album(title="x").save(), "Album.save"),
+        (lambda: Artist.objects.count(), "QuerySet.count"),
+        (lambda: Album.objects.filter(year=1965).exists(), "AlbumQuerySet.exists"),
+        (lambda: Artist(pk=1).albums.create(title="x"), "RelatedManager.create"),
+    ],
+    ids=["save", "manager", "queryset", "related manager"],
+)
+async def test_one_that_is_dropped_at_once_is_refused(
+    make: Callable[[], Any], name: str
+) -> None:
+    with pytest.raises(NotAwaitedError, match=rf"'{name}' .* dropped.*`await`"):
+        make()
+
+
+class TestAwaitedTwice:
+    MESSAGE = r"'Album\.work' was awaited a second time.*Keep its result.*create_task"
+
+    async def test_says_what_to_do(self) -> None:
+        call = make_call()
+        assert await call == 7
+        with pytest.raises(AlreadyAwaitedError, match=self.MESSAGE):
+            await call
+
+    async def test_of_a_cached_property(self) -> None:
+        class Shop:
+            @cached_property
+            def total(self) -> Any:
+                return make_call()
+
+            @functools.cached_property
+            def count(self) -> Any:
+                return make_call()
+
+        shop = Shop()
+        for _ in range(2):
+            assert await Shop().total == 7
+        assert (await shop.total, await shop.count) == (7, 7)
+        with pytest.raises(RuntimeError, match=self.MESSAGE):
+            await shop.total
+        with pytest.raises(RuntimeError, match=self.MESSAGE):
+            await shop.count
+
+    async def test_by_two_tasks(self) -> None:
+        """The second one does not disturb the first in the middle of its wait."""
+        started, go_on = asyncio.Event(), asyncio.Event()
+
+        async def wait() -> int:
+            started.set()
+            await go_on.wait()
+            return 7
+
+        call = Call(wait(), "Album.work")
+        first = asyncio.create_task(call)
+        await started.wait()
+        for second in (asyncio.create_task(call), asyncio.ensure_future(call)):
+            with pytest.raises(AlreadyAwaitedError, match=self.MESSAGE):
+                await second
+        with pytest.raises(AlreadyAwaitedError, match=self.MESSAGE):
+            await call
+        cancelled = asyncio.create_task(call)
+        cancelled.cancel()
+        with pytest.raises(AlreadyAwaitedError, match=self.MESSAGE):
+            await cancelled
+        go_on.set()
+        assert await first == 7
+        with pytest.raises(AlreadyAwaitedError, match=self.MESSAGE):
+            await asyncio.create_task(call)
+
+    async def test_by_a_task_while_it_is_awaited(self) -> None:
+        go_on = asyncio.Event()
+
+        async def wait() -> int:
+            await go_on.wait()
+            return 7
+
+        call = Call(wait(), "Album.work")
+
+        async def waiting() -> int:
+            return await call
+
+        first = asyncio.create_task(waiting())
+        await asyncio.sleep(0)
+        with pytest.raises(AlreadyAwaitedError, match=self.MESSAGE):
+            await asyncio.create_task(call)
+        go_on.set()
+        assert await first == 7
+
+    async def test_by_one_gather_is_one(self) -> None:
+        call = make_call()
+        assert await asyncio.gather(call, call) == [7, 7]
+
+    async def test_a_task_of_it_can_be_awaited_again(self) -> None:
+        task = asyncio.create_task(make_call())
+        assert (await task, await task) == (7, 7)
+
+    async def test_after_it_was_used_as_a_value(self) -> None:
+        call = make_call()
+        with pytest.raises(NotAwaitedError):
+            bool(call)
+        with pytest.raises(AlreadyAwaitedError, match=r"closed.*Call it again"):
+            await call
+
+    async def test_of_the_orm(self, db: str) -> None:
+        call = Artist.objects.count()
+        assert await call == 0
+        with pytest.raises(AlreadyAwaitedError, match=r"'QuerySet\.count' was"):
+            await call
 
 
 async def test_it_does_nothing_until_awaited() -> None:

@@ -280,8 +280,14 @@ def test_gives_the_same_in_every_mode(
         assert in_mode(lambda shop: asyncio.run(of_twins(shop))) == in_sync
 
 
-# What has operations in test_transaction.py and, of users, in web/test_auth.py.
-ELSEWHERE = ("django.db.trans", "django.contrib.auth")
+# What has operations in the tests of transactions, users, forms and misuse.
+ELSEWHERE = (
+    "django.contrib",
+    "django.core.serializers",
+    "django.db.models.fields.files",
+    "django.db.trans",
+    "django.forms",
+)
 
 
 def test_each_dual_mode_name_has_an_operation() -> None:

@@ -6,19 +6,18 @@ import asyncio
 import contextlib
 import functools
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from asgiref.sync import markcoroutinefunction
-from django.contrib.contenttypes.models import ContentType
 from django.db import InterfaceError, models
 from django.db.backends.signals import connection_created
 from django.db.transaction import TransactionManagementError
 
 from tests.cancelling import endless_write
 from tests.fix_db import only_postgresql
-from tests.records.models import Album, Artist, Label, Tag, Track
+from tests.records.models import Album, Artist, Label
 from vinyl.exceptions import NotAwaitedError, ScopeClosedError
 from vinyl.orm import connection, run, transaction
 from vinyl.orm.connections import current_scope
@@ -391,45 +390,3 @@ async def test_what_a_manager_overrides_runs_in_the_bridge_as_a_whole() -> None:
     manager = Forgiving()
     manager.model = Artist
     assert await manager.get(name="nobody") is None
-
-
-class TestGenericRelations:
-    @pytest.fixture
-    async def album(self, db: str) -> Iterator[None]:
-        artist = await Artist.objects.create(name="Nina")
-        album = await Album.objects.create(title="Pastel Blues", artist=artist)
-        await album.tracks.create(title="Sinnerman")
-        ContentType.objects.clear_cache()
-
-    async def test_of_what_select_related_brought(self, album: None) -> None:
-        track = await Track.objects.select_related("album").get()
-        assert await track.album.tags.count() == 0
-
-    async def test_of_what_was_streamed(self, album: None) -> None:
-        async for streamed in Album.objects.iterator():
-            assert await streamed.tags.count() == 0
-
-    async def test_of_what_raw_sql_found(self, album: None) -> None:
-        [found] = await Album.objects.raw("SELECT * FROM records_album")
-        assert await found.tags.count() == 0
-
-    async def test_a_target_whose_type_is_not_known_yet(self, album: None) -> None:
-        artist = await Artist.objects.get()
-        ContentType.objects.clear_cache()
-        with pytest.raises(NotAwaitedError, match=r"records\.Artist is not known.*run"):
-            Tag(word="live", target=artist)
-        await run(ContentType.objects.get_for_model, Artist)
-        await Tag(word="live", target=artist).save()
-        assert await Tag.objects.count() == 1
-
-    async def test_a_key_that_has_changed(self, album: None) -> None:
-        first, second = (
-            await Artist.objects.get(),
-            await Artist.objects.create(name="x"),
-        )
-        await Tag.objects.create(word="live", target=first)
-        tag = await Tag.objects.get()
-        assert await tag.target == first
-        tag.object_id = second.pk
-        assert await tag.target == second
-        assert tag.target == second

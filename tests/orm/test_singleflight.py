@@ -13,7 +13,6 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from django.contrib.contenttypes.models import ContentType
 
 from tests.records.models import Album, Artist, Track
 from vinyl.orm import (
@@ -252,19 +251,6 @@ class TestOneQuerysetObject:
             assert [len(fast[0]), fast[1], await slow] == [3, RIGHT, RIGHT]
             queryset = raw.prefetch_related("tracks")
 
-    async def test_knows_its_content_types_when_it_has_its_rows(self) -> None:
-        await make_albums()
-        ContentType.objects.clear_cache()
-        queryset = Album.objects.all()
-        gate = Gate('FROM "django_content_type"')
-        first = asyncio.create_task(gate.around(lambda: queryset))
-        await gate.arrived.wait()
-        second = asyncio.create_task(tags_of(queryset))
-        await asyncio.sleep(0)
-        gate.opened.set()
-        await first
-        assert await second == 0
-
     async def test_of_a_relation_that_is_filtered_late(self) -> None:
         """A filter that Django puts off is applied once, be it tried twice."""
         await make_albums(1)
@@ -278,11 +264,6 @@ class TestOneQuerysetObject:
         await asyncio.wait([first])
         assert await queryset == [album]
         assert str(queryset.query).count("JOIN") == 1
-
-
-async def tags_of(queryset: Any) -> int:
-    [album, *_] = await queryset
-    return await album.tags.count()
 
 
 @anyio

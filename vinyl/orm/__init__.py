@@ -4,10 +4,15 @@ Django's ORM, natively async.
 bridge.py        START HERE: run, await_, in_bridge
 drivers.py       use_driver: flows that run in both modes
 refusals.py      which uses as a value an object can refuse, and refusing them
-calls.py         what a dual-mode call returns: a coroutine that cannot be mistaken
+calls.py         what a dual-mode call returns: a coroutine that is no value
+mode.py          dual-mode functions: a value in sync mode, a call in async mode
+callers.py       refusing a call that nobody will await
+callsites.py     what the calling code does with a call's result
 dualmode.py      the table of Django's entry points
 rows.py          applying a row of it
 auth.py          the rows of django.contrib.auth
+contrib.py       the rows of Django's other managers, and of files
+forms.py         Django's forms
 lazy.py          NotFetched and the attributes that give it
 generic.py       generic relations, which need content types
 querysets.py     awaiting querysets

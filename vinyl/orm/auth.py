@@ -38,7 +38,6 @@ def in_worker_thread(fn: Callable) -> Callable:
         __traceback_hide__ = True
         return (hop if in_bridge() else fn)(*args, **kwargs)
 
-    threaded.is_dual = True  # type: ignore[attr-defined]
     return threaded
 
 
@@ -160,13 +159,6 @@ TABLE = (
         before=(6, 1),
     ),
     Row("django.contrib.auth.backends", "sync_to_async", native, app="auth"),
-    Row(
-        "django.contrib.auth.models:UserManager",
-        "create_user create_superuser",
-        dual,
-        inherited=True,
-        app="auth",
-    ),
     Row(
         _AUTH,
         "authenticate login logout update_session_auth_hash",

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, NoReturn, Self, cast
 
 from django.db import InterfaceError, connections
@@ -26,6 +26,7 @@ from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.bridge import run, runs_sync
 from vinyl.orm.calls import Call
 from vinyl.orm.connections import Scope, current_scope, nearest_lease
+from vinyl.orm.mode import begin, dual
 from vinyl.orm.tasks import running_task
 from vinyl.orm.turns import Turn
 
@@ -188,7 +189,9 @@ class AsyncCursor(Pinned):
 
         @functools.wraps(value)
         def call(*args: Any, **kwargs: Any) -> Call:
-            return Call(run(self._in_turn, value, *args, **kwargs), f"cursor.{name}")
+            return begin(
+                call, f"cursor.{name}", run, self._in_turn, value, *args, **kwargs
+            )
 
         return call
 
@@ -294,13 +297,12 @@ def opened(make: Callable) -> Callable:
     """`cursor()` and `chunked_cursor()` for both modes."""
 
     @functools.wraps(make)
-    def dual(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def make_cursor(self: Any, *args: Any, **kwargs: Any) -> Any:
         if runs_sync():
             return make(self, *args, **kwargs)
         return AsyncCursor(self.alias, make.__name__)
 
-    dual.is_dual = True  # type: ignore[attr-defined]
-    return dual
+    return make_cursor
 
 
 def connected(ensure: Callable) -> Callable:
@@ -331,14 +333,10 @@ def borrowing(method: Callable) -> Callable:
     def on_own(alias: str, *args: Any, **kwargs: Any) -> Any:
         return getattr(connections[alias], name)(*args, **kwargs)
 
-    @functools.wraps(method)
-    def dual(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if runs_sync():
-            return method(self, *args, **kwargs)
-        return Call(run(on_own, self.alias, *args, **kwargs), f"connection.{name}")
+    def in_async(self: Any, *args: Any, **kwargs: Any) -> Coroutine:
+        return run(on_own, self.alias, *args, **kwargs)
 
-    dual.is_dual = True  # type: ignore[attr-defined]
-    return dual
+    return dual(method, None, in_async, name=f"connection.{name}")
 
 
 def in_block_only(set_autocommit: Callable) -> Callable:
@@ -346,7 +344,7 @@ def in_block_only(set_autocommit: Callable) -> Callable:
     `set_autocommit()` for both modes. Where no block holds a connection, it would
     change one that goes back to the pool at once.
     """
-    dual = borrowing(set_autocommit)
+    set_on_own = borrowing(set_autocommit)
 
     @functools.wraps(set_autocommit)
     def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -356,7 +354,6 @@ def in_block_only(set_autocommit: Callable) -> Callable:
                 f"connection of database {self.alias!r}, so it would have no effect. "
                 f"Call it inside `async with connection.pinned():`."
             )
-        return dual(self, *args, **kwargs)
+        return set_on_own(self, *args, **kwargs)
 
-    checked.is_dual = True  # type: ignore[attr-defined]
     return checked

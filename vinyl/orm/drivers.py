@@ -11,8 +11,8 @@ import inspect
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, ParamSpec, TypeVar, cast
 
-from vinyl.orm.bridge import run, runs_sync, suspend_or_refuse
-from vinyl.orm.calls import Call
+from vinyl.orm.bridge import suspend_or_refuse
+from vinyl.orm.mode import dual
 
 __all__ = ["drive", "drive_async", "use_driver"]
 
@@ -39,20 +39,17 @@ def use_driver(fn: Callable[P, Any]) -> Callable[P, Any]:
             f"run in sync mode. Write it as a generator that yields its calls, "
             f"`result = yield function, args`, or as a plain function."
         )
-    is_flow = inspect.isgeneratorfunction(fn)
     name = fn.__qualname__
+    if not inspect.isgeneratorfunction(fn):
+        return dual(fn, name=name)
 
-    @functools.wraps(fn)
-    def dual(*args: P.args, **kwargs: P.kwargs) -> Any:
-        __traceback_hide__ = True
-        if not is_flow:
-            if runs_sync():
-                return fn(*args, **kwargs)
-            return Call(run(fn, *args, **kwargs), name)
-        flow = cast(Generator, fn(*args, **kwargs))
-        return drive(flow) if runs_sync() else Call(drive_async(flow), name)
+    def in_sync(*args: P.args, **kwargs: P.kwargs) -> Any:
+        return drive(fn(*args, **kwargs))
 
-    return dual
+    def in_async(*args: P.args, **kwargs: P.kwargs) -> Coroutine:
+        return drive_async(fn(*args, **kwargs))
+
+    return dual(fn, in_sync, in_async, name=name)
 
 
 def drive(flow: Generator[Any, Any, T]) -> T:

@@ -22,8 +22,10 @@ from vinyl.orm import (
     auth,
     caches,
     compat,
+    contrib,
     cursors,
     forking,
+    forms,
     generic,
     lazy,
     notifications,
@@ -120,7 +122,6 @@ _QUERIES = (
 _RAW_QUERYSET = "django.db.models.query:RawQuerySet"
 _PREFETCH = "prefetch_related_objects"
 _DESCRIPTORS = "django.db.models.fields.related_descriptors"
-_CONTENTTYPES = "django.contrib.contenttypes.fields"
 _TRANSACTION = "django.db.transaction"
 _FIELD = "django.db.models.fields:Field"
 _ATOMIC = f"{_TRANSACTION}:Atomic"
@@ -166,24 +167,6 @@ TABLE = (
     Row("django.db.models.query_utils:DeferredAttribute", "__get__", _deferred),
     Row("django.db.models.fields.files:FileDescriptor", "__get__", _deferred),
     Row("django.db.models.signals:pre_init", "send", lazy.patch_pre_init),
-    Row(
-        f"{_CONTENTTYPES}:GenericForeignKey",
-        "__get__",
-        lazy.lazy(generic.is_current, lambda field: field.name, "generic"),
-        app="contenttypes",
-        before=(6, 1),
-    ),
-    Row(
-        f"{_CONTENTTYPES}:GenericForeignKeyDescriptor",
-        "__get__",
-        lazy.lazy(
-            lambda descriptor, instance: generic.is_current(descriptor.field, instance),
-            lambda descriptor: descriptor.field.name,
-            "generic",
-        ),
-        app="contenttypes",
-        since=(6, 1),
-    ),
     Row("django.db.models.query", _PREFETCH, querysets.related_once),
     Row("django.db.models", _PREFETCH, querysets.related_once),
     Row("django.db.models.query", _PREFETCH, dual),
@@ -216,21 +199,10 @@ TABLE = (
     Row("django.db.models.query", "sync_to_async", native),
     Row("django.db.models.base", "sync_to_async", native),
     Row(_DESCRIPTORS, "sync_to_async", native),
-    Row(_CONTENTTYPES, "sync_to_async", native, app="contenttypes"),
-    Row(
-        "django.contrib.contenttypes.models:ContentTypeManager",
-        "get_for_model",
-        generic.known_or_refused,
-        app="contenttypes",
-    ),
-    Row(
-        _CONTENTTYPES,
-        "create_generic_related_manager",
-        generic.hinting,
-        app="contenttypes",
-    ),
-    Row(_MODEL, "save_base", generic.meeting_when_saved, app="contenttypes"),
+    *forms.TABLE,
+    *generic.TABLE,
     *auth.TABLE,
+    *contrib.TABLE,
     Row(
         "django.contrib.sessions.backends.base", "sync_to_async", native, app="sessions"
     ),

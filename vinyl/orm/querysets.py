@@ -20,9 +20,8 @@ from django.utils.functional import cached_property
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import recording
 from vinyl.orm.bridge import in_bridge, run, runs_sync, suspend
-from vinyl.orm.calls import Call
-from vinyl.orm.generic import meet_content_types
 from vinyl.orm.loads import noticing_rows
+from vinyl.orm.mode import begin
 from vinyl.orm.singleflight import is_under_way, others_done, under_way
 
 __all__ = ["related_once"]
@@ -125,7 +124,6 @@ def fetch_at_once(queryset: Any, fetch_all: Callable) -> None:
         # It keeps the cursor, and clones of a raw queryset share it.
         twin.query = query.chain(using=query.using)
     fetch_rows(twin, fetch_all)
-    meet_content_types(twin._result_cache)
     if not is_loaded(queryset):
         vars(queryset).update(vars(twin))
 
@@ -155,7 +153,8 @@ class AwaitedColumns(cached_property):
     def __get__(self, instance: Any, cls: Any = None) -> Any:
         if instance is None or runs_sync():
             return super().__get__(instance, cls)
-        return Call(run(columns_of, instance), "RawQuerySet.columns")
+        name = "RawQuerySet.columns"
+        return begin(AwaitedColumns.__get__, name, run, columns_of, instance)
 
 
 def columns_of(queryset: Any) -> list[str]:
@@ -212,6 +211,7 @@ def indexed(getitem: Callable) -> Callable:
         lazy = isinstance(k, slice) and k.step is None
         if lazy or is_loaded(self) or runs_sync():
             return getitem(self, k)
-        return Call(run(getitem, self, k), f"{type(self).__name__}.__getitem__")
+        name = f"{type(self).__name__}.__getitem__"
+        return begin(__getitem__, name, run, getitem, self, k)
 
     return __getitem__

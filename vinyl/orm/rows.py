@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import django
-from asgiref.sync import iscoroutinefunction
 from django.apps import apps
 from django.db.models import Model
 from django.db.models.signals import class_prepared
 
 from vinyl.orm import compat
-from vinyl.orm.bridge import run, runs_sync, suspend_or_refuse
-from vinyl.orm.calls import Call
+from vinyl.orm.bridge import run
+from vinyl.orm.mode import dual, dual_if_async
 
 __all__ = ["Row", "apply_rows", "dual", "dual_if_async", "native"]
 
@@ -57,56 +56,6 @@ class Row(NamedTuple):
             config.name == f"django.contrib.{self.app}"
             for config in apps.get_app_configs()
         )
-
-
-def dual(fn: Callable) -> Callable:
-    """
-    The change for a method or function that touches the database: called in async
-    mode it returns a `Call`, which runs it in the bridge when awaited.
-
-    An `async def` (a user's own `save()`) is awaited where sync code calls it.
-    """
-    if iscoroutinefunction(fn):
-
-        @functools.wraps(fn)
-        def method(*args: Any, **kwargs: Any) -> Any:
-            __traceback_hide__ = True
-            coroutine = fn(*args, **kwargs)
-            if runs_sync():
-                return suspend_or_refuse(coroutine)
-            return Call(coroutine, _name(fn, args))
-
-    else:
-
-        @functools.wraps(fn)
-        def method(*args: Any, **kwargs: Any) -> Any:
-            # Reports of errors would show the arguments; one may be a password.
-            __traceback_hide__ = True
-            if runs_sync():
-                return fn(*args, **kwargs)
-            return Call(_awaited(fn, *args, **kwargs), _name(fn, args))
-
-    method.is_dual = True  # type: ignore[attr-defined]
-    return method
-
-
-def dual_if_async(fn: Callable) -> Callable:
-    """The change for a hook that Django's code calls, and which may be `async def`."""
-    return dual(fn) if iscoroutinefunction(fn) else fn
-
-
-async def _awaited(fn: Callable, *args: Any, **kwargs: Any) -> Any:
-    __traceback_hide__ = True
-    result = await run(fn, *args, **kwargs)
-    # A wrapper around an async method does not look like one.
-    return await result if isinstance(result, Coroutine) else result
-
-
-def _name(fn: Callable, args: tuple) -> str:
-    """What the user called: `Album.save` for a method, `fetch` for a function."""
-    if args and hasattr(type(args[0]), fn.__name__):
-        return f"{type(args[0]).__name__}.{fn.__name__}"
-    return fn.__qualname__
 
 
 def native(in_thread: Callable) -> Callable:
@@ -166,9 +115,23 @@ def _apply_row(row: Row) -> None:
         if name not in NEW and not subclasses_only:
             compat.getattr_or_refuse(owner, row.owner, name)
         if not subclasses_only:
-            setattr(owner, name, row.change(getattr(owner, name, None)))
+            setattr(owner, name, _changed(row.change, getattr(owner, name, None)))
     if row.inherited:
         _follow(owner, names, row.change)
+
+
+def _changed(change: Callable, fn: Any) -> Any:
+    """What *change* makes of *fn*, marked so that it is not changed again."""
+    changed = change(fn)
+    if changed is not fn and inspect.isfunction(changed):
+        # Itself: a decorator copies the mark to what it makes.
+        changed.changed_by_row = changed  # type: ignore[attr-defined]
+    return changed
+
+
+def _is_changed(fn: Any) -> bool:
+    marks = getattr(fn, "changed_by_row", None), getattr(fn, "is_dual", None)
+    return any(mark is fn for mark in marks)
 
 
 def _expanded(names: list[str], cls: type) -> Iterator[str]:
@@ -191,8 +154,8 @@ def _follow(base: type, names: list[str], change: Callable) -> None:
                     break
                 if (fn := vars(ancestor).get(name)) is not None:
                     # One from a mixin changes in cls, not in the mixin.
-                    if inspect.isfunction(fn) and not hasattr(fn, "is_dual"):
-                        if (changed := change(fn)) is not fn:
+                    if inspect.isfunction(fn) and not _is_changed(fn):
+                        if (changed := _changed(change, fn)) is not fn:
                             setattr(cls, name, changed)
                     break
 

@@ -19,7 +19,6 @@ from vinyl.exceptions import ForeignLoopError, NotAwaitedError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.bridge import run, runs_sync
 from vinyl.orm.connections import Lease, Scope, current_scope, nearest_lease
-from vinyl.orm.generic import meet_content_types
 
 __all__ = ["Stream"]
 
@@ -184,7 +183,6 @@ class Reader:
         if self.rows is None:
             self.rows = iter(self.start())
         chunk = list(islice(self.rows, CHUNK_ROWS))
-        meet_content_types(chunk)
         if alone and not self.detached:
             self.detached = cast(BridgeMixin, wrapper).detach_cursors()
         return chunk

@@ -18,9 +18,9 @@ from django.forms import BaseForm, BaseFormSet
 from django.http import HttpRequest
 from django.views.generic import View
 
-from vinyl.orm.drivers import use_driver
+from vinyl.orm import mode
 from vinyl.orm.dualmode import TABLE
-from vinyl.orm.rows import dual
+from vinyl.orm.mode import dual
 
 __all__ = ["ANY", "GIVES", "SAVING", "Thing", "given_to", "is_dual"]
 
@@ -44,8 +44,6 @@ _AWAITED = {"queryset": "rows", "manager": "rows", "object": "object"}
 # What gives no objects of the model, and so none of its attributes.
 _OTHER_ROWS = {"dates", "datetimes", "raw", "values", "values_list"}
 _READING_BODY = {"body", "form", "json"}
-# All functions that use_driver() makes share their code.
-_DRIVEN = use_driver(dir).__code__
 
 # In place of names of attributes: any of them may have been fetched.
 ANY = frozenset("*")
@@ -280,9 +278,7 @@ def _paths(call: ast.Call) -> frozenset[str]:
 def is_dual(value: Any) -> bool:
     """Whether *value* is a dual-mode function, by the table or by `use_driver`."""
     value = value.func if type(value) is partialmethod else value
-    return type(value) is FunctionType and (
-        hasattr(value, "is_dual") or value.__code__ is _DRIVEN
-    )
+    return type(value) is FunctionType and mode.is_dual(value)
 
 
 def _any_dual(cls: type, *names: str) -> bool:

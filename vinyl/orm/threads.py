@@ -34,9 +34,8 @@ from django.core.mail.backends import dummy, locmem
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connections, transaction
 
-from vinyl.orm.bridge import await_, in_bridge, runs_sync
-from vinyl.orm.calls import Call
-from vinyl.orm.rows import dual
+from vinyl.orm.bridge import await_, in_bridge
+from vinyl.orm.mode import dual
 
 __all__ = ["atomic_in_thread", "can_wait", "hopping", "in_thread", "wait"]
 
@@ -132,16 +131,16 @@ def _in_thread(fn: Callable, limit: int | None) -> Callable:
         )
     kind: object = "in_thread" if limit is None else object()
 
-    @functools.wraps(fn)
-    def dual(*args: Any, **kwargs: Any) -> Any:
-        if not in_bridge() and runs_sync():
-            return fn(*args, **kwargs)
+    def in_async(*args: Any, **kwargs: Any) -> Coroutine:
         call = functools.partial(_atomically, fn, *args, **kwargs)
-        work = _in_worker(call, kind, limit, name)
-        return await_(work) if in_bridge() else Call(work, name)
+        return _in_worker(call, kind, limit, name)
 
-    dual.runs_in_thread = True  # type: ignore[attr-defined]
-    return dual
+    def in_sync(*args: Any, **kwargs: Any) -> Any:
+        return await_(in_async(*args, **kwargs)) if in_bridge() else fn(*args, **kwargs)
+
+    method = dual(fn, in_sync, in_async, name=name)
+    method.runs_in_thread = True  # type: ignore[attr-defined]
+    return method
 
 
 @contextmanager
@@ -260,7 +259,6 @@ def hopping(fn: Callable) -> Callable:
         call = functools.partial(fn, self, *args, **kwargs)
         return await_(_in_worker(call, cls, None, name))
 
-    method.is_dual = True  # type: ignore[attr-defined]
     return method
 
 

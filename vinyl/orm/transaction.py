@@ -49,10 +49,10 @@ from vinyl.orm.bridge import (
     suspend_or_refuse,
     unshielded,
 )
-from vinyl.orm.calls import Call
 from vinyl.orm.conflicts import mark_committed, retry_on_conflict
 from vinyl.orm.connections import ATOMIC, Scope, after_commit, current_scope
 from vinyl.orm.drivers import use_driver
+from vinyl.orm.mode import begin
 
 __all__ = [
     "Atomic",
@@ -307,7 +307,7 @@ def registered(register: Callable) -> Callable:
             return Registered()
         if runs_sync():
             return register(self, Awaiting(func), robust)
-        return Call(run(_on_own, self.alias, func, robust), "on_commit")
+        return begin(on_commit, "on_commit", run, _on_own, self.alias, func, robust)
 
     return on_commit
 

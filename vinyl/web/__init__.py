@@ -17,7 +17,7 @@ health.py        views that load balancers ask
 translating.py   Django's responses as Starlette's
 shortcuts.py     get_object_or_404, get_list_or_404
 templating.py    Jinja2 inside the bridge, render, stream
-forms.py         Django's forms, dual-mode
+forms.py         Django's forms made from what `await request.form()` returns
 views.py         Django's class-based views, whose methods may be async
 decorators.py    Django's decorators for views
 pagination.py    Django's paginator, dual-mode

@@ -15,7 +15,7 @@ from django.utils.functional import cached_property
 
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.bridge import run, runs_sync
-from vinyl.orm.calls import Call
+from vinyl.orm.mode import dual
 from vinyl.orm.rows import Row
 
 __all__ = ["TABLE", "EmptyPage", "InvalidPage", "PageNotAnInteger", "Paginator"]
@@ -33,15 +33,10 @@ def loaded(method: Callable) -> Callable:
             page.object_list._fetch_all()
         return page
 
-    @functools.wraps(method)
-    def get_page(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if runs_sync():
-            return method(self, *args, **kwargs)
-        name = f"{type(self).__name__}.{method.__name__}"
-        return Call(run(load, self, *args, **kwargs), name)
+    async def load_in_bridge(*args: Any, **kwargs: Any) -> Any:
+        return await run(load, *args, **kwargs)
 
-    get_page.is_dual = True  # type: ignore[attr-defined]
-    return get_page
+    return dual(method, None, load_in_bridge)
 
 
 def counted(count: cached_property) -> cached_property:

@@ -29,6 +29,7 @@ from starlette.types import Receive, Scope, Send
 
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.calls import Call
+from vinyl.orm.mode import begin
 from vinyl.orm.threads import can_wait, wait
 from vinyl.web.bodies import MultiPartParser, load_json, submitted
 from vinyl.web.cleansing import report_filter
@@ -338,7 +339,9 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
 
         Switches to the event loop.
         """
-        return _dual(self._read(), "Request.body")
+        if can_wait():
+            return wait(self._read())
+        return begin(Request.body, "Request.body", self._read)
 
     async def _read(self) -> bytes:
         if not hasattr(self, "_body"):
@@ -361,7 +364,9 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
                 answered with 400.
             RequestDataTooBig: As for `body()`.
         """
-        return _dual(self._read_json(), "Request.json")
+        if can_wait():
+            return wait(self._read_json())
+        return begin(Request.json, "Request.json", self._read_json)
 
     async def _read_json(self) -> Any:
         if not hasattr(self, "_json"):
@@ -398,10 +403,6 @@ class Request(starlette.requests.Request, HttpRequest):  # type: ignore[misc]
             except MultiPartException as error:
                 raise BadRequest(error.message) from error
         return await super()._get_form(**limits)
-
-
-def _dual(coroutine: Any, name: str) -> Any:
-    return wait(coroutine) if can_wait() else Call(coroutine, name)
 
 
 def _limits() -> dict[str, Any]:

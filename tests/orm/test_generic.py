@@ -1,0 +1,416 @@
+"""Generic relations, in a process that has not met their content types yet."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
+from django.contrib.contenttypes.models import ContentType
+from django.db import connections, models
+
+from tests.records.models import Album, Artist, Tag, Track
+from vinyl.exceptions import NotAwaitedError
+from vinyl.orm import NotFetched, fetch, run
+from vinyl.orm.generic import UnknownContentType
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
+
+
+def cold() -> None:
+    """From here on the process is one that has met no content type."""
+    ContentType.objects.clear_cache()
+
+
+@pytest.fixture
+def shop(db: str) -> SimpleNamespace:
+    artist = Artist.objects.create(name="Nina")
+    album = Album.objects.create(title="Pastel Blues", artist=artist)
+    Album.objects.create(title="Untagged", artist=artist)
+    Track.objects.create(title="Sinnerman", album=album)
+    Tag.objects.create(word="live", target=album)
+    connections["default"].close()
+    cold()
+    return SimpleNamespace(artist=artist, album=album, tag=Tag.objects.get())
+
+
+async def from_bulk_create() -> Album:
+    artist = await Artist.objects.get()
+    [album] = await Album.objects.bulk_create([Album(title="new", artist=artist)])
+    return album
+
+
+async def behind_select_related() -> Album:
+    await Artist.objects.create(name="Without an album")
+    rows = Track.objects.select_related("album__label", "album__artist")
+    return (await rows.get()).album
+
+
+async def in_bulk() -> Album:
+    return next(iter((await Album.objects.in_bulk()).values()))
+
+
+async def streamed() -> Album:
+    return [album async for album in Album.objects.iterator()][0]
+
+
+async def from_raw_sql() -> Album:
+    return (await Album.objects.raw("SELECT * FROM records_album"))[0]
+
+
+async def from_a_cache() -> Album:
+    return pickle.loads(pickle.dumps(await Album.objects.first()))
+
+
+async def made_by_hand() -> Album:
+    return Album(pk=(await Album.objects.first()).pk, title="by hand")
+
+
+async def prefetched() -> Album:
+    artist = await Artist.objects.prefetch_related("albums").get()
+    return artist.albums.all()[0]
+
+
+SOURCES = [
+    from_bulk_create,
+    behind_select_related,
+    in_bulk,
+    streamed,
+    from_raw_sql,
+    from_a_cache,
+    made_by_hand,
+    prefetched,
+]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.__name__)
+async def test_an_instance_of_any_source(shop: Any, source: Callable) -> None:
+    album = await source()
+    for word in ("one", "two"):
+        cold()
+        tag = await album.tags.create(word=word)
+        assert (tag.content_type_id, tag.object_id) == (
+            (await run(ContentType.objects.get_for_model, Album)).pk,
+            album.pk,
+        )
+        assert type(tag.content_type_id) is int
+    cold()
+    assert {tag.word for tag in await album.tags.all()} >= {"one", "two"}
+
+
+RELATION: dict[str, Callable[[Any], Any]] = {
+    "all": lambda shop: shop.album.tags.all(),
+    "filter": lambda shop: shop.album.tags.filter(word="live"),
+    "exclude": lambda shop: shop.album.tags.exclude(word="studio"),
+    "count": lambda shop: shop.album.tags.count(),
+    "exists": lambda shop: shop.album.tags.filter(word="live").exists(),
+    "first": lambda shop: shop.album.tags.first(),
+    "last of a slice": lambda shop: shop.album.tags.all()[:1],
+    "values": lambda shop: shop.album.tags.values_list("word", flat=True),
+    "aggregate": lambda shop: shop.album.tags.aggregate(n=models.Count("pk")),
+    "annotate": lambda shop: shop.album.tags.annotate(
+        n=models.Count("content_type")
+    ).values_list("word", "n"),
+    "union": lambda shop: shop.album.tags.filter(word="live").union(
+        shop.album.tags.filter(word="x")
+    ),
+    "or": lambda shop: shop.album.tags.filter(word="live") | shop.album.tags.all(),
+    "update": lambda shop: shop.album.tags.update(word="later"),
+    "delete": lambda shop: shop.album.tags.all().delete(),
+    "in a subquery": lambda shop: Album.objects.filter(
+        pk__in=shop.album.tags.values("object_id")
+    ),
+    "in exists": lambda shop: Album.objects.filter(
+        models.Exists(shop.album.tags.filter(object_id=models.OuterRef("pk")))
+    ),
+    "joined": lambda shop: Album.objects.filter(tags__word="live"),
+    "joined, excluding": lambda shop: Album.objects.exclude(tags__word="live"),
+    "joined, counting": lambda shop: (
+        Album.objects.annotate(n=models.Count("tags"))
+        .order_by("title")
+        .values_list("n", flat=True)
+    ),
+    "filtered relation": lambda shop: Album.objects.annotate(
+        live=models.FilteredRelation("tags", condition=models.Q(tags__word="live"))
+    ).filter(live__isnull=False),
+    "prefetched": lambda shop: Album.objects.prefetch_related("tags"),
+    "create": lambda shop: shop.album.tags.create(word="new"),
+    "get_or_create": lambda shop: shop.album.tags.get_or_create(word="new"),
+    "update_or_create": lambda shop: shop.album.tags.update_or_create(
+        word="live", defaults={"word": "newer"}
+    ),
+    "add": lambda shop: shop.album.tags.add(shop.tag),
+    "add one by one": lambda shop: shop.album.tags.add(Tag(word="x"), bulk=False),
+    "set": lambda shop: shop.album.tags.set([shop.tag]),
+    "set nothing": lambda shop: shop.album.tags.set([]),
+    "remove": lambda shop: shop.album.tags.remove(shop.tag),
+    "clear": lambda shop: shop.album.tags.clear(),
+    "by another manager": lambda shop: shop.album.tags(manager="objects").count(),
+    "of a new target": lambda shop: Tag.objects.create(word="x", target=shop.artist),
+    "the target": lambda shop: shop.tag.target,
+}
+
+
+def plain(value: Any) -> Any:
+    match value:
+        case models.QuerySet() | list() | tuple():
+            return [plain(one) for one in value]
+        case models.Model():
+            return type(value).__name__, getattr(value, "word", value.pk)
+    return value
+
+
+@pytest.mark.parametrize("operation", RELATION.values(), ids=RELATION.keys())
+async def test_what_is_asked_is_right_at_once(shop: Any, operation: Callable) -> None:
+    def again() -> Any:
+        found = plain(operation(shop))
+        return found, list(Tag.objects.order_by("pk").values_list("word", "object_id"))
+
+    def in_sync() -> Any:
+        Tag.objects.all().delete()
+        shop.tag = Tag.objects.create(word="live", target=shop.album)
+        return again()
+
+    expected = await run(in_sync)
+    await Tag.objects.all().delete()
+    shop.tag = await Tag.objects.create(word="live", target=shop.album)
+    shop.tag = await Tag.objects.get(pk=shop.tag.pk)
+    cold()
+    found = plain(await operation(shop))
+    rows = await Tag.objects.order_by("pk").values_list("word", "object_id")
+    assert (found, rows) == expected
+
+
+async def test_a_queryset_asks_nothing_until_it_runs(
+    shop: Any, queries: list[str]
+) -> None:
+    found = shop.album.tags.filter(word="live")
+    assert queries == []
+    again = Tag.objects.all()
+    again.query = pickle.loads(pickle.dumps(found.query))
+    assert await found.count() == await again.count() == 1
+    # The content type; two counts.
+    assert len(queries) == 3
+
+
+async def test_the_text_of_its_query_can_be_shown(
+    shop: Any, queries: list[str]
+) -> None:
+    text = str(shop.album.tags.all().query)
+    assert '"content_type_id" = (SELECT' in text
+    assert queries == []
+    await shop.album.tags.count()
+    assert "SELECT" not in str(shop.album.tags.all().query)[7:]
+
+
+class TestSettingATarget:
+    def unknown(self, shop: Any) -> Tag:
+        cold()
+        return Tag(word="new", target=shop.album)
+
+    async def expected(self) -> int:
+        return (await run(ContentType.objects.get_for_model, Album)).pk
+
+    async def test_is_saved(self, shop: Any) -> None:
+        tag = self.unknown(shop)
+        assert tag.target is shop.album
+        await tag.save()
+        again = await Tag.objects.get(pk=tag.pk)
+        assert await again.target == shop.album
+        assert tag.content_type_id == await self.expected()
+        assert await tag.content_type == await again.content_type
+
+    async def test_is_validated(self, shop: Any) -> None:
+        tag = self.unknown(shop)
+        await tag.full_clean()
+        assert tag.content_type_id == await self.expected()
+
+    async def test_is_a_lazy_attribute_until_then(self, shop: Any) -> None:
+        tag = self.unknown(shop)
+        assert isinstance(tag.content_type_id, NotFetched)
+        assert isinstance(tag.content_type, NotFetched)
+        assert await tag.content_type_id == await self.expected()
+        assert tag.content_type_id == await self.expected()
+        tag = self.unknown(shop)
+        assert (await fetch(tag, "content_type")).model == "album"
+
+    async def test_is_saved_in_bulk(self, shop: Any) -> None:
+        await Tag.objects.bulk_create([self.unknown(shop), self.unknown(shop)])
+        cold()
+        assert await shop.album.tags.filter(word="new").count() == 2
+
+    async def test_changes_what_was_loaded(self, shop: Any) -> None:
+        tag = await Tag.objects.select_related("content_type").get()
+        cold()
+        tag.target = shop.artist
+        assert tag.target is shop.artist
+        await tag.save()
+        again = await Tag.objects.get()
+        assert await again.target == shop.artist
+        assert (await tag.content_type).model == "artist"
+
+    async def test_changes_some_fields(self, shop: Any) -> None:
+        cold()
+        shop.tag.target = shop.artist
+        await shop.tag.save(update_fields=["content_type", "object_id"])
+        cold()
+        shop.tag.target = shop.album
+        await Tag.objects.bulk_update([shop.tag], ["content_type", "object_id"])
+        assert await (await Tag.objects.get()).target == shop.album
+
+    async def test_survives_a_cache(self, shop: Any) -> None:
+        tag = pickle.loads(pickle.dumps(self.unknown(shop)))
+        assert "content_type_id" not in vars(tag)
+        cold()
+        assert tag.target == shop.album
+        await tag.save()
+        assert await (await Tag.objects.get(pk=tag.pk)).target == shop.album
+
+    async def test_is_read_in_sync_code_as_ever(self, shop: Any) -> None:
+        tag = self.unknown(shop)
+        assert await run(lambda: tag.content_type.model) == "album"
+        tag = self.unknown(shop)
+        tag.content_type = await ContentType.objects.aget(model="artist")
+        tag.object_id = shop.artist.pk
+        assert await tag.target == shop.artist
+
+    async def test_is_forgotten_with_what_is_loaded_again(self, shop: Any) -> None:
+        cold()
+        shop.tag.target = shop.artist
+        await shop.tag.refresh_from_db()
+        assert await shop.tag.target == shop.album
+
+    async def test_to_none_or_to_no_model_is_as_in_django(self, shop: Any) -> None:
+        cold()
+        tag = Tag(word="x", target=None)
+        assert (tag.content_type_id, tag.target) == (None, None)
+        with pytest.raises(AttributeError, match="_state"):
+            tag.target = "text"
+
+    async def test_whose_type_has_changed_is_asked_for(self, shop: Any) -> None:
+        tag = await Tag.objects.prefetch_related("target").get()
+        artists = await run(ContentType.objects.get_for_model, Artist)
+        cold()
+        tag.content_type_id = artists.pk
+        tag.object_id = shop.artist.pk
+        assert await tag.target == shop.artist
+
+
+async def test_a_key_that_has_changed_is_followed(shop: Any) -> None:
+    other = await Album.objects.get(title="Untagged")
+    assert await shop.tag.target == shop.album
+    shop.tag.object_id = other.pk
+    assert await shop.tag.target == other
+    assert shop.tag.target == other
+
+
+async def test_the_content_type_itself_is_known_or_refused(shop: Any) -> None:
+    with pytest.raises(NotAwaitedError, match=r"records\.Album is not known.*run\(Co"):
+        ContentType.objects.get_for_model(Album)
+    manager = shop.album.tags
+    with pytest.raises(NotAwaitedError):
+        manager.content_type  # noqa: B018
+    assert (await run(lambda: manager.content_type)).model == "album"
+    assert ContentType.objects.get_for_model(Album) == manager.content_type
+
+
+class Note(models.Model):
+    content_type = models.ForeignKey(ContentType, models.CASCADE)
+    object_id = models.PositiveIntegerField()
+    target = GenericForeignKey(for_concrete_model=False)
+
+    class Meta:
+        app_label = "generic_of_tests"
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class Noted(models.Model):
+    notes = GenericRelation(Note, for_concrete_model=False)
+
+    class Meta:
+        app_label = "generic_of_tests"
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class NotedProxy(Noted):
+    class Meta:
+        proxy = True
+        app_label = "generic_of_tests"
+
+
+class NotedChild(Noted):
+    class Meta:
+        app_label = "generic_of_tests"
+
+
+@pytest.fixture
+def tables(db: str) -> Iterator[None]:
+    made = (Note, Noted, NotedChild)
+    with connections["default"].schema_editor() as editor:
+        for model in made:
+            editor.create_model(model)
+    connections["default"].close()
+    yield
+    with connections["default"].schema_editor() as editor:
+        for model in reversed(made):
+            editor.delete_model(model)
+    ContentType.objects.filter(app_label="generic_of_tests").delete()
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize("model", [Noted, NotedProxy, NotedChild])
+async def test_of_proxies_and_children(model: Any) -> None:
+    one = await model.objects.create()
+    cold()
+    first = Note(target=one)
+    cold()
+    await first.save()
+    cold()
+    second = await one.notes.create()
+    for note in (first, second):
+        content_type = await (await Note.objects.get(pk=note.pk)).content_type
+        assert content_type.model == model._meta.model_name
+    cold()
+    assert await one.notes.count() == 2
+
+
+async def test_on_a_second_database(replica: None) -> None:
+    def make(alias: str) -> Album:
+        # Other keys than those of the first database.
+        types = ContentType.objects.using(alias)
+        types.filter(app_label="records", model="album").delete()
+        for number in range(3):
+            types.create(app_label="generic_of_tests", model=f"{alias} {number}")
+        artist = Artist.objects.using(alias).get()
+        return Album.objects.using(alias).create(title="x", artist=artist)
+
+    albums = {alias: await run(make, alias) for alias in ("default", "replica")}
+    for album in albums.values():
+        cold()
+        await album.tags.create(word="x")
+        tag = Tag(word="y", target=album)
+        await tag.save(using=album._state.db)
+    for alias, album in albums.items():
+        cold()
+        assert await album.tags.count() == 2
+        for tag in await Tag.objects.using(alias).all():
+            assert await tag.target == album
+    for alias in albums:
+        types = ContentType.objects.using(alias)
+        await types.filter(app_label="generic_of_tests").delete()
+    cold()
+
+
+def test_a_stand_in_is_equal_to_another_of_the_same() -> None:
+    def made(model: Any) -> UnknownContentType:
+        return UnknownContentType(model, "default", True)
+
+    assert made(Album) == made(Album)
+    assert made(Album) != made(Artist)

@@ -1,0 +1,277 @@
+"""
+Where a call stands in code: whose code that is, and what it does with the result.
+
+This is read from the bytecode of CPython 3.11 to 3.14: from the instruction that calls,
+the one after it, and the source positions of those before it. `co_code` shows neither
+the interpreter's specialised instructions nor those of tracing.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dis
+import functools
+import inspect
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FrameType,
+    MethodDescriptorType,
+    MethodType,
+)
+from typing import Any
+
+import django
+from django.conf import settings
+
+import vinyl
+
+__all__ = ["CallSite", "owner_of"]
+
+# What becomes of the result. Where the bytecode does not tell, it counts as kept.
+DROPPED, RETURNED, KEPT = "dropped", "returned", "kept"
+# Whose the code is: of Python's library, of an installed package, of the project.
+VINYL, DJANGO, PYTHON, PACKAGE, PROJECT = "vinyl django python package project".split()
+
+_ASYNC = (
+    inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE | inspect.CO_ASYNC_GENERATOR
+)
+# Plain code that uses one of these names knows what to do with a coroutine.
+_AWAITING = frozenset(
+    "Awaitable Coroutine CoroutineType __await__ create_task ensure_future gather "
+    "is_awaitable isawaitable iscoroutine run_coroutine_threadsafe".split()
+)
+_CACHE = dis.opmap["CACHE"]
+_CALLS = ("CALL", "CALL_KW", "CALL_FUNCTION_EX")
+# What may come after a call whose result is dropped or returned.
+_ENDS = frozenset(
+    "JUMP_FORWARD POP_TOP RETURN_VALUE STORE_FAST STORE_FAST_LOAD_FAST SWAP "
+    "YIELD_VALUE".split()
+)
+# What is loaded beside the callee.
+_BESIDE = ("KW_NAMES", "LOAD_CONST", "PUSH_NULL")
+# Functions in C that return what they were given.
+_PASSING = (getattr, next)
+
+
+class CallSite:
+    """
+    A place in code where a call is made.
+
+    Args:
+        code: The code. Kept, so that no other code gets its id while the site is known.
+        last: The offset of the calling instruction, or of a cache entry of it.
+    """
+
+    def __init__(self, code: CodeType, last: int) -> None:
+        self.code = code
+        self.owner = owner_of(code.co_filename)
+        self.is_async = bool(code.co_flags & _ASYNC)
+        self.is_generator = bool(code.co_flags & inspect.CO_GENERATOR)
+        # Whether it was written for sync code, and so will not await.
+        self.is_foreign = (
+            not self.is_async
+            and self.owner in (DJANGO, PACKAGE)
+            and _AWAITING.isdisjoint(_words(code))
+        )
+        self.fate = KEPT
+        # Whether the result is that of the called function, and not of an operation
+        # that calls it on the way.
+        self.is_direct = False
+        # What is called: the name of an attribute or of a variable, if it is one; and
+        # of the variable whose attribute it is.
+        self.attribute = self.variable = self.of_variable = ""
+        raw = code.co_code
+        following = last + 2
+        while raw[following] == _CACHE:
+            following += 2
+        while raw[last] == _CACHE:
+            last -= 2
+        if dis.opname[raw[following]] in _ENDS:
+            self._look(last, following)
+        # Nothing is to be refused at most places, nor at those of Django's managers,
+        # which return what getattr() gives; here that is known at once.
+        self.is_fine = self.fate == KEPT and not self.is_foreign
+        self.passes_on = (
+            self.fate == RETURNED
+            and self.is_direct
+            and not (self.attribute or self.variable)
+            and self.owner in (VINYL, DJANGO)
+        )
+
+    def _look(self, last: int, following: int) -> None:
+        code = list(dis.get_instructions(self.code))
+        index = {one.offset: i for i, one in enumerate(code)}
+        at, after = index[last], index[following]
+        call = code[at]
+        is_index = call.opname == "BINARY_SUBSCR" or call.argrepr == "[]"
+        self.is_direct = is_index or call.opname in _CALLS
+        if code[after].opname == "JUMP_FORWARD":
+            after = index[code[after].argval]
+        if code[after].opname == "POP_TOP":
+            self.fate = DROPPED if self.is_direct else KEPT
+        elif not self.is_async and (self.is_direct or call.opname == "LOAD_ATTR"):
+            # What handles errors of the call expects them before it returns.
+            expects = self.is_foreign and self._is_in_try(last)
+            if _returns(code, after) and not expects:
+                self.fate = RETURNED
+                self.is_direct = self.is_direct and not self.is_generator
+        if is_index:
+            self.attribute = "__getitem__"
+        elif self.fate != KEPT:
+            self._find_callee(code, at)
+
+    def _is_in_try(self, offset: int) -> bool:
+        handlers = getattr(dis.Bytecode(self.code), "exception_entries", ())
+        # The whole body of a generator has a handler, which is Python's own.
+        return not self.is_generator and any(
+            entry.start <= offset < entry.end for entry in handlers
+        )
+
+    def _find_callee(self, code: list[dis.Instruction], at: int) -> None:
+        """
+        Note what the instruction *at* calls. It is loaded by the last one before that
+        begins at the same place in the source and ends sooner.
+        """
+        start, end = _range(code[at])
+        if start is None:
+            return
+        before = [
+            one
+            for one in code[:at]
+            if one.opname not in _BESIDE
+            and _range(one)[0] == start
+            and _range(one)[1] != end
+        ]
+        match [_loaded(one) for one in before[-2:]]:
+            case [("variable", owner), ("attribute", name)]:
+                self.attribute, self.of_variable = name, owner
+            case [*_, ("attribute", name)]:
+                self.attribute = name
+            case [*_, ("variable", name)]:
+                self.variable = name
+
+    def is_call_of(
+        self, frame: FrameType, dual: Callable, passed: CodeType | None
+    ) -> bool:
+        """
+        Whether *frame*, which is here, surely calls *dual*, or the function whose code
+        *passed* returned what it got; and not something in C that calls it in turn,
+        as `tasks.extend(map(Album.save, albums))` does.
+        """
+        if not self.is_direct:
+            return False
+        if self.attribute:
+            if self.attribute not in (dual.__name__, passed and passed.co_name):
+                return False
+            if not self.of_variable:
+                return True
+            cls = type(_value(frame, self.of_variable))
+            method = inspect.getattr_static(cls, self.attribute, None)
+            return not isinstance(method, MethodDescriptorType)
+        called = _value(frame, self.variable) if self.variable else None
+        while isinstance(called, functools.partial | MethodType):
+            called = called.func if hasattr(called, "func") else called.__func__
+        return called is dual or (
+            passed is not None and getattr(called, "__code__", None) is passed
+        )
+
+    def is_use(self, frame: FrameType) -> bool:
+        """Whether *frame* gives the result to a function or class written in C."""
+        called = _value(frame, self.variable) if self.variable else None
+        return isinstance(called, BuiltinFunctionType | type) and not any(
+            called is one for one in _PASSING
+        )
+
+
+def _words(code: CodeType) -> set[str]:
+    """The names that *code* uses, and its texts."""
+    texts = (const for const in code.co_consts if isinstance(const, str))
+    return {*code.co_names, *code.co_varnames, *code.co_freevars, *texts}
+
+
+def _returns(code: list[dis.Instruction], after: int) -> bool:
+    """Whether a plain function only returns or yields what it has at *after*."""
+    # A loop that is left drops its iterator.
+    while code[after].opname == "SWAP" and code[after + 1].opname.startswith("POP_"):
+        after += 2
+    if code[after].opname in ("RETURN_VALUE", "YIELD_VALUE"):
+        return True
+    if not code[after].opname.startswith("STORE_FAST"):
+        return False
+    variable = _variables(code[after])[0]
+    loads = [
+        i
+        for i, one in enumerate(code)
+        if "LOAD_FAST" in one.opname and variable in _variables(one)
+    ]
+    return bool(loads) and all(code[i + 1].opname == "RETURN_VALUE" for i in loads)
+
+
+def _variables(instruction: dis.Instruction) -> tuple[str, ...]:
+    """The variables of *instruction*; from Python 3.13 on it may have two."""
+    value = instruction.argval
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _loaded(instruction: dis.Instruction) -> tuple[str, str]:
+    """The kind and name of what *instruction* loads; empty if it has no name."""
+    opname = instruction.opname
+    if opname in ("LOAD_ATTR", "LOAD_METHOD") or opname.startswith("LOAD_SUPER_"):
+        return "attribute", instruction.argval
+    if "LOAD_" in opname and isinstance(name := _variables(instruction)[-1], str):
+        return "variable", name
+    return "", ""
+
+
+def _range(instruction: dis.Instruction) -> tuple[Any, Any]:
+    """Where *instruction* begins and ends in the source; None if that is not known."""
+    where = instruction.positions
+    if where is None or where.col_offset is None:
+        return None, None
+    return (where.lineno, where.col_offset), (where.end_lineno, where.end_col_offset)
+
+
+def _value(frame: FrameType, name: str) -> Any:
+    """What the variable *name* holds in *frame*; None if there is none."""
+    for namespace in (frame.f_locals, frame.f_globals, vars(builtins)):
+        if name in namespace:
+            return namespace[name]
+    return None
+
+
+def _folder(module: Any) -> str:
+    return f"{Path(module.__file__).parent}/"
+
+
+_ROOTS = {_folder(vinyl): VINYL, _folder(django): DJANGO}
+_INSTALLED = ("site-packages", "dist-packages")
+_PYTHON = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib"))
+
+
+@functools.cache
+def owner_of(filename: str) -> str:
+    """
+    Whose the code in the file *filename* is. The project's is what is nobody else's,
+    and the package of the settings or the URLs, wherever it is installed.
+    """
+    for root, owner in _ROOTS.items():
+        if filename.startswith(root):
+            return owner
+    parts = Path(filename).parts
+    folders = [i for i, part in enumerate(parts[:-1]) if part in _INSTALLED]
+    if folders:
+        top = parts[folders[-1] + 1].removesuffix(".py")
+        return PROJECT if top in _packages_of_project() else PACKAGE
+    return PYTHON if filename.startswith((*_PYTHON, "<frozen ")) else PROJECT
+
+
+def _packages_of_project() -> set[str]:
+    if not settings.configured:
+        return set()
+    names = ("SETTINGS_MODULE", "ROOT_URLCONF", "ASGI_APPLICATION", "WSGI_APPLICATION")
+    modules = [getattr(settings, name, None) or "" for name in names]
+    return {module.partition(".")[0] for module in modules}
