@@ -22,7 +22,7 @@ from tests.records.models import Album, Artist, Track
 from vinyl.exceptions import NotAwaitedError, NotFetchedError
 from vinyl.orm import NotFetched, run
 from vinyl.orm.calls import Call
-from vinyl.orm.querysets import Stream
+from vinyl.orm.streams import Stream
 
 pytestmark = pytest.mark.anyio
 
