@@ -13,6 +13,7 @@ import ast
 import inspect
 import warnings
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -221,14 +222,15 @@ def _owner(cls: ast.ClassDef, names: dict[str, Any]) -> Thing | None:
     if not things:
         return None
     if things[0].kind == "view":
-        guarded = None in bases or bool(cls.decorator_list)
-        guarded = guarded or any(_asks_for_user(base) for base in bases)
+        guarded = bool(cls.decorator_list) or any(map(_asks_for_user, bases))
         return Thing("view", fetched=ANY if guarded else frozenset())
     return things[0]._replace(given=True) if known is not None else None
 
 
 def _asks_for_user(view: Any) -> bool:
-    """Whether a class of views may fetch the user before it calls its handler."""
+    """Whether a class may fetch the user before it calls its handler, as a view."""
+    if not issubclass(type(view), type):
+        return True
     return any(base.__name__ == "AccessMixin" for base in view.__mro__) or any(
         not inspect.unwrap(method).__module__.startswith("django.")
         for name in ("dispatch", "setup")
@@ -244,7 +246,8 @@ def _is_guarded(function: ast.AsyncFunctionDef, names: dict[str, Any]) -> bool:
     scope = Scope(names, None, {}, guarded=False)
     for node in function.decorator_list:
         decorator = scope.resolve(node.func if isinstance(node, ast.Call) else node)
-        if not str(getattr(decorator, "__module__", "")).startswith(_HARMLESS):
+        known = type(decorator) is FunctionType
+        if not known or not decorator.__module__.startswith(_HARMLESS):
             return True
     return False
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from django.apps import apps
@@ -253,8 +253,9 @@ class Scope:
             made = Thing.made_by(function)
             if made and made.kind == "object":
                 return made._replace(fetched=given_to(node))
-            if _FORM_FACTORY.fullmatch(getattr(function, "__name__", "")):
-                return Thing("form class")
+            if type(function) is FunctionType:
+                made_of_forms = _FORM_FACTORY.fullmatch(function.__name__)
+                return Thing("form class") if made_of_forms else None
             return made
         match node.func:
             case ast.Attribute(value=value, attr=name):

@@ -26,6 +26,7 @@ from vinyl.orm.singleflight import others_done, under_way
 __all__ = ["NotFetched", "fetch", "lazy"]
 
 _ORM = "django.db.models", "django.contrib.contenttypes"
+_TO_ORM = "passing it to the ORM as a value"
 
 
 @refusing
@@ -94,7 +95,7 @@ class NotFetched:
 
     def _refuse(self, use: str) -> NoReturn:
         if asked_by(*_ORM, depth=3):
-            use = "passing it to the ORM as a value"
+            use = _TO_ORM
         raise NotFetchedError(type(self._instance).__name__, self._attribute, use)
 
     def __repr__(self) -> str:
@@ -157,7 +158,7 @@ def patch_pre_init(send: Callable) -> Callable:
         if named["kwargs"]:
             for value in named["kwargs"].values():
                 if type(value) is NotFetched:
-                    value._refuse(f"giving it to a new {sender.__name__}")
+                    value._refuse(_TO_ORM)
         return send(sender, **named) if signal.receivers else []
 
     return refuse_not_fetched
