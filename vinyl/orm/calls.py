@@ -10,7 +10,7 @@ from typing import Any
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.refusals import refusing
 
-__all__ = ["Call"]
+__all__ = ["Call", "Done"]
 
 
 @refusing
@@ -77,6 +77,13 @@ class Call(Coroutine[Any, Any, Any]):
 
     def __repr__(self) -> str:
         return f"<Call {self._coroutine.__qualname__}, to be awaited>"
+
+
+class Done:
+    """What a call that is done returns on the event loop: it may be awaited."""
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        yield from ()
 
 
 _COROUTINE_ATTRIBUTES = frozenset(
