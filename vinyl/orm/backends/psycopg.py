@@ -248,7 +248,10 @@ class _ErrorWrapper(DatabaseErrorWrapper):
     def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
         if exc_type is None:
             return
-        if isinstance(exc_value, psycopg.Error) and self.wrapper.is_guarded():
+        if (
+            isinstance(exc_value, psycopg.Error)
+            and cast(Any, self).wrapper.is_guarded()
+        ):
             if exc_value.diag.severity_nonlocalized in ("FATAL", "PANIC"):
                 exc_type = psycopg.OperationalError
         super().__exit__(exc_type, exc_value, traceback)
