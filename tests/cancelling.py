@@ -8,9 +8,14 @@ from typing import Any
 
 from vinyl.orm import connection
 
-__all__ = ["cancel_at", "endless_write"]
+__all__ = ["ENDLESS_READ", "cancel_at", "endless_write"]
 
 _ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) "
+# Queries that do not end by themselves, by vendor.
+ENDLESS_READ = {
+    "postgresql": "SELECT pg_sleep(60)",
+    "sqlite": f"{_ENDLESS} SELECT max(x) FROM c",
+}
 
 
 class _CancelledAt:

@@ -16,4 +16,5 @@ pytest_plugins = [
     "tests.fix_db",
     "tests.fix_observing",
     "tests.fix_replicas",
+    "tests.fix_threads",
 ]

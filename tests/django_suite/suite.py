@@ -13,9 +13,6 @@ async   only the tests written with `async def`, which Django's runner hands to
         async_to_sync(): awaited on the loop itself, everything around them in the
         bridge. A thread that the ORM uses is a failure
 
-`sync_to_async` promises the main thread. In the last two modes that thread's code is in
-the bridge, so that is where it is sent: views and middleware, and what tests send.
-
 The outcome of each test goes to OUTPUT as JSON.
 """
 
@@ -184,22 +181,6 @@ def watch_for_threads() -> None:
         setattr(cls, name, watched(getattr(cls, name)))
 
 
-def keep_to_the_main_thread() -> None:
-    """Have `sync_to_async` run in the bridge what is to run in the main thread."""
-    from asgiref.sync import SyncToAsync
-
-    from vinyl.orm.bridge import run
-
-    in_thread = SyncToAsync.__call__
-
-    async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if self._thread_sensitive and self._executor is None:
-            return await run(self.func, *args, **kwargs)
-        return await in_thread(self, *args, **kwargs)
-
-    SyncToAsync.__call__ = call  # type: ignore[method-assign]
-
-
 def fits_any_thread(caller: Any) -> bool:
     """Whether asgiref was told so, which means no connection: hashing a password."""
     return getattr(caller, "_thread_sensitive", True) is False
@@ -207,7 +188,13 @@ def fits_any_thread(caller: Any) -> bool:
 
 def orm_code_that_calls() -> str:
     """The ORM's line that gave work to a thread; empty if other code did."""
-    machinery = ("asgiref/", "asyncio/", "concurrent/futures/", "threading.py")
+    machinery = (
+        "asgiref/",
+        "asyncio/",
+        "concurrent/futures/",
+        "threading.py",
+        "vinyl/orm/lending.py",
+    )
     orm = "django/db/ django/contrib/ django/shortcuts.py vinyl/orm/".split()
     frame = sys._getframe(2)
     while frame is not None and any(p in frame.f_code.co_filename for p in machinery):
@@ -229,8 +216,6 @@ def django_tests(mode: str, labels: list[str]) -> None:
 
     if mode != "stock":
         runtests.ALWAYS_INSTALLED_APPS.insert(0, "vinyl.orm")
-    if mode in ("loop", "async"):
-        keep_to_the_main_thread()
     if mode == "async":
         watch_for_threads()
     options: dict[str, Any] = dict.fromkeys(

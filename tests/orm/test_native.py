@@ -19,6 +19,7 @@ from django.db.transaction import atomic
 from django.test import override_settings
 
 from tests.fix_db import only_postgresql
+from tests.fix_threads import Gate
 from tests.records.models import Artist
 from vinyl.orm import run, transaction
 
@@ -136,6 +137,34 @@ class TestAsyncToSync:
             Artist.objects.create(name="Nina")
             assert async_to_sync(outer)() == 2
             transaction.set_rollback(True)
+
+    def test_the_thread_uses_it_in_turn_with_the_tasks(self, db: str) -> None:
+        gate = Gate()
+        order: list[str] = []
+
+        def slow() -> None:
+            gate.wait()
+            Artist.objects.create(name="thread")
+            order.append("thread")
+
+        async def sibling() -> None:
+            async with transaction.atomic():
+                await Artist.objects.create(name="sibling")
+                order.append("sibling")
+
+        async def main() -> None:
+            calling = asyncio.create_task(sync_to_async(slow)())
+            await asyncio.to_thread(gate.reached.wait, 30)
+            waiting = asyncio.create_task(sibling())
+            await asyncio.sleep(0)
+            gate.open()
+            await asyncio.gather(calling, waiting)
+
+        with atomic():
+            async_to_sync(main)()
+            assert Artist.objects.count() == 2
+            transaction.set_rollback(True)
+        assert order == ["thread", "sibling"]
 
     def test_in_a_transaction_it_opens_no_connection_of_its_own(self, db: str) -> None:
         def connection() -> Any:

@@ -347,6 +347,84 @@ def test_a_forked_child_leaves_a_session_that_listens_alone(
     )
 
 
+# How the connection that sync code has left in the thread is closed before a fork.
+RECIPES = {
+    "close_all": "connections.close_all()",
+    "close_all in the bridge": "await run(connections.close_all)",
+    "close_old_connections": "close_old_connections()",
+    "close": "connection.close()",
+    "close, awaited": "await connection.close()",
+}
+
+FORKING_OPEN = """
+import asyncio, os
+from django.db import close_old_connections, connection, connections
+from asgiref.sync import sync_to_async
+from vinyl.orm import run, transaction
+
+def fork():
+    if (child := os.fork()) == 0:
+        code = 1
+        try:
+            assert count_twice() == (1, 1)
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_the_connection_of_the_thread_is_closed_before_a_fork(
+    script: Callable[..., str], recipe: str
+) -> None:
+    Artist.objects.create(name="Nina")
+    connections["default"].close()
+    script(
+        f"{FORKING_OPEN}\n"
+        "assert Artist.objects.count() == 1\n"
+        "of_thread = connections['default']\n"
+        "assert of_thread.connection is not None\n"
+        "async def main():\n"
+        "    before = await connection_ids()\n"
+        f"    {recipe}\n"
+        "    assert of_thread.connection is None\n"
+        "    fork()\n"
+        # The pool's go on, but for one that the recipe closed in a run.
+        "    assert len(set(await connection_ids()) & set(before)) >= 2\n"
+        "    await Artist.objects.create(name='Odetta')\n"
+        "asyncio.run(main())\n"
+        "assert Artist.objects.count() == 2",
+        "-W",
+        "ignore::DeprecationWarning",
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_fork_in_a_thread_that_a_block_has_lent_to(
+    script: Callable[..., str],
+) -> None:
+    Artist.objects.create(name="Nina")
+    connections["default"].close()
+    script(
+        f"{FORKING_OPEN}\n"
+        "def work():\n"
+        "    assert Artist.objects.count() == 2\n"
+        "    fork()\n"
+        "    Artist.objects.create(name='Abbey')\n"
+        "async def main():\n"
+        "    async with transaction.atomic():\n"
+        "        await Artist.objects.create(name='Odetta')\n"
+        "        await sync_to_async(work)()\n"
+        "    assert await Artist.objects.count() == 3\n"
+        "asyncio.run(main())",
+        "-W",
+        "ignore::DeprecationWarning",
+    )
+    assert Artist.objects.count() == 3
+
+
 def test_spawned_processes(script: Callable[..., str]) -> None:
     Artist.objects.create(name="Nina")
     connections["default"].close()

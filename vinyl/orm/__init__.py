@@ -20,10 +20,12 @@ streams.py       reading a queryset row by row
 singleflight.py  one piece of work for several tasks that want its result
 validators.py    async validators of fields
 connections.py   scopes: which connection the running code uses
+lending.py       connections that a loop lends to a thread, and a thread to a loop
 turns.py         whose turn it is to use a connection that tasks share
 standins.py      what `connection` is on the event loop where nothing is held
 cursors.py       raw cursors, COPY, pinned connections, savepoints
 notifications.py receiving PostgreSQL's notifications
+closing.py       closing connections with Django's functions, on the event loop
 pool.py          opening, lending, checking, closing
 pools.py         which pools each event loop has, to its end
 pool_options.py  the options of a pool, read and checked

@@ -55,7 +55,18 @@ forced_mode: bool | None = None
 _get_running_loop = asyncio._get_running_loop
 
 
-class Bridge(greenlet):
+class Waiter:
+    """Sync code that an event loop waits for: a run, or a call in a thread."""
+
+    # Whether a wait that succeeds although the task is cancelled counts; that
+    # cancellation, to be raised by the next wait, or at the end; and one that has been
+    # raised, for it did not succeed.
+    shielded = False
+    cancelled: asyncio.CancelledError | None = None
+    raised: asyncio.CancelledError | None = None
+
+
+class Bridge(Waiter, greenlet):
     """
     One run of sync code. A type of its own marks it: code that merely runs in
     somebody's greenlet (gevent, SQLAlchemy) is not in the bridge.
@@ -69,12 +80,6 @@ class Bridge(greenlet):
     scope: Any = None
     # Set when the coroutine is closed half-way: nobody will wait any more.
     abandoned = False
-    # Whether a wait that succeeds although the task is cancelled counts; that
-    # cancellation, to be raised by the next wait, or at the end; and one that has been
-    # raised, for it did not succeed.
-    shielded = False
-    cancelled: asyncio.CancelledError | None = None
-    raised: asyncio.CancelledError | None = None
     # What fn returned.
     result: Any = None
 
@@ -211,6 +216,20 @@ else:
         return None
 
 
+class _Here(threading.local):
+    # What an event loop has lent to this thread, which it waits for
+    # (vinyl.orm.lending.Loan).
+    waiter: Any = None
+
+
+here = _Here()
+
+
+def _waiter() -> Waiter | None:
+    """What the calling code belongs to, if an event loop waits for it."""
+    return current_bridge() if in_bridge() else here.waiter
+
+
 def current_bridge() -> Bridge:
     """The run that the calling code is in. Never switches."""
     return cast(Bridge, getcurrent())
@@ -308,7 +327,7 @@ def _raise_cancellation(bridge: Bridge, awaitable: Awaitable) -> None:
 @contextmanager
 def shielded() -> Iterator[None]:
     """
-    Inside the bridge, let what the drivers do in this block be known by its outcome.
+    Let what the drivers do in this block be known by its outcome.
 
     An operation that succeeds although the task is cancelled, as a COMMIT may, counts;
     the cancellation is raised by the next wait after the block, or by `run()` in the
@@ -317,22 +336,22 @@ def shielded() -> Iterator[None]:
 
     Never switches.
     """
-    if not in_bridge():
+    waiter = _waiter()
+    if waiter is None:
         yield
         return
-    bridge = current_bridge()
-    before, bridge.shielded = bridge.shielded, True
+    before, waiter.shielded = waiter.shielded, True
     try:
         yield
     except asyncio.CancelledError:
         raise
     except BaseException as error:
-        if bridge.raised is not None:
-            raise bridge.raised from error
+        if waiter.raised is not None:
+            raise waiter.raised from error
         raise
     finally:
-        bridge.shielded = before
-        bridge.raised = None
+        waiter.shielded = before
+        waiter.raised = None
 
 
 @contextmanager
@@ -341,17 +360,17 @@ def unshielded() -> Iterator[None]:
     In a block of `shielded()`, lift the shield, and hold back until the end what has
     been postponed so far. Never switches.
     """
-    if not in_bridge():
+    waiter = _waiter()
+    if waiter is None:
         yield
         return
-    bridge = current_bridge()
-    before, bridge.shielded = bridge.shielded, False
-    held, bridge.cancelled = bridge.cancelled, None
+    before, waiter.shielded = waiter.shielded, False
+    held, waiter.cancelled = waiter.cancelled, None
     try:
         yield
     finally:
-        bridge.shielded = before
-        bridge.cancelled = held or bridge.cancelled
+        waiter.shielded = before
+        waiter.cancelled = held or waiter.cancelled
 
 
 def postponing() -> Callable[[asyncio.CancelledError, bool], None] | None:
@@ -361,18 +380,19 @@ def postponing() -> Callable[[asyncio.CancelledError, bool], None] | None:
 
     Never switches.
     """
-    if not in_bridge() or not (bridge := current_bridge()).shielded:
+    waiter = _waiter()
+    if waiter is None or not waiter.shielded:
         return None
-    return functools.partial(_postpone, bridge)
+    return functools.partial(_postpone, waiter)
 
 
 def _postpone(
-    bridge: Bridge, cancelled: asyncio.CancelledError, succeeded: bool
+    waiter: Waiter, cancelled: asyncio.CancelledError, succeeded: bool
 ) -> None:
     if succeeded:
-        bridge.cancelled = cancelled
+        waiter.cancelled = cancelled
     else:
-        bridge.raised = cancelled
+        waiter.raised = cancelled
 
 
 def await_(awaitable: Awaitable[T]) -> T:

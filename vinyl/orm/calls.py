@@ -11,7 +11,7 @@ from typing import Any
 from vinyl.exceptions import AlreadyAwaitedError, NotAwaitedError
 from vinyl.orm.refusals import refusing
 
-__all__ = ["Call"]
+__all__ = ["Call", "Done"]
 
 
 # Who runs a call: `await` in a coroutine; or code outside of every task.
@@ -119,6 +119,13 @@ class Call(Coroutine[Any, Any, Any]):
 
     def __repr__(self) -> str:
         return f"<Call {self._coroutine.__qualname__}, to be awaited>"
+
+
+class Done:
+    """What a call that is done returns on the event loop: it may be awaited."""
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        yield from ()
 
 
 _COROUTINE_ATTRIBUTES = frozenset(

@@ -4,8 +4,9 @@ Scopes: which connection the running code uses.
 A scope holds at most one connection per alias and stands for
 
 - a run of the bridge, from its first use of a database to its end,
-- an `async with transaction.atomic()` block, from entry to exit, or
-- a call of `async_to_sync`: the transactions of the thread that waits for it.
+- an `async with transaction.atomic()` block, from entry to exit,
+- a call of `async_to_sync`: the transactions of the thread that waits for it, or
+- a call of `sync_to_async`: what the blocks around lend to the thread.
 
 Code finds its connection by walking from its own scope outwards: the nearest scope
 that holds one shares it, in turn with its siblings; if none does, the pool lends one.
@@ -25,7 +26,7 @@ from typing import Any, TypeVar, cast
 
 from asgiref.local import Local
 from django.conf import settings
-from django.db import connections
+from django.db import InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from vinyl.exceptions import ForeignLoopError, ScopeClosedError
@@ -48,6 +49,7 @@ __all__ = [
     "ScopedStorage",
     "connection_of",
     "current_scope",
+    "has_transaction",
     "in_transaction",
 ]
 
@@ -123,6 +125,8 @@ class Scope:
         self.loop = asyncio._get_running_loop()
         task = running_task()
         self.task = None if task is None else weakref.ref(task)
+        # Whether a thread uses what this scope holds; see vinyl.orm.lending.
+        self.is_lent = False
         # In a transaction: the savepoints around and of this block.
         self.savepoints: set[str] | None = None
         # The scope that was current before. Not a Token, which would keep the context
@@ -285,6 +289,7 @@ def nearest_lease(scope: Scope | None, alias: str) -> Lease | None:
     Raises:
         ScopeClosedError: The nearest that held it is a block that has ended.
         ForeignLoopError: It is one of another event loop.
+        InterfaceError: It is lent to a thread.
     """
     while scope is not None:
         lease = scope.leases.get(alias)
@@ -292,6 +297,12 @@ def nearest_lease(scope: Scope | None, alias: str) -> Lease | None:
             # The scope of async_to_sync was made where no loop was running.
             here = scope.loop is None or scope.loop is asyncio._get_running_loop()
             if not scope.closed and here:
+                if scope.is_lent:
+                    raise InterfaceError(
+                        f"This task inherited the connection of database {alias!r} "
+                        f"from a thread that is using it. Call async code from a "
+                        f"thread with async_to_sync(), which lends it."
+                    )
                 return lease
             if scope.block and not here:
                 raise ForeignLoopError(
@@ -380,31 +391,13 @@ def in_transaction(alias: str) -> bool:
     else:
         lease = nearest_lease(current_scope.get(), alias)
         wrapper = None if lease is None else lease.wrapper
-    return wrapper is not None and _has_transaction(wrapper)
+    return wrapper is not None and has_transaction(wrapper)
 
 
-def _has_transaction(wrapper: BaseDatabaseWrapper) -> bool:
+def has_transaction(wrapper: BaseDatabaseWrapper) -> bool:
+    """Whether *wrapper* has a transaction open, be it by hand. Never switches."""
     by_hand = wrapper.connection is not None and not wrapper.autocommit
     return wrapper.in_atomic_block or by_hand
-
-
-@contextmanager
-def lent_by_thread() -> Iterator[None]:
-    """
-    In the block, async code that the calling thread waits for takes part in the
-    thread's transactions: it uses the connections that have one open.
-
-    Never switches.
-    """
-    scope = Scope(None, block="async_to_sync()")
-    for wrapper in connections.all(initialized_only=True):
-        if isinstance(wrapper, BridgeMixin) and _has_transaction(wrapper):
-            scope.leases[wrapper.alias] = Lease(wrapper, None, Turn(taken=False))
-    scope.enter()
-    try:
-        yield
-    finally:
-        scope.close()
 
 
 class ScopedStorage:

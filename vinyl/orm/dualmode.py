@@ -21,6 +21,7 @@ from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import (
     auth,
     caches,
+    closing,
     compat,
     contrib,
     cursors,
@@ -28,6 +29,7 @@ from vinyl.orm import (
     forms,
     generic,
     lazy,
+    lending,
     notifications,
     querysets,
     routers,
@@ -36,28 +38,11 @@ from vinyl.orm import (
     transaction,
     validators,
 )
-from vinyl.orm.bridge import await_, in_bridge
-from vinyl.orm.connections import connection_of, install, lent_by_thread
+from vinyl.orm.bridge import in_bridge
+from vinyl.orm.connections import connection_of, install
 from vinyl.orm.rows import Row, apply_rows, dual, dual_if_async, native
 
 __all__ = ["TABLE", "apply"]
-
-
-def lending(call: Callable) -> Callable:
-    """
-    The change for `async_to_sync(fn)(...)`: what is awaited takes part in the
-    transaction of the code that waits. Inside the bridge, where asgiref would
-    refuse to block the loop, it awaits.
-    """
-
-    @functools.wraps(call)
-    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if in_bridge():
-            return await_(self.awaitable(*args, **kwargs))
-        with lent_by_thread():
-            return call(self, *args, **kwargs)
-
-    return __call__
 
 
 def guarding(get_running_loop: Callable) -> Callable:
@@ -126,6 +111,7 @@ _TRANSACTION = "django.db.transaction"
 _FIELD = "django.db.models.fields:Field"
 _ATOMIC = f"{_TRANSACTION}:Atomic"
 _DROPPING = "commit rollback savepoint_commit savepoint_rollback"
+_HANDLER = "django.db.utils:ConnectionHandler"
 _WRAPPER = "django.db.backends.base.base:BaseDatabaseWrapper"
 TABLE = (
     Row(_QUERYSET, _QUERIES, dual, inherited=True),
@@ -185,12 +171,20 @@ TABLE = (
     Row(_WRAPPER, "listen", notifications.listen),
     Row(
         _WRAPPER,
-        "check_constraints close commit get_autocommit rollback savepoint "
+        "check_constraints commit get_autocommit rollback savepoint "
         "savepoint_commit savepoint_rollback",
         cursors.borrowing,
         inherited=True,
     ),
     Row(_WRAPPER, "set_autocommit", cursors.in_block_only),
+    Row(_WRAPPER, "close", closing.patch_close, inherited=True),
+    Row(
+        _WRAPPER,
+        "close_if_unusable_or_obsolete",
+        closing.patch_close_if_unusable_or_obsolete,
+    ),
+    Row(_HANDLER, "all", closing.patch_all),
+    Row(_HANDLER, "close_all", closing.patch_close_all),
     # These drop what the connection's methods of the same names return.
     Row(_TRANSACTION, _DROPPING, dual),
     Row("vinyl.orm.transaction", _DROPPING, dual),
@@ -232,9 +226,10 @@ TABLE = (
     Row("django.dispatch.dispatcher", "sync_to_async", native),
     Row("django.tasks.base", "sync_to_async", native, since=(6, 0)),
     Row("django.tasks.backends.base", "sync_to_async", native, since=(6, 0)),
-    Row("asgiref.sync:AsyncToSync", "__call__", lending),
+    Row("asgiref.sync:AsyncToSync", "__call__", lending.patch_async_to_sync),
+    Row("asgiref.sync:SyncToAsync", "__call__", lending.patch_sync_to_async),
     Row("django.utils.asyncio", "get_running_loop", guarding),
-    Row("django.db.utils:ConnectionHandler", "__getitem__", scoped),
+    Row(_HANDLER, "__getitem__", scoped),
     Row(
         "django.core.handlers.base:BaseHandler",
         "get_response get_response_async",

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from vinyl.orm import pools
 from vinyl.orm.bridge import Bridge, current_bridge, in_bridge
 from vinyl.orm.connections import current_scope
+from vinyl.orm.lending import leave_loans
 from vinyl.orm.notifications import listening
 
 __all__ = ["install"]
@@ -29,6 +30,7 @@ class InheritedBridge(Bridge):
 def _leave_parent() -> None:
     """Take no part in what the parent was doing, and its connections out of reach."""
     current_scope.set(None)
+    leave_loans()
     if in_bridge():
         # Not a Bridge to in_bridge(), so the child's code is plain sync code.
         current_bridge().__class__ = InheritedBridge

@@ -13,7 +13,7 @@ import functools
 import inspect
 import logging
 import sys
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import django.db.transaction
@@ -42,13 +42,13 @@ from django.db.transaction import (
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.bridge import (
-    in_bridge,
     run,
     runs_sync,
     shielded,
     suspend_or_refuse,
     unshielded,
 )
+from vinyl.orm.calls import Done
 from vinyl.orm.conflicts import mark_committed, retry_on_conflict
 from vinyl.orm.connections import ATOMIC, Scope, after_commit, current_scope
 from vinyl.orm.drivers import use_driver
@@ -207,13 +207,12 @@ def shielding(leave: Callable) -> Callable:
 
     @functools.wraps(leave)
     def __exit__(self: Atomic, *exc_info: Any) -> None:
-        if not in_bridge():
+        wrapper = get_connection(self.using)
+        if not (isinstance(wrapper, BridgeMixin) and wrapper.is_guarded()):
             leave(self, *exc_info)
             return
-        wrapper = get_connection(self.using)
         spoilt = (
             exc_info[0] is None
-            and isinstance(wrapper, BridgeMixin)
             and wrapper.interrupted
             and (wrapper.needs_rollback or wrapper.is_spoilt())
         )
@@ -282,13 +281,6 @@ def returning(_: Any) -> Callable:
     return on_commit
 
 
-class Registered:
-    """What registering a hook returns on the event loop: nothing is left to await."""
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        yield from ()
-
-
 def registered(register: Callable) -> Callable:
     """
     `on_commit` for both modes. On the event loop outside a transaction, where the hook
@@ -304,7 +296,7 @@ def registered(register: Callable) -> Callable:
             if (savepoints := _savepoints_here(self.alias)) is not None:
                 # Not those of a sibling's nested block that is open just now.
                 self.run_on_commit[-1] = (savepoints, func, robust)
-            return Registered()
+            return Done()
         if runs_sync():
             return register(self, Awaiting(func), robust)
         return begin(on_commit, "on_commit", run, _on_own, self.alias, func, robust)

@@ -5,6 +5,8 @@ base.py         what every such DatabaseWrapper offers to the pool
 psycopg.py      the mixin for backends built on Django's PostgreSQL backend
 psycopg_cursors.py
                 what that adds to the cursors of psycopg
+psycopg_threads.py
+                how it waits in a thread that an event loop has lent it to
 threaded.py     the mixin for any other Django backend: a thread per connection
 worker.py       that thread
 postgresql/     the ENGINE for PostgreSQL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from django.db.transaction import TransactionManagementError
@@ -11,6 +12,8 @@ from vinyl.orm.bridge import in_bridge
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper as _Wrapper
+
+    from vinyl.orm.lending import Loan
 else:
     _Wrapper = object
 
@@ -23,6 +26,21 @@ class BridgeMixin(_Wrapper):
 
     Subclasses say when their driver's connection is idle and how it is dropped.
     """
+
+    # The call in a thread that an event loop has lent this connection to.
+    loan: Loan | None = None
+
+    def loan_here(self) -> Loan | None:
+        """The call that the connection is lent to, in its thread. Never switches."""
+        loan = self.loan
+        return loan if loan is not None and loan.thread == get_ident() else None
+
+    def is_guarded(self) -> bool:
+        """
+        Whether the scopes see to it that nobody else uses the connection: inside the
+        bridge, and in a thread that it has been lent to. Never switches.
+        """
+        return in_bridge() or self.loan_here() is not None
 
     acts_for_other = False
     # Whether it has ever had a connection.
@@ -176,7 +194,5 @@ class BridgeMixin(_Wrapper):
         raise NotImplementedError
 
     def validate_thread_sharing(self) -> None:
-        # Inside the bridge the scopes guard a connection, and its thread is the
-        # event loop's.
-        if not in_bridge():
+        if not self.is_guarded():
             super().validate_thread_sharing()

@@ -31,6 +31,7 @@ from psycopg.waiting import wait_async
 
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.backends.psycopg_cursors import closed_when_cancelled, recovering_plans
+from vinyl.orm.backends.psycopg_threads import wait_in_thread
 from vinyl.orm.bridge import in_bridge, postponing, refuse_to_block, suspend
 from vinyl.orm.tasks import outlast
 
@@ -66,8 +67,8 @@ class BridgeConnection(psycopg.Connection[Any]):
         self._poll: Callable[[int], list] | None = None
         # Whether a prepared statement may have become invalid; see recovering_plans().
         self.has_stale_plans = False
-        # Gives what is to be called after a cancelled query, or None.
-        self.note_interruption: Callable[[], Callable[[], None] | None] = _nothing
+        # Gives Django's connection that has this one, or None.
+        self.wrapper: Callable[[], BridgeMixin | None] = _nothing
 
     @classmethod
     def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
@@ -102,15 +103,19 @@ class BridgeConnection(psycopg.Connection[Any]):
 
         Switches to the event loop, inside the bridge.
         """
-        if not in_bridge():
-            refuse_to_block("This psycopg connection")
-            return super().wait(gen, *args, **kwargs)
+        wrapper = self.wrapper()
+        loan = None if wrapper is None else wrapper.loan_here()
         try:
-            return suspend(self._wait(postponing(), gen, *args, **kwargs))
+            if in_bridge():
+                return suspend(self._wait(postponing(), gen, *args, **kwargs))
+            if loan is not None:
+                return wait_in_thread(self, super().wait, loan, gen, *args, **kwargs)
         except asyncio.CancelledError:
-            if (note := self.note_interruption()) is not None:
-                note()
+            if wrapper is not None:
+                wrapper.note_interruption()
             raise
+        refuse_to_block("This psycopg connection")
+        return super().wait(gen, *args, **kwargs)
 
     async def _wait(
         self,
@@ -230,7 +235,7 @@ class _Database(ModuleType):
 
 
 def _nothing() -> None:
-    """No DatabaseWrapper is there to be told."""
+    """No DatabaseWrapper has it."""
 
 
 class _ErrorWrapper(DatabaseErrorWrapper):
@@ -243,7 +248,10 @@ class _ErrorWrapper(DatabaseErrorWrapper):
     def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
         if exc_type is None:
             return
-        if isinstance(exc_value, psycopg.Error) and in_bridge():
+        if (
+            isinstance(exc_value, psycopg.Error)
+            and cast(Any, self).wrapper.is_guarded()
+        ):
             if exc_value.diag.severity_nonlocalized in ("FATAL", "PANIC"):
                 exc_type = psycopg.OperationalError
         super().__exit__(exc_type, exc_value, traceback)
@@ -268,7 +276,7 @@ class PsycopgMixin(BridgeMixin):
         # This one binds in the client and never prepares.
         if not issubclass(factory, psycopg.ClientCursor):
             connection.cursor_factory = recovering_plans(factory)
-        connection.note_interruption = weakref.WeakMethod(self.note_interruption)
+        connection.wrapper = weakref.ref(self)
         return connection
 
     @cached_property

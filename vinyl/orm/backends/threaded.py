@@ -18,7 +18,7 @@ from vinyl.exceptions import BridgeError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.backends.spool import Spool
 from vinyl.orm.backends.worker import Worker
-from vinyl.orm.bridge import in_bridge, refuse_to_block
+from vinyl.orm.bridge import refuse_to_block
 
 __all__ = ["ThreadedMixin"]
 
@@ -197,7 +197,7 @@ class ThreadedMixin(BridgeMixin):
         return params
 
     def get_new_connection(self, conn_params: Any) -> Any:
-        if not in_bridge():
+        if not self.is_guarded():
             return super().get_new_connection(conn_params)
         worker = Worker(self)
         connect = super().get_new_connection

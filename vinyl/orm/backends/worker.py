@@ -14,18 +14,19 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import InterfaceError
 
-from vinyl.orm.bridge import in_bridge, postponing, suspend
+from vinyl.orm.bridge import postponing, suspend
 from vinyl.orm.tasks import outlast
 
 if TYPE_CHECKING:
     from vinyl.orm.backends.threaded import ThreadedCursor, ThreadedMixin
+    from vinyl.orm.lending import Loan
 
 __all__ = ["Worker"]
 
@@ -82,7 +83,8 @@ class Worker:
         """
         Return `fn(*args)`, called in the thread.
 
-        Outside the bridge (at clean-up) it is called where it stands.
+        Outside the bridge (at clean-up) it is called where it stands, but in a thread
+        that the connection is lent to.
 
         Args:
             name: Of the driver's method or attribute, where it may wait for a lock.
@@ -90,11 +92,17 @@ class Worker:
         Switches to the event loop, inside the bridge.
         """
         call = partial(fn, *args)
-        if not in_bridge():
+        if not self.wrapper.is_guarded():
             return call()
         if name:
             call = partial(self.wrapper.call_driver, call, name, self)
-        return suspend(self._call(call, postponing()))
+        try:
+            if (loan := self.wrapper.loan_here()) is not None:
+                return self._call_from_thread(call, postponing(), loan)
+            return suspend(self._call(call, postponing()))
+        except asyncio.CancelledError:
+            self.wrapper.note_interruption()
+            raise
 
     async def _call(
         self,
@@ -112,8 +120,33 @@ class Worker:
                 postpone(cancelled, not failed)
                 if not failed:
                     return future.result()
-            self.wrapper.note_interruption()
             raise
+
+    def _call_from_thread(
+        self,
+        fn: Callable[[], T],
+        postpone: Callable[[asyncio.CancelledError, bool], None] | None,
+        loan: Loan,
+    ) -> T:
+        """As `_call()`, in a thread that the connection is lent to."""
+        loan.begin()
+        future = self.submit(fn)
+        try:
+            while not _ends(future):
+                loan.look()
+        except BaseException as error:
+            self.interrupted = True
+            while not future.done():
+                self._interrupt_driver()
+                _ends(future)
+            self.interrupted = False
+            failed = future.exception() is not None
+            if isinstance(error, asyncio.CancelledError) and postpone is not None:
+                postpone(error, not failed)
+                if not failed:
+                    return future.result()
+            raise
+        return future.result()
 
     async def _interrupt(self, future: asyncio.Future[Any]) -> None:
         self.interrupted = True
@@ -143,6 +176,11 @@ class Worker:
         while self.thread.is_alive() and time.monotonic() < deadline:
             self._interrupt_driver()
             self.thread.join(INTERRUPT_INTERVAL)
+
+
+def _ends(future: Future[Any]) -> bool:
+    """Whether *future* is done soon: within INTERRUPT_INTERVAL."""
+    return bool(wait([future], INTERRUPT_INTERVAL).done)
 
 
 class _Thread(threading.Thread):

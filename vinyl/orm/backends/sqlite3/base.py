@@ -20,7 +20,6 @@ from typing import Any, TypeVar, cast
 from django.db.backends.sqlite3 import base
 
 from vinyl.orm.backends.threaded import ThreadedConnection, ThreadedMixin, Worker
-from vinyl.orm.bridge import in_bridge
 
 __all__ = ["DatabaseWrapper"]
 
@@ -46,7 +45,7 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
     init_commands: list[str]
 
     def get_new_connection(self, conn_params: Any) -> Any:
-        if not in_bridge():
+        if not self.is_guarded():
             return super().get_new_connection(conn_params)
         self.patience = conn_params.get("timeout", PATIENCE)
         # Django would run them while it opens the connection, which is not repeated.
