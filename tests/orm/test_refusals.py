@@ -277,7 +277,9 @@ class TestQuerySets:
 
 
 @pytest.mark.parametrize(
-    "use", [list, len, operator.itemgetter(0), lambda it: 1 in it], ids=repr
+    "use",
+    [list, len, operator.itemgetter(0), lambda it: 1 in it],
+    ids=["list", "len", "index", "in"],
 )
 async def test_a_stream_is_no_list(use: Callable[[Any], Any]) -> None:
     stream = Track.objects.iterator()
