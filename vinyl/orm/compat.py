@@ -34,6 +34,7 @@ READ = {
     "django.db.models.fields.mixins:FieldCacheMixin": "is_cached",
     "django.db.models.query:QuerySet": "_fetch_all _iterator",
     "django.db.models.query_utils:DeferredAttribute": "_check_parent_chain",
+    "django.db.models.sql.query:RawQuery": "chain",
     "django.db.utils:DatabaseErrorWrapper": "__exit__",
     "django.db.utils:ConnectionHandler": "create_connection thread_critical",
     "django.dispatch.dispatcher:Signal": "connect",
