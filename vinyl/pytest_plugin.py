@@ -6,9 +6,10 @@ The pytest plugin of a project: its settings, a database for each test, a client
     anyio_mode = "auto"
 
 A call that nobody awaits fails its test, and the error of awaiting a relation that had
-been fetched says what to write. `no:django` keeps out pytest-django, if it is
-installed: it has fixtures of the same names and refuses database access to everything
-but its own marks.
+been fetched says what to write. An error that the client raises in a test is shown with
+the lines of the project; `--full-trace` shows all. `no:django` keeps out pytest-django,
+if it is installed: it has fixtures of the same names and refuses database access to
+everything but its own marks.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from vinyl.cli import find_settings
-from vinyl.orm.testing import pytest_configure, pytest_runtest_makereport
+from vinyl.orm.notes import note_awaited_value
+from vinyl.orm.testing import pytest_configure
 
 __all__ = [
     "anyio_backend",
@@ -45,6 +47,20 @@ def pytest_load_initial_conftests(early_config: Any) -> None:
     """Start Django, with the settings that `[tool.vinyl]` names, unless it runs."""
     find_settings(Path(early_config.rootpath))
     django.setup()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> None:
+    """Have the error of a test explained, and shown as what its author wrote."""
+    from vinyl.web.tracebacks import shorten
+
+    if call.excinfo is None:
+        return
+    error = call.excinfo.value
+    # First: it looks for the line that awaited.
+    note_awaited_value(error)
+    if not item.config.getoption("fulltrace") and shorten(error):
+        call.excinfo = pytest.ExceptionInfo.from_exception(error)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -68,10 +68,15 @@ def run(
 
 @contextmanager
 def serving(
-    project: Path, database_url: str | None = None, *, reload: bool = False
+    project: Path,
+    database_url: str | None = None,
+    *,
+    reload: bool = False,
+    options: Iterable[str] = (),
 ) -> Iterator[httpx.Client]:
     """Serve *project* on a free port; give a client that knows the address."""
-    command = ["vinyl", "runserver", "{port}"] + ([] if reload else ["--noreload"])
+    command = ["vinyl", "runserver", "{port}", *options]
+    command += [] if reload else ["--noreload"]
     with server(*command, cwd=project, database_url=database_url) as (url, log):
         with httpx.Client(base_url=url, timeout=30) as client:
             yield client
@@ -112,11 +117,21 @@ def server(
         yield f"http://127.0.0.1:{port}", log
         process.send_signal(stop)
         process.wait(PATIENCE)
+        wait_for(lambda: not is_running(process.pid), log)
     finally:
         # Where the test failed; the processes that the server started, too.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def is_running(group: int) -> bool:
+    """Whether a process is left of *group*: a server, and what it has started."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def wait_for_port(port: int, process: subprocess.Popen[Any], log: Path) -> None:

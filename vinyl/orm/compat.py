@@ -38,6 +38,7 @@ READ = {
     "django.db.utils:DatabaseErrorWrapper": "__exit__",
     "django.db.utils:ConnectionHandler": "create_connection thread_critical",
     "django.dispatch.dispatcher:Signal": "connect",
+    "django.forms.widgets:Media": "_css _js",
 }
 
 # The same where an app is installed; its modules cannot be imported otherwise.

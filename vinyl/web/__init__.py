@@ -17,6 +17,7 @@ health.py        views that load balancers ask
 translating.py   Django's responses as Starlette's
 shortcuts.py     get_object_or_404, get_list_or_404
 templating.py    Jinja2 inside the bridge, render, stream
+templateerrors.py  Jinja2's errors as Django's, with the places that were searched
 forms.py         Django's forms made from what `await request.form()` returns
 views.py         Django's class-based views, whose methods may be async
 decorators.py    Django's decorators for views
@@ -51,6 +52,7 @@ reporting.py     reports that never fail because of what they show
 testing.py       a client for tests
 testing_users.py how it logs in and out
 transport.py     what carries its requests to the application
+tracebacks.py    of an error that it raises, the lines of the project
 checks.py        system checks
 deploychecks.py  Django's security checks, for vinyl's middleware
 djangosettings.py  which of Django's settings count here

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable, Iterator
-from types import SimpleNamespace
 from typing import Any, cast
 
 from django.conf import settings
 from django.http import Http404
-from django.template.backends.jinja2 import get_exception_info
+from django.template import TemplateDoesNotExist
 from django.urls import Resolver404
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -26,6 +25,7 @@ from vinyl.web.describing import text_of
 from vinyl.web.logs import make_readable
 from vinyl.web.pages import answer, page
 from vinyl.web.requests import Request
+from vinyl.web.templateerrors import place_in_template
 
 __all__ = ["not_found", "report"]
 
@@ -42,9 +42,8 @@ def report(error: Exception, status: int, kind: str, request: Request) -> Respon
     lines = traceback.format_exception(error)
     if kind == "application/json":
         detail = lines[-1].strip()
-        return _developers(
-            answer(status, kind, detail=detail, traceback="".join(lines))
-        )
+        more: Any = {"traceback": "".join(lines), "tried": tried_templates(error)}
+        return _developers(answer(status, kind, detail=detail, **more))
     if not hasattr(error, "template_debug") and (place := place_in_template(error)):
         error.template_debug = place  # type: ignore[attr-defined]
     reporter_class = cast(
@@ -73,32 +72,15 @@ def _developers(response: Response) -> Response:
     return response
 
 
-def place_in_template(error: BaseException) -> dict[str, Any] | None:
-    """
-    The line of the Jinja2 template that *error* passed last, with its surroundings, as
-    Django's report shows it; None if it passed none.
-    """
-    place = None
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        # Jinja2 puts such frames in the place of its compiled code's.
-        if "__jinja_exception__" in frame.f_globals:
-            place = frame.f_code.co_filename, line
-    if place is None:
-        return None
-    filename, line = place
-    try:
-        with open(filename, encoding="utf-8") as file:
-            # As it is stripped before its lines are counted.
-            source = f"\u200b{file.read()}\u200b"
-    except OSError:
-        source = None
-    found: Any = SimpleNamespace(
-        filename=filename,
-        lineno=line,
-        message=f"{type(error).__name__}: {text_of(error)}",
-        source=source,
-    )
-    return get_exception_info(found) if source else None
+def tried_templates(error: Exception) -> list[str]:
+    """Where a missing template was looked for, as one line for each place."""
+    if not isinstance(error, TemplateDoesNotExist):
+        return []
+    return [
+        f"{origin.loader_name}: {origin.name} ({reason})"
+        for missing in error.chain or [error]
+        for origin, reason in missing.tried
+    ]
 
 
 def queries() -> SafeString:

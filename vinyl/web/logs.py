@@ -49,7 +49,8 @@ def log_error(
 ) -> None:
     """
     Log *error* in one line, and with its traceback if *status* is a server's error; an
-    error that has been logged for this request is not logged again.
+    error that has been logged for this request is not logged again. A test that gets
+    the error itself from its client has the traceback already.
 
     The record has the attributes `status_code` and `request`, as Django's have.
     Control characters are escaped.
@@ -69,7 +70,8 @@ def log_error(
     line = f"{phrase or phrase_of(status)}: {method} {path}"
     if status < 500 and (reason := reason_of(error)):
         line += f": {reason}"
-    log_line(line, status, scope, told, error if status >= 500 else None)
+    traced = status >= 500 and not scope.get("vinyl.raised_in_test")
+    log_line(line, status, scope, told, error if traced else None)
 
 
 def log_line(

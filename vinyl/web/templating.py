@@ -9,13 +9,12 @@ filters with attributes, forms. An `async def` that a template calls is awaited.
 from __future__ import annotations
 
 from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import django
 import jinja2
-from django.template import TemplateDoesNotExist, TemplateSyntaxError, loader
+from django.template import loader
 from django.template.backends import jinja2 as django_jinja2
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
@@ -31,6 +30,7 @@ from vinyl.web.recording import note_use, rendering
 from vinyl.web.requests import Request
 from vinyl.web.responses import HTMLResponse
 from vinyl.web.streaming import StreamingResponse
+from vinyl.web.templateerrors import djangos_errors
 
 __all__ = ["Environment", "Jinja2", "render", "stream"]
 
@@ -243,23 +243,3 @@ class Template(django_jinja2.Template):
                 variables.update(dual_if_async(processor)(request))
         variables.update(context or {})
         return variables
-
-
-@contextmanager
-def djangos_errors(backend: Jinja2) -> Iterator[None]:
-    """Raise Jinja2's errors about templates as Django's, which its pages understand."""
-    try:
-        yield
-    except jinja2.TemplateNotFound as error:
-        raise TemplateDoesNotExist(str(error), backend=backend) from error
-    except jinja2.TemplateSyntaxError as error:
-        problem: Any = TemplateSyntaxError(
-            f"{error.message} ({error.filename}, line {error.lineno})"
-        )
-        # The debug page shows the lines around it. Django strips the text before it
-        # counts lines, so blank ones at the ends have to look like text.
-        found: Any = error
-        if found.source is not None:
-            found.source = f"\u200b{found.source}\u200b"
-        problem.template_debug = django_jinja2.get_exception_info(found)
-        raise problem from error

@@ -216,7 +216,13 @@ class Transport(httpx.AsyncBaseTransport):
 
     def scope(self, request: httpx.Request, **further: Any) -> Scope:
         path = self.root_path + request.url.path
-        own = {"root_path": self.root_path, "path": path, "state": dict(self.state)}
+        own = {
+            "root_path": self.root_path,
+            "path": path,
+            "state": dict(self.state),
+            # Asked for by the log.
+            "vinyl.raised_in_test": self.raise_request_exception,
+        }
         return scope_of(request, **own, **further)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -7,6 +7,7 @@ options.py     ModelAdmin and the inlines
 awaiting.py    what may be `async def`: the rows of the admin
 changelist.py  the rows of a change list
 widgets.py     the fields of forms, without scripts
+static.py      which of Django's static files are served and collected
 tags.py        what the templates call
 checks.py      system checks
 

@@ -22,10 +22,11 @@ class AdminConfig(apps.SimpleAdminConfig):
 
     def ready(self) -> None:
         # Not Django's ready(): it registers checks of what Django's own pages need.
-        from vinyl.web.admin.awaiting import TABLE
+        from vinyl.web.admin import awaiting, static
         from vinyl.web.admin.checks import check_dependencies, check_middleware
 
-        apply_rows(TABLE)
+        for module in (awaiting, static):
+            apply_rows(module.TABLE)
         checks.register(check_admin_app, checks.Tags.admin)
         checks.register(check_dependencies, checks.Tags.admin)
         checks.register(check_middleware, checks.Tags.admin)

@@ -15,6 +15,8 @@ from django.utils.timezone import template_localtime  # type: ignore[attr-define
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
+from vinyl.web.admin.static import left_out
+
 __all__ = [
     "buttons",
     "capfirst",
@@ -56,10 +58,17 @@ def kept(context: Context, url: str) -> str:
     )
 
 
-def media(own: Media) -> list[Any]:
-    """The tags for what a project's forms bring; not the scripts of Django's pages."""
-    tags = [*own.render_css(), *own.render_js()]
-    return [tag for tag in tags if "/admin/js/" not in tag]
+def media(own: Any) -> list[Any]:
+    """The tags for what a project's forms bring; not what Django's pages have."""
+    # Before they are rendered: collected files have no address for one left out. A
+    # list, since an asset with attributes equals its path and has another hash.
+    missing = [*left_out()]
+    css: Any = {
+        medium: [path for path in paths if path not in missing]
+        for medium, paths in own._css.items()
+    }
+    kept = Media(css=css, js=[path for path in own._js if path not in missing])
+    return [*kept.render_css(), *kept.render_js()]
 
 
 def moment(value: Any) -> str:

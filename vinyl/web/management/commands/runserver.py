@@ -6,6 +6,7 @@ import copy
 import os
 import socket
 import sys
+import traceback
 from argparse import ArgumentParser
 from functools import partial
 from importlib.metadata import version
@@ -21,10 +22,12 @@ from django.core.management.base import CommandError
 from django.core.management.commands import runserver
 from django.db import connections
 from django.utils.module_loading import import_string
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.supervisors import ChangeReload
 
 import vinyl
 from vinyl.web.application import get_asgi_application
+from vinyl.web.management.failedstart import error_of, serve_error
 from vinyl.web.unawaited import watch
 
 __all__ = ["Command"]
@@ -107,7 +110,7 @@ class Command(runserver.Command):
         for connection in connections.all(initialized_only=True):
             connection.close()
         watch()
-        application = get_application()
+        application = Started(get_application())
         host, port = sock.getsockname()[:2]
         host = f"[{host}]" if ":" in host else host
         self.stdout.write(
@@ -122,8 +125,35 @@ class Command(runserver.Command):
             server.run(sockets=[sock])
         except KeyboardInterrupt:
             pass
+        except SystemExit:
+            # What newer releases of uvicorn do about a failed start.
+            if server.started:
+                raise
         if not server.started:
-            raise CommandError("The application did not start; the log says why.")
+            raise CommandError(
+                "The application did not start; the log says why."
+            ) from application.error
+
+
+class Started:
+    """
+    *app*, unchanged.
+
+    Attributes:
+        error: What its lifespan raised; None if nothing.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.error: Exception | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, receive, send)
+        except Exception as error:
+            if scope["type"] == "lifespan":
+                self.error = error
+            raise
 
 
 def get_application() -> Any:
@@ -177,7 +207,20 @@ def configure(application: Any, **options: Any) -> uvicorn.Config:
 
 
 def serve_in_child(command: list[str], sockets: list[socket.socket]) -> None:
-    """What the watched process does: this command again, on the socket it is given."""
+    """
+    What the watched process does: this command again, on the socket it is given. Where
+    that fails, the process stays and serves the error: the reloader keeps the socket
+    open, so requests would wait for an answer until the next change.
+    """
     from vinyl.cli import main
 
-    main([*command, "--fd", str(sockets[0].detach())])
+    (sock,) = sockets
+    # A descriptor of its own: the command closes it.
+    fd = sock.dup().detach()
+    try:
+        main([*command, "--fd", str(fd)])
+    except SystemExit as exit:
+        serve_error(error_of(exit), sock)
+    except Exception as error:
+        traceback.print_exception(error)
+        serve_error(error, sock)

@@ -1,0 +1,108 @@
+"""
+What `vinyl runserver` serves while the project does not start: the error, to every
+request, until a change to the code replaces the process.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from socket import socket
+
+import uvicorn
+from django.conf import settings
+from django.core.management.base import CommandError
+from django.utils.html import format_html
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from vinyl.web import debugpages
+from vinyl.web.describing import text_of
+from vinyl.web.pages import answer, page, phrase_of, preferred_kind
+from vinyl.web.requests import Request
+from vinyl.web.websockets import refuse
+
+__all__ = ["FailedStart", "error_of", "serve_error"]
+
+# The colours that a message for the terminal has.
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def error_of(exit: SystemExit) -> BaseException:
+    """
+    The error that a command reported before it ended with *exit*, or its cause if the
+    report names none; *exit* itself if there was no error.
+    """
+    error = exit.__context__
+    # A status that is a text says more than what it may have been raised after.
+    if error is None or not isinstance(exit.code, int):
+        return exit
+    if isinstance(error, CommandError) and error.__cause__ is not None:
+        return error.__cause__
+    return error
+
+
+def serve_error(error: BaseException, sock: socket) -> None:
+    """Answer all requests to *sock* with *error*, until the process is stopped."""
+    sys.stderr.write("Every request gets this error until a change mends it.\n")
+    sys.stderr.flush()
+    config = uvicorn.Config(
+        FailedStart(error),
+        # As the reloader has set it up; the settings may be what is broken.
+        log_config=None,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+    )
+    uvicorn.Server(config).run(sockets=[sock])
+
+
+class FailedStart:
+    """
+    An ASGI application that answers everything with status 500 and *error*; without
+    details if the settings can be read and `DEBUG` is off.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+        self.debug = self.readable = True
+        try:
+            self.debug = settings.DEBUG
+        except (Exception, SystemExit):
+            # Whatever their module raises.
+            self.readable = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await refuse(scope, receive, send, 500, phrase_of(500))
+        else:
+            response = self.response(Request.of(scope, receive, send))
+            await response(scope, receive, send)
+
+    def response(self, request: Request) -> Response:
+        kind = preferred_kind(request)
+        if not self.debug:
+            return answer(500, kind)
+        # What a command has to say, such as failed checks, is a text for users.
+        is_message = isinstance(self.error, CommandError)
+        if self.readable and isinstance(self.error, Exception) and not is_message:
+            try:
+                return debugpages.report(self.error, 500, kind, request)
+            except Exception:
+                # It needs more of the project than there is.
+                traceback.print_exc()
+        return self.plain(kind)
+
+    def plain(self, kind: str) -> Response:
+        """The error in a page that needs no settings."""
+        lines = traceback.format_exception(self.error)
+        if isinstance(self.error, CommandError):
+            text = detail = COLOURS.sub("", text_of(self.error))
+        else:
+            text, detail = "".join(lines), lines[-1].strip()
+        if kind == "application/json":
+            return answer(500, kind, detail=detail, traceback=text)
+        if kind == "text/plain":
+            return answer(500, kind, detail=text)
+        shown = format_html("<p>The project does not start.</p><pre>{}</pre>", text)
+        return page(500, shown)
