@@ -184,7 +184,7 @@ async def test_a_page(caplog):
     async with testing.client(raise_request_exception=False) as http:
         answer = await http.get("/coroutine/x/")
     # Nobody raises it here, so the log has the traceback.
-    assert caplog.records[-1].exc_info
+    assert [record.exc_info for record in caplog.records if record.exc_info]
     assert answer.status_code == 200
 
 
@@ -202,7 +202,9 @@ def test_errors_in_fixtures_and_websockets_and_of_tests_themselves(
     assert "1 error" in text
     assert before.count("mysite/views.py:13: ZeroDivisionError") == 1
     assert before.count("mysite/views.py:44: OSError") == 1
-    assert "site-packages" not in before.replace("- Captured", "")
+    # But for asyncio's warnings of slow steps, which name the code that they were in.
+    lines = [line for line in before.splitlines() if " asyncio:" not in line]
+    assert not [line for line in lines if "site-packages" in line]
     assert "assert 500 == 200" in logged
     assert "ZeroDivisionError: division by zero" in logged
     assert "KeyError: 'key'" in logged
