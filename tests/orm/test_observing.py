@@ -272,7 +272,7 @@ class TestText:
         ("sql", "summary"),
         [
             ('SELECT "a"."x" FROM "a" INNER JOIN "b" ON (1 = 1)', "SELECT a b"),
-            ('SELECT COUNT(*) FROM (SELECT "x" FROM "a") s', "SELECT SELECT a"),
+            ('SELECT COUNT(*) FROM (SELECT "x" FROM "a") s', "SELECT a"),
             ('SELECT EXTRACT(YEAR FROM "a"."x") FROM "a"', "SELECT a"),
             ('SELECT 1 FROM "a" WHERE x IS DISTINCT FROM y', "SELECT a"),
             ('SELECT "x" FROM "a" FOR NO KEY UPDATE', "SELECT a"),
@@ -282,7 +282,7 @@ class TestText:
             ('DELETE FROM "a" WHERE x IN (SELECT 1 FROM "b")', "DELETE a SELECT b"),
             ('INSERT INTO "a" VALUES (1) ON CONFLICT DO UPDATE SET x = 1', "INSERT a"),
             ('INSERT INTO "a" SELECT * FROM "b"', "INSERT a SELECT b"),
-            ("WITH RECURSIVE t AS (SELECT 1) SELECT n FROM t", "SELECT SELECT t"),
+            ("WITH RECURSIVE t AS (SELECT 1) SELECT n FROM t", "SELECT t"),
             ('CREATE TABLE IF NOT EXISTS "a" ("id" int)', "CREATE a"),
             ('SAVEPOINT "s1"', "SAVEPOINT"),
             ("", ""),

@@ -249,6 +249,17 @@ def frames_around() -> Iterator[FrameType]:
         frame = frame.f_back
 
 
+def frame_waiting_in(frame: FrameType) -> FrameType | None:
+    """
+    If *frame* is that of a `run()` which awaits something for its sync code, the
+    innermost frame of that code, which is on no stack meanwhile. Never switches.
+    """
+    if frame.f_code is not run.__code__:
+        return None
+    # The running greenlet has none: its frames are on the stack.
+    return cast(greenlet, frame.f_locals["bridge"]).gr_frame
+
+
 def suspend(awaitable: Awaitable[T]) -> T:
     """
     Wait for *awaitable* and keep everything that this run holds.

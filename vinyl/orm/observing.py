@@ -294,7 +294,7 @@ def _start(
     nothing runs inside it but the driver.
     """
     text = text_of(sql)
-    summary = summary_of(text)
+    summary = summary_of(sql)
     configured = db.settings_dict
     system = SYSTEMS.get(db.vendor, db.vendor)
     attributes: dict[str, str | int] = {"db.system.name": system, "db.query.text": text}

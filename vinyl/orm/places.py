@@ -2,8 +2,9 @@
 Which line of the user's code or template is running: the one that asked for a query.
 
 Below it on the stack are vinyl's and Django's own. The stack of code in the bridge goes
-on with that of the coroutine that awaits it, and ends with the task's outermost one:
-what lies beyond is the event loop and whoever started it.
+on with that of the coroutine that awaits it, and that of a coroutine which code in the
+bridge waits for (a template that shows `request.user`) with that code. It ends with the
+task's outermost coroutine: what lies beyond is the event loop and whoever started it.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-from vinyl.orm.bridge import frames_around, in_bridge
+from vinyl.orm.bridge import frame_waiting_in, frames_around, in_bridge
 from vinyl.orm.tasks import is_own, running_task
 
 __all__ = ["Asked", "Place", "asked_here", "in_template"]
@@ -86,18 +88,22 @@ def in_template() -> bool:
 
 def _frames() -> Iterator[FrameType]:
     """The frames of the running code, innermost first, to the end of its task."""
-    frame: FrameType | None = sys._getframe(2)
     outermost = _outermost()
-    while frame is not None:
+    stacks = [_stack(sys._getframe(2))]
+    if in_bridge():
+        stacks.append(frames_around())
+    for frame in chain.from_iterable(stacks):
+        # Sync code that waits for what is further in.
+        yield from _stack(frame_waiting_in(frame))
         yield frame
         if frame is outermost:
             return
+
+
+def _stack(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
         frame = frame.f_back
-    if in_bridge():
-        for frame in frames_around():
-            yield frame
-            if frame is outermost:
-                return
 
 
 def _outermost() -> FrameType | None:

@@ -18,6 +18,8 @@ LONGEST_SQL = 4000
 TAIL = 800
 # As the conventions of OpenTelemetry have it.
 LONGEST_SUMMARY = 255
+# Characters that are read for a summary.
+LONGEST_READ = 100_000
 # A few values of each kind, for the parameters may be thousands of rows.
 _shown = reprlib.Repr()
 _shown.maxlist = _shown.maxtuple = _shown.maxdict = 20
@@ -68,46 +70,85 @@ def describe_params(params: Any, many: bool, shows_params: bool) -> str:
     return f"{len(params)} {what}{'' if len(params) == 1 else 's'}, not shown"
 
 
-_NAME = r'(?:"[^"]+"|`[^`]+`|[^\W\d]\w*)'
+_NAME = r'(?:"(?:[^"]|"")+"|`(?:[^`]|``)+`|\[[^\]]+\]|[^\W\d][\w$]*)'
+_QUOTED = r'"(?:[^"]|"")*(?:"|\Z)|`(?:[^`]|``)*(?:`|\Z)'
+_GAP = r"(?>\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)+"
 _PARTS = re.compile(
     rf"""
-    # Passed over: values, comments, and where the words mean something else.
-      '(?:[^']|'')*' | --[^\n]* | /\*.*?\*/
-    | \bEXTRACT\s*\(\s*\w+\s+FROM\b | \bDISTINCT\s+FROM\b
-    | \b(?:ON|DO|KEY|FOR)\s+(?:DELETE|UPDATE)\b
-    | \b(?P<before>FROM|JOIN|INTO|UPDATE|TABLE)\s+
-      (?:(?:IF\s+(?:NOT\s+)?EXISTS|ONLY)\s+)?
-      (?!LATERAL\b) (?P<table>{_NAME}(?:\.{_NAME})*)
-    | "[^"]*"
-    | \b(?P<word>[^\W\d]\w*)
+    # Passed over: values, placeholders, comments, and where the words mean something
+    # else. A value without its end goes on to the end of the text.
+      \bE'(?:[^'\\]|''|\\.)*(?:'|\Z) | '(?:[^']|'')*(?:'|\Z)
+    | (?<!\w)\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)
+    | %\(\w+\)s | --[^\n]* | /\*.*?(?:\*/|\Z)
+    | \bDISTINCT{_GAP}FROM\b
+    | \b(?:ON|DO|KEY|FOR){_GAP}(?:DELETE|UPDATE)\b
+    | (?P<bracket>[()])
+    | (?<!\.)\b(?P<before>FROM|JOIN|INTO|UPDATE|TABLE){_GAP}
+      (?:(?:IF\s+(?:NOT\s+)?EXISTS|ONLY){_GAP})?
+      (?!LATERAL\b) (?P<table>{_NAME}(?:\s*\.\s*{_NAME})*)
+    | {_QUOTED}
+    | (?<![.:@$])\b(?P<word>[^\W\d][\w$]*)
     """,
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
 _OPERATIONS = {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE"}
 
 
-@functools.lru_cache(maxsize=512)
-def summary_of(text: str) -> str:
+def summary_of(sql: Any) -> str:
     """
     What a query does and to which tables, in the order of its text, such as
-    `SELECT albums artists`; empty if that cannot be told. Never switches.
+    `SELECT albums artists`; empty if that cannot be told. An operation is named again
+    after another one only, and so is a table: `INSERT albums SELECT artists`.
+    Takes what text_of() takes, not what it gives: cut SQL may have half a value in it.
+
+    Never switches.
     """
+    text = _uncut(sql)
+    if len(text) <= LONGEST_SQL:
+        return _summary(text)
+    # The cache would keep it.
+    return _summary.__wrapped__(text[:LONGEST_READ])
+
+
+@functools.lru_cache(maxsize=512)
+def _summary(text: str) -> str:
     parts: list[str] = []
+    operation = ""
+    tables: set[str] = set()
     length = 0
-    first = True
+    # Whether there is an operation, in each of the brackets that are open. Where there
+    # is none, FROM is a word of a function: EXTRACT(YEAR FROM released).
+    operates = [True]
     for found in _PARTS.finditer(text):
-        before, table, word = found.group("before", "table", "word")
-        if table:
-            new = [before] if before.upper() == "UPDATE" else []
-            new.append(re.sub(r'["`]', "", table))
-        elif word and (word.upper() in _OPERATIONS or first):
+        bracket, before, name, word = found.group("bracket", "before", "table", "word")
+        if bracket == "(":
+            operates.append(False)
+        elif bracket and len(operates) > 1:
+            operates.pop()
+        new = []
+        if name and before.upper() == "UPDATE":
+            word = before
+        if word and (word.upper() in _OPERATIONS or not operation):
+            operates[-1] = True
             # What a WITH does is said by the operations that follow.
-            new = [] if word.upper() == "WITH" else [word]
-        else:
-            continue
-        first = False
+            if word.upper() not in (operation, "WITH"):
+                new.append(word)
+                tables = set()
+            operation = word.upper()
+        if name and (operates[-1] or before.upper() != "FROM"):
+            table = ".".join(map(_unquoted, re.findall(_NAME, name)))
+            if table not in tables:
+                new.append(table)
+                tables.add(table)
         length += sum(len(part) + 1 for part in new)
         if length > LONGEST_SUMMARY:
             break
         parts += new
     return " ".join(parts)
+
+
+def _unquoted(name: str) -> str:
+    quote = name[0]
+    if quote == "[":
+        return name[1:-1]
+    return name[1:-1].replace(quote * 2, quote) if quote in '"`' else name

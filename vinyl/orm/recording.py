@@ -18,7 +18,7 @@ from typing import Any
 
 from vinyl.orm.observing import Listener, everyone, listeners, listening, outcome_of
 from vinyl.orm.places import Asked, asked_here
-from vinyl.orm.querytext import describe_params, text_of
+from vinyl.orm.querytext import describe_params, summary_of, text_of
 
 __all__ = ["Query", "Recording", "current_recording", "recording"]
 
@@ -40,6 +40,7 @@ class Query:
         outcome: "done", or how it failed.
         asked: The line of the user's that asked for it.
         key: Equal in queries of equal text and parameters.
+        summary: What it does to which tables; empty if that cannot be told.
     """
 
     alias: str
@@ -49,6 +50,7 @@ class Query:
     outcome: str
     asked: Asked
     key: int
+    summary: str
 
 
 @dataclass(slots=True, eq=False)
@@ -102,6 +104,7 @@ class Recording:
                     outcome_of(error),
                     asked_here(),
                     _key(sql, params, shown),
+                    summary_of(sql),
                 )
             )
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any
 
 from django.conf import settings
+from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.templatetags import admin_list, admin_modify, admin_urls
 from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, SEARCH_VAR
 from django.forms import Media
 from django.utils import formats, text, translation
 from django.utils.timezone import template_localtime  # type: ignore[attr-defined]
+from django.utils.translation import gettext
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
@@ -20,7 +22,9 @@ from vinyl.web.admin.static import left_out
 __all__ = [
     "buttons",
     "capfirst",
+    "change_link",
     "date_hierarchy",
+    "form_errors",
     "kept",
     "kind",
     "language",
@@ -30,6 +34,7 @@ __all__ = [
     "page_query",
     "pagination",
     "result_list",
+    "rows",
     "some",
 ]
 
@@ -56,6 +61,49 @@ def kept(context: Context, url: str) -> str:
     return admin_urls.add_preserved_filters(
         variables, url, variables.get("is_popup"), variables.get("to_field")
     )
+
+
+@pass_context
+def change_link(context: Context, inline: Any) -> dict[str, str] | None:
+    """
+    The `url` and the `text` of a link to the page of the object of *inline*, a form of
+    an inline. None where `show_change_link` is off, or where the model's own ModelAdmin
+    lets the visitor neither change nor view the object.
+    """
+    options = inline.model_admin
+    if not (options.show_change_link and options.has_registered_model):
+        return None
+    registered = options.admin_site.get_model_admin(options.model)
+    request, original = context["request"], inline.original
+    if registered.has_change_permission(request, original):
+        text = gettext("Change")
+    elif registered.has_view_permission(request, original):
+        text = gettext("View")
+    else:
+        return None
+    url = context["model_url"](registered.opts, "change", original.pk)
+    if context.get("is_popup"):
+        url += f"?{IS_POPUP_VAR}=1"
+    return {"url": url, "text": text}
+
+
+def form_errors(form: Any, shown: Collection[str] = ()) -> Any:
+    """
+    The errors of *form* that no field on the page shows: those of the form as a whole,
+    and those of hidden fields but for the ones in *shown*.
+    """
+    errors = [*form.non_field_errors()]
+    for field in form.hidden_fields():
+        if field.name not in shown:
+            words = gettext("(Hidden field %(name)s) %(error)s")
+            errors += [words % {"name": field.name, "error": e} for e in field.errors]
+    return form.error_class(errors, error_class="nonfield", renderer=form.renderer)
+
+
+def rows(formset: Any) -> list[Any]:
+    """The forms of an inline; not Django's model of one for scripts to copy."""
+    model = formset.formset.empty_form.prefix
+    return [one for one in formset if one.form.prefix != model]
 
 
 def media(own: Any) -> list[Any]:

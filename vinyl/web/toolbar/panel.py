@@ -15,7 +15,6 @@ from django.views.debug import SafeExceptionReporterFilter
 from markupsafe import Markup
 
 from vinyl.orm.loads import repeated
-from vinyl.orm.querytext import summary_of
 from vinyl.orm.recording import Query, Recording
 from vinyl.web.recording import Rendered, rendered_in
 from vinyl.web.requests import Request
@@ -88,7 +87,7 @@ def rows_of(record: Recording) -> list[Row]:
     return [
         Row(
             query,
-            summary_of(query.sql) or query.sql[:60],
+            query.summary or query.sql[:60],
             equal[query.key],
             alike[query.alias, query.sql],
             round(query.seconds / longest * 100),
