@@ -201,8 +201,9 @@ def form_data(post: QueryDict, files: MultiValueDict[str, UploadedFile]) -> Form
 
 
 def _starlettes(uploaded: UploadedFile) -> UploadFile:
-    kind = uploaded.content_type or ""
-    for name, value in (uploaded.content_type_extra or {}).items():
+    # An upload handler may give another kind of file.
+    kind = getattr(uploaded, "content_type", "") or ""
+    for name, value in (getattr(uploaded, "content_type_extra", None) or {}).items():
         kind += f"; {name}={value.decode('latin-1')}"
     headers = Headers({"content-type": kind} if kind else {})
     return UploadFile(

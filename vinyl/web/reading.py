@@ -66,6 +66,7 @@ class Meta(dict[str, Any]):
 class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[misc, override]
     """The part of `vinyl.web.Request` that reads."""
 
+    _encoding: str | None = None
     # Whether read() has been called, under the name that Django REST framework knows.
     _read_started = False
 
