@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import threading
@@ -289,6 +290,17 @@ async def test_the_form_is_starlettes() -> None:
     async with serving(path("", view), raising=True) as http:
         await http.post("/", files=upload, data={"a": ["1", "2"]})
     assert seen
+
+
+async def test_several_tasks_read_the_form_at_once() -> None:
+    async def view(request: Request) -> Any:
+        forms = await asyncio.gather(*[request.form() for _ in range(3)])
+        assert len({id(form["f"].file) for form in forms}) == 1
+        return PlainTextResponse(await forms[0]["f"].read())
+
+    big = {"f": ("f.txt", b"x" * 100_000)}
+    async with serving(path("", view)) as http:
+        assert len((await http.post("/", files=big)).text) == 100_000
 
 
 async def test_limits_are_djangos() -> None:

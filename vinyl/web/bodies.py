@@ -77,7 +77,7 @@ class Body:
     """
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
-        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._headers: list[tuple[bytes, bytes]] = scope.get("headers", [])
         self.http_version = scope.get("http_version", "1.1")
         self._of_server = receive
         # What `receive` goes on with after the body's end.
@@ -103,8 +103,10 @@ class Body:
         self._streamed = False
         self._answered = False
 
-        # What has been made of it: content(), and forms by their encoding.
+        # What has been made of it: content(), and forms by their encoding, which one
+        # reader at a time makes.
         self.bytes: bytes | None = None
+        self.parsing = asyncio.Lock()
         self.forms: dict[str | None, tuple[QueryDict, MultiValueDict[str, Any]]] = {}
 
     @classmethod

@@ -22,6 +22,7 @@ from django.core.files.uploadhandler import (
 from django.core.handlers.asgi import ASGIRequest
 from django.http import QueryDict, multipartparser
 from django.utils.datastructures import MultiValueDict
+from django.utils.encoding import force_str
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.types import Scope
 
@@ -204,11 +205,10 @@ def _starlettes(uploaded: UploadedFile) -> UploadFile:
     # An upload handler may give another kind of file.
     kind = getattr(uploaded, "content_type", "") or ""
     for name, value in (getattr(uploaded, "content_type_extra", None) or {}).items():
-        kind += f"; {name}={value.decode('latin-1')}"
+        kind += f"; {name}={force_str(value, 'latin-1')}"
     headers = Headers({"content-type": kind} if kind else {})
-    return UploadFile(
-        cast(Any, uploaded), size=uploaded.size, filename=uploaded.name, headers=headers
-    )
+    size, name = getattr(uploaded, "size", None), getattr(uploaded, "name", None)
+    return UploadFile(cast(Any, uploaded), size=size, filename=name, headers=headers)
 
 
 def submitted(form: FormData) -> Submitted:

@@ -208,34 +208,25 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
         if self._form is None:
             fields: Any = QueryDict(), MultiValueDict()
             if self.content_type in FORM_TYPES:
-                forms = self._whole_body.forms
-                if self.encoding not in forms:
-                    # Left by a report, they would say that the form has been read.
-                    vars(self).pop("_files", None)
-                    forms[self.encoding] = await parse_form(self, self._whole_body)
-                fields = forms[self.encoding]
+                fields = await self._parsed_once(self._whole_body)
                 if self.method == "POST":
                     self._post, self._files = fields
             self._form = form_data(*fields)
         return self._form
+
+    async def _parsed_once(self, body: Body) -> Any:
+        async with body.parsing:
+            if self.encoding not in body.forms:
+                # Left by a report, they would say that the form has been read.
+                vars(self).pop("_files", None)
+                body.forms[self.encoding] = await parse_form(self, body)
+        return body.forms[self.encoding]
 
     # ----- The body
 
     @property
     def _whole_body(self) -> Body:
         return Body.of(self.scope, self._receive)
-
-    async def load_body(self) -> None:
-        """
-        Receive the whole body, so that nothing that reads it has to wait any more.
-
-        Raises: as `stream()`.
-
-        Switches to the event loop.
-        """
-        body = self._whole_body
-        if not body.is_absent:
-            await body.load(self._receive)
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """

@@ -164,15 +164,18 @@ async def call_view(
     Switches to the event loop.
     """
     called, aliases = view, _atomic_databases(view)
-    if aliases or not iscoroutinefunction(view) or _is_read_whole(request):
-        await request.load_body()
+    body = Body.of(request.scope, request.receive)
+    if not body.is_absent and (
+        aliases or not iscoroutinefunction(view) or _is_read_whole(request)
+    ):
+        await body.load(request.receive)
     if not getattr(view, "runs_in_thread", False):
         for alias in aliases:
             called = transaction.atomic(using=alias)(called)
         aliases = []
     with atomic_in_thread(aliases):
         response = await response_of(called, view, request, *args, **kwargs)
-    Body.of(request.scope, request.receive).stop_replaying()
+    body.stop_replaying()
     return response
 
 
