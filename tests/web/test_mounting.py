@@ -66,6 +66,9 @@ class Marking:
                 case "both":
                     await request.body()
                     await request.form()
+                case "stream":
+                    async for _ in request.stream():
+                        pass
         await self.app(scope, receive, send)
 
 
@@ -138,7 +141,7 @@ async def test_user_and_session_of_the_middleware() -> None:
             assert await ws.receive_json() == ["/api", {"at": "api"}, "Nina"]
 
 
-@pytest.mark.parametrize("read", ["", "body", "both"])
+@pytest.mark.parametrize("read", ["", "body", "form", "both", "stream"])
 async def test_the_body_is_there_for_the_app(read: str) -> None:
     async with serving(mount("api/", api()), MIDDLEWARE=MIDDLEWARE) as http:
         response = await http.post("/api/", data={"a": "1"}, headers={"x-read": read})
@@ -146,10 +149,21 @@ async def test_the_body_is_there_for_the_app(read: str) -> None:
 
 
 async def test_a_body_that_is_gone_is_an_error() -> None:
-    options: Any = {"MIDDLEWARE": MIDDLEWARE, "raising": True}
+    """Taken in pieces, and more of it than is kept for a second reader."""
+    options: Any = {
+        "MIDDLEWARE": MIDDLEWARE,
+        "FILE_UPLOAD_MAX_MEMORY_SIZE": 10,
+        "raising": True,
+    }
     async with serving(mount("api/", api()), **options) as http:
-        with pytest.raises(RuntimeError, match=r"Call `await request\.body\(\)` first"):
-            await http.post("/api/", data={"a": "1"}, headers={"x-read": "form"})
+        with pytest.raises(RuntimeError, match=r"11 bytes are too many to be kept"):
+            await http.post("/api/", content=b"x" * 11, headers={"x-read": "stream"})
+        # The app may do without it.
+        headers = {"x-read": "stream"}
+        response = await http.request(
+            "GET", "/api/items/5", content=b"x" * 11, headers=headers
+        )
+        assert response.json()["path"] == "/api/items/5"
 
 
 @pytest.mark.parametrize("exempt", [False, True])

@@ -8,6 +8,10 @@ prefix.py        the prefix under which the site is served
 websockets.py    websocket, WebSocket, BadMessage
 lifespan.py      running what an app does at start-up and shutdown
 requests.py      Request
+reading.py       its part that reads: form, JSON, bytes
+bodies.py        the body of a request, received once, in time, for all readers
+spooling.py      the file that a body is kept in
+parsing.py       forms, by Django's parsers, and strict JSON
 responses.py     the response classes, redirect
 headers.py       text in headers and cookies
 streaming.py     StreamingResponse
@@ -40,7 +44,6 @@ cors.py          letting other origins read answers
 security.py      host validation, proxies, security headers
 csp.py           Content Security Policy
 injection.py     no header of a response brings others
-bodies.py        strict readers of forms and JSON
 describing.py    what an error calls a view
 unawaited.py     calls that nobody awaited, as errors during development
 errors.py        from an error to an answer

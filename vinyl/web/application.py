@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vinyl.orm.pools import close_pools, open_pools
 from vinyl.orm.routers import unit_of_work
+from vinyl.web.bodies import Body
 from vinyl.web.errors import ErrorMiddleware
 from vinyl.web.lifespan import InFlight, configured_lifespans
 from vinyl.web.logs import mails_sent, set_up_logging
@@ -127,7 +128,7 @@ class UnitOfWorkMiddleware:
     """
     Makes each request a unit of work, the middleware that it passes included: what
     one has written is read from the primary by all that follow, and all of them see the
-    same prefix. Lets go of the request in the end.
+    same prefix. Lets go of the request in the end, and of its body, which they share.
 
     Args:
         requests: Counts them.
@@ -142,6 +143,10 @@ class UnitOfWorkMiddleware:
             # What starts with the server is no single piece of work.
             await self.app(scope, receive, send)
             return
+        body = None
+        if scope["type"] == "http":
+            body = scope["vinyl.body"] = Body(scope, receive)
+            receive = body.receive
         try:
             with self.requests, unit_of_work(), below_prefix(scope):
                 await self.app(scope, receive, send)
@@ -154,6 +159,10 @@ class UnitOfWorkMiddleware:
             # The two hold each other; nobody should wait for the garbage collector.
             scope.pop("vinyl.request", None)
             scope.pop("vinyl.response", None)
+            if body is not None:
+                # Uploaded files live as long as the request.
+                scope.pop("vinyl.body", None)
+                await body.close()
 
 
 async def _reraise(request: Request, error: Exception) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,12 +12,13 @@ from django.core import checks
 from django.utils.module_loading import import_string
 
 from vinyl.web.application import REPLACEMENTS
+from vinyl.web.bodies import body_timeout, max_body_size
 from vinyl.web.djangosettings import set_in_vain
-from vinyl.web.requests import max_body_size
 from vinyl.web.templating import Jinja2
 
 __all__ = [
     "check_body_size",
+    "check_body_timeout",
     "check_cors",
     "check_django_settings",
     "check_middleware",
@@ -130,6 +132,24 @@ def check_body_size(**kwargs: Any) -> list[checks.CheckMessage]:
             f"bytes.",
             hint="Write a whole number above 0, such as 10 * 2**20, or None.",
             id="vinyl.E104",
+        )
+    ]
+
+
+@checks.register("vinyl")
+def check_body_timeout(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E105: VINYL["BODY_TIMEOUT"] is no number of seconds."""
+    timeout: Any = body_timeout()
+    if timeout is None or (
+        type(timeout) in (int, float) and 0 < timeout and math.isfinite(timeout)
+    ):
+        return []
+    return [
+        checks.Error(
+            f"settings.VINYL['BODY_TIMEOUT'] is {timeout!r}, but must be a number of "
+            f"seconds greater than 0.",
+            hint="Write a number such as 60, or None for no limit.",
+            id="vinyl.E105",
         )
     ]
 

@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.orm.bridge import run
 from vinyl.web import debugpages
+from vinyl.web.bodies import Body, BodyTimeout
 from vinyl.web.describing import text_of
 from vinyl.web.injection import refuse_injection
 from vinyl.web.logs import log_error, log_line, logger, mark_logged, reason_of
@@ -97,8 +98,11 @@ class ErrorMiddleware:
                 response = await respond_to(error, Request.of(scope, receive, send))
                 await response(scope, receive, send)
             else:
-                # Too late for an answer, whatever the error is.
-                log_error(error, 500, scope, "Response broken off")
+                # Too late for an answer, whatever the error is. Starlette puts one
+                # of its own around those that ask for a status.
+                timed_out = isinstance(error.__cause__ or error, BodyTimeout)
+                status = 408 if timed_out else 500
+                log_error(error, status, scope, "Response broken off")
                 mark_logged(raised, scope)
                 raise
 
@@ -178,7 +182,7 @@ def brings_nul(request: Request) -> bool:
     form = request._form.multi_items() if request._form else ()
     return (
         b"%00" in request.scope["query_string"]
-        or b"\\u0000" in getattr(request, "_body", b"")
+        or b"\\u0000" in (Body.of(request.scope, request.receive).bytes or b"")
         or any("\0" in name or "\0" in str(value) for name, value in form)
     )
 

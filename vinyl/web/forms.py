@@ -9,7 +9,7 @@ from typing import Any
 from starlette.datastructures import FormData
 
 from vinyl.orm.rows import Row
-from vinyl.web.bodies import submitted
+from vinyl.web.parsing import submitted
 
 __all__ = ["TABLE"]
 

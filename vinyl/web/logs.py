@@ -30,6 +30,7 @@ from starlette.types import Scope
 from vinyl.web.cleansing import report_filter
 from vinyl.web.describing import text_of
 from vinyl.web.pages import phrase_of
+from vinyl.web.parsing import django_request
 from vinyl.web.requests import Request
 
 __all__ = ["log_error", "log_line", "mails_sent", "mark_logged", "set_up_logging"]
@@ -132,16 +133,26 @@ def make_readable(request: Request) -> None:
     """
     known = vars(request)
     if request._form is None:
-        known.setdefault("_submitted", (QueryDict(), MultiValueDict()))
-    for name, nothing in (("META", {}), ("GET", QueryDict())):
-        try:
-            getattr(request, name)
-        except Exception:
-            known[name] = nothing
+        known.setdefault("_post", QueryDict())
+        known.setdefault("_files", MultiValueDict())
+    try:
+        request.META  # noqa: B018
+    except Exception:
+        known["django_request"] = harmless(request.scope)
+    try:
+        request.GET  # noqa: B018
+    except Exception:
+        known["GET"] = QueryDict()
     try:
         request.POST  # noqa: B018
     except Exception:
-        known["_submitted"] = QueryDict(), MultiValueDict()
+        known["_post"], known["_files"] = QueryDict(), MultiValueDict()
+
+
+def harmless(scope: Scope) -> ASGIRequest:
+    """Django's request of *scope*, without what may be malformed."""
+    headers = [(name, value) for name, value in scope["headers"] if b"type" not in name]
+    return django_request({**scope, "headers": headers, "query_string": b""})
 
 
 # ----- Set up once
@@ -157,8 +168,6 @@ def set_up_logging() -> None:
         send_mail = _beside_the_loop(AdminEmailHandler.send_mail)
         AdminEmailHandler.send_mail = send_mail  # type: ignore[method-assign]
     logging.getLogger("uvicorn.error").addFilter(_not_logged)
-    # What it warns of is answered with 400, and logged.
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     if settings.LOGGING_CONFIG and not settings.LOGGING:
         # Django writes to the console in debug mode only; its servers do the rest.
         console = logging.StreamHandler()

@@ -10,10 +10,10 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import ResolverMatch, URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import RoutePattern
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from vinyl.web.bodies import Body
 from vinyl.web.lifespan import lifespan_of
-from vinyl.web.requests import Request
 from vinyl.web.users import LAZY_USER
 
 __all__ = ["Mounted", "lifespans", "mount"]
@@ -22,7 +22,13 @@ __all__ = ["Mounted", "lifespans", "mount"]
 STATES = "vinyl.mounted"
 # What tells an app of the one around it, where it would look for its own.
 OF_THE_OUTER_APP = ("app", "app_root_path", "endpoint", "route", "router")
-OF_THE_OUTER_REQUEST = ("resolver_match", "vinyl.request", "vinyl.response", LAZY_USER)
+OF_THE_OUTER_REQUEST = (
+    "resolver_match",
+    "vinyl.body",
+    "vinyl.request",
+    "vinyl.response",
+    LAZY_USER,
+)
 
 
 def mount(
@@ -81,7 +87,8 @@ class Mounted:
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":
-                receive = replaying(Request.of(scope, receive, send), receive)
+                # Middleware may have read the body.
+                receive = Body.of(scope, receive).replaying(receive)
             inner = self.scope(scope, match)
             session: Any = inner.get("session")
             if hasattr(type(session), "__await__"):
@@ -126,30 +133,6 @@ class MountPattern(URLPattern):
             captured_kwargs=kwargs,
             extra_kwargs={},
         )
-
-
-def replaying(request: Request, receive: Receive) -> Receive:
-    """*receive*, from which a body that middleware has read comes once more."""
-    if hasattr(request, "_body"):
-        pieces: list[Message] = [
-            {"type": "http.request", "body": request._body, "more_body": False}
-        ]
-
-        async def replay() -> Message:
-            return pieces.pop() if pieces else await receive()
-
-        return replay
-    if request._stream_consumed:
-
-        async def complain() -> Message:
-            raise RuntimeError(
-                "A mounted app asks for the body of a request, which middleware has "
-                "taken in pieces (request.stream(), or request.form() without the "
-                "body). Call `await request.body()` first in that middleware."
-            )
-
-        return complain
-    return receive
 
 
 def patterns(

@@ -34,8 +34,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from vinyl.orm import transaction
 from vinyl.orm.bridge import run
 from vinyl.orm.threads import atomic_in_thread
+from vinyl.web.bodies import Body
 from vinyl.web.describing import describe, mistake_of
 from vinyl.web.mounting import Mounted, mount
+from vinyl.web.parsing import FORM_TYPES
 from vinyl.web.requests import Request
 from vinyl.web.translating import translated
 from vinyl.web.unawaited import refusing_unawaited
@@ -65,12 +67,8 @@ async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         await connect(WebSocket.of(scope, receive, send))
         return
     request = Request.of(scope, receive, send)
-    try:
-        response = await respond(request)
-        await response(scope, receive, send)
-    finally:
-        # Uploaded files live as long as the request.
-        await request.close()
+    response = await respond(request)
+    await response(scope, receive, send)
 
 
 class Route(NamedTuple):
@@ -154,19 +152,31 @@ async def call_view(
     Call *view* as Django does: an async one is awaited, a plain one runs in the bridge,
     in a transaction of each database with ATOMIC_REQUESTS.
 
+    The body is received before: no connection and no transaction waits for the client.
+    Only an async view without ATOMIC_REQUESTS gets a body that is neither a form nor
+    JSON as it arrives.
+
     Raises:
         TypeError: What it returned is no response.
+        BodyTimeout, RequestDataTooBig, ClientDisconnect: The body did not come.
         NotAwaitedError: It made a call that it did not await; see `unawaited`.
 
     Switches to the event loop.
     """
     called, aliases = view, _atomic_databases(view)
+    body = Body.of(request.scope, request.receive)
+    if not body.is_absent and (
+        aliases or not iscoroutinefunction(view) or _is_read_whole(request)
+    ):
+        await body.load(request.receive)
     if not getattr(view, "runs_in_thread", False):
         for alias in aliases:
             called = transaction.atomic(using=alias)(called)
         aliases = []
     with atomic_in_thread(aliases):
-        return await response_of(called, view, request, *args, **kwargs)
+        response = await response_of(called, view, request, *args, **kwargs)
+    body.stop_replaying()
+    return response
 
 
 async def response_of(
@@ -186,6 +196,12 @@ async def response_of(
     if isinstance(response, HttpResponseBase):
         return await translated(response)
     raise TypeError(f"{describe(view, request.method)} {mistake_of(response)}")
+
+
+def _is_read_whole(request: Request) -> bool:
+    """Whether the body is of a kind that is read as a whole, by whomever."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind in FORM_TYPES or kind == "application/json" or kind.endswith("+json")
 
 
 def _atomic_databases(view: Callable) -> list[str]:

@@ -14,7 +14,7 @@ from django.core.exceptions import BadRequest
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
-from vinyl.web.bodies import load_json
+from vinyl.web.parsing import load_json
 from vinyl.web.requests import MalformedJSON, Request
 from vinyl.web.responses import PlainTextResponse, Response, to_json
 
