@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import pytest
+
 from tests.project.terminal import serving, vinyl, wait_for
 
 
@@ -31,27 +33,33 @@ from vinyl.web import PlainTextResponse
 
 
 async def home(request):
-    User.objects.update(username="nobody")
+    {}User.objects.update(username="nobody")
     return PlainTextResponse("Saved.")
 """
 
 
-def test_a_call_that_a_view_does_not_await_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kept_in", "told"),
+    [
+        ("", "QuerySet.update&#x27; was called on the event loop and its result was"),
+        ("done = ", "The view mysite.views.home"),
+    ],
+    ids=["dropped", "kept"],
+)
+def test_a_call_that_a_view_does_not_await_is_an_error(
+    tmp_path: Path, kept_in: str, told: str
+) -> None:
     vinyl("startproject", "mysite", cwd=tmp_path)
     project = tmp_path / "mysite"
-    (project / "mysite" / "views.py").write_text(FORGETFUL)
+    (project / "mysite" / "views.py").write_text(FORGETFUL.format(kept_in))
 
     with serving(project, reload=True) as client:
         answer = client.get("/")
         log = (project / "server.log").read_text()
 
     assert answer.status_code == 500
-    assert "The view mysite.views.home" in answer.text
-    for told in (
-        "QuerySet.update&#x27; was never awaited",
-        "username=&quot;nobody&quot;",
-    ):
-        assert told in answer.text
+    for text in (told, "QuerySet.update&#x27; was", "username=&quot;nobody&quot;"):
+        assert text in answer.text
     assert "NotAwaitedError" in log
 
 
