@@ -230,14 +230,15 @@ class AsyncCopy:
     async def __aenter__(self) -> Self:
         args, kwargs = self._arguments
         opened = self._cursor._opened("copy")
-        scope = cast(Scope, self._cursor.scope)
-        self._lease = scope.leases[self._cursor.alias]
+        scope = self._cursor.scope
+        if scope is not None:
+            self._lease = scope.leases[self._cursor.alias]
         # For the whole block: while it copies, the connection can do nothing else.
-        if not await self._lease.turn.take():
+        if scope is None or not await self._lease.turn.take():
             raise ScopeClosedError(
-                f"cursor.copy() waited for its turn at the connection to database "
-                f"{self._cursor.alias!r}, and {scope.block} has ended meanwhile. Await "
-                f"the task that copies inside the block."
+                f"cursor.copy() was called by a task that outlives the cursor's block "
+                f"on database {self._cursor.alias!r}, and the block is left. Await the "
+                f"task inside the block."
             )
         self._lease.turn.holder = running_task()
         try:

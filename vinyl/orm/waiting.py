@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 __all__ = ["WaitQueue"]
@@ -46,27 +47,32 @@ class WaitQueue(Generic[T]):
 
         Switches to the event loop.
         """
-        if self.closed:
-            return None
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[T | None] = loop.create_future()
-        self.waiters.append(waiter)
+        if self.closed:
+            waiter.set_result(None)
+        else:
+            self.waiters.append(waiter)
         timer = loop.call_later(after, self._time_out, waiter, on_timeout)
         try:
             given = await waiter
         except BaseException:
-            if waiter in self.waiters:
+            # One that was served or refused has left.
+            with suppress(ValueError):
                 self.waiters.remove(waiter)
-            elif not waiter.cancelled() and waiter.exception() is None:
-                if (given := waiter.result()) is not None:
-                    take_back(given)
+            if waiter.done() and not waiter.cancelled() and not waiter.exception():
+                self._give_back(waiter.result(), take_back)
             raise
         finally:
             timer.cancel()
-        if self.closed and given is not None:
-            take_back(given)
+        if self.closed:
+            self._give_back(given, take_back)
             return None
         return given
+
+    def _give_back(self, given: T | None, take_back: Callable[[T], object]) -> None:
+        if given is not None:
+            take_back(given)
 
     def _time_out(
         self,
