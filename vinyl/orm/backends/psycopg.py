@@ -39,6 +39,8 @@ __all__ = ["BridgeConnection", "PsycopgMixin"]
 
 # How long the server may take to answer that a query is cancelled, in seconds.
 CANCEL_TIMEOUT = 5.0
+# After so many operations without a wait, others have their turn.
+MAX_UNWAITED = 100
 # How often a wait looks whether the socket is still open, in seconds; psycopg's own.
 WAIT_INTERVAL = 0.1
 
@@ -67,6 +69,8 @@ class BridgeConnection(psycopg.Connection[Any]):
         self._poll: Callable[[int], list] | None = None
         # Whether a prepared statement may have become invalid; see recovering_plans().
         self.has_stale_plans = False
+        # How many operations in a row, such as those of COPY, needed no wait.
+        self._unwaited = 0
         # Gives Django's connection that has this one, or None.
         self.wrapper: Callable[[], BridgeMixin | None] = _nothing
 
@@ -124,7 +128,19 @@ class BridgeConnection(psycopg.Connection[Any]):
         interval: float = WAIT_INTERVAL,
         **kwargs: Any,
     ) -> Any:
+        if postpone is None and self._unwaited >= MAX_UNWAITED:
+            self._unwaited = 0
+            await asyncio.sleep(0)
         try:
+            next(gen)
+        except StopIteration as ended:
+            # psycopg would let others run here, and a cancellation that came then would
+            # hide that this has been done.
+            self._unwaited += 1
+            return ended.value
+        self._unwaited = 0
+        try:
+            # It takes up a generator that has begun, as after a wait in vain.
             return await wait_async(gen, self.pgconn.socket, interval, **kwargs)
         except asyncio.CancelledError as cancelled:
             outcome = await outlast(self._cancel_query(gen))
@@ -136,16 +152,19 @@ class BridgeConnection(psycopg.Connection[Any]):
 
     async def _cancel_query(self, gen: Any) -> tuple[Any] | None:
         """
-        Cancel what the server is doing, and hear it out; or close the connection.
+        Cancel what the server is doing, unless that undoes something, and read its
+        reply; or close the connection.
 
         Returns: in a tuple, what *gen* gives if it succeeded first; None if not.
         """
         outcome = None
+        wrapper = self.wrapper()
         try:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 with suppress(psycopg.Error, TimeoutError):
                     async with asyncio.timeout(CANCEL_TIMEOUT):
-                        await self.twin.cancel_safe(timeout=CANCEL_TIMEOUT)
+                        if wrapper is None or not wrapper.is_undoing:
+                            await self.twin.cancel_safe(timeout=CANCEL_TIMEOUT)
                         fd = self.pgconn.socket
                         outcome = (await wait_async(gen, fd, WAIT_INTERVAL),)
         finally:
