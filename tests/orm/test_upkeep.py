@@ -102,8 +102,7 @@ def by_waiting(**kwargs: Any) -> None:
 
 
 def by_async_to_sync(**kwargs: Any) -> None:
-    async_to_sync(Artist.objects.acount)()
-    mark(django_connection)
+    async_to_sync(asynchronously)(**kwargs)
 
 
 RECEIVERS = [
