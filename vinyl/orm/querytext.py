@@ -79,6 +79,8 @@ _PARTS = re.compile(
     # else. A value without its end goes on to the end of the text.
       \bE'(?:[^'\\]|''|\\.)*(?:'|\Z) | '(?:[^']|'')*(?:'|\Z)
     | (?<!\w)\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)
+    # At once, since there may be thousands: the rows of an INSERT, the values of an IN.
+    | (?>\([%s,\s]*\)[,\s]*)+ | (?>%s[,\s]*)+
     | %\(\w+\)s | --[^\n]* | /\*.*?(?:\*/|\Z)
     | \bDISTINCT{_GAP}FROM\b
     | \b(?:ON|DO|KEY|FOR){_GAP}(?:DELETE|UPDATE)\b
