@@ -409,6 +409,8 @@ async def test_a_body_that_has_not_arrived_is_no_value() -> None:
             request.body.decode()
         with pytest.raises(NotAwaitedError, match="testing its truth"):
             bool(request.body)
+        with pytest.raises(NotAwaitedError, match="'Request.body' .* was dropped"):
+            request.body()
         with pytest.raises(TypeError, match="not UnreadBody"):
             json.loads(request.body)
         assert "await request.body()" in repr(request.body)

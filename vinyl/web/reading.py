@@ -22,6 +22,7 @@ from starlette.datastructures import FormData
 
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.calls import Call
+from vinyl.orm.mode import begin
 from vinyl.orm.refusals import refusing
 from vinyl.orm.threads import can_wait, wait
 from vinyl.web.bodies import Body
@@ -261,9 +262,6 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
         content = wait(self._read()) if can_wait() else self._whole_body.content_now()
         return UnreadBody(self) if content is None else ReadBody.of(self, content)
 
-    def _call_body(self) -> Any:
-        return _dual(self._read(), "Request.body")
-
     async def _read(self) -> bytes:
         return await self._whole_body.content(self._receive)
 
@@ -276,7 +274,9 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
                 answered with 400.
             RequestDataTooBig: As for `body()`.
         """
-        return _dual(self._read_json(), "Request.json")
+        if can_wait():
+            return wait(self._read_json())
+        return begin(ReadableRequest.json, "Request.json", self._read_json)
 
     async def _read_json(self) -> Any:
         if not hasattr(self, "_json"):
@@ -299,19 +299,26 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
         await self._whole_body.close()
 
 
-class ReadBody(bytes):
-    """What `request.body` is once it has arrived: bytes, and `request.body()`."""
+class _BodyCall:
+    """The call of `request.body()`."""
 
     _request: ReadableRequest
+
+    def __call__(self) -> Any:
+        read = self._request._read
+        if can_wait():
+            return wait(read())
+        return begin(vars(ReadableRequest)["body"].fget, "Request.body", read)
+
+
+class ReadBody(_BodyCall, bytes):
+    """What `request.body` is once it has arrived: bytes, which can be called."""
 
     @classmethod
     def of(cls, request: ReadableRequest, content: bytes) -> Self:
         body = cls(content)
         body._request = request
         return body
-
-    def __call__(self) -> Any:
-        return self._request._call_body()
 
     def __reduce__(self) -> Any:
         # As a value, for caches, it is bytes.
@@ -332,18 +339,11 @@ class _NoValue:
         return self._refuse(f"reading .{name} from it")
 
 
-class UnreadBody(_NoValue):
+class UnreadBody(_BodyCall, _NoValue):
     """What `request.body` is on the event loop before it has arrived: to be called."""
 
     def __init__(self, request: ReadableRequest) -> None:
         self._request = request
 
-    def __call__(self) -> Any:
-        return self._request._call_body()
-
     def __repr__(self) -> str:
         return "<UnreadBody: await request.body()>"
-
-
-def _dual(coroutine: Any, name: str) -> Any:
-    return wait(coroutine) if can_wait() else Call(coroutine, name)
