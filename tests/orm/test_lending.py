@@ -202,6 +202,19 @@ class TestOtherBlocks:
             await sync_to_async(self.look)()
             await cursor.execute("DROP TABLE mine")
 
+    async def test_of_two_databases(self, replica: None) -> None:
+        def work() -> list[int]:
+            Artist.objects.create(name="thread")
+            Artist.objects.using("replica").create(name="thread")
+            return [Artist.objects.using(a).count() for a in ("default", "replica")]
+
+        with pytest.raises(Undo):
+            async with transaction.atomic(), transaction.atomic("replica"):
+                assert await sync_to_async(work)() == [2, 2]
+                raise Undo
+        assert await run(names) == ["default"]
+        assert await Artist.objects.using("replica").count() == 1
+
     async def test_the_connection_of_a_run(self) -> None:
         def work() -> None:
             with transaction.atomic():
