@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any
 
 import anyio
@@ -122,6 +123,11 @@ def options(db: str) -> Iterator[dict[str, Any]]:
     del settings["pool"]
 
 
+def select_one(wrapper: Any) -> None:
+    with wrapper.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
 @pytest.fixture
 async def nothing_left(db: str, options: Any) -> AsyncIterator[Callable]:
     """Checks that nothing is open, lent or running that should not be."""
@@ -147,7 +153,7 @@ async def nothing_left(db: str, options: Any) -> AsyncIterator[Callable]:
     wrappers = [await pool.lend() for _ in range(pool.max_size)]
     for wrapper in wrappers:
         if wrapper.connection is not None:
-            await run(lambda wrapper=wrapper: wrapper.cursor().execute("SELECT 1"))
+            await run(wrapper.use, partial(select_one, wrapper))
         pool.give_back(wrapper)
 
 
@@ -199,6 +205,24 @@ async def test_while_waiting_for_the_pool(
         pool.give_back(held)
         _, reached = await attempt
         await nothing_left()
+        if not reached:
+            break
+    assert step > 1
+
+
+@only_postgresql
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda fn: fn.__name__)
+async def test_on_a_busy_loop(
+    operation: Callable, nothing_left: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There psycopg lets others run also when an operation has ended."""
+    monkeypatch.setattr("psycopg.waiting.MAX_BUSY_TIME", 0, raising=False)
+    await Artist.objects.create(name="kept")
+    for step in range(1, 500):
+        _, reached = await cancel_at(step, operation(f"{step}"), late=False)
+        pool = await nothing_left()
+        for pooled in pool.idle:
+            assert pooled.wrapper.connection.autocommit
         if not reached:
             break
     assert step > 1

@@ -357,6 +357,49 @@ class TestTheNetwork:
         sound(lost=1)
         network.thaw()
 
+    @pytest.mark.parametrize("savepoint", [True, False], ids=["savepoint", "whole"])
+    async def test_what_undoes_is_not_cancelled_in_the_server(
+        self, network: Proxy, savepoint: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        A ROLLBACK that the server cancels leaves the transaction open, which costs the
+        connection, or the transaction around a savepoint.
+        """
+        monkeypatch.setattr(backend, "CANCEL_TIMEOUT", 30)
+
+        async def undo() -> None:
+            async with transaction.atomic():
+                await Artist.objects.create(name="undone")
+                network.freeze()
+                raise LookupError
+
+        async def work() -> None:
+            if not savepoint:
+                await undo()
+            async with transaction.atomic():
+                await Artist.objects.create(name="before")
+                with suppress(asyncio.CancelledError):
+                    await undo()
+                await Artist.objects.create(name="after")
+
+        task = asyncio.create_task(work())
+        while network.flowing.is_set():
+            await asyncio.sleep(0)
+        [wrapper] = pool_for("default").lent
+        while not wrapper.is_undoing:
+            await asyncio.sleep(0)
+        sessions = len(network.writers)
+        task.cancel()
+        # A cancel request would be a session of its own.
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert len(network.writers) == sessions
+        network.thaw()
+        [outcome] = await asyncio.gather(task, return_exceptions=True)
+        assert savepoint == (outcome is None)
+        assert await names() == (["before", "after"] if savepoint else [])
+        sound(lost=0)
+
     async def test_frozen_at_rest_is_found_out_once(
         self, network: Proxy, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -20,5 +20,6 @@ async def test_the_books_balance(db: str, postgres_url: str) -> None:
     await ordeal.run(4)
     assert ordeal.wrong == []
     assert ledger.acknowledged
+    assert ledger.refused_strays
     assert ordeal.outcomes["cancelled"]
     assert bool(ordeal.kills) == (db == "postgresql")

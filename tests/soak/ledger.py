@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Coroutine
+from typing import Any
 
 from django.db.models import F, Sum
 
 from tests.records.models import Account, Entry
-from vinyl.orm import connection, fetch, run, transaction
+from vinyl.exceptions import ScopeClosedError
+from vinyl.orm import await_, connection, fetch, run, transaction
 
 __all__ = ["Ledger"]
 
@@ -41,11 +44,19 @@ class Ledger:
         self.acknowledged: dict[str, int] = {}
         # Those whose hook of on_commit() ran.
         self.committed: set[str] = set()
+        # What outlives the block it was started in, until it has ended; and how often
+        # that was refused.
+        self.strays: set[asyncio.Task[None]] = set()
+        self.refused_strays = 0
+        # What strays wrote, or failed with, in sentences.
+        self.wrong: list[str] = []
         self.works = {
             self.transfer: 8,
             self.transfer_in_bridge: 4,
             self.transfer_retried: 4,
             self.transfer_of_siblings: 3,
+            self.transfer_outlived: 3,
+            self.transfer_in_bridge_outlived: 2,
             self.refused: 3,
             self.read: 8,
             self.balances: 4,
@@ -160,6 +171,68 @@ class Ledger:
         except Refused:
             self.acknowledged[mark] = 0
 
+    async def transfer_outlived(self) -> None:
+        """
+        Tasks that its block does not wait for come too late, however they wait: for
+        their turn while it is left, for a nested block, in a run or asleep.
+        """
+        mark, (source, target, amount) = self.mark(), self.parties()
+        async with transaction.atomic():
+            transaction.on_commit(lambda: self.committed.add(mark))
+            legs = sorted([(source, -amount), (target, amount)])
+            await self.post(legs[0][0], mark, legs[0][1])
+            async with transaction.atomic():
+                await self.post(legs[1][0], mark, legs[1][1])
+                self.start_strays(source)
+            self.start_strays(source)
+        self.acknowledged[mark] = 2
+
+    async def transfer_in_bridge_outlived(self) -> None:
+        mark, (source, target, amount) = self.mark(), self.parties()
+
+        def work() -> None:
+            with transaction.atomic():
+                transaction.on_commit(lambda: self.committed.add(mark))
+                for key, change in sorted([(source, -amount), (target, amount)]):
+                    account = Account.objects.select_for_update().get(pk=key)
+                    account.balance += change
+                    account.save()
+                    account.entries.create(mark=mark, amount=change)
+                self.start_strays(source)
+            # The run goes on with the connection, and lets others have it.
+            await_(asyncio.sleep(self.dice.random() / 200))
+
+        await run(work)
+        self.acknowledged[mark] = 2
+
+    def start_strays(self, key: int) -> None:
+        """
+        Start tasks that must not write any more. They are not cancelled with this one.
+        """
+        works = [self.post, self.post_nested, self.post_in_run]
+        for work in self.dice.sample(works, 2):
+            task = asyncio.create_task(self.stray(work(key, self.mark(), 7)))
+            self.strays.add(task)
+            task.add_done_callback(self.strays.discard)
+
+    async def stray(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except ScopeClosedError:
+            self.refused_strays += 1
+        except Exception as error:
+            self.wrong.append(f"What outlived its block failed otherwise: {error!r}")
+        else:
+            self.wrong.append("What outlived its block has written.")
+
+    async def post_in_run(self, key: int, mark: str, amount: int) -> None:
+        def work() -> None:
+            await_(asyncio.sleep(self.dice.random() / 100))
+            with transaction.atomic():
+                Entry.objects.create(account_id=key, mark=mark, amount=amount)
+
+        await run(work)
+
     # Work that reads
 
     async def read(self) -> None:
@@ -198,7 +271,9 @@ class Ledger:
 
     async def audit(self) -> list[str]:
         """What does not hold, in sentences: nothing, if all is well."""
-        wrong: list[str] = []
+        if self.strays:
+            await asyncio.wait(self.strays)
+        wrong = list(self.wrong)
         accounts = await Account.objects.annotate(posted=Sum("entries__amount"))
         if sum(account.balance for account in accounts) != ACCOUNTS * BALANCE:
             wrong.append(f"The balances do not add up: {accounts}.")

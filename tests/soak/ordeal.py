@@ -195,6 +195,7 @@ class Ordeal:
             "errors": dict(self.errors),
             "kills": self.kills,
             "transfers acknowledged": len(self.ledger.acknowledged),
+            "strays refused": self.ledger.refused_strays,
             "memory, MiB": tuple(round(used / 2**20, 1) for used in self.memory),
             "recovery, s": self.recovery,
             "errors of the restart": self.errors_of_restart,

@@ -37,6 +37,7 @@ from vinyl.orm.bridge import (
     runs_sync,
     suspend,
 )
+from vinyl.orm.leases import Lease
 from vinyl.orm.pool import Pool
 from vinyl.orm.pools import pool_for
 from vinyl.orm.standins import has_stand_in, stand_in
@@ -65,39 +66,6 @@ _committed: ContextVar[frozenset[Scope]] = ContextVar(
 ATOMIC = "atomic()"
 
 
-class Lease:
-    """A connection as one scope holds it, and the turn to use it inside."""
-
-    __slots__ = ("source", "streams", "turn", "wrapper")
-
-    def __init__(
-        self, wrapper: BaseDatabaseWrapper, source: Lease | Pool | None, turn: Turn
-    ) -> None:
-        self.wrapper = wrapper
-        # Where it came from and goes back to; None for one that the user put here.
-        self.source = source
-        self.turn = turn
-        # What reads from the connection piecemeal, and ends with the block.
-        self.streams: set[Any] = set()
-
-    def end_streams(self) -> None:
-        """
-        Close the cursors of the streams that are open, for the connection goes on.
-
-        In the bridge; switches to the event loop.
-        """
-        while self.streams:
-            self.streams.pop().end()
-
-    def give_back(self) -> None:
-        self.turn.close()
-        match self.source:
-            case Lease():
-                self.source.turn.pass_on()
-            case Pool():
-                self.source.give_back(cast(BridgeMixin, self.wrapper))
-
-
 class Scope:
     """
     What a run of the bridge or a block holds: at most one connection per alias.
@@ -119,6 +87,8 @@ class Scope:
         self.parent = parent
         self.block = block
         self.leases: dict[str, Lease] = {}
+        # Of a run: the scopes of the sync atomic() blocks that its code is in.
+        self.blocks: list[Scope] = []
         self.closed = False
         self.loop = asyncio._get_running_loop()
         task = running_task()
@@ -155,6 +125,8 @@ class Scope:
             elif outer.turn.take_nowait():
                 return self._hold(alias, outer.wrapper, outer).wrapper
             lease = suspend(self.acquire(alias))
+        elif lease.turn.closed:
+            raise _taken_away(alias)
         return lease.wrapper
 
     async def acquire(self, alias: str) -> Lease:
@@ -198,32 +170,73 @@ class Scope:
 
     async def lending(self, awaitable: Awaitable[T]) -> T:
         """Await *awaitable* and let it use, in turn, what this run holds."""
-        held = list(self.leases.values())
+        held = [lease.innermost() for lease in self.leases.values()]
         for lease in held:
             lease.turn.pass_on()
-        outer = current_scope.get()
-        if not self.is_around(outer):
+        outer, inner = current_scope.get(), self.inner()
+        if not inner.is_around(outer):
             # The run began to hold it in another context.
-            current_scope.set(self)
+            current_scope.set(inner)
         try:
             return await awaitable
+        except GeneratorExit:
+            # This run is closed half-way, and cannot wait for those who have the turn.
+            held = []
+            raise
         finally:
-            if current_scope.get() is self:
+            if current_scope.get() is inner:
                 current_scope.set(outer)
             cancelled = None
             for lease in held:
                 try:
+                    # If it is closed meanwhile, the next use of the connection raises.
                     await lease.turn.take_uncancelled()
                 except asyncio.CancelledError as error:
                     cancelled = error
             if cancelled is not None:
                 raise cancelled
 
+    def inner(self) -> Scope:
+        """Of a run: the scope that its code is in, its own or that of a block."""
+        return self.blocks[-1] if self.blocks else self
+
     def is_around(self, scope: Scope | None) -> bool:
         """Whether *scope* is this one or inside it. Never switches."""
         while scope is not None and scope is not self:
             scope = scope.parent
         return scope is self
+
+    def begin_block(self, alias: str) -> None:
+        """
+        In a run, whose code has entered `atomic()` on *alias*: make that a scope of its
+        own, for the tasks that are started in it. The run's code has the turn.
+
+        Never switches.
+        """
+        outer, inner = current_scope.get(), self.inner()
+        block = Scope(outer if inner.is_around(outer) else inner, block=ATOMIC)
+        lease = self.leases[alias].innermost()
+        block.leases[alias] = Lease(lease.wrapper, lease, Turn(taken=True))
+        block.savepoints = set(lease.wrapper.savepoint_ids)
+        block.enter()
+        self.blocks.append(block)
+
+    def end_block(self, alias: str) -> None:
+        """
+        Close the scope of the innermost atomic() on *alias* that the run's code is in,
+        and is about to leave. The run's code keeps the turn.
+
+        Switches to the event loop to close the cursors of its streams.
+        """
+        for block in reversed(self.blocks):
+            if alias in block.leases:
+                self.blocks.remove(block)
+                lease = block.leases[alias]
+                lease.end()
+                lease.source = None
+                block.close()
+                lease.end_streams()
+                return
 
     def discard(self, alias: str) -> None:
         """
@@ -258,7 +271,7 @@ class Scope:
         for alias, lease in self.leases.items():
             if isinstance(lease.source, Pool):
                 self.discard(alias)
-            else:
+            elif not lease.turn.closed:
                 # The transaction around cannot tell what of this it has in it.
                 cast(BridgeMixin, lease.wrapper).note_interruption()
         self.close()
@@ -266,6 +279,8 @@ class Scope:
     def close(self) -> None:
         """Give everything back and restore the scope around. Never switches."""
         self.closed = True
+        while self.blocks:
+            self.blocks.pop().close()
         for lease in self.leases.values():
             lease.give_back()
         # Closed elsewhere, as by the garbage collector, it has never been current.
@@ -283,7 +298,8 @@ def nearest_lease(scope: Scope | None, alias: str) -> Lease | None:
     The lease of *alias* in *scope* or the nearest open scope around it, if any.
 
     Raises:
-        ScopeClosedError: The nearest that held it is a block that has ended.
+        ScopeClosedError: The nearest that held it is a block that has ended, or one
+            that has lost it, for a block around has ended.
         ForeignLoopError: It is one of another event loop.
     """
     while scope is not None:
@@ -292,6 +308,8 @@ def nearest_lease(scope: Scope | None, alias: str) -> Lease | None:
             # The scope of async_to_sync was made where no loop was running.
             here = scope.loop is None or scope.loop is asyncio._get_running_loop()
             if not scope.closed and here:
+                if lease.turn.closed:
+                    raise _taken_away(alias)
                 return lease
             if scope.block and not here:
                 raise ForeignLoopError(
@@ -307,6 +325,15 @@ def nearest_lease(scope: Scope | None, alias: str) -> Lease | None:
                 )
         scope = scope.parent
     return None
+
+
+def _taken_away(alias: str) -> ScopeClosedError:
+    return ScopeClosedError(
+        f"The connection to database {alias!r} that this code uses belongs to a block "
+        f"or a call around it that has ended without waiting for it, as when its task "
+        f"was lost. Keep a reference to the task that enters the block, and await in "
+        f"the block what uses the database there."
+    )
 
 
 @contextmanager

@@ -21,13 +21,12 @@ from typing import Any, NoReturn, Self, cast
 from django.db import InterfaceError, connections
 from django.db.transaction import TransactionManagementError
 
-from vinyl.exceptions import NotAwaitedError
+from vinyl.exceptions import NotAwaitedError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.bridge import run, runs_sync
 from vinyl.orm.calls import Call
-from vinyl.orm.connections import Scope, current_scope, nearest_lease
+from vinyl.orm.connections import Lease, Scope, current_scope, nearest_lease
 from vinyl.orm.tasks import running_task
-from vinyl.orm.turns import Turn
 
 __all__ = ["AsyncCopy", "AsyncCursor", "Pinned"]
 
@@ -88,12 +87,16 @@ class Pinned:
             await lease.turn.take_uncancelled()
         finally:
             try:
-                if lease.streams:
-                    await run(lease.end_streams)
+                await self._clean_up(lease)
             finally:
                 if self.keeps_session_apart:
                     scope.discard(self.alias)
                 scope.close()
+
+    async def _clean_up(self, lease: Lease) -> None:
+        """At the end of the block, which has the turn."""
+        if lease.streams:
+            await run(lease.end_streams)
 
     def __enter__(self) -> NoReturn:
         raise NotAwaitedError(
@@ -148,13 +151,13 @@ class AsyncCursor(Pinned):
     def _open(self) -> Any:
         return getattr(connections[self.alias], self.method)()
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def _clean_up(self, lease: Lease) -> None:
         cursor, self._cursor = self._cursor, None
         try:
-            if cursor is not None and not _is_lost(self.scope, exc_info):
-                await run(self._in_turn, cursor.close)
+            if cursor is not None:
+                await run(cursor.close)
         finally:
-            await super().__aexit__(*exc_info)
+            await super()._clean_up(lease)
 
     def _in_turn(self, fn: Callable, *args: Any, **kwargs: Any) -> Any:
         """In the bridge: call *fn* when it is this run's turn at the connection."""
@@ -222,18 +225,22 @@ class AsyncCopy:
         self._arguments = arguments
         self._manager: Any = None
         self._copy: Any = None
-        self._wrapper: BridgeMixin = None  # type: ignore[assignment]
-        self._turn: Turn = None  # type: ignore[assignment]
+        self._lease: Lease = None  # type: ignore[assignment]
 
     async def __aenter__(self) -> Self:
         args, kwargs = self._arguments
         opened = self._cursor._opened("copy")
-        lease = cast(Scope, self._cursor.scope).leases[self._cursor.alias]
-        self._wrapper = cast(BridgeMixin, lease.wrapper)
+        scope = self._cursor.scope
+        if scope is not None:
+            self._lease = scope.leases[self._cursor.alias]
         # For the whole block: while it copies, the connection can do nothing else.
-        self._turn = lease.turn
-        await self._turn.take()
-        self._turn.holder = running_task()
+        if scope is None or not await self._lease.turn.take():
+            raise ScopeClosedError(
+                f"cursor.copy() was called by a task that outlives the cursor's block "
+                f"on database {self._cursor.alias!r}, and the block is left. Await the "
+                f"task inside the block."
+            )
+        self._lease.turn.holder = running_task()
         try:
             # Past Django's cursor, which does not know COPY.
             self._manager = opened.cursor.copy(*args, **kwargs)
@@ -246,19 +253,22 @@ class AsyncCopy:
     async def __aexit__(self, *exc_info: object) -> bool | None:
         if exc_info[0] is not None:
             # Past Django's cursor, too, which would have noted the error.
-            self._wrapper.note_interruption()
+            cast(BridgeMixin, self._lease.wrapper).note_interruption()
         try:
+            if _is_lost(self._cursor.scope, exc_info):
+                # The end of the cursor's block is the end of it.
+                return None
             return await self._run(self._manager.__exit__, *exc_info)
         finally:
             self._pass_on()
 
     async def _run(self, fn: Callable, *args: Any) -> Any:
         """Call *fn*, of psycopg, in the bridge; its errors become Django's."""
-        return await run(self._wrapper.wrap_database_errors(fn), *args)
+        return await run(self._lease.wrapper.wrap_database_errors(fn), *args)
 
     def _pass_on(self) -> None:
-        self._turn.holder = None
-        self._turn.pass_on()
+        self._lease.turn.holder = None
+        self._lease.turn.pass_on()
 
     def set_types(self, types: Any) -> None:
         """The types of the columns, as in psycopg. Never switches."""

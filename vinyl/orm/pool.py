@@ -16,8 +16,7 @@ import math
 import random
 import time
 import weakref
-from collections import deque
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
@@ -28,6 +27,7 @@ from vinyl.orm.bridge import run
 from vinyl.orm.pool_options import PoolOptions
 from vinyl.orm.tasks import place_of, running_task
 from vinyl.orm.upkeep import Upkeep
+from vinyl.orm.waiting import WaitQueue
 
 __all__ = ["Pool"]
 
@@ -87,7 +87,7 @@ class Pool:
         self.lent: dict[BridgeMixin, Pooled] = {}
         # What is at rest, most recently used last.
         self.idle: list[Pooled] = []
-        self.waiters: deque[asyncio.Future[BridgeMixin]] = deque()
+        self.waiters: WaitQueue[BridgeMixin] = WaitQueue()
         self.acquired = self.discarded = self.timeouts = 0
         self.waited = 0.0
         self.upkeep = Upkeep(self)
@@ -133,7 +133,7 @@ class Pool:
             pooled = self.idle[-1]
             if now < pooled.expires and pooled.wrapper.is_alive():
                 return pooled
-            self._drop(self.idle.pop())
+            self._drop(self.idle.pop().wrapper)
         return None
 
     def _rested_long(self, pooled: Pooled) -> bool:
@@ -151,7 +151,9 @@ class Pool:
         lifetime = self.options.max_lifetime * (1 - random.random() / 10)
         if self.in_memory:
             lifetime = math.inf
-        return Pooled(_new_wrapper(self.alias), time.monotonic() + lifetime)
+        wrapper = _new_wrapper(self.alias)
+        wrapper.is_pooled = True
+        return Pooled(wrapper, time.monotonic() + lifetime)
 
     def _lend(self, pooled: Pooled) -> BridgeMixin:
         pooled.since = time.monotonic()
@@ -177,25 +179,21 @@ class Pool:
                 break
             if not unsure or await self._works(wrapper):
                 return wrapper
+        waiting = len(self.waiters)
+        if self.options.max_waiting and waiting >= self.options.max_waiting:
+            raise PoolFull(*self._facts(waiting))
         start = time.monotonic()
-        loop = asyncio.get_running_loop()
-        turn: asyncio.Future[BridgeMixin] = loop.create_future()
-        if self.options.max_waiting and len(self.waiters) >= self.options.max_waiting:
-            raise PoolFull(*self._facts())
-        self.waiters.append(turn)
-        timer = loop.call_later(self.options.timeout, self._give_up, turn)
         try:
-            wrapper = await turn
-        except BaseException:
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
-                # It was handed over while this task was being cancelled.
-                self.give_back(turn.result())
-            elif turn in self.waiters:
-                self.waiters.remove(turn)
-            raise
+            given = await self.waiters.wait(
+                self.give_back, self.options.timeout, self._refuse
+            )
         finally:
-            timer.cancel()
             self.waited += time.monotonic() - start
+        # The queue of a pool is never closed: who waits is served to the end.
+        wrapper = cast(BridgeMixin, given)
+        if wrapper.connection is not None and not wrapper.is_alive():
+            # Lost since it was given: the wrapper connects anew.
+            self._drop(wrapper)
         self.lent[wrapper].task = _weakly(running_task())
         return wrapper
 
@@ -204,7 +202,7 @@ class Pool:
         works = False
         try:
             async with asyncio.timeout(min(CHECK_TIMEOUT, self.options.timeout)):
-                works = await run(wrapper.is_usable)
+                works = await run(wrapper.use, wrapper.is_usable)
         except TimeoutError:
             pass
         finally:
@@ -214,17 +212,15 @@ class Pool:
                 # The others that have heard nothing for as long are gone as well.
                 for pooled in list(filter(self._rested_long, self.idle)):
                     self.idle.remove(pooled)
-                    self._drop(pooled)
+                    self._drop(pooled.wrapper)
         return works
 
-    def _give_up(self, turn: asyncio.Future[BridgeMixin]) -> None:
-        if not turn.done():
-            self.timeouts += 1
-            # It counts as waiting no more.
-            self.waiters.remove(turn)
-            turn.set_exception(PoolTimeout(*self._facts()))
+    def _refuse(self) -> PoolTimeout:
+        self.timeouts += 1
+        # The task that is refused does not count.
+        return PoolTimeout(*self._facts(len(self.waiters) - 1))
 
-    def _facts(self) -> tuple[str, int, float, int, tuple[str, ...]]:
+    def _facts(self, waiting: int) -> tuple[str, int, float, int, tuple[str, ...]]:
         """What a refused task is told; first the loans that have lasted longest."""
         now = time.monotonic()
         loans = sorted(self.lent.values(), key=lambda pooled: pooled.since)
@@ -236,7 +232,7 @@ class Pool:
             self.alias,
             len(self.lent),
             self.options.timeout,
-            len(self.waiters),
+            waiting,
             holders,
         )
 
@@ -255,27 +251,16 @@ class Pool:
             wrapper.act_for_itself()
             self.idle.append(pooled)
         else:
-            self._drop(pooled)
-        self._serve()
+            self._drop(pooled.wrapper)
+        while self.waiters.serve(self._take_next):
+            pass
 
-    def _serve(self) -> None:
-        """Pass on what is free to the tasks that wait longest."""
-        while self.waiters:
-            turn = self.waiters[0]
-            if not turn.done():
-                try:
-                    free = self._take(self._next())
-                except Exception as error:
-                    turn.set_exception(error)
-                else:
-                    if free is None:
-                        return
-                    turn.set_result(free)
-            self.waiters.popleft()
+    def _take_next(self) -> BridgeMixin | None:
+        return self._take(self._next())
 
-    def _drop(self, pooled: Pooled) -> None:
-        pooled.wrapper.discard()
-        if pooled.wrapper.has_connected and not self.closed:
+    def _drop(self, wrapper: BridgeMixin) -> None:
+        wrapper.discard()
+        if wrapper.has_connected and not self.closed:
             self.discarded += 1
 
     def lacks(self) -> int:
@@ -298,7 +283,7 @@ class Pool:
             rested = now - pooled.since > max_idle
             if now >= pooled.expires or (rested and self.lacks() < 0):
                 self.idle.remove(pooled)
-                self._drop(pooled)
+                self._drop(pooled.wrapper)
 
     def close(self) -> None:
         """Close what is at rest; what is on loan is closed when it comes back."""

@@ -8,6 +8,7 @@ for those of tasks started from there.
 
 from __future__ import annotations
 
+import weakref
 from contextvars import ContextVar
 from typing import Any
 
@@ -22,8 +23,8 @@ __all__ = ["has_stand_in", "stand_in"]
 
 
 # What `connection` is in this context where nothing is held, by alias, and the task
-# that it was made in.
-_stand_ins: ContextVar[dict[str, tuple[Any, BridgeMixin]]]
+# that it was made in. Weak, or the tasks started from it would keep it alive.
+_stand_ins: ContextVar[dict[str, tuple[weakref.ref[Any] | None, BridgeMixin]]]
 _stand_ins = ContextVar("vinyl_stand_ins")
 
 
@@ -36,7 +37,7 @@ def stand_in(alias: str) -> BaseDatabaseWrapper | None:
     made = _stand_ins.get({})
     task = running_task()
     owner, inherited = made.get(alias, (None, None))
-    if inherited is not None and owner is task:
+    if inherited is not None and (owner and owner()) is task:
         return inherited
     wrapper = connections.create_connection(alias)
     if not isinstance(wrapper, BridgeMixin):
@@ -56,7 +57,8 @@ def stand_in(alias: str) -> BaseDatabaseWrapper | None:
         wrapper.execute_wrappers = list(inherited.execute_wrappers)
         wrapper.force_debug_cursor = inherited.force_debug_cursor
         wrapper.queries_log = inherited.queries_log
-    _stand_ins.set({**made, alias: (task, wrapper)})
+    owner = None if task is None else weakref.ref(task)
+    _stand_ins.set({**made, alias: (owner, wrapper)})
     return wrapper
 
 

@@ -51,7 +51,13 @@ from vinyl.orm.bridge import (
 )
 from vinyl.orm.calls import Call
 from vinyl.orm.conflicts import mark_committed, retry_on_conflict
-from vinyl.orm.connections import ATOMIC, Scope, after_commit, current_scope
+from vinyl.orm.connections import (
+    ATOMIC,
+    Scope,
+    after_commit,
+    current_scope,
+    scope_of_run,
+)
 from vinyl.orm.drivers import use_driver
 
 __all__ = [
@@ -85,6 +91,8 @@ savepoint_create = getattr(django.db.transaction, "savepoint_create", savepoint)
 
 def entered(_: None) -> Callable:
     """`Atomic.__aenter__`: hold one connection, and begin."""
+    # Django's own, which the table changes later: here the scope is made already.
+    begin = Atomic.__enter__
 
     async def __aenter__(self: Atomic) -> None:
         alias = self.using or DEFAULT_DB_ALIAS
@@ -95,7 +103,7 @@ def entered(_: None) -> Callable:
         try:
             lease = await scope.acquire(alias)
             scope.enter()
-            await run(self.__enter__)
+            await run(begin, self)
             scope.savepoints = set(lease.wrapper.savepoint_ids)
         except BaseException:
             scope.close()
@@ -184,7 +192,10 @@ def left(_: None) -> Callable:
 
 
 def not_blocking(enter: Callable) -> Callable:
-    """`Atomic.__enter__` for both modes: says what to write on the event loop."""
+    """
+    `Atomic.__enter__` for both modes: says what to write on the event loop. In the
+    bridge the block is a scope, as it is on the loop.
+    """
 
     @functools.wraps(enter)
     def __enter__(self: Atomic) -> None:
@@ -194,6 +205,8 @@ def not_blocking(enter: Callable) -> Callable:
                 "would block. Write `async with transaction.atomic()`."
             )
         enter(self)
+        if in_bridge():
+            scope_of_run().begin_block(self.using or DEFAULT_DB_ALIAS)
 
     return __enter__
 
@@ -211,6 +224,12 @@ def shielding(leave: Callable) -> Callable:
             leave(self, *exc_info)
             return
         wrapper = get_connection(self.using)
+        try:
+            # Who waits inside for a turn gets none: neither before nor after the end.
+            scope_of_run().end_block(wrapper.alias)
+        except BaseException as error:
+            leave(self, type(error), error, error.__traceback__)
+            raise
         spoilt = (
             exc_info[0] is None
             and isinstance(wrapper, BridgeMixin)

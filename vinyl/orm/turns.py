@@ -4,34 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from functools import partial
 from typing import Any
 
 from django.db import InterfaceError
 
 from vinyl.orm.tasks import place_of
+from vinyl.orm.waiting import WaitQueue
 
 __all__ = ["Turn"]
 
 logger = logging.getLogger("vinyl.orm")
 
-# A wait that is worth a word in the log, in seconds.
+# Log a warning after waiting this long, in seconds.
 LONG_WAIT = 30.0
 
 
-class Turn:
+class Turn(WaitQueue[bool]):
     """
-    Whose turn it is to use a shared connection. Served in order, within one loop.
+    The turn to use a connection that several tasks of an event loop share.
+
+    Once it is closed nobody has it: neither those who wait, nor a task that has been
+    given it and has not gone on yet.
+
+    Args:
+        taken: Whether somebody has the turn already.
     """
 
-    __slots__ = ("closed", "holder", "taken", "waiters")
+    __slots__ = ("holder", "taken")
 
     def __init__(self, *, taken: bool) -> None:
+        super().__init__()
         self.taken = taken
-        self.closed = False
         # A task that keeps the turn for a block of its own, between its operations.
         self.holder: asyncio.Task[Any] | None = None
-        self.waiters: deque[asyncio.Future[bool]] = deque()
 
     def take_nowait(self) -> bool:
         """Take the turn if it is free; tell whether it was. Never switches."""
@@ -52,60 +58,41 @@ class Turn:
         """
         if self.take_nowait():
             return True
-        if self.closed:
-            return False
-        if self.holder is not None and self.holder is asyncio.current_task():
+        task = asyncio.current_task()
+        if self.holder is not None and self.holder is task:
             raise InterfaceError(
                 "A query was made inside `async with cursor.copy()`, whose connection "
                 "can do nothing else until the block ends. Make it before or after."
             )
-        loop = asyncio.get_running_loop()
-        waiter = loop.create_future()
-        self.waiters.append(waiter)
-        timer = loop.call_later(LONG_WAIT, _tell_of_wait, asyncio.current_task())
-        try:
-            return await waiter
-        except BaseException:
-            if waiter.done() and not waiter.cancelled():
-                if waiter.result():
-                    self.pass_on()
-            elif waiter in self.waiters:
-                self.waiters.remove(waiter)
-            raise
-        finally:
-            timer.cancel()
+        warn = partial(_warn_of_wait, task)
+        return await self.wait(self.pass_on, LONG_WAIT, warn) is not None
 
-    async def take_uncancelled(self) -> None:
-        """Wait for the turn, however often the task is cancelled; then raise that."""
+    async def take_uncancelled(self) -> bool:
+        """
+        Wait for the turn as `take()` does, however often the task is cancelled; then
+        raise that.
+        """
         cancelled = None
         while True:
             try:
-                await self.take()
+                taken = await self.take()
                 break
             except asyncio.CancelledError as error:
                 cancelled = error
         if cancelled is not None:
             raise cancelled
+        return taken
 
-    def pass_on(self) -> None:
-        """Give the turn to whoever waits longest. Never switches."""
-        while self.waiters:
-            waiter = self.waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(True)
-                return
-        self.taken = False
-
-    def close(self) -> None:
-        """Send everybody who waits away. Never switches."""
-        self.closed = True
-        while self.waiters:
-            waiter = self.waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(False)
+    def pass_on(self, _: bool = True) -> None:
+        """Give the turn to the task that waits longest. Never switches."""
+        self.taken = self.serve(_the_turn)
 
 
-def _tell_of_wait(task: asyncio.Task[Any] | None) -> None:
+def _the_turn() -> bool:
+    return True
+
+
+def _warn_of_wait(task: asyncio.Task[Any] | None) -> None:
     logger.warning(
         "Waiting for %g s for a turn at the connection of a block: %s. If the task "
         "that uses it is inside an atomic() of its own and awaits this one, both wait "

@@ -75,7 +75,7 @@ class Upkeep:
                     break
                 wrapper = pool.add()
                 try:
-                    await run(wrapper.ensure_connection)
+                    await run(wrapper.use, wrapper.ensure_connection)
                 finally:
                     pool.give_back(wrapper)
         except Exception as error:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
+from django.db import InterfaceError, connections
 from django.db.transaction import TransactionManagementError
 
-from vinyl.orm.bridge import in_bridge
+from vinyl.orm.bridge import in_bridge, shielded
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper as _Wrapper
@@ -15,6 +18,8 @@ else:
     _Wrapper = object
 
 __all__ = ["BridgeMixin"]
+
+T = TypeVar("T")
 
 
 class BridgeMixin(_Wrapper):
@@ -24,6 +29,8 @@ class BridgeMixin(_Wrapper):
     Subclasses say when their driver's connection is idle and how it is dropped.
     """
 
+    # Whether a pool lends it: then code has it for a run or a block at a time.
+    is_pooled = False
     acts_for_other = False
     # Whether it has ever had a connection.
     has_connected = False
@@ -88,13 +95,42 @@ class BridgeMixin(_Wrapper):
         super()._commit()  # type: ignore[misc]
         self.interrupted = False
 
+    # Whether it is undoing what a transaction or a savepoint has done.
+    is_undoing = False
+
+    @contextmanager
+    def _undoing(self) -> Iterator[None]:
+        """
+        In the block, a cancelled task waits for the end of what it has begun. A
+        database that cancels a ROLLBACK leaves the transaction open.
+        """
+        self.is_undoing = True
+        try:
+            with shielded():
+                yield
+        finally:
+            self.is_undoing = False
+
     def _rollback(self) -> None:
-        super()._rollback()  # type: ignore[misc]
+        with self._undoing():
+            super()._rollback()  # type: ignore[misc]
         self.interrupted = False
 
     def _savepoint_rollback(self, sid: str) -> None:
-        super()._savepoint_rollback(sid)  # type: ignore[misc]
+        with self._undoing():
+            super()._savepoint_rollback(sid)  # type: ignore[misc]
         self.interrupted = self.is_spoilt()
+
+    def use(self, fn: Callable[[], T]) -> T:
+        """
+        In the bridge, in a run of its own: return `fn()`, called where `connection` is
+        this connection. So it is for what *fn* causes: receivers of
+        `connection_created` and the tasks that they wait for.
+
+        Switches to the event loop, if *fn* does.
+        """
+        connections[self.alias] = self
+        return fn()
 
     def act_for(self, other: _Wrapper) -> None:
         """Log queries into the log of *other*, through the wrappers set on it."""
@@ -178,5 +214,27 @@ class BridgeMixin(_Wrapper):
     def validate_thread_sharing(self) -> None:
         # Inside the bridge the scopes guard a connection, and its thread is the
         # event loop's.
-        if not in_bridge():
+        if in_bridge():
+            self._validate_is_lent_here()
+        else:
             super().validate_thread_sharing()
+
+    def validate_no_broken_transaction(self) -> None:
+        # Called before each statement, on cursors that were kept as well.
+        if in_bridge():
+            self._validate_is_lent_here()
+        super().validate_no_broken_transaction()
+
+    def _validate_is_lent_here(self) -> None:
+        """
+        Raise InterfaceError if this object was kept since it went back to the pool.
+
+        Switches to the event loop if it has to wait for its turn.
+        """
+        if self.is_pooled and connections[self.alias] is not self:
+            raise InterfaceError(
+                f"A connection object of database {self.alias!r}, or a cursor of it, "
+                f"was kept after its run or block had ended, and somebody else may be "
+                f"using that connection. Take `connections[{self.alias!r}]` and its "
+                f"cursors anew in each run and block."
+            )

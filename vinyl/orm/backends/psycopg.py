@@ -38,6 +38,8 @@ __all__ = ["BridgeConnection", "PsycopgMixin"]
 
 # How long the server may take to answer that a query is cancelled, in seconds.
 CANCEL_TIMEOUT = 5.0
+# After so many operations without a wait, others have their turn.
+MAX_UNWAITED = 100
 # How often a wait looks whether the socket is still open, in seconds; psycopg's own.
 WAIT_INTERVAL = 0.1
 
@@ -66,8 +68,10 @@ class BridgeConnection(psycopg.Connection[Any]):
         self._poll: Callable[[int], list] | None = None
         # Whether a prepared statement may have become invalid; see recovering_plans().
         self.has_stale_plans = False
-        # Gives what is to be called after a cancelled query, or None.
-        self.note_interruption: Callable[[], Callable[[], None] | None] = _nothing
+        # How many operations in a row, such as those of COPY, needed no wait.
+        self._unwaited = 0
+        # Gives Django's connection that has this one, or None.
+        self.wrapper: Callable[[], BridgeMixin | None] = _nothing
 
     @classmethod
     def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
@@ -108,8 +112,8 @@ class BridgeConnection(psycopg.Connection[Any]):
         try:
             return suspend(self._wait(postponing(), gen, *args, **kwargs))
         except asyncio.CancelledError:
-            if (note := self.note_interruption()) is not None:
-                note()
+            if (wrapper := self.wrapper()) is not None:
+                wrapper.note_interruption()
             raise
 
     async def _wait(
@@ -119,7 +123,19 @@ class BridgeConnection(psycopg.Connection[Any]):
         interval: float = WAIT_INTERVAL,
         **kwargs: Any,
     ) -> Any:
+        if postpone is None and self._unwaited >= MAX_UNWAITED:
+            self._unwaited = 0
+            await asyncio.sleep(0)
         try:
+            next(gen)
+        except StopIteration as ended:
+            # psycopg would let others run here, and a cancellation that came then would
+            # hide that this has been done.
+            self._unwaited += 1
+            return ended.value
+        self._unwaited = 0
+        try:
+            # It takes up a generator that has begun, as after a wait in vain.
             return await wait_async(gen, self.pgconn.socket, interval, **kwargs)
         except asyncio.CancelledError as cancelled:
             outcome = await outlast(self._cancel_query(gen))
@@ -131,16 +147,19 @@ class BridgeConnection(psycopg.Connection[Any]):
 
     async def _cancel_query(self, gen: Any) -> tuple[Any] | None:
         """
-        Cancel what the server is doing, and hear it out; or close the connection.
+        Cancel what the server is doing, unless that undoes something, and read its
+        reply; or close the connection.
 
         Returns: in a tuple, what *gen* gives if it succeeded first; None if not.
         """
         outcome = None
+        wrapper = self.wrapper()
         try:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 with suppress(psycopg.Error, TimeoutError):
                     async with asyncio.timeout(CANCEL_TIMEOUT):
-                        await self.twin.cancel_safe(timeout=CANCEL_TIMEOUT)
+                        if wrapper is None or not wrapper.is_undoing:
+                            await self.twin.cancel_safe(timeout=CANCEL_TIMEOUT)
                         fd = self.pgconn.socket
                         outcome = (await wait_async(gen, fd, WAIT_INTERVAL),)
         finally:
@@ -230,7 +249,7 @@ class _Database(ModuleType):
 
 
 def _nothing() -> None:
-    """No DatabaseWrapper is there to be told."""
+    """No DatabaseWrapper has it."""
 
 
 class _ErrorWrapper(DatabaseErrorWrapper):
@@ -268,7 +287,7 @@ class PsycopgMixin(BridgeMixin):
         # This one binds in the client and never prepares.
         if not issubclass(factory, psycopg.ClientCursor):
             connection.cursor_factory = recovering_plans(factory)
-        connection.note_interruption = weakref.WeakMethod(self.note_interruption)
+        connection.wrapper = weakref.ref(self)
         return connection
 
     @cached_property

@@ -116,10 +116,11 @@ class Worker:
             raise
 
     async def _interrupt(self, future: asyncio.Future[Any]) -> None:
-        self.interrupted = True
+        self.interrupted = not self.wrapper.is_undoing
         while not future.done():
             # Again and again: an interruption before the driver has begun is lost.
-            self._interrupt_driver()
+            if self.interrupted:
+                self._interrupt_driver()
             await asyncio.wait([future], timeout=INTERRUPT_INTERVAL)
         self.interrupted = False
 

@@ -1,0 +1,120 @@
+"""A queue of tasks that wait for something, such as a free connection or a turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+__all__ = ["WaitQueue"]
+
+T = TypeVar("T")
+
+
+class WaitQueue(Generic[T]):
+    """
+    Tasks of one event loop that wait, the longest waiting one first.
+
+    Between being served and going on, a task can be cancelled, and the queue can be
+    closed. What the task was given goes back then: it is neither lost nor used.
+    """
+
+    __slots__ = ("closed", "waiters")
+
+    def __init__(self) -> None:
+        # Whether nobody is served any more.
+        self.closed = False
+        # Those that were cancelled leave when their task runs next.
+        self.waiters: deque[asyncio.Future[T | None]] = deque()
+
+    async def wait(
+        self,
+        take_back: Callable[[T], object],
+        after: float,
+        on_timeout: Callable[[], BaseException | None],
+    ) -> T | None:
+        """
+        Return what `serve()` gives to this task; None if the queue has been closed.
+
+        Args:
+            take_back: Called with what this task was given and cannot use any more.
+            after: When to call *on_timeout*, in seconds.
+            on_timeout: Returns the error to raise here, or None to go on waiting.
+
+        Raises: the error of *on_timeout* or of `serve()`.
+
+        Switches to the event loop.
+        """
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[T | None] = loop.create_future()
+        if self.closed:
+            waiter.set_result(None)
+        else:
+            self.waiters.append(waiter)
+        timer = loop.call_later(after, self._time_out, waiter, on_timeout)
+        try:
+            given = await waiter
+        except BaseException:
+            # One that was served or refused has left.
+            with suppress(ValueError):
+                self.waiters.remove(waiter)
+            if waiter.done() and not waiter.cancelled() and not waiter.exception():
+                self._give_back(waiter.result(), take_back)
+            raise
+        finally:
+            timer.cancel()
+        if self.closed:
+            self._give_back(given, take_back)
+            return None
+        return given
+
+    def _give_back(self, given: T | None, take_back: Callable[[T], object]) -> None:
+        if given is not None:
+            take_back(given)
+
+    def _time_out(
+        self,
+        waiter: asyncio.Future[T | None],
+        on_timeout: Callable[[], BaseException | None],
+    ) -> None:
+        if not waiter.done() and (error := on_timeout()) is not None:
+            self.waiters.remove(waiter)
+            waiter.set_exception(error)
+
+    def serve(self, supply: Callable[[], T | None]) -> bool:
+        """
+        Give what *supply* returns, or raises, to the task that waits longest; tell
+        whether there was one.
+
+        *supply* is called only where a task waits. If it returns None, nobody is
+        served. Never switches.
+        """
+        while self.waiters:
+            waiter = self.waiters[0]
+            if not waiter.done():
+                try:
+                    given = supply()
+                except Exception as error:
+                    waiter.set_exception(error)
+                else:
+                    if given is None:
+                        return False
+                    waiter.set_result(given)
+                self.waiters.popleft()
+                return True
+            self.waiters.popleft()
+        return False
+
+    def close(self) -> None:
+        """Send away whoever waits, or has been served just now. Never switches."""
+        self.closed = True
+        while self.waiters:
+            waiter = self.waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def __len__(self) -> int:
+        """How many tasks wait."""
+        return len(self.waiters)
