@@ -291,10 +291,6 @@ class PsycopgMixin(BridgeMixin):
 
     def get_new_connection(self, conn_params: Any) -> Any:
         connection = super().get_new_connection(conn_params)
-        factory = connection.cursor_factory
-        # This one binds in the client and never prepares.
-        if not issubclass(factory, psycopg.ClientCursor):
-            connection.cursor_factory = recovering_plans(factory)
         connection.wrapper = weakref.ref(self)
         return connection
 
@@ -304,9 +300,12 @@ class PsycopgMixin(BridgeMixin):
 
     def create_cursor(self, name: str | None = None) -> Any:
         cursor = super().create_cursor(name)
+        # Which class Django takes depends on the settings, and is not to be chosen.
         if name is not None:
-            # Which class Django takes depends on the settings, and is not to be chosen.
             cursor.__class__ = closed_when_cancelled(cursor.__class__)
+        elif not isinstance(cursor, psycopg.ClientCursor):
+            # Those bind in the client and never prepare.
+            cursor.__class__ = recovering_plans(cursor.__class__)
         return cursor
 
     def listen_to(self, channels: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from psycopg.pq import TransactionStatus
 from vinyl.orm.bridge import postponing
 
 if TYPE_CHECKING:
+    from vinyl.orm.backends.psycopg import BridgeConnection
     from vinyl.orm.lending import Loan
 
 __all__ = ["wait_in_thread"]
@@ -32,7 +33,7 @@ CANCEL_INTERVAL = 0.5
 
 
 def wait_in_thread(
-    connection: psycopg.Connection[Any],
+    connection: BridgeConnection,
     wait: Callable[..., Any],
     loan: Loan,
     gen: Any,
@@ -64,13 +65,14 @@ def wait_in_thread(
 
 
 def _cancel(
-    connection: psycopg.Connection[Any], wait: Callable[..., Any], gen: Any
+    connection: BridgeConnection, wait: Callable[..., Any], gen: Any
 ) -> tuple[Any] | None:
     """
     Cancel what the server is doing, and read its reply; or close the connection.
 
     Returns: in a tuple, what *gen* gives if it succeeded first; None if not.
     """
+    wrapper = connection.wrapper()
     deadline = time.monotonic() + CANCEL_TIMEOUT
     ask_again = 0.0
 
@@ -79,7 +81,9 @@ def _cancel(
         now = time.monotonic()
         if now >= deadline:
             raise TimeoutError
-        if now >= ask_again:
+        # A rollback is not cancelled: it ends what has been.
+        undoes = wrapper is not None and wrapper.is_undoing
+        if now >= ask_again and not undoes:
             connection.cancel_safe(timeout=CANCEL_TIMEOUT)
             ask_again = now + CANCEL_INTERVAL
 
