@@ -353,13 +353,13 @@ def test_a_forgotten_await_is_an_error_page_and_in_the_log(
     assert client.get("/albums/1/").json() == PASTEL_BLUES
 
 
-def test_a_call_whose_result_nobody_uses_is_a_warning_in_the_log(
+def test_a_call_whose_result_nobody_uses_is_an_error(
     client: httpx.Client, site: Site
 ) -> None:
-    assert client.get("/unawaited/save/").status_code == 200
+    assert client.get("/unawaited/save/").status_code == 500
 
-    warning = "RuntimeWarning: coroutine 'Album.save' was never awaited"
-    wait_for(lambda: warning in site.log.read_text(), site.log)
+    told = "'Album.save' was called on the event loop and its result was dropped"
+    wait_for(lambda: told in site.log.read_text(), site.log)
 
 
 def test_check_finds_the_plain_mistakes_and_nothing_else(project: Project) -> None:
