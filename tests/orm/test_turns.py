@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.db import InterfaceError, connections
+from django.db.models.signals import post_delete
 from django.db.transaction import TransactionManagementError
 
 from tests.fix_db import only_postgresql
 from tests.records.models import Artist
 from vinyl.exceptions import ScopeClosedError
 from vinyl.orm import await_, connection, run, transaction
-from vinyl.orm.connections import current_scope
+from vinyl.orm.connections import current_scope, scope_of_run
 from vinyl.orm.pools import pool_for
 from vinyl.orm.turns import Turn
 
@@ -186,6 +187,7 @@ class TestASyncBlock:
             await Artist.objects.create(name="late")
 
         def work() -> asyncio.Task[None]:
+            Artist.objects.count()
             with transaction.atomic():
                 Artist.objects.create(name="owner")
                 task = asyncio.ensure_future(child())
@@ -221,6 +223,68 @@ class TestASyncBlock:
         await run(work)
         assert await names() == ["of the outer", "outer"]
         assert waited == [True]
+
+    async def test_a_task_that_the_run_started_before_takes_part_in_it(self) -> None:
+        def work() -> None:
+            Artist.objects.count()
+            task = asyncio.ensure_future(Artist.objects.acreate(name="early"))
+            with suppress(LookupError), transaction.atomic():
+                with transaction.atomic():
+                    await_(task)
+                raise LookupError
+
+        await run(work)
+        assert await names() == []
+
+    async def test_also_if_that_waits_for_its_turn_when_the_block_begins(self) -> None:
+        inside, go = asyncio.Event(), asyncio.Event()
+        early: list[asyncio.Task[Any]] = []
+
+        def hold() -> None:
+            Artist.objects.count()
+            inside.set()
+            await_(go.wait())
+
+        async def start(turn: Turn) -> None:
+            # The run waits to have its turn back.
+            await until(lambda: turn.waiters)
+            coroutine = Artist.objects.acreate(name="early")
+            early.append(asyncio.create_task(coroutine))
+            await until(lambda: len(turn.waiters) == 2)
+            go.set()
+
+        def work() -> None:
+            Artist.objects.count()
+            turn = scope_of_run().leases["default"].turn
+            others = [
+                asyncio.ensure_future(run(hold)),
+                asyncio.ensure_future(start(turn)),
+            ]
+            await_(inside.wait())
+            with suppress(LookupError), transaction.atomic():
+                assert not early[0].done()
+                await_(early[0])
+                raise LookupError
+            await_(asyncio.wait(others))
+
+        await run(work)
+        assert await names() == []
+
+    async def test_a_task_of_a_receiver_inside_djangos_own_goes_on(self) -> None:
+        """The user has opened no block, and cannot wait in Django's."""
+        tasks: list[asyncio.Task[Any]] = []
+
+        def receive(**kwargs: Any) -> None:
+            tasks.append(asyncio.ensure_future(Artist.objects.acreate(name="told")))
+
+        artist = await Artist.objects.create(name="Nina")
+        post_delete.connect(receive, sender=Artist)
+        try:
+            await artist.delete()
+        finally:
+            post_delete.disconnect(receive, sender=Artist)
+        await tasks[0]
+        assert await names() == ["told"]
 
     async def test_what_is_awaited_in_it_belongs_to_it(self) -> None:
         def work() -> None:

@@ -21,6 +21,8 @@ singleflight.py  one piece of work for several tasks that want its result
 validators.py    async validators of fields
 connections.py   scopes: which connection the running code uses
 lending.py       connections that a loop lends to a thread, and a thread to a loop
+leases.py        a connection as one scope holds it, and who uses it inside
+waiting.py       the queue of tasks that wait for a connection, or for a turn
 turns.py         whose turn it is to use a connection that tasks share
 standins.py      what `connection` is on the event loop where nothing is held
 cursors.py       raw cursors, COPY, pinned connections, savepoints

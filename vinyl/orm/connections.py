@@ -89,8 +89,10 @@ class Scope:
         self.parent = parent
         self.block = block
         self.leases: dict[str, Lease] = {}
-        # Of a run: the scopes of the sync atomic() blocks that its code is in.
+        # Of a run: the scopes of the sync atomic() blocks that its code is in. Of such
+        # a scope: Django's object.
         self.blocks: list[Scope] = []
+        self.owner: Any = None
         self.closed = False
         self.loop = asyncio._get_running_loop()
         task = running_task()
@@ -210,32 +212,38 @@ class Scope:
             scope = scope.parent
         return scope is self
 
-    def begin_block(self, alias: str) -> None:
+    def begin_block(self, alias: str, owner: Any) -> None:
         """
-        In a run, whose code has entered `atomic()` on *alias*: make that a scope of its
-        own, for the tasks that are started in it. The run's code has the turn.
+        In a run, whose code has entered *owner*, an `atomic()` on *alias*: make that a
+        scope of its own, for the tasks that are started in it. The run's code has the
+        turn. Tasks that the run has started outside of any block take part in it.
 
         Never switches.
         """
         outer, inner = current_scope.get(), self.inner()
         block = Scope(outer if inner.is_around(outer) else inner, block=ATOMIC)
+        block.owner = owner
         lease = self.leases[alias].innermost()
         block.leases[alias] = Lease(lease.wrapper, lease, Turn(taken=True))
         block.savepoints = set(lease.wrapper.savepoint_ids)
+        self.leases[alias].inner = block.leases[alias]
+        lease.turn.send_away()
         block.enter()
         self.blocks.append(block)
 
-    def end_block(self, alias: str) -> None:
+    def end_block(self, alias: str, owner: Any) -> None:
         """
-        Close the scope of the innermost atomic() on *alias* that the run's code is in,
-        and is about to leave. The run's code keeps the turn.
+        Close the scope that was made for *owner*, if one was, which the run's code is
+        about to leave. The run's code keeps the turn.
 
         Switches to the event loop to close the cursors of its streams.
         """
         for block in reversed(self.blocks):
-            if alias in block.leases:
+            if block.owner is owner:
                 self.blocks.remove(block)
-                lease = block.leases[alias]
+                lease, outermost = block.leases[alias], self.leases[alias]
+                around = cast(Lease, lease.source)
+                outermost.inner = None if around is outermost else around
                 lease.end()
                 lease.source = None
                 block.close()
@@ -321,7 +329,8 @@ def nearest_lease(scope: Scope | None, alias: str) -> Lease | None:
                         f"from a thread that is using it. Call async code from a "
                         f"thread with async_to_sync(), which lends it."
                     )
-                return lease
+                # In a run, the block that its code is in just now.
+                return lease.inner or lease
             if scope.block and not here:
                 raise ForeignLoopError(
                     f"This code inherited {scope.block} on database {alias!r} from "

@@ -23,7 +23,7 @@ class Lease:
         turn: Taken, if the code of the scope uses the connection itself.
     """
 
-    __slots__ = ("borrower", "source", "streams", "turn", "wrapper")
+    __slots__ = ("borrower", "inner", "source", "streams", "turn", "wrapper")
 
     def __init__(
         self, wrapper: BaseDatabaseWrapper, source: Lease | Pool | None, turn: Turn
@@ -33,6 +33,8 @@ class Lease:
         self.turn = turn
         # The lease of the scope inside that has the turn, if one has it.
         self.borrower: Lease | None = None
+        # Of a run: the lease of the sync atomic() that its code is in, if it is in one.
+        self.inner: Lease | None = None
         # What reads from the connection piecemeal, and ends with the block.
         self.streams: set[Any] = set()
         if type(source) is Lease:

@@ -14,6 +14,7 @@ import inspect
 import logging
 import sys
 from collections.abc import Callable, Coroutine
+from types import FrameType
 from typing import Any
 
 import django.db.transaction
@@ -206,10 +207,18 @@ def not_blocking(enter: Callable) -> Callable:
                 "would block. Write `async with transaction.atomic()`."
             )
         enter(self)
-        if in_bridge():
-            scope_of_run().begin_block(self.using or DEFAULT_DB_ALIAS)
+        if in_bridge() and not _is_djangos(sys._getframe(1)):
+            scope_of_run().begin_block(self.using or DEFAULT_DB_ALIAS, self)
 
     return __enter__
+
+
+def _is_djangos(caller: FrameType) -> bool:
+    """
+    Whether *caller* is Django's code, as of `delete()`. Tasks that receivers of signals
+    start in its blocks belong to the code that calls it.
+    """
+    return caller.f_globals.get("__name__", "").startswith("django.")
 
 
 def shielding(leave: Callable) -> Callable:
@@ -229,7 +238,7 @@ def shielding(leave: Callable) -> Callable:
             try:
                 # Who waits inside for a turn gets none: neither before nor after the
                 # end.
-                scope_of_run().end_block(wrapper.alias)
+                scope_of_run().end_block(wrapper.alias, self)
             except BaseException as error:
                 leave(self, type(error), error, error.__traceback__)
                 raise

@@ -48,8 +48,8 @@ class Turn(WaitQueue[bool]):
 
     async def take(self) -> bool:
         """
-        Wait for the turn. True: it is the caller's, until `pass_on()`. False: the
-        scope has been closed, and there is nothing to use here any more.
+        Wait for the turn. True: it is the caller's, until `pass_on()`. False: look
+        again where the turn is to be had; the scope may have been closed.
 
         Raises:
             InterfaceError: This task keeps the turn itself, and would wait for ever.

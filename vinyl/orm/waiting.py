@@ -36,7 +36,8 @@ class WaitQueue(Generic[T]):
         on_timeout: Callable[[], BaseException | None],
     ) -> T | None:
         """
-        Return what `serve()` gives to this task; None if the queue has been closed.
+        Return what `serve()` gives to this task; None if it is sent away, as when the
+        queue is closed.
 
         Args:
             take_back: Called with what this task was given and cannot use any more.
@@ -110,6 +111,10 @@ class WaitQueue(Generic[T]):
     def close(self) -> None:
         """Send away whoever waits, or has been served just now. Never switches."""
         self.closed = True
+        self.send_away()
+
+    def send_away(self) -> None:
+        """Let `wait()` return None to whoever waits, in order. Never switches."""
         while self.waiters:
             waiter = self.waiters.popleft()
             if not waiter.done():
