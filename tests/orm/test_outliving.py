@@ -111,8 +111,8 @@ class Open:
         atomic: Whether it is `atomic()`.
     """
 
-    def __init__(self, around: Open | None, *, atomic: bool) -> None:
-        self.around = around
+    def __init__(self, around: Place, *, atomic: bool) -> None:
+        self.around = block_of(around)
         self.atomic = atomic
         self.left = False
         # Whether its hook has run.
@@ -137,6 +137,27 @@ def counts(block: Open | None) -> bool:
 
 
 @dataclass
+class InRun:
+    """
+    Where a task is that sync code has started outside of its blocks: it takes part in
+    the one that the code is in just now.
+    """
+
+    blocks: list[Open]
+    around: Place
+
+    def block(self) -> Open | None:
+        return self.blocks[-1] if self.blocks else block_of(self.around)
+
+
+Place = Open | InRun | None
+
+
+def block_of(place: Place) -> Open | None:
+    return place.block() if isinstance(place, InRun) else place
+
+
+@dataclass
 class Attempt:
     """One execution of a program."""
 
@@ -144,7 +165,7 @@ class Attempt:
     # The rows that were written, and those of which a cancellation leaves it open, each
     # with the block it belongs to.
     written: dict[str, Open | None] = field(default_factory=dict)
-    unsure: dict[str, Open | None] = field(default_factory=dict)
+    unsure: dict[str, Place] = field(default_factory=dict)
     refused: int = 0
     number: int = 0
 
@@ -152,8 +173,8 @@ class Attempt:
         self.number += 1
         return f"row {self.number}"
 
-    def start(self, step: Start, block: Open | None) -> None:
-        task = asyncio.create_task(self.steps(step.steps, block))
+    def start(self, step: Start, place: Place) -> None:
+        task = asyncio.create_task(self.steps(step.steps, place))
         self.tasks.append(task)
         if step.cancelled_after is not None:
             loop = asyncio.get_running_loop()
@@ -166,39 +187,39 @@ class Attempt:
 
             count(step.cancelled_after)
 
-    async def steps(self, steps: list[Any], block: Open | None) -> None:
+    async def steps(self, steps: list[Any], place: Place) -> None:
         for step in steps:
             try:
-                await self.step(step, block)
+                await self.step(step, place)
             except ScopeClosedError:
-                assert block is not None
+                assert place is not None
                 self.refused += 1
             except TransactionManagementError as error:
                 # A query of the transaction was cancelled, and nothing follows in it.
                 if not re.search("was cancelled|can't execute queries", str(error)):
                     raise
 
-    async def step(self, step: Any, block: Open | None) -> None:
+    async def step(self, step: Any, place: Place) -> None:
         with ExitStack() as left:
-            await self.inner_step(step, block, left)
+            await self.inner_step(step, place, left)
 
-    async def inner_step(self, step: Any, block: Open | None, left: ExitStack) -> None:
+    async def inner_step(self, step: Any, place: Place, left: ExitStack) -> None:
         match step:
             case Write(in_run):
                 name = self.name()
-                self.unsure[name] = block
+                self.unsure[name] = place
                 if in_run:
-                    await run(self.write, name, block)
+                    await run(self.write, name, place)
                 else:
                     await Artist.objects.create(name=name)
-                    self.written[name] = block
+                    self.written[name] = block_of(place)
             case Pause(turns):
                 for _ in range(turns):
                     await asyncio.sleep(0)
             case Block(inner, fails):
                 with suppress(Undone):
                     async with transaction.atomic():
-                        opened = await run(Open, block, atomic=True)
+                        opened = await run(Open, place, atomic=True)
                         left.callback(setattr, opened, "left", True)
                         self.note_commit(opened)
                         await self.steps(inner, opened)
@@ -206,52 +227,64 @@ class Attempt:
                             raise Undone
             case InCursor(inner):
                 async with connection.cursor():
-                    opened = await run(Open, block, atomic=False)
+                    opened = await run(Open, place, atomic=False)
                     left.callback(setattr, opened, "left", True)
                     await self.steps(inner, opened)
             case InBridge(inner):
-                await run(self.sync_steps, inner, block)
+                await run(self.run_steps, inner, place)
             case Start():
-                self.start(step, block)
+                self.start(step, place)
 
     def note_commit(self, block: Open) -> None:
         transaction.on_commit(lambda: setattr(block, "committed", True))
 
-    def write(self, name: str, block: Open | None) -> None:
-        if block is not None:
+    def write(self, name: str, place: Place) -> None:
+        self.unsure[name] = place
+        if place is not None:
             # Raises where the block has ended.
             _ = connections["default"]
-            block.check()
-        self.unsure[name] = block
+            if (block := block_of(place)) is not None:
+                block.check()
         Artist.objects.create(name=name)
-        self.written[name] = block
+        self.written[name] = block_of(place)
 
-    def sync_steps(self, steps: list[Any], block: Open | None) -> None:
+    def run_steps(self, steps: list[Any], place: Place) -> None:
+        # What is started in a run before that has used the database is not part of it.
+        _ = connections["default"]
+        self.sync_steps(steps, place, InRun([], place))
+
+    def sync_steps(self, steps: list[Any], place: Place, here: InRun) -> None:
         for step in steps:
             match step:
                 case Write():
-                    self.write(self.name(), block)
+                    self.write(self.name(), place)
                 case Block(inner, fails):
                     with ExitStack() as left, suppress(Undone), transaction.atomic():
-                        opened = Open(block, atomic=True)
+                        opened = Open(place, atomic=True)
+                        here.blocks.append(opened)
+                        left.callback(here.blocks.remove, opened)
                         left.callback(setattr, opened, "left", True)
                         self.note_commit(opened)
-                        self.sync_steps(inner, opened)
+                        self.sync_steps(inner, opened, here)
                         if fails:
                             raise Undone
                 case Pause() | InCursor():
                     # What is awaited here takes part in what the run holds.
-                    await_(self.step(step, block))
+                    await_(self.step(step, place))
                 case InBridge(inner):
-                    self.sync_steps(inner, block)
+                    self.sync_steps(inner, place, here)
                 case Start():
-                    self.start(step, block)
+                    self.start(step, place if here.blocks else here)
 
     def rows(self) -> tuple[set[str], set[str]]:
         """The model: the rows that must be there, and those that may be."""
         return (
             {name for name, block in self.written.items() if counts(block)},
-            {name for name, block in self.unsure.items() if counts(block)},
+            {
+                name
+                for name, place in self.unsure.items()
+                if isinstance(place, InRun) or counts(place)
+            },
         )
 
 
