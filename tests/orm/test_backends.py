@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import gc
 import threading
 import time
@@ -233,3 +234,13 @@ async def test_errors_of_the_database_are_djangos() -> None:
     ):
         await run(query, "SELECT no_such_column FROM records_track")
     assert await Track.objects.count() == 0
+
+
+async def test_a_copy_of_a_connection_is_not_the_pools() -> None:
+    def work() -> Any:
+        twin = copy.copy(connections["default"])
+        with twin.cursor() as cursor:
+            cursor.execute("SELECT 1")
+            return cursor.fetchone()
+
+    assert await run(work) == (1,)

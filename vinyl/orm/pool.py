@@ -152,7 +152,7 @@ class Pool:
         if self.in_memory:
             lifetime = math.inf
         wrapper = _new_wrapper(self.alias)
-        wrapper.is_pooled = True
+        wrapper.pooled_id = id(wrapper)
         return Pooled(wrapper, time.monotonic() + lifetime)
 
     def _lend(self, pooled: Pooled) -> BridgeMixin:

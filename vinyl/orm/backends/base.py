@@ -47,8 +47,9 @@ class BridgeMixin(_Wrapper):
         """
         return in_bridge() or self.loan_here() is not None
 
-    # Whether a pool lends it: then code has it for a run or a block at a time.
-    is_pooled = False
+    # Its id(), if a pool lends it: then code has it for a run or a block at a time. A
+    # copy of it, as Django's tests make, is not the pool's.
+    pooled_id = 0
     acts_for_other = False
     # Whether it has ever had a connection.
     has_connected = False
@@ -249,7 +250,7 @@ class BridgeMixin(_Wrapper):
 
         Switches to the event loop if it has to wait for its turn.
         """
-        if self.is_pooled and connections[self.alias] is not self:
+        if self.pooled_id == id(self) and connections[self.alias] is not self:
             raise InterfaceError(
                 f"A connection object of database {self.alias!r}, or a cursor of it, "
                 f"was kept after its run or block had ended, and somebody else may be "
