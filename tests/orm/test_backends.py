@@ -238,9 +238,13 @@ async def test_errors_of_the_database_are_djangos() -> None:
 
 async def test_a_copy_of_a_connection_is_not_the_pools() -> None:
     def work() -> Any:
+        # Not connected yet, so this one opens a connection of its own.
         twin = copy.copy(connections["default"])
-        with twin.cursor() as cursor:
-            cursor.execute("SELECT 1")
-            return cursor.fetchone()
+        try:
+            with twin.cursor() as cursor:
+                cursor.execute("SELECT 1")
+                return cursor.fetchone()
+        finally:
+            twin.close()
 
     assert await run(work) == (1,)
