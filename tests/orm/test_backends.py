@@ -18,7 +18,7 @@ from tests.fix_db import only_postgresql, only_sqlite
 from tests.records.models import Artist, Track
 from vinyl.orm import connection, run
 from vinyl.orm.backends.threaded import ROWS_PER_HOP
-from vinyl.orm.pools import close_pools, pool_for
+from vinyl.orm.pools import pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -170,13 +170,17 @@ class TestSQLite:
 
     async def test_a_cursor_that_outlives_its_connection_is_refused(self) -> None:
         """It must not wait for a thread that has ended."""
-        cursor = await run(lambda: connection.cursor())
-        await close_pools()
-        for use in (cursor.fetchall, lambda: cursor.execute("SELECT 1")):
-            async with asyncio.timeout(5):
-                with pytest.raises(InterfaceError, match="has been closed"):
-                    await run(use)
-        await run(cursor.close)
+
+        def outlive() -> None:
+            cursor = connection.cursor()
+            connection.drop_connection()
+            connection.connection = None
+            with pytest.raises(InterfaceError, match="has been closed"):
+                cursor.execute("SELECT 1")
+            cursor.close()
+
+        async with asyncio.timeout(5):
+            await run(outlive)
 
     async def test_fetches_beyond_the_first_hop(self) -> None:
         number = ROWS_PER_HOP * 2 + 10
