@@ -26,7 +26,7 @@ from django.db.backends.utils import CursorWrapper
 
 from tests.postgres import postgres_server
 from tests.settings import SQLITE_URL, database
-from vinyl.orm import pools
+from vinyl.orm.pools import registry
 
 
 def pytest_report_header() -> str:
@@ -98,7 +98,7 @@ def db(request: pytest.FixtureRequest, migrated: set[str]) -> Iterator[str]:
         # Left open, it would keep SQLite locked or PostgreSQL waiting.
         connections["default"].close()
         yield vendor
-        loops = pools._pools.values()
+        loops = registry._pools.values()
         lent = [pool for loop in loops for pool in loop.values() if pool.lent]
         empty_tables()
     gc.collect()

@@ -17,7 +17,8 @@ from django.test import override_settings
 from tests.fix_db import empty_tables
 from tests.records.models import Album, Artist
 from tests.settings import SQLITE_URL, database
-from vinyl.orm import pools, routers
+from vinyl.orm import routers
+from vinyl.orm.pools import registry
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +51,7 @@ def replica(request: pytest.FixtureRequest, db: str, migrated: set[str]) -> Iter
         Album.objects.using(alias).create(title=alias, notes=alias, artist=artist)
         connections[alias].close()
     yield
-    loops = pools._pools.values()
+    loops = registry._pools.values()
     lent = [pool for loop in loops for pool in loop.values() if pool.lent]
     empty_tables("replica")
     connections["replica"].close()

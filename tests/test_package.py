@@ -55,7 +55,7 @@ def test_imports_flow_one_way(path: Path) -> None:
         assert not [name for name in names if name.startswith(above)]
     if module == "vinyl.exceptions":
         assert not [name for name in names if name.startswith("vinyl")]
-    if module != "vinyl.orm.bridge":
+    if module != "vinyl.bridge.greenlets":
         assert "greenlet" not in names
 
 

@@ -27,7 +27,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from vinyl.cli import find_settings
-from vinyl.orm.notes import note_awaited_value
+from vinyl.orm.dualmode.notes import note_awaited_value
 from vinyl.orm.testing import pytest_configure
 
 __all__ = [
@@ -52,7 +52,7 @@ def pytest_load_initial_conftests(early_config: Any) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> None:
     """Have the error of a test explained, and shown as what its author wrote."""
-    from vinyl.web.tracebacks import shorten
+    from vinyl.web.testing.tracebacks import shorten
 
     if call.excinfo is None:
         return

@@ -21,7 +21,7 @@ from tests.benchmarks.sync_mode import CALLS, ROUNDS, report, seconds_per_call
 
 def best(calls: dict[str, Callable[[], Any]]) -> dict[str, float]:
     """Microseconds of each call, without and with the look at the caller."""
-    from vinyl.orm import mode
+    from vinyl.bridge import mode
 
     looks = {"without": lambda *args: None, "with": mode.refuse_lost}
     found: dict[str, float] = {}

@@ -24,7 +24,7 @@ def medians(
     states: dict[str, Any], fn: Callable[[], Any], calls: int
 ) -> dict[str, float]:
     """Microseconds per call of *fn* in each state, measured in turns."""
-    from vinyl.orm.observing import Wanted, observe
+    from vinyl.orm.observe.events import Wanted, observe
 
     times: dict[str, list[float]] = {name: [] for name in states}
     for _ in range(ROUNDS):
@@ -48,7 +48,7 @@ def main() -> None:
     from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
     from tests.records.models import Artist
-    from vinyl.orm.observing import Wanted
+    from vinyl.orm.observe.events import Wanted
     from vinyl.orm.recording import recording
 
     call_command("migrate", verbosity=0)

@@ -32,7 +32,7 @@ async def microseconds(fn: Callable[[], Awaitable[None]]) -> float:
 async def loans(url: str) -> None:
     from psycopg_pool import AsyncConnectionPool
 
-    from vinyl.orm.pools import pool_for
+    from vinyl.orm.pools.registry import pool_for
 
     pool = pool_for("default")
     peer = AsyncConnectionPool(url, min_size=10, max_size=10, open=False)
@@ -77,8 +77,8 @@ async def loans(url: str) -> None:
 
 async def throughput() -> None:
     from tests.records.models import Artist
-    from vinyl.orm.pool import Pool
-    from vinyl.orm.pools import pool_for
+    from vinyl.orm.pools.pool import Pool
+    from vinyl.orm.pools.registry import pool_for
 
     artist = await Artist.objects.create(name="Nina Simone")
     waits: list[float] = []

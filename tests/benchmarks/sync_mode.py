@@ -51,8 +51,8 @@ def main() -> None:
     from django.db import connections
 
     from tests.records.models import Album, Artist
-    from vinyl.orm.bridge import runs_sync
-    from vinyl.orm.rows import dual
+    from vinyl.bridge.greenlets import runs_sync
+    from vinyl.bridge.patching import dual
 
     call_command("migrate", verbosity=0)
     artist = Artist.objects.create(name="Nina Simone")

@@ -238,7 +238,7 @@ def main(tests: str, mode: str, vendor: str, url: str, out: str, *names: str) ->
     make_settings(mode, vendor, url)
     make_runner(mode)
     if mode in ("loop", "async"):
-        from vinyl.orm.bridge import run
+        from vinyl.bridge.greenlets import run
 
         asyncio.run(run(django_tests, mode, labels))
     else:

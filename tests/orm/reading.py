@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import textwrap
 
-from vinyl.orm.awaits import find
+from vinyl.orm.lint.rules import find
 
 IMPORTS = """\
 import asyncio

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.orm.reading import assert_found
-from vinyl.orm import dualmode, rows
+from vinyl.bridge import patching
+from vinyl.orm.dualmode import table
 
 # The code that is to be found, and source with its line marked.
 MISSING_AWAIT = {
@@ -378,8 +379,8 @@ def test_is_found(kind: str, code: str, source: str) -> None:
     "method",
     [
         (kind, name)
-        for row in dualmode.TABLE
-        if row.change is rows.dual
+        for row in table.TABLE
+        if row.change is patching.dual
         and row.owner.endswith((":Model", "Manager", "QuerySet"))
         for kind in ["album" if row.owner.endswith(":Model") else "Album.objects"]
         for name in row.names.split()

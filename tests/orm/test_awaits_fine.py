@@ -12,7 +12,7 @@ import pytest
 
 from tests.orm.reading import found, function
 from tests.records import models
-from vinyl.orm.awaits import find
+from vinyl.orm.lint.rules import find
 
 ROOT = Path(__file__).parents[2]
 

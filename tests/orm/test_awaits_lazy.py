@@ -11,7 +11,7 @@ from django.test.utils import isolate_apps
 from tests.orm.reading import assert_found, found, function
 from tests.records.models import Album
 from vinyl.orm import models
-from vinyl.orm.awaits import find
+from vinyl.orm.lint.rules import find
 
 GET = "album = await Album.objects.get(pk=pk)\n"
 HERE = "from tests.orm.test_awaits_lazy import Reissue\n"

@@ -8,7 +8,7 @@ from django.test import override_settings
 
 from tests.orm.reading import assert_found, found, function
 from tests.records.models import Album
-from vinyl.orm.awaits import find
+from vinyl.orm.lint.rules import find
 
 IMPORTS = """\
 from django.contrib.auth.decorators import login_required

@@ -18,7 +18,7 @@ from tests.fix_db import only_postgresql, only_sqlite
 from tests.records.models import Artist, Track
 from vinyl.orm import connection, run
 from vinyl.orm.backends.threaded import ROWS_PER_HOP
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 

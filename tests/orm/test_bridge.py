@@ -17,9 +17,7 @@ import pytest
 from django.test import override_settings
 
 from tests.records.models import Artist
-from vinyl.exceptions import BridgeError, NotAwaitedError
-from vinyl.orm import await_, in_bridge, run, use_driver
-from vinyl.orm.bridge import (
+from vinyl.bridge.greenlets import (
     MAX_IDLE,
     _idle,
     current_bridge,
@@ -28,6 +26,8 @@ from vinyl.orm.bridge import (
     shielded,
     unshielded,
 )
+from vinyl.exceptions import BridgeError, NotAwaitedError
+from vinyl.orm import await_, in_bridge, run, use_driver
 
 pytestmark = pytest.mark.anyio
 

@@ -20,10 +20,11 @@ import django
 import pytest
 from django.test import override_settings
 
+from vinyl.bridge import bytecode, dropped
+from vinyl.bridge.calls import Call
+from vinyl.bridge.mode import dual
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import callers, callsites, run, use_driver
-from vinyl.orm.calls import Call
-from vinyl.orm.mode import dual
+from vinyl.orm import run, use_driver
 
 pytestmark = pytest.mark.anyio
 
@@ -405,28 +406,28 @@ async def test_a_method_of_the_projects_that_a_package_calls_may_return_it(
 
 class TestWhoseCodeItis:
     def test_by_its_file(self) -> None:
-        owners = [OURS, DJANGOS, PACKAGES, PYTHONS, callers.__file__, "<string>"]
-        assert [callsites.owner_of(name) for name in owners] == [
-            callsites.PROJECT,
-            callsites.DJANGO,
-            callsites.PACKAGE,
-            callsites.PYTHON,
-            callsites.VINYL,
-            callsites.PROJECT,
+        owners = [OURS, DJANGOS, PACKAGES, PYTHONS, dropped.__file__, "<string>"]
+        assert [bytecode.owner_of(name) for name in owners] == [
+            bytecode.PROJECT,
+            bytecode.DJANGO,
+            bytecode.PACKAGE,
+            bytecode.PYTHON,
+            bytecode.VINYL,
+            bytecode.PROJECT,
         ]
 
     def test_a_project_that_is_installed_is_the_projects(self) -> None:
-        assert callsites.owner_of(OF_PROJECT) == callsites.PROJECT
+        assert bytecode.owner_of(OF_PROJECT) == bytecode.PROJECT
         with override_settings(ROOT_URLCONF="somebody.urls"):
-            callsites.owner_of.cache_clear()
-            assert callsites.owner_of(PACKAGES) == callsites.PROJECT
-        callsites.owner_of.cache_clear()
+            bytecode.owner_of.cache_clear()
+            assert bytecode.owner_of(PACKAGES) == bytecode.PROJECT
+        bytecode.owner_of.cache_clear()
 
 
 async def test_what_is_known_of_places_is_bounded(monkeypatch: Any) -> None:
     thing = Thing()
-    monkeypatch.setattr(callers, "MAX_SITES", 10)
+    monkeypatch.setattr(dropped, "MAX_SITES", 10)
     for number in range(30):
         text = f"async def work(thing):\n    assert await thing.save() == {number + 1}"
         await compiled(text, OURS, {})(thing)
-        assert len(callers._sites) <= 10
+        assert len(dropped._sites) <= 10

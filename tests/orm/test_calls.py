@@ -16,8 +16,8 @@ import pytest
 from django.utils.functional import cached_property
 
 from tests.records.models import Album, Artist
+from vinyl.bridge.calls import Call
 from vinyl.exceptions import AlreadyAwaitedError, NotAwaitedError
-from vinyl.orm.calls import Call
 
 pytestmark = pytest.mark.anyio
 

@@ -11,12 +11,12 @@ from django.test import override_settings
 
 from tests.fix_db import default_database
 from vinyl.exceptions import UnsupportedVersion
-from vinyl.orm import compat
-from vinyl.orm.pools import pool_for
+from vinyl.orm.dualmode import versions
+from vinyl.orm.pools.registry import pool_for
 
 
 def test_the_installed_django_is_supported() -> None:
-    compat.check_django()
+    versions.check_django()
 
 
 @pytest.mark.parametrize("version", [(5, 1), (6, 2), (7, 0)], ids=str)
@@ -25,24 +25,24 @@ def test_another_django_is_refused_by_name(
 ) -> None:
     monkeypatch.setattr(django, "VERSION", (*version, 0, "final", 0))
     with pytest.raises(UnsupportedVersion, match=r"works with Django 5\.2, 6\.0, 6\.1"):
-        compat.check_django()
+        versions.check_django()
 
 
 def test_a_django_that_lacks_a_name_is_refused_by_that_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(compat.READ, "django.db.models.query:QuerySet", "_no_such")
+    monkeypatch.setitem(versions.READ, "django.db.models.query:QuerySet", "_no_such")
     with pytest.raises(UnsupportedVersion, match=r"no '_no_such' in .*QuerySet"):
-        compat.check_django()
+        versions.check_django()
 
 
 def test_so_is_one_whose_app_lacks_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     app = "django.contrib.contenttypes"
     read = {"django.contrib.contenttypes.models:ContentTypeManager": "_no_such"}
-    monkeypatch.setitem(compat.READ_WITH_APP, app, read)
-    compat.check_apps(set())
+    monkeypatch.setitem(versions.READ_WITH_APP, app, read)
+    versions.check_apps(set())
     with pytest.raises(UnsupportedVersion, match=r"no '_no_such' in .*ContentType"):
-        compat.check_apps({app})
+        versions.check_apps({app})
 
 
 def test_a_mode_that_is_none_is_refused() -> None:

@@ -19,9 +19,9 @@ from django.db import IntegrityError, OperationalError
 from tests.fix_db import default_database, only_postgresql, only_sqlite
 from tests.records.models import Artist
 from tests.settings import SQLITE_URL, database
+from vinyl.bridge.flows import drive_async, use_driver
 from vinyl.exceptions import PoolTimeout
-from vinyl.orm import conflicts, connection, in_bridge, run, transaction
-from vinyl.orm.drivers import drive_async, use_driver
+from vinyl.orm import connection, in_bridge, retry, run, transaction
 
 pytestmark = [pytest.mark.anyio]
 
@@ -44,7 +44,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         limits.append(high)
         return low
 
-    monkeypatch.setattr(conflicts.random, "uniform", uniform)
+    monkeypatch.setattr(retry.random, "uniform", uniform)
     return limits
 
 
@@ -231,7 +231,7 @@ class TestSQLite:
             other.execute("ROLLBACK")
             return 0
 
-        monkeypatch.setattr(conflicts.random, "uniform", unlocked)
+        monkeypatch.setattr(retry.random, "uniform", unlocked)
 
         def create(name: str) -> Generator[Any, Any, None]:
             yield Artist.objects.create, (), {"name": name}
@@ -447,13 +447,13 @@ class TestWhatIsTriedAgain:
             error.__cause__.sqlite_errorcode = cause
         else:
             error.__cause__ = cause
-        assert conflicts.is_conflict(error) is is_one
+        assert retry.is_conflict(error) is is_one
 
     def test_only_errors_of_django(self) -> None:
         error = ValueError()
         error.__cause__ = serialization_failure()
-        assert not conflicts.is_conflict(error)
-        assert not conflicts.is_conflict(psycopg.errors.SerializationFailure())
+        assert not retry.is_conflict(error)
+        assert not retry.is_conflict(psycopg.errors.SerializationFailure())
 
     @pytest.mark.parametrize(
         "error",
@@ -486,7 +486,7 @@ class TestWhatIsTriedAgain:
             pausing.set()
             return 3600.0
 
-        monkeypatch.setattr(conflicts.random, "uniform", an_hour)
+        monkeypatch.setattr(retry.random, "uniform", an_hour)
 
         def conflicting() -> None:
             tried.append(1)
@@ -524,7 +524,7 @@ class TestWhatIsTriedAgain:
         self, pauses: list, monkeypatch: Any
     ) -> None:
         slept: list[float] = []
-        monkeypatch.setattr(conflicts.time, "sleep", slept.append)
+        monkeypatch.setattr(retry.time, "sleep", slept.append)
 
         @transaction.retry_on_conflict(attempts=2000)
         def conflicting() -> None:

@@ -15,7 +15,7 @@ from django.utils import translation
 
 from tests.records.models import Artist
 from vinyl.orm import await_, connection, run, transaction
-from vinyl.orm.connections import current_scope
+from vinyl.orm.scopes.scope import current_scope
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 

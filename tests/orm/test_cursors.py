@@ -18,7 +18,7 @@ from tests.fix_db import default_database, only_postgresql, only_sqlite
 from tests.records.models import Artist
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import connection, run, transaction
-from vinyl.orm.pools import close_pools, pool_for
+from vinyl.orm.pools.registry import close_pools, pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 

@@ -28,9 +28,11 @@ from django.shortcuts import (
 )
 
 from tests.records.models import Album, Artist, Genre, Label, Memo, Review, Tag, Track
+from vinyl.bridge import patching
+from vinyl.bridge.calls import Call
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import await_, dualmode, prefetch_related_objects, rows, run, transaction
-from vinyl.orm.calls import Call
+from vinyl.orm import await_, prefetch_related_objects, run, transaction
+from vinyl.orm.dualmode import table
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -294,12 +296,12 @@ def test_each_dual_mode_name_has_an_operation() -> None:
     used = {n for operation in OPERATIONS.values() for n in operation.__code__.co_names}
     names = {
         name
-        for row in dualmode.TABLE
-        if row.change is rows.dual and not row.owner.startswith(ELSEWHERE)
+        for row in table.TABLE
+        if row.change is patching.dual and not row.owner.startswith(ELSEWHERE)
         for name in row.names.split()
         if not name.startswith("_")
     }
-    assert names - used <= {"explain", *dualmode._DROPPING.split()}
+    assert names - used <= {"explain", *table._DROPPING.split()}
 
 
 @pytest.mark.anyio
@@ -446,8 +448,8 @@ async def test_awaiting_inside_the_bridge_keeps_to_one_connection() -> None:
 
 
 def test_the_table_names_only_what_exists() -> None:
-    for row in dualmode.TABLE:
-        assert row.applies() == (row in rows._applied), row
+    for row in table.TABLE:
+        assert row.applies() == (row in patching._applied), row
 
 
 @pytest.mark.anyio
@@ -459,4 +461,4 @@ async def test_a_hook_that_is_only_marked_as_async_is_awaited() -> None:
     def allowed() -> Any:
         return no()
 
-    assert await run(rows.dual_if_async(allowed)) is False
+    assert await run(patching.dual_if_async(allowed)) is False

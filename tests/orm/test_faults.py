@@ -19,9 +19,10 @@ from tests.postgres import own_server
 from tests.proxy import Proxy, proxy
 from tests.records.models import Artist
 from tests.settings import database
-from vinyl.orm import connection, pool, run, transaction
+from vinyl.orm import connection, run, transaction
 from vinyl.orm.backends import psycopg as backend
-from vinyl.orm.pools import close_pools, pool_for
+from vinyl.orm.pools import pool
+from vinyl.orm.pools.registry import close_pools, pool_for
 
 pytestmark = [
     pytest.mark.anyio,

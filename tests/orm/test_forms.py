@@ -11,9 +11,10 @@ from django.forms import formsets
 from django.http import QueryDict
 
 from tests.records.models import Album, Artist, Genre
+from vinyl.bridge import patching
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import forms as forms_module
-from vinyl.orm import rows, run, transaction
+from vinyl.orm import run, transaction
+from vinyl.orm.contrib import forms as forms_module
 
 pytestmark = pytest.mark.anyio
 
@@ -332,4 +333,4 @@ async def test_a_forgotten_await_of_save_m2m(music: dict[str, Any]) -> None:
 
 def test_the_rows_are_those_of_this_django() -> None:
     for row in forms_module.TABLE:
-        assert row in rows._applied, row
+        assert row in patching._applied, row

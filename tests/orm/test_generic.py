@@ -15,7 +15,7 @@ from django.db import connections, models
 from tests.records.models import Album, Artist, Tag, Track
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import NotFetched, fetch, run
-from vinyl.orm.generic import UnknownContentType
+from vinyl.orm.contrib.contenttypes import UnknownContentType
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 

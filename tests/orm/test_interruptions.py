@@ -22,9 +22,9 @@ from tests.fix_db import default_database, only_postgresql, only_sqlite
 from tests.records.models import Artist
 from vinyl.exceptions import ScopeClosedError
 from vinyl.orm import await_, connection, run, transaction
-from vinyl.orm.connections import Scope, current_scope
-from vinyl.orm.pools import pool_for
-from vinyl.orm.turns import Turn
+from vinyl.orm.pools.registry import pool_for
+from vinyl.orm.scopes.lock import Turn
+from vinyl.orm.scopes.scope import Scope, current_scope
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 

@@ -21,10 +21,10 @@ from django.db import (
 
 from tests.fix_db import only_postgresql, only_sqlite
 from tests.records.models import Artist
+from vinyl.bridge.threads import in_thread
 from vinyl.exceptions import ForeignLoopError, ScopeClosedError
 from vinyl.orm import await_, connection, run, transaction
 from vinyl.orm.backends.threaded import ThreadedConnection
-from vinyl.orm.threads import in_thread
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("thread")]
 

@@ -21,7 +21,7 @@ from tests.fix_threads import Gate
 from tests.orm.test_lending import Undo, add, names
 from tests.records.models import Artist
 from vinyl.orm import connection, run, transaction
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("thread")]
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from tests.records.models import Album, Artist
-from vinyl.orm import connection, pools, run, transaction
-from vinyl.orm.pool import Pool
+from vinyl.orm import connection, run, transaction
+from vinyl.orm.pools import registry
+from vinyl.orm.pools.pool import Pool
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -44,7 +45,7 @@ class TestThreads:
             seen: set[Any] = set()
             all_here.wait(30)
             await asyncio.gather(*(work(thread * 10 + n, seen) for n in range(4)))
-            return seen, {pools.pool_for("default")}
+            return seen, {registry.pool_for("default")}
 
         with ThreadPoolExecutor(4) as threads:
             found = list(threads.map(lambda n: asyncio.run(main(n)), range(4)))
@@ -82,7 +83,7 @@ class TestClosedLoops:
 
         async def use() -> Pool:
             await asyncio.gather(*(run(driver_connection) for _ in range(3)))
-            return pools.pool_for("default")
+            return registry.pool_for("default")
 
         left = []
         for _ in range(3):
@@ -95,7 +96,7 @@ class TestClosedLoops:
         assert not any(p.idle or p.lent for p in [*left, last])
         del loop
         gc.collect()
-        assert not any(loop.is_closed() for loop in pools._pools)
+        assert not any(loop.is_closed() for loop in registry._pools)
 
     def test_a_transaction_left_open_in_a_closed_loop_is_rolled_back(self) -> None:
         async def hold(entered: asyncio.Event) -> None:
@@ -108,7 +109,7 @@ class TestClosedLoops:
             entered = asyncio.Event()
             task = asyncio.create_task(hold(entered))
             await entered.wait()
-            return pools.pool_for("default"), task
+            return registry.pool_for("default"), task
 
         async def create() -> None:
             # On SQLite there can be one writer at a time.

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.records.models import Artist
 from vinyl.orm import connection, run, transaction
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.records.models import Album, Artist, Biography, Label, Tag
-from vinyl.orm import notes
+from vinyl.orm.dualmode import notes
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 

@@ -24,7 +24,7 @@ from tests.fix_db import only_postgresql, only_sqlite
 from tests.records.models import Artist
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import connection, run, transaction
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 

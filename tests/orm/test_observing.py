@@ -21,9 +21,10 @@ from psycopg import sql as psycopg_sql
 from tests.fix_db import default_database, only_postgresql
 from tests.fix_observing import ANY, INSERT, LONG, Call, Log, execute, started
 from tests.records.models import Artist
-from vinyl.orm import connection, observing, querytext, run, transaction
-from vinyl.orm.bridge import suspend
-from vinyl.orm.pools import pool_for
+from vinyl.bridge.greenlets import suspend
+from vinyl.orm import connection, run, transaction
+from vinyl.orm.observe import events, sql_text
+from vinyl.orm.pools.registry import pool_for
 
 
 class TestSlowQueries:
@@ -245,8 +246,8 @@ class TestText:
         shown = vars(log.one("the_end"))["sql"]
         assert shown.startswith("SELECT 'xxx")
         assert shown.endswith("xxx' AS the_end")
-        assert f"[{len(text) - querytext.LONGEST_SQL} characters]" in shown
-        assert len(shown) < querytext.LONGEST_SQL + 30
+        assert f"[{len(text) - sql_text.LONGEST_SQL} characters]" in shown
+        assert len(shown) < sql_text.LONGEST_SQL + 30
 
     @only_postgresql
     def test_sql_composed_with_psycopg(self, call: Call, log: Log) -> None:
@@ -266,7 +267,7 @@ class TestText:
         ids=["bytes", "an identifier", "something unknown"],
     )
     def test_other_kinds_of_query(self, sql: Any, text: str) -> None:
-        assert querytext.text_of(sql) == text
+        assert sql_text.text_of(sql) == text
 
     @pytest.mark.parametrize(
         ("sql", "summary"),
@@ -289,13 +290,13 @@ class TestText:
         ],
     )
     def test_a_summary(self, sql: str, summary: str) -> None:
-        assert querytext.summary_of(sql) == summary
+        assert sql_text.summary_of(sql) == summary
 
     def test_a_summary_is_short(self) -> None:
         tables = " ".join(f'JOIN "table_{number}"' for number in range(100))
-        summary = querytext.summary_of(f"SELECT 1 FROM a {tables}")
+        summary = sql_text.summary_of(f"SELECT 1 FROM a {tables}")
         assert summary.startswith("SELECT a table_0 table_1")
-        assert len(summary) <= querytext.LONGEST_SUMMARY
+        assert len(summary) <= sql_text.LONGEST_SUMMARY
 
 
 class TestSettings:
@@ -336,9 +337,9 @@ class TestSettings:
         self, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with override_settings(VINYL=options):
-            assert observing.wanted().tracer is not None
+            assert events.wanted().tracer is not None
             monkeypatch.setitem(sys.modules, "opentelemetry.trace", None)
-            assert observing.wanted().tracer is None
+            assert events.wanted().tracer is None
 
     @pytest.mark.parametrize(
         ("key", "value", "words"),

@@ -15,7 +15,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from tests.fix_db import only_postgresql
 from tests.fix_observing import ANY, INSERT, LONG, Call, Log, Spans, execute, started
 from tests.records.models import Album, Artist
-from vinyl.orm import connection, observing, run
+from vinyl.orm import connection, run
+from vinyl.orm.observe import events
 
 
 class TestSpans:
@@ -178,5 +179,5 @@ class TestSpans:
         self, call: Call, spans: Spans, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
-        monkeypatch.delattr(observing, "_start")
+        monkeypatch.delattr(events, "_start")
         call(lambda: execute("SELECT 1"))

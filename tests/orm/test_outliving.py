@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from tests.records.models import Artist
 from vinyl.exceptions import ScopeClosedError
 from vinyl.orm import await_, connection, run, transaction
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
 
 pytestmark = [pytest.mark.anyio]
 

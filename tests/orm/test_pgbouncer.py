@@ -19,7 +19,7 @@ from tests.fix_db import default_database
 from tests.pgbouncer import PATIENCE, PgBouncer, pgbouncer
 from tests.records.models import Album, Artist
 from vinyl.orm import connection, run, transaction
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
 
 pytestmark = [
     pytest.mark.anyio,

@@ -16,8 +16,8 @@ from tests.fix_db import only_postgresql
 from tests.records.models import Artist
 from vinyl.exceptions import PoolFull, PoolTimeout
 from vinyl.orm import connection, run, transaction
-from vinyl.orm.pool import Pool
-from vinyl.orm.pools import close_pools, open_pools, pool_for
+from vinyl.orm.pools.pool import Pool
+from vinyl.orm.pools.registry import close_pools, open_pools, pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 

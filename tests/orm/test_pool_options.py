@@ -14,8 +14,8 @@ from django.db import connections
 
 from tests.records.models import Artist
 from vinyl.orm.checks import check_pools
-from vinyl.orm.pool_options import IGNORED, PoolOptions
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.options import IGNORED, PoolOptions
+from vinyl.orm.pools.registry import pool_for
 
 pytestmark = pytest.mark.anyio
 

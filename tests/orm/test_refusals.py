@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from tests.records.models import Album, Artist, Track
+from vinyl.bridge.calls import Call
 from vinyl.exceptions import NotAwaitedError, NotFetchedError
 from vinyl.orm import NotFetched, run
-from vinyl.orm.calls import Call
-from vinyl.orm.streams import Stream
+from vinyl.orm.dualmode.streams import Stream
 
 pytestmark = pytest.mark.anyio
 
@@ -81,7 +81,7 @@ def test_each_special_method_is_refused_or_has_its_reason(cls: type) -> None:
 
 
 def _refuses(method: Any) -> bool:
-    return getattr(method, "__module__", "") == "vinyl.orm.refusals"
+    return getattr(method, "__module__", "") == "vinyl.bridge.refusals"
 
 
 async def first_album() -> Album:

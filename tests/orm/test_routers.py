@@ -14,6 +14,8 @@ from django.db import router as routing
 
 from tests.fix_db import only_postgresql
 from tests.records.models import Album, Artist, Genre, Label
+from vinyl.bridge.flows import drive_async, use_driver
+from vinyl.bridge.greenlets import current_bridge
 from vinyl.exceptions import ScopeClosedError
 from vinyl.orm import (
     await_,
@@ -23,11 +25,9 @@ from vinyl.orm import (
     run,
     transaction,
 )
-from vinyl.orm.bridge import current_bridge
-from vinyl.orm.drivers import drive_async, use_driver
-from vinyl.orm.pools import pool_for
+from vinyl.orm.dualmode.singleflight import is_under_way
+from vinyl.orm.pools.registry import pool_for
 from vinyl.orm.routers import PrimaryReplicaRouter, note_write, unit_of_work
-from vinyl.orm.singleflight import is_under_way
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("router")]
 

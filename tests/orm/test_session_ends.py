@@ -19,7 +19,7 @@ from django.db import InternalError, OperationalError
 from tests.fix_db import only_postgresql
 from tests.records.models import Artist
 from vinyl.orm import await_, connection, in_bridge, run, transaction
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
 
 pytestmark = [
     pytest.mark.anyio,

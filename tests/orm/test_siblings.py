@@ -20,9 +20,9 @@ from tests.fix_db import only_postgresql
 from tests.records.models import Album, Artist, Label
 from vinyl.exceptions import NotAwaitedError, ScopeClosedError
 from vinyl.orm import connection, run, transaction
-from vinyl.orm.connections import current_scope
-from vinyl.orm.pools import close_pools, pool_for
-from vinyl.orm.turns import Turn
+from vinyl.orm.pools.registry import close_pools, pool_for
+from vinyl.orm.scopes.lock import Turn
+from vinyl.orm.scopes.scope import current_scope
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -288,7 +288,7 @@ class TestBlocks:
 async def test_a_wait_that_may_be_for_ever_is_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("vinyl.orm.turns.LONG_WAIT", 0.05)
+    monkeypatch.setattr("vinyl.orm.scopes.lock.LONG_WAIT", 0.05)
 
     async def earlier() -> None:
         await nested.wait()

@@ -21,9 +21,9 @@ from vinyl.orm import (
     fetch,
     prefetch_related_objects,
     run,
-    singleflight,
     transaction,
 )
+from vinyl.orm.dualmode import singleflight
 
 anyio = pytest.mark.anyio
 pytestmark = pytest.mark.usefixtures("db")

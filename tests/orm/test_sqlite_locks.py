@@ -23,7 +23,7 @@ from tests.fix_db import only_sqlite
 from tests.records.models import Artist
 from vinyl.orm import connection, run, transaction
 from vinyl.orm.backends.sqlite3.base import SLICE
-from vinyl.orm.pools import close_pools, pool_for
+from vinyl.orm.pools.registry import close_pools, pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db"), only_sqlite]
 

@@ -15,7 +15,7 @@ from django.db import NotSupportedError, connections
 from tests.fix_db import only_postgresql
 from tests.records.models import Artist
 from vinyl.orm import connection, run, transaction
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
 
 pytestmark = [pytest.mark.anyio, only_postgresql]
 

@@ -17,8 +17,9 @@ from django.http import StreamingHttpResponse
 from tests.fix_db import default_database, only_sqlite
 from tests.records.models import Album, Artist, Track
 from vinyl.exceptions import PoolTimeout, ScopeClosedError
-from vinyl.orm import connection, pools, run, transaction
-from vinyl.orm.pools import close_pools, pool_for
+from vinyl.orm import connection, run, transaction
+from vinyl.orm.pools import registry
+from vinyl.orm.pools.registry import close_pools, pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -69,7 +70,7 @@ class TestStreaming:
             if track.position == 30:
                 break
         await stream.aclose()
-        assert pools.pool_for("default").lent == {}
+        assert registry.pool_for("default").lent == {}
         assert await Track.objects.count() == 250
 
     async def test_refuses_a_bad_chunk_size_at_once(self) -> None:

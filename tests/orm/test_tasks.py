@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from vinyl.orm.calls import Call
-from vinyl.orm.tasks import outlast, place_of
+from vinyl.bridge.calls import Call
+from vinyl.bridge.tasks import outlast, place_of
 
 pytestmark = pytest.mark.anyio
 

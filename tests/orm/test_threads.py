@@ -27,10 +27,10 @@ from django.utils import timezone, translation
 from tests.fix_db import only_postgresql
 from tests.records.models import Artist
 from tests.smtp import mail_server, mailer
+from vinyl.bridge.threads import _blocks, in_thread, number_of_threads
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import in_bridge, run, transaction
 from vinyl.orm.checks import check_threads
-from vinyl.orm.threads import _blocks, in_thread, number_of_threads
 
 pytestmark = pytest.mark.anyio
 

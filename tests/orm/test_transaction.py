@@ -11,7 +11,8 @@ from django.db import IntegrityError, OperationalError
 from tests.fix_db import only_postgresql
 from tests.records.models import Artist
 from vinyl.exceptions import ForeignLoopError, NotAwaitedError, ScopeClosedError
-from vinyl.orm import await_, connection, pools, run, transaction
+from vinyl.orm import await_, connection, run, transaction
+from vinyl.orm.pools import registry
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -179,8 +180,8 @@ class TestSharing:
         with pytest.raises(transaction.TransactionManagementError, match="same corou"):
             await block.__aexit__(None, None, None)
         # The block of the task that is gone is dropped with the task's pool.
-        for lent in list(pools.pool_for("default").lent):
-            pools.pool_for("default").give_back(lent)
+        for lent in list(registry.pool_for("default").lent):
+            registry.pool_for("default").give_back(lent)
 
 
 class TestDecorator:
@@ -297,7 +298,7 @@ class TestCancellation:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert pools.pool_for("default").lent == {}
+        assert registry.pool_for("default").lent == {}
         assert await names() == []
 
     async def test_while_waiting_for_a_turn(self) -> None:
@@ -338,7 +339,7 @@ class TestCancellation:
         for number, result in enumerate(results):
             rows = [name for name in found if name.startswith(f"{number} ")]
             assert len(rows) in ((2,) if result is None else (0, 2))
-        assert pools.pool_for("default").lent == {}
+        assert registry.pool_for("default").lent == {}
 
 
 def test_sync_mode_is_djangos_own(db: str) -> None:

@@ -20,7 +20,7 @@ from django.db.backends.signals import connection_created
 from tests.fix_db import only_postgresql
 from tests.records.models import Artist
 from vinyl.orm import await_, connection, run, transaction
-from vinyl.orm.pools import close_pools, open_pools, pool_for
+from vinyl.orm.pools.registry import close_pools, open_pools, pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -181,7 +181,7 @@ async def test_an_error_of_a_receiver_is_logged_and_tried_again(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vinyl.orm.upkeep.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("vinyl.orm.pools.maintenance.FIRST_PAUSE", 0.01)
     calls: list[str] = []
 
     def fail_twice(**kwargs: Any) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from tests.fix_db import only_postgresql
 from tests.records.models import Album, Artist
-from vinyl.orm import connection, fetch, pools, transaction
+from vinyl.orm import connection, fetch, transaction
+from vinyl.orm.pools import registry
 
 pytest.importorskip("uvloop", reason='pip install "uvicorn[standard]"')
 
@@ -76,7 +77,7 @@ async def test_timeouts_cancel_the_query() -> None:
                 await sleep(60)
 
     await asyncio.gather(*(limited(n) for n in range(10)))
-    assert pools.pool_for("default").lent == {}
+    assert registry.pool_for("default").lent == {}
     await asyncio.gather(*(sleep(0.001) for _ in range(10)))
 
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from vinyl.orm.turns import Turn
-from vinyl.orm.waiting import WaitQueue
+from vinyl.orm.pools.wait_queue import WaitQueue
+from vinyl.orm.scopes.lock import Turn
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from django.db import OperationalError, connections
 
 from tests.soak.ledger import Ledger
 from vinyl.exceptions import PoolTimeout
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
 
 __all__ = ["Ordeal"]
 

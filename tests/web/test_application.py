@@ -16,7 +16,7 @@ from tests.fix_db import only_postgresql
 from tests.records.models import Album, Artist, Track
 from tests.web.serving import serving, serving_on_a_socket, templates
 from vinyl.orm import connection, run
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
 from vinyl.web import (
     JSONResponse,
     PlainTextResponse,

@@ -14,7 +14,7 @@ from django.test import override_settings
 from tests.records.models import Artist
 from tests.web.serving import serving
 from vinyl.orm import in_bridge
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
 from vinyl.web import (
     BackgroundTask,
     BackgroundTasks,

@@ -30,7 +30,7 @@ from vinyl.web import (
     mount,
     path,
 )
-from vinyl.web.bodies import Body, BodyTimeout
+from vinyl.web.http.bodies import Body, BodyTimeout
 
 pytestmark = pytest.mark.anyio
 

@@ -19,8 +19,8 @@ from django.test import override_settings
 
 from tests.web.serving import serving, serving_on_a_socket
 from vinyl.web import PlainTextResponse, Request, Response, get_asgi_application, path
-from vinyl.web.compression import compressors
-from vinyl.web.staticfiles import best_of, static
+from vinyl.web.staticfiles.compression import compressors
+from vinyl.web.staticfiles.serving import best_of, static
 
 pytestmark = pytest.mark.anyio
 

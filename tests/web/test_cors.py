@@ -10,7 +10,7 @@ from django.test import override_settings
 
 from tests.web.serving import serving
 from vinyl.web import PlainTextResponse, Request, Response, path
-from vinyl.web.checks import check_cors
+from vinyl.web.checks.settings import check_cors
 
 pytestmark = pytest.mark.anyio
 

@@ -30,7 +30,7 @@ from vinyl.web import (
     render,
 )
 from vinyl.web.decorators import cache_page
-from vinyl.web.requests import Request
+from vinyl.web.http.requests import Request
 from vinyl.web.views import View
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from django.test import override_settings
 
 from tests.web.serving import serving, settings_for
 from vinyl.web import PlainTextResponse, Request, get_asgi_application, path
-from vinyl.web.djangosettings import COUNT, NEED_MIDDLEWARE, NO_EFFECT
+from vinyl.web.checks.django_settings import COUNT, NEED_MIDDLEWARE, NO_EFFECT
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "settings.md"
 EVERY = sorted(name for name in dir(global_settings) if name.isupper())
@@ -146,7 +146,7 @@ async def test_errors_go_on_to_the_server() -> None:
                 raised.append(error)
                 raise
 
-        from vinyl.web.testing import Client
+        from vinyl.web.testing.client import Client
 
         http = Client(around, raise_request_exception=False)
         assert (await http.get("/")).status_code == 500

@@ -18,10 +18,10 @@ from tests.fix_db import only_sqlite
 from tests.records.models import Album, Artist
 from tests.web.serving import serving
 from tests.web.test_logs import admins, settings_admins  # noqa: F401
+from vinyl.bridge.greenlets import current_bridge
 from vinyl.orm import await_, connection, connections, run, transaction
-from vinyl.orm.bridge import current_bridge
-from vinyl.orm.connections import current_scope
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
+from vinyl.orm.scopes.scope import current_scope
 from vinyl.web import (
     EventSourceResponse,
     JSONResponse,
@@ -30,7 +30,7 @@ from vinyl.web import (
     StreamingResponse,
     path,
 )
-from vinyl.web.logs import mails_sent
+from vinyl.web.errors.logs import mails_sent
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db"), only_sqlite]
 

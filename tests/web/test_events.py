@@ -13,7 +13,7 @@ import pytest
 from tests.records.models import Artist
 from tests.web.serving import serving, serving_on_a_socket
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
 from vinyl.web import BackgroundTask, Event, EventSourceResponse, path
 
 pytestmark = pytest.mark.anyio

@@ -16,8 +16,8 @@ from markupsafe import Markup
 from tests.web.serving import serving, templates
 from vinyl.orm import run
 from vinyl.web import Request, Response, path, render
-from vinyl.web.filters import FILTERS, LIBRARIES
-from vinyl.web.templating import Environment
+from vinyl.web.templating.engine import Environment
+from vinyl.web.templating.filters import FILTERS, LIBRARIES
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from tests.proxy import proxy
 from tests.settings import database
 from tests.web.serving import serving
 from vinyl.orm import run, transaction
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
 from vinyl.web import health as module
 from vinyl.web import path
 from vinyl.web.health import alive, health

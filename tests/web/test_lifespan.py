@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from tests.records.models import Artist
 from tests.web.serving import serving
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
 from vinyl.web import PlainTextResponse, path
 from vinyl.web.application import get_asgi_application
 

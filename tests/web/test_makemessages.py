@@ -12,7 +12,7 @@ from django.test import override_settings
 from django.utils import translation
 from django.utils.translation import trans_real
 
-from vinyl.web.templating import Environment
+from vinyl.web.templating.engine import Environment
 
 pytestmark = pytest.mark.skipif(
     shutil.which("xgettext") is None, reason="GNU gettext is not installed"

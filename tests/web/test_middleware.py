@@ -11,7 +11,7 @@ from django.utils.module_loading import import_string
 
 from vinyl.web import get_asgi_application
 from vinyl.web.application import REPLACEMENTS
-from vinyl.web.checks import check_middleware
+from vinyl.web.checks.settings import check_middleware
 
 
 @pytest.mark.parametrize("path", REPLACEMENTS)

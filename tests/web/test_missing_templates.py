@@ -12,7 +12,7 @@ from django.test import override_settings
 
 from tests.web.serving import serving
 from vinyl.web import Request, path, render
-from vinyl.web.templateerrors import places
+from vinyl.web.templating.errors import places
 from vinyl.web.views import TemplateView
 
 pytestmark = pytest.mark.anyio

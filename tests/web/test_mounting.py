@@ -16,11 +16,11 @@ from starlette.websockets import WebSocket
 
 from tests.records.models import Artist
 from tests.web.serving import serving, settings_for
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
 from vinyl.web import get_asgi_application, include, mount, path, reverse
-from vinyl.web import requests as vinyl_requests
-from vinyl.web.lifespan import LifespanError
-from vinyl.web.testing import Client, client
+from vinyl.web.http import requests as vinyl_requests
+from vinyl.web.routing.lifespan import LifespanError
+from vinyl.web.testing.client import Client, client
 
 pytestmark = pytest.mark.anyio
 

@@ -26,8 +26,8 @@ from starlette.datastructures import FormData, Headers, UploadFile
 from tests.web.odd_bodies import BODIES, MULTIPART, URLENCODED, field, file, parts
 from tests.web.serving import serving
 from vinyl.web import JSONResponse, PlainTextResponse, Request, in_thread, path
-from vinyl.web.parsing import submitted
-from vinyl.web.testing import Client
+from vinyl.web.http.parsers import submitted
+from vinyl.web.testing.client import Client
 
 pytestmark = pytest.mark.anyio
 

@@ -34,8 +34,8 @@ from vinyl.web import (
     websocket,
 )
 from vinyl.web.auth import login_not_required
-from vinyl.web.staticfiles import static as media_patterns
-from vinyl.web.testing import Client
+from vinyl.web.staticfiles.serving import static as media_patterns
+from vinyl.web.testing.client import Client
 
 pytestmark = pytest.mark.anyio
 

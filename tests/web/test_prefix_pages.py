@@ -27,8 +27,8 @@ from vinyl.web import (
     render,
 )
 from vinyl.web.auth import login_not_required
-from vinyl.web.staticfiles import static as media_patterns
-from vinyl.web.testing import Client, client
+from vinyl.web.staticfiles.serving import static as media_patterns
+from vinyl.web.testing.client import Client, client
 
 pytestmark = pytest.mark.anyio
 

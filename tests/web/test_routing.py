@@ -34,7 +34,7 @@ from vinyl.web import (
     reverse,
     reverse_lazy,
 )
-from vinyl.web.routing import call_view, register_converter
+from vinyl.web.routing.dispatch import call_view, register_converter
 from vinyl.web.shortcuts import aget_list_or_404, aget_object_or_404
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]

@@ -31,7 +31,7 @@ from tests.web.serving import serving, templates
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import await_
 from vinyl.web import JSONResponse, PlainTextResponse, StreamingResponse, path
-from vinyl.web.requests import Request
+from vinyl.web.http.requests import Request
 
 pytestmark = pytest.mark.anyio
 

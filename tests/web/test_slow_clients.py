@@ -18,7 +18,7 @@ from tests.records.models import Label
 from tests.web.serving import serving_on_a_socket
 from tests.web.slow_clients import FORM, JSON, MULTIPART, RAW, SlowClient, Waiting
 from vinyl.orm import run
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
 from vinyl.web import PlainTextResponse, Request, in_thread, path
 from vinyl.web.views import FormView, View
 

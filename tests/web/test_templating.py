@@ -83,7 +83,7 @@ class TestRelations:
         assert response.body.decode() == RENDERED
 
     async def test_each_page_holds_one_connection(self, db: str) -> None:
-        from vinyl.orm.pools import pool_for
+        from vinyl.orm.pools.registry import pool_for
 
         await run(make_album)
         most = 0

@@ -24,7 +24,7 @@ from tests.records.models import Artist
 from tests.web.serving import serving
 from vinyl.orm import transaction
 from vinyl.web import JSONResponse, path, websocket
-from vinyl.web.testing import Client, WebSocketDenied, client
+from vinyl.web.testing.client import Client, WebSocketDenied, client
 
 pytestmark = pytest.mark.anyio
 
@@ -215,7 +215,7 @@ class TestStreams:
     async def test_an_app_that_goes_on_without_its_client_is_an_error(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("vinyl.web.transport.PATIENCE", 0.05)
+        monkeypatch.setattr("vinyl.web.testing.transport.PATIENCE", 0.05)
         cancelled = []
 
         async def app(scope: Any, receive: Any, send: Any) -> None:

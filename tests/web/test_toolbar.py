@@ -20,10 +20,10 @@ from vinyl.web import (
     Request,
     Response,
     StreamingResponse,
-    csp,
     path,
     render,
 )
+from vinyl.web.http import csp
 from vinyl.web.toolbar import ToolbarMiddleware, panel
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.records.models import Album, Artist, Label, Track
 from tests.web.serving import serving
 from vinyl.orm import run
-from vinyl.orm.querytext import LONGEST_SQL, summary_of
+from vinyl.orm.observe.sql_text import LONGEST_SQL, summary_of
 from vinyl.orm.recording import recording
 from vinyl.web import HTMLResponse, Request, Response, path
 

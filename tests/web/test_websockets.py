@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 
 from tests.records.models import Artist
 from tests.web.serving import serving, serving_on_a_socket
-from vinyl.orm.pools import pool_for
+from vinyl.orm.pools.registry import pool_for
 from vinyl.web import (
     PlainTextResponse,
     WebSocket,
@@ -27,7 +27,7 @@ from vinyl.web import (
     reverse,
     websocket,
 )
-from vinyl.web.testing import WebSocketDenied, WebSocketDisconnect
+from vinyl.web.testing.client import WebSocketDenied, WebSocketDisconnect
 
 pytestmark = pytest.mark.anyio
 

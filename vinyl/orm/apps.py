@@ -9,7 +9,9 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from vinyl.orm import bridge, dualmode, loads, observing, peers
+from vinyl.bridge import greenlets
+from vinyl.orm.dualmode import table
+from vinyl.orm.observe import events, fetch_modes, n_plus_one
 
 __all__ = ["VinylORMConfig"]
 
@@ -22,13 +24,13 @@ class VinylORMConfig(AppConfig):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         # Here, not in ready(): no model class exists yet, so each is made dual-mode.
-        dualmode.apply()
+        table.apply()
 
     def ready(self) -> None:
         # Registers the checks.
         from vinyl.orm import checks  # noqa: F401
 
-        dualmode.apply(with_apps=True)
+        table.apply(with_apps=True)
         read_settings()
         setting_changed.connect(_reread_settings, dispatch_uid="vinyl.orm.settings")
 
@@ -41,9 +43,9 @@ def read_settings() -> None:
         ImproperlyConfigured: The mode is none.
     """
     read_mode()
-    observing.observe(observing.wanted())
-    loads.read_settings()
-    peers.read_settings()
+    events.observe(events.wanted())
+    n_plus_one.read_settings()
+    fetch_modes.read_settings()
 
 
 def read_mode() -> None:
@@ -59,7 +61,7 @@ def read_mode() -> None:
             f"settings.VINYL['IS_ASYNC'] is {mode!r}, which is no mode. Use 'auto' "
             f"(async where an event loop runs), True or False."
         )
-    bridge.forced_mode = None if mode == "auto" else mode
+    greenlets.forced_mode = None if mode == "auto" else mode
 
 
 def _reread_settings(*, setting: str, **kwargs: Any) -> None:

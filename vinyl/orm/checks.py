@@ -3,7 +3,7 @@ System checks: of the options of the pools, of `settings.VINYL`, and of the proj
 own source, for ORM calls that nobody awaits.
 
 For the source, here is which files are read and what is said of them; what they forget
-is found by `awaits.find()`.
+is found by `rules.find()`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,11 @@ from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
-from vinyl.orm import awaits, bridge, loads, observing, peers, threads
-from vinyl.orm.pool_options import IGNORED
-from vinyl.orm.pools import configured_pools
+from vinyl.bridge import greenlets, threads
+from vinyl.orm.lint import rules
+from vinyl.orm.observe import events, fetch_modes, n_plus_one
+from vinyl.orm.pools.options import IGNORED
+from vinyl.orm.pools.registry import configured_pools
 
 __all__ = [
     "check_awaits",
@@ -89,7 +91,7 @@ def check_awaits(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMes
     vinyl.W005: a lazy attribute, or the user or session of a request, is used there.
     """
     messages: list[checks.CheckMessage] = []
-    if bridge.forced_mode is False:
+    if greenlets.forced_mode is False:
         return messages
     for path, (module, package) in sorted(_own_modules(app_configs).items()):
         try:
@@ -117,7 +119,7 @@ def check_observing(**kwargs: Any) -> list[checks.CheckMessage]:
         message = f"settings.VINYL[{key!r}] is {options[key]!r}, {problem}."
         told.append(checks.Error(message, hint=hint, id="vinyl.E004"))
 
-    if slow is not None and not observing.is_threshold(slow):
+    if slow is not None and not events.is_threshold(slow):
         tell(
             "SLOW_QUERIES",
             "which is no length of time, so no slow query is logged",
@@ -135,7 +137,7 @@ def check_observing(**kwargs: Any) -> list[checks.CheckMessage]:
             "which is not among its values, so no span is made",
             "Use 'auto' (where opentelemetry-api is installed), True or False.",
         )
-    elif spans is True and not observing.opentelemetry_is_there():
+    elif spans is True and not events.opentelemetry_is_there():
         tell(
             "OPENTELEMETRY",
             "but opentelemetry cannot be imported, so no span is made",
@@ -166,19 +168,19 @@ def check_loads(**kwargs: Any) -> list[checks.CheckMessage]:
         message = f"settings.VINYL[{key!r}] is {options[key]!r}, {problem}."
         told.append(checks.Error(message, hint=hint, id="vinyl.E005"))
 
-    if policy not in loads.POLICIES:
+    if policy not in n_plus_one.POLICIES:
         tell(
             "LAZY_IN_TEMPLATES",
             "which is not among its values, so templates may load lazily",
             "Use 'allow', 'warn' (log each line) or 'raise' (an error).",
         )
-    if mode not in peers.MODES:
+    if mode not in fetch_modes.MODES:
         tell(
             "TEMPLATE_FETCH_MODE",
             "which is not among its values, so templates fetch one by one",
             "Use 'one', or 'peers' (for a whole list at once).",
         )
-    elif mode == "peers" and not peers.are_supported():
+    elif mode == "peers" and not fetch_modes.are_supported():
         tell(
             "TEMPLATE_FETCH_MODE",
             "for which Django 6.1 is needed, so templates fetch one by one",
@@ -240,7 +242,7 @@ def _warnings_of(
     """
     lines = source.split("\n")
     told = []
-    for node, kind, function, remedy in awaits.find(source, module, package):
+    for node, kind, function, remedy in rules.find(source, module, package):
         id_, problem = _PROBLEMS[kind]
         noted = [
             _NOQA.search(line) for line in lines[node.lineno - 1 : node.end_lineno]

@@ -23,8 +23,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model
 
-from vinyl.orm.connections import in_transaction
-from vinyl.orm.tasks import running_task
+from vinyl.bridge.tasks import running_task
+from vinyl.orm.scopes.scope import in_transaction
 
 __all__ = ["PrimaryReplicaRouter", "note_write", "unit_of_work"]
 

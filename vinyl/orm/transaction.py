@@ -2,7 +2,7 @@
 Django's `django.db.transaction`, with `async with atomic()` and async hooks.
 
 The functions here become methods of Django's `Atomic` and `BaseDatabaseWrapper`; see
-vinyl.orm.dualmode for which.
+vinyl.orm.dualmode.table for which.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from django.db.transaction import (
     set_rollback,
 )
 
-from vinyl.exceptions import NotAwaitedError
-from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.bridge import (
+from vinyl.bridge.calls import Done
+from vinyl.bridge.flows import use_driver
+from vinyl.bridge.greenlets import (
     in_bridge,
     run,
     runs_sync,
@@ -50,17 +50,17 @@ from vinyl.orm.bridge import (
     suspend_or_refuse,
     unshielded,
 )
-from vinyl.orm.calls import Done
-from vinyl.orm.conflicts import mark_committed, retry_on_conflict
-from vinyl.orm.connections import (
+from vinyl.bridge.mode import begin
+from vinyl.exceptions import NotAwaitedError
+from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.retry import mark_committed, retry_on_conflict
+from vinyl.orm.scopes.scope import (
     ATOMIC,
     Scope,
     after_commit,
     current_scope,
     scope_of_run,
 )
-from vinyl.orm.drivers import use_driver
-from vinyl.orm.mode import begin
 
 __all__ = [
     "Atomic",

@@ -21,7 +21,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.orm.recording import recording
-from vinyl.web.errors import ErrorMiddleware
+from vinyl.web.errors.middleware import ErrorMiddleware
 
 __all__ = ["AccessLogMiddleware", "RequestIDFilter", "request_id"]
 

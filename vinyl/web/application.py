@@ -20,17 +20,17 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vinyl.orm.pools import close_pools, open_pools
+from vinyl.orm.pools.registry import close_pools, open_pools
 from vinyl.orm.routers import unit_of_work
-from vinyl.web.bodies import Body
-from vinyl.web.errors import ErrorMiddleware
-from vinyl.web.lifespan import InFlight, configured_lifespans
-from vinyl.web.logs import mails_sent, set_up_logging
-from vinyl.web.mounting import lifespans
-from vinyl.web.prefix import below_prefix, forced_prefix
+from vinyl.web.errors.logs import mails_sent, set_up_logging
+from vinyl.web.errors.middleware import ErrorMiddleware
+from vinyl.web.http.bodies import Body
+from vinyl.web.http.prefix import below_prefix, forced_prefix
 from vinyl.web.recording import RecordingMiddleware
-from vinyl.web.routing import dispatch
-from vinyl.web.staticfiles import StaticFilesMiddleware
+from vinyl.web.routing.dispatch import dispatch
+from vinyl.web.routing.lifespan import InFlight, configured_lifespans
+from vinyl.web.routing.mount import lifespans
+from vinyl.web.staticfiles.serving import StaticFilesMiddleware
 
 __all__ = ["get_asgi_application"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
-from vinyl.orm.rows import apply_rows
+from vinyl.bridge.patching import apply_rows
 
 __all__ = ["VinylWebConfig"]
 
@@ -16,18 +16,12 @@ class VinylWebConfig(AppConfig):
 
     def ready(self) -> None:
         # Registers the checks.
-        from vinyl.web import (
-            checks,  # noqa: F401
-            decorators,
-            deploychecks,
-            forms,
-            pagination,
-            prefix,
-            reporting,
-            views,
-        )
+        from vinyl.web import decorators, forms, pagination, views
+        from vinyl.web.checks import deploy, settings  # noqa: F401
+        from vinyl.web.errors import report
+        from vinyl.web.http import prefix
 
-        for module in (decorators, forms, pagination, prefix, reporting, views):
+        for module in (decorators, forms, pagination, prefix, report, views):
             apply_rows(module.TABLE)
         prefix.patch_settings()
-        deploychecks.translate_djangos_checks()
+        deploy.translate_djangos_checks()

@@ -29,9 +29,9 @@ from django.http import HttpResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vinyl.orm import run, use_driver
-from vinyl.web.requests import Request
-from vinyl.web.translating import translated
-from vinyl.web.users import LAZY_USER, LazyUser
+from vinyl.web.http.django_responses import translated
+from vinyl.web.http.lazy_user import LAZY_USER, LazyUser
+from vinyl.web.http.requests import Request
 
 __all__ = [
     "AuthenticationMiddleware",
@@ -48,7 +48,7 @@ __all__ = [
     "user_passes_test",
 ]
 
-# Dual-mode wherever Django's are imported from: see the table in vinyl.orm.dualmode.
+# Dual-mode wherever Django's are imported from: see vinyl.orm.dualmode.table.
 authenticate = use_driver(auth.authenticate)
 get_user = use_driver(auth.get_user)
 login = use_driver(auth.login)

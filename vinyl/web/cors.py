@@ -9,7 +9,7 @@ import starlette.middleware.cors
 from django.conf import settings
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vinyl.web.prefix import path_info
+from vinyl.web.http.prefix import path_info
 
 __all__ = ["CORSMiddleware"]
 

@@ -19,11 +19,11 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vinyl.web.errors import respond_to
-from vinyl.web.logs import log_error
-from vinyl.web.requests import Request
-from vinyl.web.routing import response_of
-from vinyl.web.websockets import WebSocket
+from vinyl.web.errors.logs import log_error
+from vinyl.web.errors.middleware import respond_to
+from vinyl.web.http.requests import Request
+from vinyl.web.routing.dispatch import response_of
+from vinyl.web.routing.websockets import WebSocket
 
 __all__ = ["CSRFMiddleware", "CrossSiteRequest"]
 

@@ -33,8 +33,8 @@ from django.views.decorators.http import (
 )
 from django.views.decorators.vary import vary_on_cookie, vary_on_headers
 
-from vinyl.orm.bridge import await_, run
-from vinyl.orm.rows import Row, dual_if_async
+from vinyl.bridge.greenlets import await_, run
+from vinyl.bridge.patching import Row, dual_if_async
 
 __all__ = [
     "TABLE",

@@ -8,8 +8,8 @@ from typing import Any
 
 from starlette.datastructures import FormData
 
-from vinyl.orm.rows import Row
-from vinyl.web.parsing import submitted
+from vinyl.bridge.patching import Row
+from vinyl.web.http.parsers import submitted
 
 __all__ = ["TABLE"]
 

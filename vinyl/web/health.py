@@ -12,9 +12,9 @@ from django.db.migrations.executor import MigrationExecutor
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from vinyl.orm.bridge import run
-from vinyl.orm.pools import configured_pools
-from vinyl.web.responses import JSONResponse
+from vinyl.bridge.greenlets import run
+from vinyl.orm.pools.registry import configured_pools
+from vinyl.web.http.responses import JSONResponse
 
 __all__ = ["alive", "health"]
 

@@ -11,7 +11,7 @@ from django.utils import translation
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vinyl.web.requests import Request
+from vinyl.web.http.requests import Request
 
 __all__ = ["LocaleMiddleware"]
 

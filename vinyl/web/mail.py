@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from django.core import mail
 
-from vinyl.orm.drivers import use_driver
+from vinyl.bridge.flows import use_driver
 
 __all__ = [
     "EmailMessage",

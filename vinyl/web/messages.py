@@ -31,8 +31,8 @@ from django.contrib.messages.middleware import MessageMiddleware
 from django.http import HttpResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vinyl.web.requests import Request
-from vinyl.web.translating import amended
+from vinyl.web.http.django_responses import amended
+from vinyl.web.http.requests import Request
 
 __all__ = [
     "DEBUG",

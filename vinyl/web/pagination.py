@@ -13,10 +13,10 @@ from django.core.paginator import EmptyPage, InvalidPage, PageNotAnInteger, Pagi
 from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
+from vinyl.bridge.greenlets import run, runs_sync
+from vinyl.bridge.mode import dual
+from vinyl.bridge.patching import Row
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm.bridge import run, runs_sync
-from vinyl.orm.mode import dual
-from vinyl.orm.rows import Row
 
 __all__ = ["TABLE", "EmptyPage", "InvalidPage", "PageNotAnInteger", "Paginator"]
 

@@ -13,7 +13,7 @@ import jinja2
 from django.conf import settings
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vinyl.orm import loads
+from vinyl.orm.observe import n_plus_one
 from vinyl.orm.recording import Recording, current_recording, recording
 
 __all__ = [
@@ -38,7 +38,7 @@ class RecordingMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        records = settings.DEBUG or loads.in_templates == "warn"
+        records = settings.DEBUG or n_plus_one.in_templates == "warn"
         if not records or scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -46,7 +46,7 @@ class RecordingMiddleware:
             try:
                 await self.app(scope, receive, send)
             finally:
-                loads.report(record)
+                n_plus_one.report(record)
 
 
 class Rendered(NamedTuple):

@@ -18,12 +18,12 @@ from starlette.datastructures import URL, Headers, MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vinyl.web import csp
-from vinyl.web.errors import respond_to
-from vinyl.web.headers import ResponseHeaders
-from vinyl.web.prefix import path_info
-from vinyl.web.requests import Request
-from vinyl.web.translating import translated
+from vinyl.web.errors.middleware import respond_to
+from vinyl.web.http import csp
+from vinyl.web.http.django_responses import translated
+from vinyl.web.http.headers import ResponseHeaders
+from vinyl.web.http.prefix import path_info
+from vinyl.web.http.requests import Request
 
 __all__ = ["SecurityMiddleware"]
 

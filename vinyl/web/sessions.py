@@ -22,13 +22,13 @@ from django.contrib.sessions.middleware import SessionMiddleware as DjangosMiddl
 from django.http import HttpResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from vinyl.bridge.greenlets import await_, in_bridge, run, runs_sync
+from vinyl.bridge.patching import dual
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm.auth import in_worker_thread
-from vinyl.orm.bridge import await_, in_bridge, run, runs_sync
-from vinyl.orm.rows import dual
-from vinyl.web.headers import cookies_of
-from vinyl.web.requests import Request
-from vinyl.web.translating import amended
+from vinyl.orm.contrib.auth import in_worker_thread
+from vinyl.web.http.django_responses import amended
+from vinyl.web.http.headers import cookies_of
+from vinyl.web.http.requests import Request
 
 __all__ = ["SessionMiddleware", "session_store"]
 

@@ -34,8 +34,8 @@ from django.views.generic import (
     YearArchiveView,
 )
 
-from vinyl.orm.bridge import run
-from vinyl.orm.rows import Row, dual, dual_if_async
+from vinyl.bridge.greenlets import run
+from vinyl.bridge.patching import Row, dual, dual_if_async
 
 __all__ = [
     "TABLE",

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, TypeVar
 from django.db import InterfaceError, connections
 from django.db.transaction import TransactionManagementError
 
-from vinyl.orm.bridge import in_bridge, shielded
+from vinyl.bridge.greenlets import in_bridge, shielded
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper as _Wrapper
 
-    from vinyl.orm.lending import Loan
+    from vinyl.orm.scopes.lending import Loan
 else:
     _Wrapper = object
 
@@ -53,7 +53,7 @@ class BridgeMixin(_Wrapper):
     acts_for_other = False
     # Whether it has ever had a connection.
     has_connected = False
-    # Whether there are the methods that vinyl.orm.notifications calls.
+    # Whether there are the methods that vinyl.orm.dualmode.notifications calls.
     can_listen = False
 
     def is_reusable(self) -> bool:

@@ -29,11 +29,11 @@ from psycopg.adapt import Dumper
 from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.waiting import wait_async
 
+from vinyl.bridge.greenlets import in_bridge, postponing, refuse_to_block, suspend
+from vinyl.bridge.tasks import outlast
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.backends.psycopg_cursors import closed_when_cancelled, recovering_plans
 from vinyl.orm.backends.psycopg_threads import wait_in_thread
-from vinyl.orm.bridge import in_bridge, postponing, refuse_to_block, suspend
-from vinyl.orm.tasks import outlast
 
 __all__ = ["BridgeConnection", "PsycopgMixin"]
 
@@ -53,7 +53,7 @@ class RefusingDumper(Dumper):
 
 
 # By name, since neither is loaded yet. Connections copy what is registered here.
-for _refused in ("vinyl.orm.calls.Call", "vinyl.orm.lazy.NotFetched"):
+for _refused in ("vinyl.bridge.calls.Call", "vinyl.orm.dualmode.lazy.NotFetched"):
     psycopg.adapters.register_dumper(_refused, RefusingDumper)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from vinyl.orm.bridge import shielded
+from vinyl.bridge.greenlets import shielded
 
 __all__ = ["closed_when_cancelled", "is_stale_plan", "recovering_plans"]
 

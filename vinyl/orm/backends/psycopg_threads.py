@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from vinyl.orm.bridge import postponing
+from vinyl.bridge.greenlets import postponing
 
 if TYPE_CHECKING:
     from vinyl.orm.backends.psycopg import BridgeConnection
-    from vinyl.orm.lending import Loan
+    from vinyl.orm.scopes.lending import Loan
 
 __all__ = ["wait_in_thread"]
 

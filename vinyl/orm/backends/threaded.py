@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
+from vinyl.bridge.greenlets import refuse_to_block
 from vinyl.exceptions import BridgeError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.backends.spool import Spool
 from vinyl.orm.backends.worker import Worker
-from vinyl.orm.bridge import refuse_to_block
 
 __all__ = ["ThreadedMixin"]
 

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import InterfaceError
 
-from vinyl.orm.bridge import postponing, suspend
-from vinyl.orm.tasks import outlast
+from vinyl.bridge.greenlets import postponing, suspend
+from vinyl.bridge.tasks import outlast
 
 if TYPE_CHECKING:
     from vinyl.orm.backends.threaded import ThreadedCursor, ThreadedMixin
-    from vinyl.orm.lending import Loan
+    from vinyl.orm.scopes.lending import Loan
 
 __all__ = ["Worker"]
 

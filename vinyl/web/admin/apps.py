@@ -6,7 +6,7 @@ from django.contrib.admin import apps
 from django.contrib.admin.checks import check_admin_app
 from django.core import checks
 
-from vinyl.orm.rows import apply_rows
+from vinyl.bridge.patching import apply_rows
 
 __all__ = ["AdminConfig"]
 

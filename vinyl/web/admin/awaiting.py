@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from vinyl.orm.bridge import suspend_or_refuse
-from vinyl.orm.rows import Row, dual_if_async
+from vinyl.bridge.greenlets import suspend_or_refuse
+from vinyl.bridge.patching import Row, dual_if_async
 
 __all__ = ["TABLE"]
 

@@ -15,7 +15,7 @@ from typing import Any
 from django.apps import apps
 from django.contrib import admin
 
-from vinyl.orm.rows import Row
+from vinyl.bridge.patching import Row
 
 __all__ = ["TABLE", "left_out"]
 

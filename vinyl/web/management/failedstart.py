@@ -17,11 +17,11 @@ from django.utils.html import format_html
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from vinyl.web import debugpages
-from vinyl.web.describing import text_of
-from vinyl.web.pages import answer, page, phrase_of, preferred_kind
-from vinyl.web.requests import Request
-from vinyl.web.websockets import refuse
+from vinyl.web.errors import debug_pages
+from vinyl.web.errors.plain_pages import answer, page, phrase_of, preferred_kind
+from vinyl.web.http.requests import Request
+from vinyl.web.routing.view_names import text_of
+from vinyl.web.routing.websockets import refuse
 
 __all__ = ["FailedStart", "error_of", "serve_error"]
 
@@ -87,7 +87,7 @@ class FailedStart:
         is_message = isinstance(self.error, CommandError)
         if self.readable and isinstance(self.error, Exception) and not is_message:
             try:
-                return debugpages.report(self.error, 500, kind, request)
+                return debug_pages.report(self.error, 500, kind, request)
             except Exception:
                 # It needs more of the project than there is.
                 traceback.print_exc()

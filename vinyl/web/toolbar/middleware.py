@@ -13,7 +13,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.orm.recording import Recording, current_recording, recording
-from vinyl.web.requests import Request
+from vinyl.web.http.requests import Request
 from vinyl.web.toolbar.panel import panel
 
 __all__ = ["ToolbarMiddleware"]

@@ -14,11 +14,11 @@ from django.utils.functional import LazyObject, empty
 from django.views.debug import SafeExceptionReporterFilter
 from markupsafe import Markup
 
-from vinyl.orm.loads import repeated
+from vinyl.orm.observe.n_plus_one import repeated
 from vinyl.orm.recording import Query, Recording
+from vinyl.web.http.lazy_user import LAZY_USER
+from vinyl.web.http.requests import Request
 from vinyl.web.recording import Rendered, rendered_in
-from vinyl.web.requests import Request
-from vinyl.web.users import LAZY_USER
 
 __all__ = ["panel"]
 

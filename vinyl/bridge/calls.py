@@ -1,0 +1,134 @@
+"""What a dual-mode call returns in async mode: a coroutine that is no value."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine, Generator
+from types import TracebackType
+from typing import Any
+
+from vinyl.bridge.refusals import refusing
+from vinyl.exceptions import AlreadyAwaitedError, NotAwaitedError
+
+__all__ = ["Call", "Done"]
+
+
+# Who runs a call: `await` in a coroutine; or code outside of every task.
+BY_AWAIT, BY_NO_TASK = -1, -2
+
+
+def _task_id() -> int:
+    """Which task the running code is in."""
+    if asyncio._get_running_loop() is None:
+        return BY_NO_TASK
+    task = asyncio.current_task()
+    return BY_NO_TASK if task is None else id(task)
+
+
+@refusing
+class Call(Coroutine[Any, Any, Any]):
+    """
+    A dual-mode call that has not been awaited yet.
+
+    A coroutine for `await`, `create_task`, `gather`, `wait_for` and task groups.
+    It does nothing until awaited; if it never is, Python warns under its name; used as
+    a value it raises `NotAwaitedError`, and awaited twice `AlreadyAwaitedError`.
+
+    Args:
+        coroutine: The native coroutine that does the work.
+        name: What the user called, such as `Album.save`.
+    """
+
+    __slots__ = ("_awaited_by", "_coroutine", "__weakref__")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
+        # The native coroutine carries the name: Python's warning comes from there.
+        coroutine.__qualname__ = coroutine.__name__ = name  # type: ignore[attr-defined]
+        self._coroutine: Any = coroutine
+        # The id of the task that runs it step by step, or BY_AWAIT. A reference would
+        # make a cycle.
+        self._awaited_by: int | None = None
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        self._claim(BY_AWAIT)
+        return self._coroutine.__await__()
+
+    def send(self, value: Any) -> Any:
+        if self._awaited_by != (task := _task_id()):
+            self._claim(task)
+        return self._coroutine.send(value)
+
+    def throw(
+        self,
+        typ: Any,
+        val: Any = None,
+        tb: TracebackType | None = None,
+    ) -> Any:
+        if self._awaited_by != (task := _task_id()):
+            self._claim(task)
+        if val is None and tb is None:
+            return self._coroutine.throw(typ)
+        return self._coroutine.throw(typ, val, tb)
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __getattr__(self, name: str) -> Any:
+        # asyncio and debuggers look at these of any coroutine.
+        if name in _COROUTINE_ATTRIBUTES:
+            return getattr(self._coroutine, name)
+        # asyncio asks whether it is a generator (gi_frame), to show a task.
+        if name.startswith("gi_") or (name.startswith("__") and name.endswith("__")):
+            raise AttributeError(name)
+        self._refuse(f"reading .{name} from it")
+
+    def _claim(self, by: int) -> None:
+        """Note who awaits it: a second task would resume it in the middle of a wait."""
+        name = self._coroutine.__qualname__
+        if self._awaited_by is not None:
+            raise AlreadyAwaitedError(
+                f"'{name}' was awaited a second time, and a call runs only once. Keep "
+                f"its result instead of the call (`self._total = await obj.count()`), "
+                f"or share it as a task, which can be awaited again: `task = "
+                f"asyncio.create_task(obj.count())`."
+            )
+        if self._coroutine.cr_frame is None:
+            raise AlreadyAwaitedError(
+                f"'{name}' was awaited after it had been closed, as a call is that was "
+                f"used as a value. Call it again, and write `await` before the call."
+            )
+        self._awaited_by = by
+
+    def _refuse(self, use: str) -> Any:
+        # Python 3.13 asks a task whether it has a coroutine, to show it.
+        asker = sys._getframe(2).f_globals.get("__name__")
+        if use == "testing its truth" and asker == "asyncio.base_tasks":
+            return True
+        name = self._coroutine.__qualname__
+        # The error tells of it; "never awaited" on top would tell it twice.
+        self._coroutine.close()
+        raise NotAwaitedError(
+            f"'{name}' was called on the event loop and its result has not been "
+            f"awaited, so {use} is not possible. Write `await` before the call."
+        )
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # As a cache does with a value that it is to keep.
+        return self._refuse("pickling or copying it")
+
+    def __repr__(self) -> str:
+        return f"<Call {self._coroutine.__qualname__}, to be awaited>"
+
+
+class Done:
+    """What a call that is done returns on the event loop: it may be awaited."""
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        yield from ()
+
+
+_COROUTINE_ATTRIBUTES = frozenset(
+    "__name__ __qualname__ cr_await cr_code cr_frame cr_origin cr_running "
+    "cr_suspended".split()
+)

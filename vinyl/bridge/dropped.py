@@ -1,0 +1,132 @@
+"""
+Refusing a dual-mode call that nobody will await, where it is made.
+
+A call that nobody awaits does nothing. Two mistakes can be seen in the calling code
+before there is a coroutine:
+
+- The next instruction drops the result, as that of a statement `album.save()` does.
+- The caller is a plain function of Django or of an installed package. It was written
+  for sync code and does not await, so what it does next would be wrong.
+
+A function that only returns the result passes it on, and its own caller is looked at.
+Where the code does not tell for certain, nothing is refused: Python warns of a
+coroutine that was never awaited, and a `Call` raises when it is used as a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import NoReturn
+
+from vinyl.bridge.bytecode import (
+    DJANGO,
+    DROPPED,
+    PACKAGE,
+    PROJECT,
+    RETURNED,
+    VINYL,
+    CallSite,
+    owner_of,
+)
+from vinyl.exceptions import NotAwaitedError
+
+__all__ = ["refuse_lost"]
+
+# Verdicts are kept for this many places in code.
+MAX_SITES = 10_000
+_sites: dict[tuple[int, int], CallSite] = {}
+
+# These run as a part of the function around them.
+_INNER = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>")
+
+
+def _site_of(frame: FrameType) -> CallSite:
+    # The code itself would be slow to hash.
+    key = id(frame.f_code), frame.f_lasti
+    site = _sites.get(key)
+    if site is None:
+        if len(_sites) >= MAX_SITES:
+            _sites.clear()
+        site = _sites[key] = CallSite(frame.f_code, frame.f_lasti)
+    return site
+
+
+def refuse_lost(dual: Callable, name: str, frame: FrameType | None) -> None:
+    """
+    Raise where it is certain that a call in async mode will not be awaited.
+
+    Args:
+        dual: The dual-mode function.
+        name: What the user called, such as `Album.save`.
+        frame: That of its caller.
+
+    Raises:
+        NotAwaitedError: The result would be dropped, or used by sync code of Django or
+            of an installed package.
+
+    Never switches.
+    """
+    # The last function that has returned the result.
+    passed: CodeType | None = None
+    # Whether it surely is the result that the next caller gets; whether only code of
+    # others has returned it; and whether something else has been made of it.
+    certain, foreign, used = True, True, False
+    while frame is not None and (certain or foreign):
+        site = _site_of(frame)
+        if site.is_fine:
+            return
+        if not used and not site.passes_on:
+            direct = certain and site.is_call_of(frame, dual, passed)
+            if direct and site.fate == DROPPED:
+                _refuse_dropped(name, frame, site)
+            certain = direct
+            used = site.fate != RETURNED or (not direct and site.is_use(frame))
+        if used:
+            if not (foreign and site.is_foreign):
+                return
+            if site.code.co_name not in _INNER:
+                _refuse_foreign(name, frame)
+            certain = False
+        elif site.owner == PROJECT:
+            foreign = False
+        passed = site.code
+        frame = frame.f_back
+
+
+def _refuse_dropped(name: str, frame: FrameType, site: CallSite) -> NoReturn:
+    if site.is_foreign:
+        _refuse_foreign(name, frame)
+    code = site.code
+    if site.is_async or code.co_name == "<module>":
+        raise NotAwaitedError(
+            f"'{name}' was called on the event loop and its result was dropped, so it "
+            f"would never run. Write `await` before the call, or start a task with it: "
+            f"`task = asyncio.create_task(...)`."
+        )
+    raise NotAwaitedError(
+        f"'{name}' was called on the event loop by {code.co_qualname}(), a plain "
+        f"function, which drops its result, so it would never run. Run the function in "
+        f"the bridge, `await vinyl.orm.run({code.co_name}, ...)`, or make it `async "
+        f"def` and write `await` before the call."
+    )
+
+
+def _refuse_foreign(name: str, frame: FrameType) -> NoReturn:
+    code = entry = frame.f_code
+    # What the project's code called is to be run as a whole.
+    around: FrameType | None = frame
+    while around is not None and not _site_of(around).is_async:
+        if owner_of(around.f_code.co_filename) not in (DJANGO, PACKAGE, VINYL):
+            break
+        entry = around.f_code
+        around = around.f_back
+    # The name of one of these is not what the project's code calls it by.
+    is_hidden = "<" in entry.co_qualname or entry.co_name.startswith("__")
+    remedy = "function" if is_hidden else entry.co_qualname
+    raise NotAwaitedError(
+        f"'{name}' was called on the event loop by {code.co_qualname}() of "
+        f"{frame.f_globals.get('__name__', code.co_filename)}, sync code that does not "
+        f"await it. Run the sync code in the bridge: `await vinyl.orm.run({remedy}, "
+        f"...)`."
+    )

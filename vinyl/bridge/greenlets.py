@@ -1,0 +1,483 @@
+"""
+The bridge: ordinary sync code, waiting on the event loop instead of blocking it.
+
+    run(fn)            starts a greenlet beside the event loop's and calls fn in it
+      fn ... wait      suspend(awaitable) switches to the event loop's side with it
+    run                awaits it there, as any coroutine would
+      fn goes on       and switches back with the result, or throws the error in
+    run                returns what fn returned
+
+One greenlet per `run()`, kept for the next one if all went well. No threads, no second
+event loop, and the task and the context variables are the same all along, so
+cancellation and timeouts behave as in any coroutine.
+
+This is the only module that imports greenlet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import sys
+import threading
+import types
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
+from contextvars import Context
+from types import FrameType
+from typing import Any, ParamSpec, TypeVar, cast
+
+from greenlet import getcurrent, greenlet
+
+from vinyl.exceptions import BridgeError, NotAwaitedError
+
+__all__ = [
+    "await_",
+    "in_bridge",
+    "postponing",
+    "refuse_to_block",
+    "run",
+    "runs_sync",
+    "shielded",
+    "suspend",
+    "suspend_or_refuse",
+    "unshielded",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# VINYL["IS_ASYNC"]: None stands for "auto". Kept here because each dual-mode call
+# reads it; vinyl.orm.apps sets it from the settings.
+forced_mode: bool | None = None
+
+_get_running_loop = asyncio._get_running_loop
+
+
+class Waiter:
+    """Sync code that an event loop waits for: a run, or a call in a thread."""
+
+    # Whether a wait that succeeds although the task is cancelled counts; that
+    # cancellation, to be raised by the next wait, or at the end; and one that has been
+    # raised, for it did not succeed.
+    shielded = False
+    cancelled: asyncio.CancelledError | None = None
+    raised: asyncio.CancelledError | None = None
+
+
+class Bridge(Waiter, greenlet):
+    """
+    One run of sync code. A type of its own marks it: code that merely runs in
+    somebody's greenlet (gevent, SQLAlchemy) is not in the bridge.
+    """
+
+    # The task that runs this code. Another one's, started here by an eager task
+    # factory, may run its first step on top of it, and is not in the bridge.
+    task: asyncio.Task[Any] | None = None
+    # What the run holds (vinyl.orm.scopes.scope.Scope), from its first use of a
+    # database to its end.
+    scope: Any = None
+    # Set when the coroutine is closed half-way: nobody will wait any more.
+    abandoned = False
+    # What fn returned.
+    result: Any = None
+
+
+def _serve() -> None:
+    """
+    What a greenlet of the bridge does: one run after the other.
+
+    An error ends it, and so goes to the parent by itself, as it is. Between two runs
+    nothing of them is kept, which is why no name stands for the greenlet here.
+    """
+    __traceback_hide__ = True
+    while True:
+        fn, args, kwargs = _parent().switch(_DONE)
+        current_bridge().result = fn(*args, **kwargs)
+        del fn, args, kwargs
+
+
+# What a greenlet switches back with when a run is done.
+_DONE: Any = object()
+# More greenlets than this do not wait for their next run.
+MAX_IDLE = 100
+
+
+class _Idle(threading.local):
+    """
+    The thread's greenlets that wait for their next run. A new one would have to ask
+    the system for a stack for Python's frames, which takes longer than a short run.
+    """
+
+    def __init__(self) -> None:
+        self.bridges: list[Bridge] = []
+
+
+_idle = _Idle()
+
+
+async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """
+    Return `fn(*args, **kwargs)`, with every wait inside given to the event loop.
+
+    *fn* is sync code of any kind: a form's `is_valid`, a third-party function, your
+    own. It holds at most one connection per database alias, from first use to end.
+
+    Raises: whatever *fn* raises.
+
+    Switches to the event loop.
+    """
+    # Reports of errors would show the arguments; one may be a password.
+    __traceback_hide__ = True
+    idle = _idle.bridges
+    around = getcurrent()
+    if idle:
+        bridge = idle.pop()
+        bridge.parent = around
+    else:
+        bridge = Bridge(_serve, around)
+        # Up to where the first run begins: a greenlet keeps what it is started with.
+        bridge.switch()
+    # The same context object, not a copy: variables set inside stay set outside.
+    bridge.gr_context = around.gr_context
+    if (handled := sys.exception()) is not None:
+        # A greenlet starts with no exception being handled; the caller may have one.
+        fn = functools.partial(_call_while_handling, handled, fn)
+    bridge.task = _current_task()
+    awaitable: Any = None
+    try:
+        awaitable = bridge.switch(fn, args, kwargs)
+        # Each switch comes back here with something to await, until fn is done.
+        while awaitable is not _DONE:
+            if bridge.dead:
+                # fn raised GreenletExit, which ends a greenlet without an error.
+                return cast(T, awaitable)
+            try:
+                value = await awaitable
+            except GeneratorExit:
+                # This coroutine is being closed: let fn unwind without waiting.
+                bridge.abandoned = True
+                bridge.parent, bridge.task = getcurrent(), _current_task()
+                bridge.throw(GeneratorExit)
+                raise
+            except BaseException as error:
+                bridge.parent, bridge.task = getcurrent(), _current_task()
+                awaitable = bridge.throw(error)
+            else:
+                # An eager task begins in the greenlet of the code that makes it, and
+                # goes on in the event loop's.
+                bridge.parent, bridge.task = getcurrent(), _current_task()
+                awaitable = bridge.switch(value)
+        return cast(T, bridge.result)
+    finally:
+        if bridge.scope is not None:
+            bridge.scope.close()
+        cancelled = None if bridge.abandoned else bridge.cancelled
+        if awaitable is _DONE and type(bridge) is Bridge and len(idle) < MAX_IDLE:
+            vars(bridge).clear()
+            bridge.gr_context = None
+            idle.append(bridge)
+        if cancelled is not None:
+            raise cancelled
+
+
+def _call_while_handling(
+    handled: BaseException, fn: Callable, /, *args: Any, **kwargs: Any
+) -> Any:
+    """Call *fn* so that `sys.exc_info()` in it shows *handled*."""
+    __traceback_hide__ = True
+    traceback = handled.__traceback__
+    try:
+        raise handled
+    except BaseException:
+        # Raising has added this frame to the caller's traceback.
+        handled.__traceback__ = traceback
+        return fn(*args, **kwargs)
+
+
+def in_bridge() -> bool:
+    """Whether the calling code runs inside `run()`. Never switches."""
+    bridge = getcurrent()
+    return type(bridge) is Bridge and bridge.task is _current_task()
+
+
+if sys.version_info >= (3, 12):
+
+    def _current_task() -> asyncio.Task[Any] | None:
+        """The running task, None without one."""
+        loop = _get_running_loop()
+        return None if loop is None else asyncio.current_task(loop)
+
+else:
+
+    def _current_task() -> asyncio.Task[Any] | None:
+        """None: without eager tasks there is nothing to tell apart."""
+        return None
+
+
+class _Here(threading.local):
+    # What an event loop has lent to this thread, which it waits for
+    # (vinyl.orm.scopes.lending.Loan).
+    waiter: Any = None
+
+
+here = _Here()
+
+
+def _waiter() -> Waiter | None:
+    """What the calling code belongs to, if an event loop waits for it."""
+    return current_bridge() if in_bridge() else here.waiter
+
+
+def current_bridge() -> Bridge:
+    """The run that the calling code is in. Never switches."""
+    return cast(Bridge, getcurrent())
+
+
+def _parent() -> greenlet:
+    """Where the run that the calling code is in switches to when it waits."""
+    # A greenlet has a parent until it is dead.
+    return cast(greenlet, getcurrent().parent)
+
+
+def frames_around() -> Iterator[FrameType]:
+    """The frames of the code that awaits this run, innermost first. Never switches."""
+    frame = _parent().gr_frame
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def frame_waiting_in(frame: FrameType) -> FrameType | None:
+    """
+    If *frame* is that of a `run()` which awaits something for its sync code, the
+    innermost frame of that code, which is on no stack meanwhile. Never switches.
+    """
+    if frame.f_code is not run.__code__:
+        return None
+    # The running greenlet has none: its frames are on the stack.
+    return cast(greenlet, frame.f_locals["bridge"]).gr_frame
+
+
+def suspend(awaitable: Awaitable[T]) -> T:
+    """
+    Wait for *awaitable* and keep everything that this run holds.
+
+    For drivers and for vinyl itself: other code calls `await_()`, which lets the
+    awaited code use this run's connections.
+
+    Raises:
+        BridgeError: Not in the bridge, or the run was abandoned half-way.
+
+    Switches to the event loop.
+    """
+    bridge = getcurrent()
+    if type(bridge) is not Bridge or bridge.task is not _current_task():
+        _close(awaitable)
+        raise BridgeError(
+            f"await_() was given {_describe(awaitable)} outside the bridge, where no "
+            f"event loop can wait for it. Run the calling code with `await "
+            f"vinyl.orm.run(fn)`, or use `await` itself in an async function."
+        )
+    if bridge.abandoned:
+        _close(awaitable)
+        raise BridgeError(
+            f"{_describe(awaitable)} cannot be awaited: the coroutine that runs this "
+            f"code was closed before its end."
+        )
+    _raise_cancellation(bridge, awaitable)
+    parent = _parent()
+    context = bridge.gr_context
+    if context is not parent.gr_context and context is not None:
+        # This code runs in a context of its own, as by `copy_context().run(...)`.
+        awaitable = _in_context(awaitable, context)
+    return parent.switch(awaitable)
+
+
+@types.coroutine
+def _in_context(awaitable: Awaitable[T], context: Context) -> Generator[Any, Any, T]:
+    """
+    Await *awaitable* with *context* as the current one.
+
+    `context.run()` refuses a context that is entered already, as this one is by the
+    code that waits. It is put in place for each step and taken away before the task is
+    suspended.
+    """
+    coroutine = _awaiting(awaitable)
+    step: Callable[[], Any] = functools.partial(coroutine.send, None)
+    while True:
+        here = getcurrent()
+        outer, here.gr_context = here.gr_context, context
+        try:
+            waiting_for = step()
+        except StopIteration as stop:
+            return cast(T, stop.value)
+        finally:
+            here.gr_context = outer
+        try:
+            value = yield waiting_for
+        except BaseException as error:
+            step = functools.partial(coroutine.throw, error)
+        else:
+            step = functools.partial(coroutine.send, value)
+
+
+async def _awaiting(awaitable: Awaitable[T]) -> T:
+    return await awaitable
+
+
+def _raise_cancellation(bridge: Bridge, awaitable: Awaitable) -> None:
+    """Raise what came in a block of `shielded()`, now that it has ended."""
+    if bridge.cancelled is not None and not bridge.shielded:
+        cancelled, bridge.cancelled = bridge.cancelled, None
+        _close(awaitable)
+        raise cancelled
+
+
+@contextmanager
+def shielded() -> Iterator[None]:
+    """
+    Let what the drivers do in this block be known by its outcome.
+
+    An operation that succeeds although the task is cancelled, as a COMMIT may, counts;
+    the cancellation is raised by the next wait after the block, or by `run()` in the
+    end. One that does not raises it at once, and no error that the block makes of that
+    takes its place. Drivers ask for `postponing()`.
+
+    Never switches.
+    """
+    waiter = _waiter()
+    if waiter is None:
+        yield
+        return
+    before, waiter.shielded = waiter.shielded, True
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        if waiter.raised is not None:
+            raise waiter.raised from error
+        raise
+    finally:
+        waiter.shielded = before
+        waiter.raised = None
+
+
+@contextmanager
+def unshielded() -> Iterator[None]:
+    """
+    In a block of `shielded()`, lift the shield, and hold back until the end what has
+    been postponed so far. Never switches.
+    """
+    waiter = _waiter()
+    if waiter is None:
+        yield
+        return
+    before, waiter.shielded = waiter.shielded, False
+    held, waiter.cancelled = waiter.cancelled, None
+    try:
+        yield
+    finally:
+        waiter.shielded = before
+        waiter.cancelled = held or waiter.cancelled
+
+
+def postponing() -> Callable[[asyncio.CancelledError, bool], None] | None:
+    """
+    In a block of `shielded()`, what a driver gives a cancellation to, and whether its
+    operation succeeded all the same; if not, it raises it. None elsewhere.
+
+    Never switches.
+    """
+    waiter = _waiter()
+    if waiter is None or not waiter.shielded:
+        return None
+    return functools.partial(_postpone, waiter)
+
+
+def _postpone(
+    waiter: Waiter, cancelled: asyncio.CancelledError, succeeded: bool
+) -> None:
+    if succeeded:
+        waiter.cancelled = cancelled
+    else:
+        waiter.raised = cancelled
+
+
+def await_(awaitable: Awaitable[T]) -> T:
+    """
+    Inside the bridge, wait for *awaitable* and return its result.
+
+    Code that is awaited here uses the connections of this run, in the same transaction,
+    and the context variables of the calling code. Cancelling the task raises
+    `CancelledError` here.
+
+    Raises:
+        BridgeError: Called outside the bridge. The awaitable is closed.
+
+    Switches to the event loop.
+    """
+    if in_bridge() and (bridge := current_bridge()).scope is not None:
+        _raise_cancellation(bridge, awaitable)
+        awaitable = bridge.scope.lending(awaitable)
+    return suspend(awaitable)
+
+
+def runs_sync() -> bool:
+    """
+    Whether a dual-mode call made here runs as plain sync code.
+
+    In this order: inside the bridge it does; `settings.VINYL["IS_ASYNC"]` may force a
+    mode; otherwise it does unless this thread has a running event loop.
+    Never switches.
+    """
+    if forced_mode is None:
+        return _get_running_loop() is None or in_bridge()
+    return not forced_mode or in_bridge()
+
+
+def refuse_to_block(what: str) -> None:
+    """
+    Raise `NotAwaitedError` where a wait would block an event loop. Never switches.
+
+    Args:
+        what: What is about to wait, as the message begins.
+    """
+    if not runs_sync() and not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
+        raise NotAwaitedError(
+            f"{what} was used on the event loop outside the bridge, where it would "
+            f"block everything else. Await a call of the ORM, use `async with "
+            f"connection.cursor()`, or `await vinyl.orm.run(function, ...)`."
+        )
+
+
+def suspend_or_refuse(coroutine: Coroutine[Any, Any, T]) -> T:
+    """
+    Wait for *coroutine*, made by an async function that sync code called.
+
+    Raises:
+        NotAwaitedError: No bridge: in sync mode nothing can run it. It is closed.
+
+    Switches to the event loop.
+    """
+    if in_bridge():
+        return await_(coroutine)
+    coroutine.close()
+    raise NotAwaitedError(
+        f"{_describe(coroutine)} is async and was reached from sync code without an "
+        f"event loop to run it. Call it from an async function, or make it a plain "
+        f"function."
+    )
+
+
+def _close(awaitable: Any) -> None:
+    """Spare the user a second complaint ("never awaited") about a refused coroutine."""
+    if isinstance(awaitable, Coroutine):
+        awaitable.close()
+
+
+def _describe(awaitable: Any) -> str:
+    name = getattr(awaitable, "__qualname__", None)
+    return f"coroutine '{name}'" if name else f"{awaitable!r}"

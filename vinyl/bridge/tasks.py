@@ -1,0 +1,79 @@
+"""The running task, where a task is in its code, and work that outlasts its task."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Iterator
+from contextlib import suppress
+from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
+from typing import Any, TypeVar
+
+from vinyl.bridge.calls import Call
+
+__all__ = ["is_own", "outlast", "place_of", "running_task"]
+
+T = TypeVar("T")
+
+# Where code is that is not the user's.
+_VINYL = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
+# What each kind of awaited object calls its frame, and what it awaits itself.
+_LINKS: dict[type, tuple[str, str]] = {
+    CoroutineType: ("cr_frame", "cr_await"),
+    Call: ("cr_frame", "cr_await"),
+    GeneratorType: ("gi_frame", "gi_yieldfrom"),
+    AsyncGeneratorType: ("ag_frame", "ag_await"),
+}
+
+
+def running_task() -> asyncio.Task[Any] | None:
+    """The task that this code runs in; None without one. Never switches."""
+    return None if asyncio._get_running_loop() is None else asyncio.current_task()
+
+
+def place_of(task: asyncio.Task[Any] | None) -> str:
+    """
+    Which task it is and where it waits, as messages say it: the innermost line that is
+    neither vinyl's nor a library's, or else the outermost. Never switches.
+    """
+    if task is None:
+        return "no task"
+    place = ""
+    for frame in _frames(task.get_coro()):
+        code = frame.f_code
+        if not place or is_own(code.co_filename):
+            place = f" in {code.co_qualname}() at {code.co_filename}:{frame.f_lineno}"
+    return f"task {task.get_name()!r}{place}"
+
+
+def _frames(awaited: Any) -> Iterator[FrameType]:
+    """The frames of a suspended coroutine and of what it awaits, outermost first."""
+    while awaited is not None:
+        for kind, (name, inner) in _LINKS.items():
+            if isinstance(awaited, kind):
+                if (frame := getattr(awaited, name)) is not None:
+                    yield frame
+                awaited = getattr(awaited, inner)
+                break
+        else:
+            return
+
+
+def is_own(file: str) -> bool:
+    """Whether *file* is neither vinyl's nor a library's. Never switches."""
+    return not file.startswith((_VINYL, _LIBRARY)) and "site-packages" not in file
+
+
+async def outlast(awaitable: Awaitable[T]) -> T:
+    """
+    Return what *awaitable* gives, however often this task is cancelled meanwhile. For
+    cleaning up: the caller has a cancellation to raise already.
+
+    Switches to the event loop.
+    """
+    work = asyncio.ensure_future(awaitable)
+    while not work.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([work])
+    return work.result()

@@ -1,0 +1,225 @@
+"""
+Code that blocks or computes for long, in worker threads, where it holds up nobody.
+
+In the thread the ORM is in sync mode, with a connection of the thread's own, which is
+closed at the end of each call.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar, copy_context
+from typing import Any, ParamSpec, TypeVar, overload
+
+from anyio import CapacityLimiter
+from anyio.from_thread import run as run_in_loop
+from anyio.lowlevel import RunVar
+from anyio.to_thread import run_sync
+from asgiref.sync import _restore_context, iscoroutinefunction
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections, transaction
+
+from vinyl.bridge.greenlets import await_, in_bridge
+from vinyl.bridge.mode import dual
+
+__all__ = [
+    "atomic_in_thread",
+    "can_wait",
+    "in_thread",
+    "number_of_threads",
+    "run_in_worker",
+    "wait",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Threads for each kind of work, unless VINYL["THREADS"] says another number.
+THREADS = 10
+
+# Of each event loop: how many threads each kind of work may have at a time.
+_limiters: RunVar[dict[object, CapacityLimiter]] = RunVar("vinyl_limiters")
+
+# The databases on which the thread of the running code is to open a transaction.
+_atomic: ContextVar[tuple[str, ...]] = ContextVar("vinyl_atomic", default=())
+
+
+class _Here(threading.local):
+    # Whether this thread works for a task of an event loop, which waits for it.
+    works = False
+
+
+_here = _Here()
+
+
+@overload
+def in_thread(fn: Callable[P, Any], /) -> Callable[P, Any]: ...
+
+
+@overload
+def in_thread(*, limit: int) -> Callable[[Callable[P, Any]], Callable[P, Any]]: ...
+
+
+def in_thread(fn: Callable | None = None, /, *, limit: int | None = None) -> Any:
+    """
+    Have *fn*, a plain function or view that computes for long or blocks, run in a
+    worker thread when it is called on an event loop:
+
+        @in_thread
+        def report(request): ...
+
+    Called in a coroutine it is to be awaited; called inside the bridge, as a view is,
+    it returns its value; called without an event loop it runs at once, as it is.
+
+    In the thread the ORM is in sync mode. It uses a connection of the thread's own, so
+    it is outside the caller's transaction and does not see what that has not committed.
+    The connection is closed at the end of the call. Context variables are copied. A
+    task that is cancelled goes on waiting for its thread, which nothing can stop.
+
+    Args:
+        limit: How many calls of *fn* may run at a time. Without it, all functions share
+            the threads of `settings.VINYL["THREADS"]`, 10 for each event loop. Further
+            calls wait in line.
+
+    Raises:
+        TypeError: *fn* is async or a generator, so there is nothing to run in a thread.
+
+    Switches to the event loop.
+    """
+    if fn is None:
+        if type(limit) is not int or limit < 1:
+            raise ValueError(
+                f"in_thread() was given limit={limit!r}, which is no number of "
+                f"threads. Give a positive whole number, or write @in_thread alone."
+            )
+        return functools.partial(_in_thread, limit=limit)
+    return _in_thread(fn, None)
+
+
+def _in_thread(fn: Callable, limit: int | None) -> Callable:
+    name = getattr(fn, "__qualname__", repr(fn))
+    if iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn):
+        raise TypeError(
+            f"in_thread() was given {name}, which is async and waits on the event "
+            f"loop. Make it a plain function, or decorate the part of it that blocks."
+        )
+    if inspect.isgeneratorfunction(fn):
+        raise TypeError(
+            f"in_thread() was given {name}, a generator, which does its work where it "
+            f"is read and not in the thread. Return a list of what it yields."
+        )
+    kind: object = "in_thread" if limit is None else object()
+
+    def in_async(*args: Any, **kwargs: Any) -> Coroutine:
+        call = functools.partial(_atomically, fn, *args, **kwargs)
+        return run_in_worker(call, kind, limit, name)
+
+    def in_sync(*args: Any, **kwargs: Any) -> Any:
+        return await_(in_async(*args, **kwargs)) if in_bridge() else fn(*args, **kwargs)
+
+    method = dual(fn, in_sync, in_async, name=name)
+    method.runs_in_thread = True  # type: ignore[attr-defined]
+    return method
+
+
+@contextmanager
+def atomic_in_thread(aliases: Iterable[str]) -> Iterator[None]:
+    """
+    In the block, each call of an `in_thread` function is a transaction of its own on
+    the databases *aliases*. Never switches.
+    """
+    token = _atomic.set(tuple(aliases))
+    try:
+        yield
+    finally:
+        _atomic.reset(token)
+
+
+def _atomically(fn: Callable, /, *args: Any, **kwargs: Any) -> Any:
+    with ExitStack() as stack:
+        for alias in _atomic.get():
+            stack.enter_context(transaction.atomic(using=alias))
+        return fn(*args, **kwargs)
+
+
+def can_wait() -> bool:
+    """
+    Whether `wait()` works here: inside the bridge, and in a thread of `in_thread`.
+    Never switches.
+    """
+    return in_bridge() or _here.works
+
+
+def wait(awaitable: Awaitable[T]) -> T:
+    """
+    Wait for *awaitable* on the event loop, from inside the bridge or from a thread of
+    `in_thread`.
+
+    Raises:
+        BridgeError: Called elsewhere. The awaitable is closed.
+
+    Switches to the event loop.
+    """
+    if not _here.works:
+        return await_(awaitable)
+
+    async def awaited() -> T:
+        return await awaitable
+
+    return run_in_loop(awaited)
+
+
+async def run_in_worker(
+    call: Callable[[], T], kind: object, limit: int | None, name: str
+) -> T:
+    """What *call* returns in a thread, of which *kind* of work has at most *limit*."""
+    try:
+        limiters = _limiters.get()
+    except LookupError:
+        limiters = {}
+        _limiters.set(limiters)
+    limiter = limiters.get(kind)
+    if limiter is None:
+        limiter = limiters[kind] = CapacityLimiter(limit or number_of_threads())
+    result = await run_sync(_and_disconnect, call, limiter=limiter)
+    if isinstance(result, Coroutine):
+        result.close()
+        raise TypeError(
+            f"{name} ran in a thread and returned {result!r}, which nothing has "
+            f"awaited. Only plain functions can run in a thread."
+        )
+    return result
+
+
+def _and_disconnect(call: Callable[[], T]) -> T:
+    _here.works = True
+    try:
+        # The context is here; asgiref's Locals (the language, the time zone) are to be
+        # told that they may be read in this thread.
+        _restore_context(copy_context())
+        return call()
+    finally:
+        _here.works = False
+        # The thread may idle or end now, and its connections with it.
+        connections.close_all()
+
+
+def number_of_threads() -> int:
+    """
+    `settings.VINYL["THREADS"]`. Never switches.
+
+    Raises:
+        ImproperlyConfigured: It is no positive whole number.
+    """
+    number = getattr(settings, "VINYL", {}).get("THREADS", THREADS)
+    if type(number) is not int or number < 1:
+        raise ImproperlyConfigured(
+            f"settings.VINYL['THREADS'] is {number!r}, which is no number of threads. "
+            f"Use a positive whole number, such as {THREADS}."
+        )
+    return number

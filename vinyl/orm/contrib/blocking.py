@@ -1,0 +1,83 @@
+"""
+Django's caches, file storages and e-mail backends: inside the bridge, the calls of one
+that blocks run in a worker thread, so that the event loop goes on.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from django.apps import apps
+from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.db import BaseDatabaseCache
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.files.storage import InMemoryStorage, Storage
+from django.core.mail.backends import dummy, locmem
+from django.core.mail.backends.base import BaseEmailBackend
+
+from vinyl.bridge.greenlets import await_, in_bridge
+from vinyl.bridge.mode import dual
+from vinyl.bridge.threads import run_in_worker
+
+__all__ = ["hopping"]
+
+# What blocks is said by the classes between these and that of a backend.
+_ABSTRACT = (BaseCache, BaseEmailBackend, Storage)
+
+# These use the memory, or the database natively.
+_NOT_BLOCKING = (
+    BaseDatabaseCache,
+    DummyCache,
+    InMemoryStorage,
+    LocMemCache,
+    dummy.EmailBackend,
+    locmem.EmailBackend,
+)
+
+
+def hopping(fn: Callable) -> Callable:
+    """
+    The change for a method of Django's caches, file storages and e-mail backends:
+    called inside the bridge, one that blocks runs in a thread, and the event loop goes
+    on. One that is async is awaited.
+    """
+    if inspect.iscoroutinefunction(fn):
+        return dual(fn)
+    name = fn.__qualname__
+
+    @functools.wraps(fn)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        cls: Any = type(self)
+        if not in_bridge() or not _blocks(cls):
+            return fn(self, *args, **kwargs)
+        call = functools.partial(fn, self, *args, **kwargs)
+        return await_(run_in_worker(call, cls, None, name))
+
+    return method
+
+
+@functools.cache
+def _blocks(backend: Any) -> bool:
+    """
+    Whether *backend*, a class for caching, files or e-mail, waits for the network or a
+    disk.
+
+    One that is all of apps with models keeps its things in the database (a queue of
+    mail): it is to take part in the transaction of the code that calls it. Another that
+    does says so with `vinyl_in_bridge = True`.
+    """
+    if issubclass(backend, _NOT_BLOCKING) or getattr(backend, "vinyl_in_bridge", False):
+        return False
+    return any(
+        issubclass(cls, _ABSTRACT) and cls not in _ABSTRACT and not _has_models(cls)
+        for cls in backend.__mro__
+    )
+
+
+def _has_models(cls: type) -> bool:
+    app = apps.get_containing_app_config(cls.__module__)
+    return app is not None and next(app.get_models(), None) is not None

@@ -1,0 +1,180 @@
+"""
+Django's forms in both modes.
+
+On the event loop `await form.is_valid()` and `await form.save()`; in plain views,
+templates and sync code the same calls without `await`. A form is validated and saved
+inside the bridge as a whole, with what its class overrides.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from django.db.models import QuerySet
+from django.utils.functional import cached_property
+
+from vinyl.bridge.greenlets import run, runs_sync
+from vinyl.bridge.mode import dual, dual_if_async
+from vinyl.bridge.patching import Row
+from vinyl.exceptions import NotAwaitedError
+from vinyl.orm.dualmode import validators
+
+__all__ = ["TABLE"]
+
+
+def at_once(fn: Callable, *args: Any) -> Any:
+    """
+    Return `fn(*args)`, called on the event loop as sync code that has no need to wait.
+
+    Raises:
+        NotAwaitedError: It would have to wait after all.
+    """
+    running = run(fn, *args)
+    try:
+        running.send(None)
+    except StopIteration as stop:
+        return stop.value
+    running.close()
+    raise NotAwaitedError(
+        f"'{fn.__qualname__}' needs the database, and was used on the event loop, "
+        f"where it would block everything else. Use it in a plain function, and run "
+        f"that in the bridge: `await vinyl.orm.run(function, ...)`."
+    )
+
+
+def validated(getter: Any) -> Any:
+    """
+    The change for what Django validates a form for, when it is first asked: on the
+    event loop, a form has to be validated before.
+    """
+    fget: Any = getter.fget if isinstance(getter, property) else getter
+
+    @functools.wraps(fget)
+    def get(self: Any) -> Any:
+        if runs_sync():
+            return fget(self)
+        if self.is_bound and self._errors is None:
+            raise NotAwaitedError(
+                f"{type(self).__name__}.{fget.__name__} was used before the form was "
+                f"validated, which means waiting. Write `await form.is_valid()` first."
+            )
+        return at_once(fget, self)
+
+    return property(get) if isinstance(getter, property) else get
+
+
+def without_waiting(getter: cached_property) -> cached_property:
+    """The change for a cached property that validates a form without any query."""
+
+    @functools.wraps(getter.func)
+    def get(self: Any) -> Any:
+        return getter.func(self) if runs_sync() else at_once(getter.func, self)
+
+    changed = cached_property(get)
+    changed.__set_name__(object, getter.func.__name__)
+    return changed
+
+
+class NotCleaned:
+    """In place of `cleaned_data`, until the form has been validated."""
+
+    def __get__(self, form: Any, cls: type) -> NoReturn:
+        raise AttributeError(
+            f"{cls.__name__} has no cleaned_data: it has not been validated. Call "
+            f"form.is_valid() first (on the event loop, `await form.is_valid()`)."
+        )
+
+
+def loading(full_clean: Callable) -> Callable:
+    """
+    The change for `full_clean`: what `many_to_many` has left for later is loaded, so
+    that the form knows what was there before it was saved.
+    """
+    if inspect.iscoroutinefunction(full_clean):
+        return dual(full_clean)
+
+    @functools.wraps(full_clean)
+    def load_and_clean(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if (instance := getattr(self, "instance", None)) is not None:
+            for field in instance._meta.many_to_many:
+                if isinstance(before := self.initial.get(field.name), QuerySet):
+                    before._fetch_all()
+        return full_clean(self, *args, **kwargs)
+
+    return dual(load_and_clean)
+
+
+def many_to_many(value_from_object: Callable) -> Callable:
+    """
+    The change for a many-to-many field's part in the initial data of a form: on the
+    event loop a queryset, since making a form cannot wait.
+    """
+
+    @functools.wraps(value_from_object)
+    def value(self: Any, obj: Any) -> Any:
+        if runs_sync() or obj.pk is None:
+            return value_from_object(self, obj)
+        return getattr(obj, self.attname).all()
+
+    return value
+
+
+def remembering(save: Callable) -> Callable:
+    """The change for a formset's `save`, whose `save_m2m` is made on the fly."""
+    if inspect.iscoroutinefunction(save):
+        return dual(save)
+
+    @functools.wraps(save)
+    def save_and_remember(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = save(self, *args, **kwargs)
+        later = vars(self).get("save_m2m")
+        if later is not None and not hasattr(later, "is_dual"):
+            later.__qualname__ = f"{type(self).__name__}.save_m2m"
+            self.save_m2m = dual(later)
+        return result
+
+    return dual(save_and_remember)
+
+
+_FORM = "django.forms.forms:BaseForm"
+_FIELD = "django.forms.fields:Field"
+_FORMSET = "django.forms.formsets:BaseFormSet"
+
+TABLE = (
+    # Saving belongs to model forms and to the forms of people who call it so.
+    Row(_FORM, "is_valid clean save _save_m2m", dual, inherited=True),
+    Row(_FORM, "full_clean", loading, inherited=True),
+    # The latter are hooks of the forms of django.contrib.auth.
+    Row(
+        _FORM, "clean_* confirm_login_allowed send_mail", dual_if_async, inherited=True
+    ),
+    Row(_FORM, "errors", validated),
+    Row(_FORM, "cleaned_data", lambda missing: NotCleaned()),
+    Row(_FIELD, "clean to_python validate", dual_if_async, inherited=True),
+    Row(_FIELD, "run_validators", validators.running),
+    Row(
+        _FORMSET,
+        "is_valid full_clean clean save_new save_existing delete_existing "
+        "save_new_objects save_existing_objects",
+        dual,
+        inherited=True,
+    ),
+    Row(_FORMSET, "save", remembering, inherited=True),
+    Row(
+        _FORMSET,
+        "errors non_form_errors total_error_count cleaned_data deleted_forms "
+        "ordered_forms",
+        validated,
+    ),
+    Row(_FORMSET, "management_form", without_waiting),
+    Row("django.forms", "all_valid", dual),
+    Row("django.forms.formsets", "all_valid", dual),
+    Row(
+        "django.db.models.fields.related:ManyToManyField",
+        "value_from_object",
+        many_to_many,
+    ),
+)

@@ -1,0 +1,369 @@
+"""
+`connection` on the event loop: raw cursors, savepoints, and what is set on it.
+
+In a block that holds a connection (`atomic()`, `cursor()`, `pinned()`), `connection` is
+that connection. Where none does, each operation borrows one, and `connection` is a
+stand-in: it never connects, and `execute_wrapper()`, `queries` and `force_debug_cursor`
+of it go for whatever its task and the tasks started from there borrow.
+
+The functions here become methods of Django's BaseDatabaseWrapper; see
+vinyl.orm.dualmode.table for which.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, NoReturn, Self, cast
+
+from django.db import InterfaceError, connections
+from django.db.transaction import TransactionManagementError
+
+from vinyl.bridge.calls import Call
+from vinyl.bridge.greenlets import run, runs_sync
+from vinyl.bridge.mode import begin, dual
+from vinyl.bridge.tasks import running_task
+from vinyl.exceptions import NotAwaitedError, ScopeClosedError
+from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.scopes.scope import Lease, Scope, current_scope, nearest_lease
+
+__all__ = ["AsyncCopy", "AsyncCursor", "Pinned"]
+
+
+class Pinned:
+    """
+    `async with connection.pinned():` holds one connection, without a transaction.
+
+    For what lives in a session: `SET`, advisory locks, temporary tables.
+    Everything in the block uses the connection, that of child tasks included, in turn.
+
+    Args:
+        alias: The database.
+    """
+
+    block = "pinned()"
+    # What was set in the session is not for the next borrower of the connection.
+    keeps_session_apart = True
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+        self.scope: Scope | None = None
+
+    async def __aenter__(self) -> Self:
+        if self.scope is not None:
+            raise InterfaceError(
+                f"This connection.{self.block} has been entered already. Call it anew "
+                f"for each block."
+            )
+        scope = Scope(current_scope.get(), block=self.block)
+        try:
+            await scope.acquire(self.alias)
+        except BaseException:
+            scope.close()
+            raise
+        scope.enter()
+        self.scope = scope
+        try:
+            await run(self._connect)
+        except BaseException:
+            await Pinned.__aexit__(self)
+            raise
+        return self
+
+    def _connect(self) -> None:
+        connections[self.alias].ensure_connection()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        scope, self.scope = self.scope, None
+        if scope is None:
+            return
+        if _is_lost(scope, exc_info):
+            scope.abandon()
+            return
+        lease = scope.leases[self.alias]
+        try:
+            # A task that was started inside may be in the middle of something.
+            await lease.turn.take_uncancelled()
+        finally:
+            try:
+                await self._clean_up(lease)
+            finally:
+                if self.keeps_session_apart:
+                    scope.discard(self.alias)
+                scope.close()
+
+    async def _clean_up(self, lease: Lease) -> None:
+        """At the end of the block, which has the turn."""
+        if lease.streams:
+            await run(lease.end_streams)
+
+    def __enter__(self) -> NoReturn:
+        raise NotAwaitedError(
+            f"`with connection.{self.block}` was used on the event loop, where it "
+            f"would block. Write `async with connection.{self.block}`, or run the "
+            f"sync code in the bridge: `await vinyl.orm.run(function, ...)`."
+        )
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Never reached; `with` looks for it before it enters."""
+
+
+def _is_lost(scope: Scope | None, exc_info: tuple[object, ...]) -> bool:
+    """Whether Python closes the block's task, in whatever context runs now."""
+    return exc_info[:1] == (GeneratorExit,) and current_scope.get() is not scope
+
+
+class AsyncCursor(Pinned):
+    """
+    A cursor on the event loop:
+
+        async with connection.cursor() as cursor:
+            await cursor.execute("SELECT ...", [...])
+            rows = await cursor.fetchall()
+
+    `async for row in cursor` reads row by row. The other methods of Django's and of the
+    driver's cursor are awaited; attributes such as `description` and `rowcount` are
+    read. The block holds one connection; see `Pinned`.
+
+    Args:
+        alias: The database.
+        method: The method of Django's connection that makes the cursor.
+    """
+
+    keeps_session_apart = False
+
+    def __init__(self, alias: str, method: str = "cursor") -> None:
+        super().__init__(alias)
+        self.method = method
+        self.block = f"{method}()"
+        self._cursor: Any = None
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        try:
+            self._cursor = await run(self._open)
+        except BaseException:
+            await super().__aexit__()
+            raise
+        return self
+
+    def _open(self) -> Any:
+        return getattr(connections[self.alias], self.method)()
+
+    async def _clean_up(self, lease: Lease) -> None:
+        cursor, self._cursor = self._cursor, None
+        try:
+            if cursor is not None:
+                await run(cursor.close)
+        finally:
+            await super()._clean_up(lease)
+
+    def _in_turn(self, fn: Callable, *args: Any, **kwargs: Any) -> Any:
+        """In the bridge: call *fn* when it is this run's turn at the connection."""
+        connections[self.alias]
+        return fn(*args, **kwargs)
+
+    def _opened(self, name: str) -> Any:
+        """Django's cursor, for the use of *name*."""
+        if self._cursor is None:
+            raise InterfaceError(
+                f"This cursor on database {self.alias!r} is not open, so {name!r} has "
+                f"nothing to work on. Use it inside `async with connection."
+                f"{self.block} as cursor:`."
+            )
+        return self._cursor
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        value = getattr(self._opened(name), name)
+        if not callable(value):
+            return value
+        if inspect.isgeneratorfunction(value):
+            raise NotAwaitedError(
+                f"cursor.{name}() gives a generator, which would block the event loop "
+                f"at each step. Write `await cursor.execute(...)` and `async for row "
+                f"in cursor`, with `connection.chunked_cursor()` for a large result; "
+                f"`await cursor.nextset()` moves on to the next one. Or run the code "
+                f"in the bridge: `await vinyl.orm.run(function, ...)`."
+            )
+
+        @functools.wraps(value)
+        def call(*args: Any, **kwargs: Any) -> Call:
+            return begin(
+                call, f"cursor.{name}", run, self._in_turn, value, *args, **kwargs
+            )
+
+        return call
+
+    def copy(self, *args: Any, **kwargs: Any) -> AsyncCopy:
+        """
+        psycopg's COPY, `async with cursor.copy("COPY ...") as copy`; arguments as for
+        `psycopg.Cursor.copy`.
+        """
+        return AsyncCopy(self, (args, kwargs))
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        while (row := await self.fetchone()) is not None:
+            yield row
+
+    def __iter__(self) -> NoReturn:
+        raise NotAwaitedError(
+            "A cursor was iterated with `for` on the event loop, where it would block. "
+            "Write `async for row in cursor`, or `for row in await cursor.fetchall()`."
+        )
+
+
+class AsyncCopy:
+    """
+    psycopg's Copy on the event loop: its methods `write`, `write_row`, `read` and
+    `read_row` are awaited, `rows()` and the object itself are iterated with
+    `async for`.
+    """
+
+    def __init__(self, cursor: AsyncCursor, arguments: tuple[tuple, dict]) -> None:
+        self._cursor = cursor
+        self._arguments = arguments
+        self._manager: Any = None
+        self._copy: Any = None
+        self._lease: Lease = None  # type: ignore[assignment]
+
+    async def __aenter__(self) -> Self:
+        args, kwargs = self._arguments
+        opened = self._cursor._opened("copy")
+        scope = self._cursor.scope
+        if scope is not None:
+            self._lease = scope.leases[self._cursor.alias]
+        # For the whole block: while it copies, the connection can do nothing else.
+        if scope is None or not await self._lease.turn.take():
+            raise ScopeClosedError(
+                f"cursor.copy() was called by a task that outlives the cursor's block "
+                f"on database {self._cursor.alias!r}, and the block is left. Await the "
+                f"task inside the block."
+            )
+        self._lease.turn.holder = running_task()
+        try:
+            # Past Django's cursor, which does not know COPY.
+            self._manager = opened.cursor.copy(*args, **kwargs)
+            self._copy = await self._run(self._manager.__enter__)
+        except BaseException:
+            self._pass_on()
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> bool | None:
+        if exc_info[0] is not None:
+            # Past Django's cursor, too, which would have noted the error.
+            cast(BridgeMixin, self._lease.wrapper).note_interruption()
+        try:
+            if _is_lost(self._cursor.scope, exc_info):
+                # The end of the cursor's block is the end of it.
+                return None
+            return await self._run(self._manager.__exit__, *exc_info)
+        finally:
+            self._pass_on()
+
+    async def _run(self, fn: Callable, *args: Any) -> Any:
+        """Call *fn*, of psycopg, in the bridge; its errors become Django's."""
+        return await run(self._lease.wrapper.wrap_database_errors(fn), *args)
+
+    def _pass_on(self) -> None:
+        self._lease.turn.holder = None
+        self._lease.turn.pass_on()
+
+    def set_types(self, types: Any) -> None:
+        """The types of the columns, as in psycopg. Never switches."""
+        self._copy.set_types(types)
+
+    async def write(self, data: bytes | str) -> None:
+        """Send *data*, in the format of the COPY."""
+        await self._run(self._copy.write, data)
+
+    async def write_row(self, row: Any) -> None:
+        """Send one row, a sequence of Python values."""
+        await self._run(self._copy.write_row, row)
+
+    async def read(self) -> bytes:
+        """The next block of data; empty at the end."""
+        return await self._run(self._copy.read)
+
+    async def read_row(self) -> tuple[Any, ...] | None:
+        """The next row; None at the end."""
+        return await self._run(self._copy.read_row)
+
+    async def rows(self) -> AsyncIterator[tuple[Any, ...]]:
+        """All rows, one after the other."""
+        while (row := await self.read_row()) is not None:
+            yield row
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while data := await self.read():
+            yield data
+
+
+def opened(make: Callable) -> Callable:
+    """`cursor()` and `chunked_cursor()` for both modes."""
+
+    @functools.wraps(make)
+    def make_cursor(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if runs_sync():
+            return make(self, *args, **kwargs)
+        return AsyncCursor(self.alias, make.__name__)
+
+    return make_cursor
+
+
+def connected(ensure: Callable) -> Callable:
+    """`ensure_connection()`, which on the event loop may ask but not connect."""
+
+    @functools.wraps(ensure)
+    def ensure_connection(self: Any) -> None:
+        if self.connection is None or runs_sync():
+            ensure(self)
+
+    return ensure_connection
+
+
+def pinned(_: None) -> Callable:
+    """The `pinned()` of a connection."""
+
+    def pinned(self: Any) -> Any:
+        # A thread without an event loop has its connection for itself.
+        return contextlib.nullcontext(self) if runs_sync() else Pinned(self.alias)
+
+    return pinned
+
+
+def borrowing(method: Callable) -> Callable:
+    """A connection's method that talks to the server, for both modes."""
+    name = method.__name__
+
+    def on_own(alias: str, *args: Any, **kwargs: Any) -> Any:
+        return getattr(connections[alias], name)(*args, **kwargs)
+
+    def in_async(self: Any, *args: Any, **kwargs: Any) -> Coroutine:
+        return run(on_own, self.alias, *args, **kwargs)
+
+    return dual(method, None, in_async, name=f"connection.{name}")
+
+
+def in_block_only(set_autocommit: Callable) -> Callable:
+    """
+    `set_autocommit()` for both modes. Where no block holds a connection, it would
+    change one that goes back to the pool at once.
+    """
+    set_on_own = borrowing(set_autocommit)
+
+    @functools.wraps(set_autocommit)
+    def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not runs_sync() and nearest_lease(current_scope.get(), self.alias) is None:
+            raise TransactionManagementError(
+                f"set_autocommit() was called on the event loop where nothing holds a "
+                f"connection of database {self.alias!r}, so it would have no effect. "
+                f"Call it inside `async with connection.pinned():`."
+            )
+        return set_on_own(self, *args, **kwargs)
+
+    return checked

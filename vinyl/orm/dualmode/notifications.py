@@ -1,0 +1,255 @@
+"""
+Receiving PostgreSQL's notifications: `connection.listen()`.
+
+`listen()` becomes a method of Django's BaseDatabaseWrapper; see
+vinyl.orm.dualmode.table.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Self
+from weakref import WeakSet
+
+from django.db import (
+    InterfaceError,
+    NotSupportedError,
+    OperationalError,
+    connections,
+)
+
+from vinyl.bridge.greenlets import in_bridge, run, runs_sync, suspend
+from vinyl.exceptions import NotAwaitedError
+from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.scopes.scope import Scope, current_scope
+
+__all__ = ["Notifications", "listen"]
+
+# PostgreSQL shortens longer names silently, in LISTEN.
+MAX_CHANNEL_BYTES = 63
+
+# The connections that listen, for a forked process to leave alone.
+listening: WeakSet[BridgeMixin] = WeakSet()
+
+
+class Notifications:
+    """
+    The notifications that are sent to some channels while the block lasts:
+
+        async with connection.listen("orders") as notifications:
+            async for notification in notifications:
+                await Order.objects.get(pk=notification.payload)
+
+    Each is a `psycopg.Notify`, with `channel`, `payload` and `pid`. The block has a
+    session of its own beside the pool, which nothing else uses: queries in the block
+    run where they would run without it. What is sent once the block is entered is
+    received, also while its code does something else. In sync code, in the bridge or
+    without an event loop, write `with` and `for`.
+
+    Args:
+        alias: The database.
+        channels: Names of channels, exactly as in `pg_notify()`.
+        timeout: The iteration ends when no notification has come for so long, in
+            seconds; it can be started again. None waits for ever.
+    """
+
+    def __init__(
+        self, alias: str, channels: tuple[str, ...], timeout: float | None
+    ) -> None:
+        self.alias = alias
+        self.channels = channels
+        self.timeout = timeout
+        # The session; None outside the block.
+        self._wrapper: Any = None
+        # What has arrived and has not been handed out.
+        self._received: deque[Any] = deque()
+        self._is_receiving = False
+
+    async def __aenter__(self) -> Self:
+        """
+        Connect and listen.
+
+        Raises:
+            OperationalError: The server is away, or accepts no more sessions.
+            InterfaceError: This object has been entered already.
+
+        Switches to the event loop.
+        """
+        self._prepare()
+        # While it connects it is `connection`, for receivers of connection_created.
+        scope = Scope(current_scope.get(), block="listen()")
+        scope._hold(self.alias, self._wrapper, None)
+        scope.enter()
+        try:
+            await run(self._open)
+        finally:
+            scope.close()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """End the session. Never switches."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        self._refuse_on_loop("with")
+        if in_bridge():
+            return suspend(self.__aenter__())
+        self._prepare()
+        self._open()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._close()
+
+    def _prepare(self) -> None:
+        if self._wrapper is not None:
+            raise InterfaceError(
+                f"{self!r} has been entered already. Call connection.listen() for each "
+                f"block."
+            )
+        self._wrapper = connections.create_connection(self.alias)
+
+    def _open(self) -> None:
+        try:
+            self._wrapper.listen_to(self.channels)
+        except BaseException:
+            self._close()
+            raise
+        listening.add(self._wrapper)
+
+    def _close(self) -> None:
+        wrapper, self._wrapper = self._wrapper, None
+        self._received.clear()
+        if wrapper is None:
+            return
+        if self._is_receiving:
+            # Another task waits on the socket, which has to stay until that is over.
+            wrapper.hang_up()
+        else:
+            wrapper.discard()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        """
+        The next notification. A wait that is cancelled loses none.
+
+        Raises:
+            OperationalError: The session has ended. What is sent until another block
+                listens is lost.
+            InterfaceError: Outside the block, or another task waits already.
+
+        Switches to the event loop.
+        """
+        if not self._received:
+            await run(self._receive)
+        if not self._received:
+            raise StopAsyncIteration
+        return self._received.popleft()
+
+    def __iter__(self) -> Self:
+        self._refuse_on_loop("for")
+        return self
+
+    def __next__(self) -> Any:
+        if not self._received:
+            self._receive()
+        if not self._received:
+            raise StopIteration
+        return self._received.popleft()
+
+    def _receive(self) -> None:
+        wrapper = self._wrapper
+        if wrapper is None:
+            raise self._not_listening()
+        if self._is_receiving:
+            raise InterfaceError(
+                f"{self!r} was read by two tasks at once, and each notification goes "
+                f"to one. Call connection.listen() in each task, or let one receive "
+                f"and pass on."
+            )
+        self._is_receiving = True
+        try:
+            received = wrapper.received(self.timeout)
+        except OperationalError as error:
+            if self._wrapper is None:
+                raise self._not_listening() from error
+            raise
+        finally:
+            self._is_receiving = False
+            if self._wrapper is None:
+                wrapper.discard()
+        self._received.extend(received)
+
+    def _not_listening(self) -> InterfaceError:
+        return InterfaceError(
+            f"{self!r} was read outside its block, where it does not listen. Write "
+            f"`async with connection.listen(...) as notifications:` and read in there."
+        )
+
+    def _refuse_on_loop(self, statement: str) -> None:
+        if not runs_sync():
+            raise NotAwaitedError(
+                f"`{statement}` was used with connection.listen() on the event loop, "
+                f"where it would block. Write `async {statement}`."
+            )
+
+    def __repr__(self) -> str:
+        names = ", ".join(map(repr, self.channels))
+        state = "closed" if self._wrapper is None else "listening"
+        return f"<Notifications of {names} on {self.alias!r}, {state}>"
+
+
+def listen(_: None) -> Callable:
+    """The `listen()` of a connection, for both modes."""
+
+    def listen(
+        self: Any, *channels: str, timeout: float | None = None
+    ) -> Notifications:
+        """
+        The notifications sent to *channels*, for `async with`; see `Notifications`.
+
+        Raises:
+            NotSupportedError: The database has no notifications.
+            TypeError, ValueError: An argument cannot be used.
+
+        Never switches.
+        """
+        if not (isinstance(self, BridgeMixin) and self.can_listen):
+            raise NotSupportedError(
+                f"connection.listen() was called for database {self.alias!r}, whose "
+                f"ENGINE {self.settings_dict['ENGINE']!r} has no notifications. Use "
+                f"vinyl.orm.backends.postgresql."
+            )
+        _check(channels, timeout)
+        return Notifications(self.alias, channels, timeout)
+
+    return listen
+
+
+def _check(channels: tuple[Any, ...], timeout: Any) -> None:
+    if not channels:
+        raise TypeError(
+            "connection.listen() was called without a channel, so it would receive "
+            "nothing. Name one or more: connection.listen('orders', 'stock')."
+        )
+    for channel in channels:
+        if not isinstance(channel, str):
+            raise TypeError(
+                f"connection.listen() was given {channel!r}, which is not the name of "
+                f"a channel. Pass each name as an argument of its own."
+            )
+        if not 0 < len(channel.encode()) <= MAX_CHANNEL_BYTES or "\0" in channel:
+            raise ValueError(
+                f"connection.listen() was given the channel {channel!r}, which "
+                f"PostgreSQL cannot have. A name has 1 to {MAX_CHANNEL_BYTES} bytes, "
+                f"and no NUL."
+            )
+    is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if timeout is not None and not (is_number and timeout >= 0):
+        raise ValueError(
+            f"connection.listen() was given timeout={timeout!r}, which is not a length "
+            f"of time. Give a number of seconds, 0 or more, or None to wait for ever."
+        )

@@ -1,0 +1,246 @@
+"""
+The dual-mode table: each Django callable that touches the database, and what it
+becomes in async mode.
+
+Sync mode is untouched: the changed callables call what they replaced. How a row is
+applied is in rows.py; most changes are in the modules of what they are about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
+
+from django.apps import apps
+from django.db import connections
+
+from vinyl.bridge.greenlets import in_bridge
+from vinyl.bridge.patching import Row, apply_rows, dual, dual_if_async, native
+from vinyl.exceptions import NotAwaitedError
+from vinyl.orm import routers, transaction
+from vinyl.orm.contrib import auth, blocking, caches, contenttypes, forms, managers
+from vinyl.orm.dualmode import (
+    closing,
+    cursors,
+    lazy,
+    notifications,
+    querysets,
+    streams,
+    validators,
+    versions,
+)
+from vinyl.orm.scopes import fork, lending
+from vinyl.orm.scopes.scope import connection_of, install
+
+__all__ = ["TABLE", "apply"]
+
+
+def guarding(get_running_loop: Callable) -> Callable:
+    """
+    The change for the question that Django's `async_unsafe` asks before blocking: "is
+    there an event loop?" Inside the bridge nothing blocks, so the answer is no.
+    """
+
+    @functools.wraps(get_running_loop)
+    def guard() -> asyncio.AbstractEventLoop:
+        if in_bridge():
+            raise RuntimeError("The bridge waits on the event loop; nothing blocks it.")
+        loop = get_running_loop()
+        if not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
+            raise NotAwaitedError(
+                "Sync code used the database on the event loop, where it would block "
+                "everything else. Await the call itself (`await obj.save()`), or run "
+                "the sync code in the bridge: `await vinyl.orm.run(function, ...)`."
+            )
+        return loop
+
+    return guard
+
+
+def scoped(getitem: Callable) -> Callable:
+    """
+    The change for `connections[alias]`: inside the bridge, and in a block on the event
+    loop, it gives the connection of the scope.
+    """
+
+    @functools.wraps(getitem)
+    def __getitem__(self: Any, alias: str) -> Any:
+        if self is connections and alias in self.settings:
+            if (wrapper := connection_of(alias)) is not None:
+                return wrapper
+        return getitem(self, alias)
+
+    return __getitem__
+
+
+def _field_is_cached(descriptor: Any, instance: Any) -> bool:
+    return descriptor.is_cached(instance)
+
+
+def _is_loaded(descriptor: Any, instance: Any) -> bool:
+    if descriptor.field.attname in instance.__dict__:
+        return True
+    # The key of a parent's row is that of the child's.
+    return descriptor._check_parent_chain(instance) is not None
+
+
+_relation = lazy.lazy(_field_is_cached, lambda descriptor: descriptor.field.name)
+_reverse = lazy.lazy(_field_is_cached, lambda descriptor: descriptor.related.name)
+_deferred = lazy.lazy(_is_loaded, lambda descriptor: descriptor.field.attname, "field")
+
+_MODEL = "django.db.models.base:Model"
+_QUERYSET = "django.db.models.query:QuerySet"
+_QUERIES = (
+    "aggregate bulk_create bulk_update contains count create delete earliest exists "
+    "explain first get get_or_create in_bulk last latest update update_or_create"
+)
+_RAW_QUERYSET = "django.db.models.query:RawQuerySet"
+_PREFETCH = "prefetch_related_objects"
+_DESCRIPTORS = "django.db.models.fields.related_descriptors"
+_TRANSACTION = "django.db.transaction"
+_FIELD = "django.db.models.fields:Field"
+_ATOMIC = f"{_TRANSACTION}:Atomic"
+_DROPPING = "commit rollback savepoint_commit savepoint_rollback"
+_HANDLER = "django.db.utils:ConnectionHandler"
+_WRAPPER = "django.db.backends.base.base:BaseDatabaseWrapper"
+TABLE = (
+    Row(_QUERYSET, _QUERIES, dual, inherited=True),
+    Row(_QUERYSET, "_fetch_all", querysets.refusing_to_block),
+    Row(_QUERYSET, "__await__", querysets.awaited),
+    Row(_QUERYSET, "__aiter__", querysets.asynchronously_iterated),
+    Row(_QUERYSET, "__getitem__", querysets.indexed),
+    Row(_QUERYSET, "__repr__", querysets.telling),
+    Row(_QUERYSET, "__str__", querysets.patch_str),
+    Row(_QUERYSET, "iterator", streams.streamed),
+    Row(_QUERYSET, "aiterator", streams.streamed_natively),
+    Row(_RAW_QUERYSET, "_fetch_all", querysets.refusing_to_block),
+    Row(_RAW_QUERYSET, "__await__", querysets.awaited),
+    Row(_RAW_QUERYSET, "__aiter__", querysets.asynchronously_iterated),
+    Row(_RAW_QUERYSET, "__getitem__", querysets.indexed),
+    Row(_RAW_QUERYSET, "__str__", querysets.patch_str),
+    Row(_RAW_QUERYSET, "columns", querysets.awaited_columns),
+    Row(_RAW_QUERYSET, "iterator", streams.streamed),
+    Row(
+        _MODEL,
+        "save delete refresh_from_db full_clean clean clean_fields validate_unique "
+        "validate_constraints _get_next_or_previous_by_FIELD "
+        "_get_next_or_previous_in_order",
+        dual,
+        inherited=True,
+    ),
+    Row(_FIELD, "clean to_python validate", dual_if_async, inherited=True),
+    Row(_FIELD, "run_validators", validators.running),
+    # The related managers are made on the fly; they and users' managers override
+    # these. Of Django's own managers only they have them.
+    Row(
+        "django.db.models.manager:BaseManager",
+        f"add clear remove set {_QUERIES}",
+        dual,
+        inherited=True,
+    ),
+    Row(f"{_DESCRIPTORS}:ForwardManyToOneDescriptor", "__get__", _relation),
+    Row(f"{_DESCRIPTORS}:ReverseOneToOneDescriptor", "__get__", _reverse),
+    Row("django.db.models.query_utils:DeferredAttribute", "__get__", _deferred),
+    Row("django.db.models.fields.files:FileDescriptor", "__get__", _deferred),
+    Row("django.db.models.signals:pre_init", "send", lazy.patch_pre_init),
+    Row("django.db.models.query", _PREFETCH, querysets.related_once),
+    Row("django.db.models", _PREFETCH, querysets.related_once),
+    Row("django.db.models.query", _PREFETCH, dual),
+    Row("django.db.models", _PREFETCH, dual),
+    Row("django.shortcuts", "get_object_or_404 get_list_or_404", dual),
+    Row(_ATOMIC, "__aenter__", transaction.entered),
+    Row(_ATOMIC, "__aexit__", transaction.left),
+    Row(_ATOMIC, "__enter__", transaction.not_blocking),
+    Row(_ATOMIC, "__exit__", transaction.shielding),
+    Row(_ATOMIC, "__call__", transaction.decorating),
+    Row(_WRAPPER, "ensure_connection", cursors.connected),
+    Row(_WRAPPER, "on_commit", transaction.registered),
+    Row(_WRAPPER, "run_and_clear_commit_hooks", transaction.accepting_async),
+    Row(_WRAPPER, "cursor chunked_cursor", cursors.opened, inherited=True),
+    Row(_WRAPPER, "pinned", cursors.pinned),
+    Row(_WRAPPER, "listen", notifications.listen),
+    Row(
+        _WRAPPER,
+        "check_constraints commit get_autocommit rollback savepoint "
+        "savepoint_commit savepoint_rollback",
+        cursors.borrowing,
+        inherited=True,
+    ),
+    Row(_WRAPPER, "set_autocommit", cursors.in_block_only),
+    Row(_WRAPPER, "close", closing.patch_close, inherited=True),
+    Row(
+        _WRAPPER,
+        "close_if_unusable_or_obsolete",
+        closing.patch_close_if_unusable_or_obsolete,
+    ),
+    Row(_HANDLER, "all", closing.patch_all),
+    Row(_HANDLER, "close_all", closing.patch_close_all),
+    # These drop what the connection's methods of the same names return.
+    Row(_TRANSACTION, _DROPPING, dual),
+    Row("vinyl.orm.transaction", _DROPPING, dual),
+    Row(_TRANSACTION, "on_commit", transaction.returning),
+    Row("vinyl.orm.transaction", "on_commit", transaction.returning),
+    Row("django.db.models.query", "sync_to_async", native),
+    Row("django.db.models.base", "sync_to_async", native),
+    Row(_DESCRIPTORS, "sync_to_async", native),
+    *forms.TABLE,
+    *contenttypes.TABLE,
+    *auth.TABLE,
+    *managers.TABLE,
+    Row(
+        "django.contrib.sessions.backends.base", "sync_to_async", native, app="sessions"
+    ),
+    Row("django.contrib.sessions.backends.db", "sync_to_async", native, app="sessions"),
+    Row("django.core.cache.backends.base", "sync_to_async", native),
+    Row("django.core.cache:CacheHandler", "__getitem__", caches.shared),
+    Row(
+        "django.core.cache.backends.base:BaseCache",
+        "add clear close decr delete delete_many get get_many has_key incr set "
+        "set_many touch",
+        blocking.hopping,
+        inherited=True,
+    ),
+    Row(
+        "django.core.files.storage.base:Storage",
+        "delete exists get_accessed_time get_created_time get_modified_time listdir "
+        "open save size",
+        blocking.hopping,
+        inherited=True,
+    ),
+    Row(
+        "django.core.mail.backends.base:BaseEmailBackend",
+        "close open send_messages",
+        blocking.hopping,
+        inherited=True,
+    ),
+    Row("django.dispatch.dispatcher", "sync_to_async", native),
+    Row("django.tasks.base", "sync_to_async", native, since=(6, 0)),
+    Row("django.tasks.backends.base", "sync_to_async", native, since=(6, 0)),
+    Row("asgiref.sync:AsyncToSync", "__call__", lending.patch_async_to_sync),
+    Row("asgiref.sync:SyncToAsync", "__call__", lending.patch_sync_to_async),
+    Row("django.utils.asyncio", "get_running_loop", guarding),
+    Row(_HANDLER, "__getitem__", scoped),
+    Row(
+        "django.core.handlers.base:BaseHandler",
+        "get_response get_response_async",
+        routers.in_unit_of_work,
+    ),
+)
+
+
+def apply(*, with_apps: bool = False) -> None:
+    """
+    Apply the rows of Django's core, or those of the installed contrib apps. Once each.
+
+    Raises:
+        UnsupportedVersion: This Django is not supported, or lacks a name of the table.
+    """
+    versions.check_django()
+    if with_apps:
+        versions.check_apps({config.name for config in apps.get_app_configs()})
+    install()
+    fork.install()
+    apply_rows(row for row in TABLE if bool(row.app) is with_apps)

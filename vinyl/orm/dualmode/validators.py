@@ -1,0 +1,42 @@
+"""Validators of fields, of models and of forms, that are `async def`."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from vinyl.bridge.greenlets import suspend_or_refuse
+
+__all__ = ["running"]
+
+
+def running(run_validators: Callable) -> Callable:
+    """
+    The change for a field's `run_validators`: it waits for those that are async. Their
+    coroutines would raise nothing, and so let every value pass.
+    """
+
+    @functools.wraps(run_validators)
+    def run(self: Any, value: Any) -> None:
+        if any(map(_is_async, self.validators)):
+            self.validators = [
+                _waiting_for(validator) if _is_async(validator) else validator
+                for validator in self.validators
+            ]
+        run_validators(self, value)
+
+    return run
+
+
+def _is_async(validator: Any) -> bool:
+    is_async = inspect.iscoroutinefunction
+    return is_async(validator) or is_async(validator.__call__)
+
+
+def _waiting_for(validator: Any) -> Callable[[Any], None]:
+    def validate(value: Any) -> None:
+        suspend_or_refuse(validator(value))
+
+    return validate

@@ -1,0 +1,84 @@
+"""
+Which Django vinyl knows, and every private Django name that it uses.
+
+The table (table.py) names what is patched; this module names what is only read. Both
+are checked at start-up, so that a Django that has moved one of them is refused by name
+instead of failing later.
+"""
+
+from __future__ import annotations
+
+import django
+
+from vinyl.bridge.patching import getattr_or_refuse, resolve
+from vinyl.exceptions import UnsupportedVersion
+
+__all__ = ["check_apps", "check_django"]
+
+SUPPORTED = ((5, 2), (6, 0), (6, 1))
+
+# Class or module, and the names read from it.
+READ = {
+    "asgiref.sync": "_restore_context",
+    "django.core.cache:caches": "_connections",
+    "django.db.backends.base.base:BaseDatabaseWrapper": (
+        "connect ensure_connection validate_thread_sharing get_new_connection "
+        "get_connection_params queries_limit create_cursor _commit _rollback "
+        "_savepoint_rollback wrap_database_errors"
+    ),
+    "django.db.backends.utils:CursorWrapper": "_execute_with_wrappers",
+    "django.db.backends.sqlite3.base": "SQLiteCursorWrapper",
+    "django.db.models.base:ModelBase": "_base_manager",
+    "django.db.models.fields.mixins:FieldCacheMixin": "is_cached",
+    "django.db.models.query:QuerySet": "_fetch_all _iterator",
+    "django.db.models.query_utils:DeferredAttribute": "_check_parent_chain",
+    "django.db.models.sql.query:RawQuery": "chain",
+    "django.db.utils:DatabaseErrorWrapper": "__exit__",
+    "django.db.utils:ConnectionHandler": "create_connection thread_critical",
+    "django.dispatch.dispatcher:Signal": "connect",
+    "django.forms.widgets:Media": "_css _js",
+}
+
+# The same where an app is installed; its modules cannot be imported otherwise.
+READ_WITH_APP = {
+    "django.contrib.contenttypes": {
+        "django.contrib.contenttypes.models:ContentTypeManager": (
+            "_get_from_cache _get_opts"
+        ),
+    },
+    "django.contrib.sessions": {
+        "django.contrib.sessions.backends.base:SessionBase": (
+            "_aget_session _get_session _validate_session_key"
+        ),
+    },
+}
+
+
+def check_django() -> None:
+    """
+    Raise `UnsupportedVersion` unless the installed Django is one that vinyl knows.
+    """
+    if django.VERSION[:2] not in SUPPORTED:
+        known = ", ".join(f"{major}.{minor}" for major, minor in SUPPORTED)
+        raise UnsupportedVersion(
+            f"Django {django.get_version()} is installed, whose internals this vinyl "
+            f"does not know. It works with Django {known}: install one of these, or a "
+            f"newer vinyl."
+        )
+    _check(READ)
+
+
+def check_apps(installed: set[str]) -> None:
+    """
+    Raise `UnsupportedVersion` if one of the *installed* apps, names such as
+    "django.contrib.auth", lacks what vinyl reads from it.
+    """
+    for app, read in READ_WITH_APP.items():
+        if app in installed:
+            _check(read)
+
+
+def _check(read: dict[str, str]) -> None:
+    for owner, names in read.items():
+        for name in names.split():
+            getattr_or_refuse(resolve(owner), owner, name)

@@ -1,0 +1,285 @@
+"""
+What values are to the reader of source code in awaits.py, and what their attributes
+and methods give. Only what is recognisably the ORM's, a form or a request is a `Thing`.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterable, Iterator
+from functools import partialmethod
+from types import FunctionType
+from typing import Any, NamedTuple
+
+from django.db.models import Model, QuerySet
+from django.db.models.manager import BaseManager
+from django.forms import BaseForm, BaseFormSet
+from django.http import HttpRequest
+from django.views.generic import View
+
+from vinyl.bridge import mode
+from vinyl.bridge.mode import dual
+from vinyl.orm.dualmode.table import TABLE
+
+__all__ = ["ANY", "GIVES", "SAVING", "Thing", "given_to", "is_dual"]
+
+# What runs a query when it is called on a queryset or a manager.
+_QUERYING = {
+    f"{prefix}{name}"
+    for row in TABLE
+    if row.change is dual and row.owner.endswith(("QuerySet", "Manager"))
+    for name in row.names.split()
+    for prefix in ("", "a")
+}
+_OF_CONTAINERS = {name for cls in (dict, list, set, str) for name in dir(cls)}
+# The kind of Thing that awaiting a call gives, by the name of what is called.
+GIVES = {
+    **dict.fromkeys("create earliest first get last latest".split(), "object"),
+    **dict.fromkeys(["get_or_create", "update_or_create"], "pair"),
+    **{"get_object_or_404": "object", "get_list_or_404": "rows"},
+}
+# The same for what is no call. An object is a relation that had not been fetched.
+_AWAITED = {"queryset": "rows", "manager": "rows", "object": "object"}
+# What gives no objects of the model, and so none of its attributes.
+_OTHER_ROWS = {"dates", "datetimes", "raw", "values", "values_list"}
+_READING_BODY = {"body", "form", "json"}
+
+# In place of names of attributes: any of them may have been fetched.
+ANY = frozenset("*")
+
+
+class Thing(NamedTuple):
+    """
+    What an expression gives.
+
+    Args:
+        kind: "model", "object", "rows" (a list of objects), "pair" (of get_or_create);
+            "queryset", whose rows are not here, or "manager" for anything else with
+            its methods; "call", "atomic"; "none" for None; "value" for that of a
+            field; "form" and "form class"; "view"; "request", "user", "session".
+        model: Whose; None if that is not known. The class of a form.
+        sure: Whether it can be nothing else.
+        gives: The kind of what awaiting a call gives.
+        fetched: The lazy attributes that its objects came with, as the paths that
+            select_related() takes; or `ANY`.
+        deferred: The fields that its objects came without.
+        given: Whether it came from elsewhere, and what is fetched of it is not known.
+        lazy: "surely" if it is a lazy attribute that has not been fetched, "maybe" if
+            it is one of an object that was given; else empty.
+        key: The attribute with the key of a lazy relation, if there is one.
+    """
+
+    kind: str
+    model: Any = None
+    sure: bool = True
+    gives: str = ""
+    fetched: frozenset[str] = frozenset()
+    deferred: frozenset[str] = frozenset()
+    given: bool = False
+    lazy: str = ""
+    key: str = ""
+
+    @classmethod
+    def made_by(cls, maker: Any) -> Thing | None:
+        """An instance of the class *maker*, which may be anything."""
+        # By type(), because isinstance() makes a lazy object load.
+        if issubclass(type(maker), type):
+            if issubclass(maker, Model):
+                return cls("object", None if maker is Model else maker)
+            if issubclass(maker, QuerySet | BaseManager):
+                return cls("manager", fetched=ANY)
+            if issubclass(maker, BaseForm | BaseFormSet):
+                return cls("form", maker)
+            if issubclass(maker, HttpRequest):
+                return cls("request")
+            if issubclass(maker, View):
+                return cls("view")
+        return None
+
+    @classmethod
+    def merged(cls, things: Iterable[Thing | None]) -> Thing | None:
+        """What is one of *things*: one that is as sure as all; None if they differ."""
+        known = [thing for thing in things if thing is not None]
+        plain = {
+            thing._replace(fetched=ANY, deferred=ANY, given=False, lazy="", key="")
+            for thing in known
+        }
+        if len(plain) != 1 or None in things:
+            return None
+        first, *others = known
+        for other in others:
+            first = first._replace(
+                fetched=first.fetched | other.fetched,
+                deferred=first.deferred & other.deferred,
+                given=first.given or other.given,
+                lazy=min(first.lazy, other.lazy),
+            )
+        return first
+
+    def awaited(self) -> Thing | None:
+        """What awaiting it gives."""
+        kind = self.gives or _AWAITED.get(self.kind)
+        if not kind or self.lazy and self.kind == "value":
+            return None
+        fetched, deferred = self.fetched, self.deferred
+        return Thing(kind, self.model, fetched=fetched, deferred=deferred)
+
+    def attribute(self, name: str) -> Thing | None:
+        """What reading the attribute *name* gives."""
+        if self.kind == "model":
+            if (manager := self.model._meta.managers_map.get(name)) is not None:
+                return self.queryset(manager)
+        if self.kind == "object" and self.model:
+            return self._field(name)
+        if self.kind == "view" and name == "request":
+            return Thing("request", fetched=self.fetched)
+        if self.kind == "request" and name in ("session", "user"):
+            return Thing(name, lazy="" if self.fetched else "surely")
+        return None
+
+    def queryset(self, manager: Any = None) -> Thing:
+        """That of a model's *manager*, or of its default one."""
+        fetched = brought_by(manager or self.model._default_manager)
+        return Thing("queryset", self.model, fetched=fetched)
+
+    def _field(self, name: str) -> Thing | None:
+        lazy = "maybe" if self.given else "surely"
+        there = not self.fetched.isdisjoint({name, *ANY})
+        if name in self.deferred and not there:
+            return Thing("value", lazy=lazy)
+        for field in self.model._meta.get_fields():
+            reverse = field.auto_created and not field.concrete
+            accessor = field.get_accessor_name() if reverse else field.name
+            if name == accessor and field.is_relation:
+                related = Thing.made_by(field.related_model) or Thing("object")
+                if field.one_to_many or field.many_to_many:
+                    fetched = _brought_back(field, related.model)
+                    return related._replace(kind="manager", fetched=fetched)
+                return related._replace(
+                    fetched=frozenset(self._along(field, name, related.model)),
+                    given=self.given,
+                    lazy="" if there else lazy,
+                    key="" if reverse else getattr(field, "attname", ""),
+                )
+        return None
+
+    def _along(self, field: Any, name: str, model: Any) -> Iterator[str]:
+        """What the object of *model* comes with that the relation *field* leads to."""
+        if model:
+            yield from brought_by(model._base_manager)
+        if field.one_to_one:
+            other = field.remote_field
+            yield other.name if field.auto_created else other.get_accessor_name() or ""
+        for path in self.fetched:
+            if path in ANY:
+                yield path
+            elif path.startswith(f"{name}__"):
+                yield path.removeprefix(f"{name}__")
+
+    def method(self, name: str, call: ast.Call) -> Thing | None:
+        """What *call* gives, a call of the method *name*."""
+        dual_mode = Thing("call")
+        spellings = (name, name.removeprefix("a"))
+        # Files and images have a save(), too, but theirs is told where to.
+        starred = all(isinstance(arg, ast.Starred) for arg in call.args)
+        match self.kind:
+            case "object" if starred and _any_dual(self.model or Model, *spellings):
+                return dual_mode
+            case "form" if _any_dual(self.model or BaseForm, name):
+                # Of a form that is not loaded, only this is known to be Django's.
+                return dual_mode if self.model or name == "is_valid" else None
+            case "request" if name in _READING_BODY:
+                return dual_mode
+            case "session" if name in SAVING:
+                return dual_mode
+            case "queryset" | "manager":
+                return self._query(name, call)
+        return None
+
+    def _query(self, name: str, call: ast.Call) -> Thing:
+        if name in _QUERYING:
+            sure = self.sure or name not in _OF_CONTAINERS
+            gives = GIVES.get(name.removeprefix("a"), "")
+            made = self._replace(kind="call", sure=sure, gives=gives)
+            if gives == "pair":
+                return made._replace(fetched=ANY)
+            if name.removeprefix("a") == "create":
+                return made._replace(fetched=self.fetched | given_to(call))
+            return made
+        # The rows of `album.tracks.all()` may have been prefetched, and a method of
+        # the project's own may give anything.
+        kind = self.kind if name == "all" else "queryset"
+        result = self._replace(kind=kind, sure=self.sure and hasattr(QuerySet, name))
+        if name in _OTHER_ROWS or not result.sure:
+            return result._replace(fetched=ANY)
+        if name in ("select_related", "prefetch_related"):
+            return result._replace(fetched=self.fetched | _paths(call))
+        if name in ("defer", "only") and self.model:
+            return result._replace(deferred=self._without(name, _paths(call)))
+        return result
+
+    def _without(self, method: str, paths: frozenset[str]) -> frozenset[str]:
+        """The fields that querysets leave out after *method*, "defer" or "only"."""
+        if paths >= ANY:
+            return frozenset()
+        named = {
+            field.attname
+            for field in self.model._meta.concrete_fields
+            if {field.name, field.attname} & paths or field.primary_key
+        }
+        if method == "only":
+            return frozenset(
+                field.attname
+                for field in self.model._meta.concrete_fields
+                if field.attname not in named
+            )
+        return self.deferred | (named - {self.model._meta.pk.attname})
+
+
+# Methods of a session that wait for its storage.
+SAVING = {"create", "cycle_key", "delete", "exists", "flush", "save"}
+
+
+def brought_by(manager: Any) -> frozenset[str]:
+    """What objects come with that *manager* fetches: the project's own may add any."""
+    made = inspect.unwrap(type(manager).get_queryset)
+    return frozenset() if made.__module__.startswith("django.") else ANY
+
+
+def _brought_back(field: Any, model: Any) -> frozenset[str]:
+    """What the objects of *model* come with, fetched through *field*, to many."""
+    generic = field.one_to_many and not field.auto_created
+    if generic or not model:
+        return ANY
+    # The objects of a reverse key know the one that they were asked of.
+    back = {field.field.name} if field.one_to_many else set()
+    return brought_by(model._default_manager) | back
+
+
+def given_to(call: ast.Call) -> frozenset[str]:
+    """The names of attributes that *call* of a model or of create() gives."""
+    if call.args or any(keyword.arg is None for keyword in call.keywords):
+        return ANY
+    return frozenset(keyword.arg or "" for keyword in call.keywords)
+
+
+def _paths(call: ast.Call) -> frozenset[str]:
+    """The arguments of *call*, paths over relations, with the starts of each."""
+    found: set[str] = set()
+    for arg in call.args:
+        if not (isinstance(arg, ast.Constant) and isinstance(arg.value, str)):
+            return ANY
+        parts = arg.value.split("__")
+        found.update("__".join(parts[: n + 1]) for n in range(len(parts)))
+    return frozenset(found) if found else ANY
+
+
+def is_dual(value: Any) -> bool:
+    """Whether *value* is a dual-mode function, by the table or by `use_driver`."""
+    value = value.func if type(value) is partialmethod else value
+    return type(value) is FunctionType and mode.is_dual(value)
+
+
+def _any_dual(cls: type, *names: str) -> bool:
+    return any(is_dual(inspect.getattr_static(cls, name, None)) for name in names)

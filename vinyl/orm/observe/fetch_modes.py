@@ -1,0 +1,68 @@
+"""
+Templates that fetch for a whole list at once: `VINYL["TEMPLATE_FETCH_MODE"]`.
+
+With "peers", on Django 6.1, what one queryset has brought knows its peers, and a
+relation that a template touches is fetched for all of them in one query. It is a fetch
+mode as Django has them, for all querysets that are given none; code other than
+templates fetches for one instance, as ever.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django
+from django.conf import settings
+from django.db.models import query
+
+from vinyl.orm.dualmode.versions import getattr_or_refuse
+from vinyl.orm.observe.callsite import in_template
+
+__all__ = ["MODES", "are_supported", "read_settings"]
+
+MODES = ("one", "peers")
+# The first Django that has fetch modes.
+SINCE = (6, 1)
+
+if django.VERSION >= SINCE:
+    from django.db.models.fetch_modes import FETCH_ONE, FETCH_PEERS, FetchMode
+
+    class FetchPeersInTemplates(FetchMode):
+        """Fetches for all peers in a template, and for one instance elsewhere."""
+
+        __slots__ = ()
+
+        track_peers = True
+        # On the event loop each fetch is awaited, so no template asks.
+        awaits_peers = False
+
+        def fetch(self, fetcher: Any, instance: Any) -> None:
+            mode = FETCH_PEERS if in_template() else FETCH_ONE
+            mode.fetch(fetcher, instance)
+
+        def __reduce__(self) -> str:
+            # Instances are pickled with their mode.
+            return "PEERS_IN_TEMPLATES"
+
+    PEERS_IN_TEMPLATES = FetchPeersInTemplates()
+
+
+def are_supported() -> bool:
+    """Whether this Django has fetch modes. Never switches."""
+    return django.VERSION >= SINCE
+
+
+def read_settings() -> None:
+    """
+    Put `VINYL["TEMPLATE_FETCH_MODE"]` into effect for querysets made from now on. A
+    value that means nothing, or that this Django cannot do, counts as "one" and is for
+    the system check to tell of. Never switches.
+    """
+    if not are_supported():
+        return
+    mode = getattr(settings, "VINYL", {}).get("TEMPLATE_FETCH_MODE", "one")
+    default = getattr_or_refuse(query, "django.db.models.query", "DEFAULT_FETCH_MODE")
+    # Another's is left alone.
+    if default in (FETCH_ONE, PEERS_IN_TEMPLATES):
+        wanted = PEERS_IN_TEMPLATES if mode == "peers" else FETCH_ONE
+        query.DEFAULT_FETCH_MODE = wanted

@@ -1,0 +1,323 @@
+"""
+The pool: opening, lending, checking and closing connections for one event loop.
+
+It keeps whole `DatabaseWrapper`s with their live connections, because Django's
+`connect()` (session set-up, signals) is too dear per operation. Lending decides only
+who may use a wrapper; the wrapper connects by itself when it is first used.
+
+A connection is looked at before each loan: a glance at its socket tells whether the
+server has hung up, and one that rested for long is asked whether it works.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+import weakref
+from typing import Any, cast
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+
+from vinyl.bridge.greenlets import run
+from vinyl.bridge.tasks import place_of, running_task
+from vinyl.exceptions import PoolFull, PoolTimeout
+from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.pools.maintenance import Upkeep
+from vinyl.orm.pools.options import PoolOptions
+from vinyl.orm.pools.wait_queue import WaitQueue
+
+__all__ = ["Pool"]
+
+# How long the server may take to answer whether a connection works, in seconds.
+CHECK_TIMEOUT = 5.0
+
+
+class Pooled:
+    """A connection of the pool."""
+
+    __slots__ = ("expires", "since", "task", "wrapper")
+
+    def __init__(self, wrapper: BridgeMixin, expires: float) -> None:
+        self.wrapper = wrapper
+        # When it is too old to be lent again.
+        self.expires = expires
+        # When it was lent, or came to rest.
+        self.since = 0.0
+        # The task that it was lent to. Weak, so that a lost task can be closed.
+        self.task: weakref.ref[asyncio.Task[Any]] | None = None
+
+    def holder(self) -> asyncio.Task[Any] | None:
+        """The task that has it, if there is one still."""
+        return None if self.task is None else self.task()
+
+
+class Pool:
+    """
+    Lends the connections of one database alias to the tasks of one event loop.
+
+    Waiters are served in order. Not thread-safe: it belongs to its loop's thread.
+
+    Args:
+        alias: Key of `settings.DATABASES`.
+
+    Raises:
+        ImproperlyConfigured: The ENGINE cannot wait on an event loop, or the options
+            are wrong.
+    """
+
+    def __init__(self, alias: str) -> None:
+        wrapper = _new_wrapper(alias)
+        self.alias = alias
+        self.options, problems, _ = PoolOptions.read(
+            wrapper.settings_dict["OPTIONS"].get("pool")
+        )
+        for problem, remedy in problems:
+            raise ImproperlyConfigured(
+                f"DATABASES[{alias!r}]['OPTIONS']['pool'] {problem} {remedy}"
+            )
+        # An in-memory database lives in its connection: there is only one.
+        self.in_memory = bool(getattr(wrapper, "is_in_memory_db", bool)())
+        self.max_size = 1 if self.in_memory else self.options.max_size
+        self.min_size = 0 if self.in_memory else self.options.min_size
+        self.closed = False
+        # What is out on loan.
+        self.lent: dict[BridgeMixin, Pooled] = {}
+        # What is at rest, most recently used last.
+        self.idle: list[Pooled] = []
+        self.waiters: WaitQueue[BridgeMixin] = WaitQueue()
+        self.acquired = self.discarded = self.timeouts = 0
+        self.waited = 0.0
+        self.upkeep = Upkeep(self)
+
+    def stats(self) -> dict[str, float]:
+        """
+        The pool in figures. Never switches.
+
+        `size` connections it has, `in_use` of them lent and `idle` at rest; `waiting`
+        tasks. Since it was made: `acquired_total` loans, `wait_ms` milliseconds that
+        tasks waited for them in all, `timeouts` waits in vain, and `discarded`
+        connections that were closed as lost, broken or past their time.
+        """
+        return {
+            "size": len(self.lent) + len(self.idle),
+            "in_use": len(self.lent),
+            "idle": len(self.idle),
+            "waiting": len(self.waiters),
+            "acquired_total": self.acquired,
+            "wait_ms": self.waited * 1000,
+            "timeouts": self.timeouts,
+            "discarded": self.discarded,
+        }
+
+    def lend_nowait(self) -> BridgeMixin | None:
+        """
+        Return a wrapper that is outside any transaction, or None if all are lent, or
+        the next one has to be checked first.
+
+        The caller gives it back with `give_back()`. Never switches.
+        """
+        if self.waiters:
+            return None
+        rested = self._next()
+        if rested is not None and self._rested_long(rested):
+            return None
+        return self._take(rested)
+
+    def _next(self) -> Pooled | None:
+        """The connection at rest that is to be lent next, as far as a glance tells."""
+        now = time.monotonic()
+        while self.idle:
+            pooled = self.idle[-1]
+            if now < pooled.expires and pooled.wrapper.is_alive():
+                return pooled
+            self._drop(self.idle.pop().wrapper)
+        return None
+
+    def _rested_long(self, pooled: Pooled) -> bool:
+        return time.monotonic() - pooled.since > self.options.check_idle
+
+    def _take(self, rested: Pooled | None) -> BridgeMixin | None:
+        """The wrapper of *rested*, the next one; a new one while there may be more."""
+        if rested is not None:
+            return self._lend(self.idle.pop())
+        if len(self.lent) >= self.max_size:
+            return None
+        return self._lend(self._new())
+
+    def _new(self) -> Pooled:
+        lifetime = self.options.max_lifetime * (1 - random.random() / 10)
+        if self.in_memory:
+            lifetime = math.inf
+        wrapper = _new_wrapper(self.alias)
+        wrapper.pooled_id = id(wrapper)
+        return Pooled(wrapper, time.monotonic() + lifetime)
+
+    def _lend(self, pooled: Pooled) -> BridgeMixin:
+        pooled.since = time.monotonic()
+        pooled.task = _weakly(running_task())
+        self.lent[pooled.wrapper] = pooled
+        self.acquired += 1
+        return pooled.wrapper
+
+    async def lend(self) -> BridgeMixin:
+        """
+        Return a wrapper as `lend_nowait()` does, after waiting for a free one.
+
+        Raises:
+            PoolTimeout: None became free within `timeout` seconds.
+            PoolFull: `max_waiting` tasks wait already.
+
+        Switches to the event loop.
+        """
+        while not self.waiters:
+            rested = self._next()
+            unsure = rested is not None and self._rested_long(rested)
+            if (wrapper := self._take(rested)) is None:
+                break
+            if not unsure or await self._works(wrapper):
+                return wrapper
+        waiting = len(self.waiters)
+        if self.options.max_waiting and waiting >= self.options.max_waiting:
+            raise PoolFull(*self._facts(waiting))
+        start = time.monotonic()
+        try:
+            given = await self.waiters.wait(
+                self.give_back, self.options.timeout, self._refuse
+            )
+        finally:
+            self.waited += time.monotonic() - start
+        # The queue of a pool is never closed: who waits is served to the end.
+        wrapper = cast(BridgeMixin, given)
+        if wrapper.connection is not None and not wrapper.is_alive():
+            # Lost since it was given: the wrapper connects anew.
+            self._drop(wrapper)
+        self.lent[wrapper].task = _weakly(running_task())
+        return wrapper
+
+    async def _works(self, wrapper: BridgeMixin) -> bool:
+        """Whether *wrapper*, lent already, answers; if not, it has been given back."""
+        works = False
+        try:
+            async with asyncio.timeout(min(CHECK_TIMEOUT, self.options.timeout)):
+                works = await run(wrapper.use, wrapper.is_usable)
+        except TimeoutError:
+            pass
+        finally:
+            if not works:
+                wrapper.discard()
+                self.give_back(wrapper)
+                # The others that have heard nothing for as long are gone as well.
+                for pooled in list(filter(self._rested_long, self.idle)):
+                    self.idle.remove(pooled)
+                    self._drop(pooled.wrapper)
+        return works
+
+    def _refuse(self) -> PoolTimeout:
+        self.timeouts += 1
+        # The task that is refused does not count.
+        return PoolTimeout(*self._facts(len(self.waiters) - 1))
+
+    def _facts(self, waiting: int) -> tuple[str, int, float, int, tuple[str, ...]]:
+        """What a refused task is told; first the loans that have lasted longest."""
+        now = time.monotonic()
+        loans = sorted(self.lent.values(), key=lambda pooled: pooled.since)
+        holders = tuple(
+            f"{now - pooled.since:.1f} s by {place_of(pooled.holder())}"
+            for pooled in loans[:3]
+        )
+        return (
+            self.alias,
+            len(self.lent),
+            self.options.timeout,
+            waiting,
+            holders,
+        )
+
+    def give_back(self, wrapper: BridgeMixin) -> None:
+        """
+        Take *wrapper* back, and pass it on to the task that waits longest.
+
+        One that is not fit for the next borrower (inside a transaction, in an unknown
+        state, closed) is discarded, and a new one takes its place. Never switches.
+        """
+        pooled = self.lent.pop(wrapper)
+        pooled.task = None
+        now = pooled.since = time.monotonic()
+        sound = now < pooled.expires and wrapper.is_reusable()
+        if not self.closed and (sound or (self.in_memory and wrapper.recover())):
+            wrapper.act_for_itself()
+            self.idle.append(pooled)
+        else:
+            self._drop(pooled.wrapper)
+        while self.waiters.serve(self._take_next):
+            pass
+
+    def _take_next(self) -> BridgeMixin | None:
+        return self._take(self._next())
+
+    def _drop(self, wrapper: BridgeMixin) -> None:
+        wrapper.discard()
+        if wrapper.has_connected and not self.closed:
+            self.discarded += 1
+
+    def lacks(self) -> int:
+        """How many connections `min_size` asks for beyond those that are there."""
+        return self.min_size - len(self.lent) - len(self.idle)
+
+    def add(self) -> BridgeMixin:
+        """Return a new wrapper, to be connected and given back. Never switches."""
+        pooled = self._new()
+        pooled.since = time.monotonic()
+        pooled.task = _weakly(running_task())
+        self.lent[pooled.wrapper] = pooled
+        return pooled.wrapper
+
+    def drop_expired(self) -> None:
+        """Close what has rested too long, beyond `min_size`, or is too old."""
+        now = time.monotonic()
+        max_idle = math.inf if self.in_memory else self.options.max_idle
+        for pooled in list(self.idle):
+            rested = now - pooled.since > max_idle
+            if now >= pooled.expires or (rested and self.lacks() < 0):
+                self.idle.remove(pooled)
+                self._drop(pooled.wrapper)
+
+    def close(self) -> None:
+        """Close what is at rest; what is on loan is closed when it comes back."""
+        self.closed = True
+        self.upkeep.stop()
+        while self.idle:
+            self.idle.pop().wrapper.discard()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "open"
+        return (
+            f"<Pool {self.alias!r} {state}: {len(self.lent)} of {self.max_size} lent, "
+            f"{len(self.idle)} idle, {len(self.waiters)} waiting>"
+        )
+
+
+def _weakly(task: asyncio.Task[Any] | None) -> weakref.ref[asyncio.Task[Any]] | None:
+    return None if task is None else weakref.ref(task)
+
+
+def _new_wrapper(alias: str) -> BridgeMixin:
+    """
+    A wrapper of *alias*, not yet connected.
+
+    Raises:
+        ImproperlyConfigured: Its ENGINE cannot wait on an event loop.
+    """
+    wrapper = connections.create_connection(alias)
+    if not isinstance(wrapper, BridgeMixin):
+        raise ImproperlyConfigured(
+            f"DATABASES[{alias!r}] has the ENGINE "
+            f"{wrapper.settings_dict['ENGINE']!r}, which blocks and so cannot be used "
+            f"on the event loop. Use vinyl.orm.backends.postgresql or "
+            f"vinyl.orm.backends.sqlite3, or add vinyl.orm.backends.threaded."
+            f"ThreadedMixin to its DatabaseWrapper."
+        )
+    return wrapper

@@ -1,0 +1,125 @@
+"""The pools: which ones each event loop has, from their first use to the loop's end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any
+from weakref import WeakKeyDictionary, WeakSet
+
+from django.db import connections
+
+from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.pools.options import PoolOptions
+from vinyl.orm.pools.pool import Pool
+
+__all__ = ["close_pools", "configured_pools", "open_pools", "pool_for"]
+
+
+def configured_pools() -> Iterator[
+    tuple[str, PoolOptions, list[tuple[str, str]], list[str]]
+]:
+    """
+    Each database whose ENGINE can wait on an event loop, with the options of its pool,
+    what is wrong with them, and the keys that have no effect. Never switches.
+    """
+    for alias in connections:
+        wrapper = connections.create_connection(alias)
+        if isinstance(wrapper, BridgeMixin):
+            yield alias, *PoolOptions.read(wrapper.settings_dict["OPTIONS"].get("pool"))
+
+
+_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Pool]]
+_pools = WeakKeyDictionary()
+# The generators that close each loop's pools when the loop shuts down.
+_closers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, Any]]
+_closers = WeakKeyDictionary()
+# The loops whose pools have been closed for good.
+_shut_down: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+
+
+def pool_for(alias: str) -> Pool:
+    """The pool of *alias* for the running event loop; made at its first use."""
+    loop = asyncio.get_running_loop()
+    if loop in _shut_down:
+        # Nothing would close what it keeps, so it keeps nothing.
+        last = Pool(alias)
+        last.close()
+        return last
+    pools = _pools.get(loop)
+    if pools is None:
+        _close_forsaken()
+        pools = _pools[loop] = {}
+        _close_with(loop, pools)
+    pool = pools.get(alias)
+    if pool is None or pool.closed:
+        pool = pools[alias] = Pool(alias)
+    return pool
+
+
+async def open_pools() -> None:
+    """
+    Open the connections of `min_size`, of every database that has one.
+
+    What keeps a pool from it is logged to `vinyl.pool`, and tried again later.
+
+    Switches to the event loop.
+    """
+    pools = [
+        pool_for(alias) for alias, options, *_ in configured_pools() if options.min_size
+    ]
+    await asyncio.gather(*(pool.upkeep.warmed_up() for pool in pools))
+
+
+async def close_pools() -> None:
+    """
+    Close the running event loop's pools. A later use opens them anew.
+
+    Never switches.
+    """
+    for pool in _pools.get(asyncio.get_running_loop(), {}).values():
+        pool.close()
+
+
+def _close_with(loop: asyncio.AbstractEventLoop, pools: dict[str, Pool]) -> None:
+    """
+    Close *pools* when *loop* shuts down.
+
+    `loop.shutdown_asyncgens()`, which `asyncio.run` and every server call at the end,
+    is the one hook that a loop offers: a suspended generator is closed by it.
+    """
+
+    async def closer() -> AsyncGenerator[None, Any]:
+        try:
+            yield
+        finally:
+            _shut_down.add(loop)
+            for pool in pools.values():
+                pool.close()
+            # It refers to the loop, which would never be garbage.
+            _closers.pop(loop, None)
+
+    generator = closer()
+    # The first step has nothing to wait for, so it can be made here.
+    try:
+        generator.asend(None).send(None)
+    except StopIteration:
+        _closers[loop] = generator
+
+
+def _close_forsaken() -> None:
+    """
+    Close the pools of loops that were closed without `shutdown_asyncgens()`.
+
+    Their closers refer to the loops, so they would never be garbage. Never switches.
+    """
+    # The list is made in one step, whatever the loops of other threads do.
+    for reference in _pools.keyrefs():
+        loop = reference()
+        if loop is not None and loop.is_closed():
+            _closers.pop(loop, None)
+            for pool in _pools.pop(loop, {}).values():
+                pool.close()
+                # The tasks that have these will never go on.
+                for wrapper in list(pool.lent):
+                    wrapper.discard()

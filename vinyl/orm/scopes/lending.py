@@ -1,0 +1,276 @@
+"""
+Lending connections between an event loop and the threads that it works with.
+
+Async code that a thread waits for (`async_to_sync`) takes part in the transactions of
+the thread. The other way round, a thread that a task waits for (`sync_to_async`, and
+with it Django's ASGI handler where it calls sync middleware and sync views) uses the
+connections of the blocks that the task is inside of:
+
+    the task        waits for its turn at each of them, as it would for a query
+      the thread    has them in place of its own, and nobody else uses them
+        its waits   block it, and end early when the task is cancelled: see Loan.look()
+    the task        puts nothing back before the thread has ended, cancelled or not
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, NoReturn, Self, cast
+
+from django.db import InterfaceError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from vinyl.bridge.greenlets import Waiter, await_, here, in_bridge
+from vinyl.exceptions import ForeignLoopError, ScopeClosedError
+from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.scopes.lock import Turn
+from vinyl.orm.scopes.scope import Lease, Scope, current_scope, has_transaction
+
+__all__ = ["Loan", "leave_loans", "patch_async_to_sync", "patch_sync_to_async"]
+
+
+def patch_async_to_sync(call: Callable) -> Callable:
+    """
+    The change for `async_to_sync(fn)(...)`: what is awaited takes part in the
+    transaction of the code that waits. Inside the bridge, where asgiref would
+    refuse to block the loop, it awaits.
+    """
+
+    @functools.wraps(call)
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if in_bridge():
+            return await_(self.awaitable(*args, **kwargs))
+        with _lent_by_thread():
+            return call(self, *args, **kwargs)
+
+    return __call__
+
+
+@contextmanager
+def _lent_by_thread() -> Iterator[None]:
+    """
+    In the block, async code that the calling thread waits for uses the connections of
+    the thread that have a transaction open, and those that have been lent to it.
+
+    Never switches.
+    """
+    scope = Scope(None, block="async_to_sync()")
+    for wrapper in connections.all(initialized_only=True):
+        if isinstance(wrapper, BridgeMixin):
+            if wrapper.loan is not None or has_transaction(wrapper):
+                scope.leases[wrapper.alias] = Lease(wrapper, None, Turn(taken=False))
+    before = current_scope.get()
+    scope.enter()
+    try:
+        yield
+    finally:
+        scope.close()
+        # asgiref copies the context variables of the async code back.
+        current_scope.set(before)
+
+
+def patch_sync_to_async(call: Callable) -> Callable:
+    """
+    The change for `sync_to_async(fn)(...)`: inside a block that holds a connection, the
+    thread uses that connection.
+
+    One that may run in any thread (`thread_sensitive=False`) keeps its own.
+    """
+
+    @functools.wraps(call)
+    async def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
+        around = current_scope.get()
+        try:
+            if around is None or not self._thread_sensitive:
+                result = await call(self, *args, **kwargs)
+            else:
+                result = await _call_with_loan(call, self, around, args, kwargs)
+        except GeneratorExit:
+            # In whatever context it is closed.
+            raise
+        except BaseException:
+            current_scope.set(around)
+            raise
+        # asgiref copies the thread's context variables back; where the task is
+        # cancelled, in the middle of what the thread does.
+        current_scope.set(around)
+        return result
+
+    return __call__
+
+
+async def _call_with_loan(
+    call: Callable, sync_to_async: Any, around: Scope, args: Any, kwargs: Any
+) -> Any:
+    __traceback_hide__ = True
+    async with Loan(around) as loan:
+        if not loan.is_empty():
+            # asgiref chooses the thread, and calls another function in it.
+            function = functools.partial(loan.call, sync_to_async.func)
+            sync_to_async = copy.copy(sync_to_async)
+            sync_to_async.func = function
+        return await call(sync_to_async, *args, **kwargs)
+
+
+class Loan(Waiter):
+    """
+    What an event loop lends to a thread for one call: the connection of each alias that
+    the blocks around hold, and the turn to use it.
+
+    The turns are taken before the thread is asked for. asgiref has one thread for all
+    calls: one that waited in it for a turn would keep out the call of the task that
+    has the turn.
+
+    Args:
+        around: The scope of the code that makes the call.
+    """
+
+    def __init__(self, around: Scope) -> None:
+        self.scope = Scope(around, block="sync_to_async()")
+        self.scope.is_lent = True
+        # Why the thread cannot use the connection of these aliases.
+        self.refused: dict[str, Exception] = {}
+        # The call in the thread: pending until it begins, done when it has ended.
+        self.use: Future[None] = Future()
+        # The thread, from then on.
+        self.thread = 0
+        # How all is put back in the thread.
+        self.borrowed = ExitStack()
+        # Whether the thread's wait for the database, or the next, is to be cancelled.
+        self.interrupted = False
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._acquire()
+        except BaseException:
+            self.scope.close()
+            raise
+        self.scope.enter()
+        return self
+
+    async def _acquire(self) -> None:
+        """Take the turn at each connection, in one order for all tasks."""
+        aliases: set[str] = set()
+        scope = self.scope.parent
+        while scope is not None:
+            aliases.update(scope.leases)
+            scope = scope.parent
+        for alias in sorted(aliases):
+            try:
+                lease = self.scope.nearest(alias)
+                if lease is not None and isinstance(lease.wrapper, BridgeMixin):
+                    await self.scope.acquire(alias)
+            except (ForeignLoopError, InterfaceError, ScopeClosedError) as error:
+                # The function may have nothing to do with the database.
+                self.refused[alias] = error
+
+    def is_empty(self) -> bool:
+        """Whether there is nothing that the thread is to use. Never switches."""
+        return not self.scope.leases and not self.refused
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is GeneratorExit:
+            # The task is lost, and so nothing can be awaited here.
+            if current_scope.get() is self.scope:
+                current_scope.set(self.scope.before)
+            self.interrupted = not self.use.cancel()
+            self.use.add_done_callback(lambda _: self.scope.abandon())
+            return
+        try:
+            # asgiref does not wait for its thread where the task is cancelled.
+            if not self.use.done() and not self.use.cancel():
+                await self._end()
+        finally:
+            self.scope.close()
+
+    async def _end(self) -> None:
+        """Wait for the end of the call; interrupt it as often as the task is."""
+        over = asyncio.wrap_future(self.use)
+        cancelled = None
+        while not self.use.done():
+            self.interrupted = True
+            try:
+                await asyncio.wait([over])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+
+    def call(self, fn: Callable, /, *args: Any, **kwargs: Any) -> Any:
+        """In the thread: call *fn*, which uses what has been lent."""
+        __traceback_hide__ = True
+        if not self.use.set_running_or_notify_cancel():
+            # The task was cancelled before, and everything is back already.
+            raise asyncio.CancelledError
+        try:
+            with self.borrowed:
+                self._borrow()
+                return fn(*args, **kwargs)
+        finally:
+            self.use.set_result(None)
+
+    def _borrow(self) -> None:
+        """In the thread: put what has been lent in the place of the thread's own."""
+        self.thread = threading.get_ident()
+        self._set(here, "waiter", self)
+        for alias, lease in self.scope.leases.items():
+            self._put(alias, lease.wrapper)
+        for alias, error in self.refused.items():
+            self._put(alias, _refusing(alias, error))
+
+    def _put(self, alias: str, wrapper: Any) -> None:
+        self._set(wrapper, "loan", self)
+        before = getattr(cast(Any, connections)._connections, alias, None)
+        connections[alias] = wrapper
+
+        def put_back() -> None:
+            if before is not None:
+                connections[alias] = before
+            else:
+                with suppress(AttributeError):
+                    del connections[alias]
+
+        self.borrowed.callback(put_back)
+
+    def _set(self, owner: Any, name: str, value: Any) -> None:
+        self.borrowed.callback(setattr, owner, name, getattr(owner, name))
+        setattr(owner, name, value)
+
+    def begin(self) -> None:
+        """In the thread, before it waits: raise what has come since the last wait."""
+        if self.shielded:
+            return
+        if self.cancelled is not None:
+            cancelled, self.cancelled = self.cancelled, None
+            raise cancelled
+        self.look()
+
+    def look(self) -> None:
+        """In the thread, while it waits: raise if that is to be cancelled."""
+        if self.interrupted:
+            self.interrupted = False
+            raise asyncio.CancelledError
+
+
+def _refusing(alias: str, error: Exception) -> BaseDatabaseWrapper:
+    """A connection of *alias* that raises *error* where it is used."""
+    wrapper = connections.create_connection(alias)
+
+    def ensure_connection() -> NoReturn:
+        raise error
+
+    wrapper.ensure_connection = ensure_connection  # type: ignore[method-assign]
+    return wrapper
+
+
+def leave_loans() -> None:
+    """In a forked process: give the thread its own connections back. Never switches."""
+    while here.waiter is not None:
+        here.waiter.borrowed.close()

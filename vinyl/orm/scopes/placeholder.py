@@ -1,0 +1,67 @@
+"""
+Stand-ins: what `connection` is on the event loop where nothing is held.
+
+A stand-in never connects. What is set on it (`execute_wrapper()`, `force_debug_cursor`)
+and logged through it (`queries`) goes for the connections that its task borrows, and
+for those of tasks started from there.
+"""
+
+from __future__ import annotations
+
+import weakref
+from contextvars import ContextVar
+from typing import Any
+
+from django.db import InterfaceError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from vinyl.bridge.greenlets import runs_sync
+from vinyl.bridge.tasks import running_task
+from vinyl.orm.backends.base import BridgeMixin
+
+__all__ = ["has_stand_in", "stand_in"]
+
+
+# What `connection` is in this context where nothing is held, by alias, and the task
+# that it was made in. Weak, or the tasks started from it would keep it alive.
+_stand_ins: ContextVar[dict[str, tuple[weakref.ref[Any] | None, BridgeMixin]]]
+_stand_ins = ContextVar("vinyl_stand_ins")
+
+
+def stand_in(alias: str) -> BaseDatabaseWrapper | None:
+    """
+    A connection of *alias* that never connects; see vinyl.orm.dualmode.cursors.
+
+    None if the ENGINE cannot wait on an event loop. Never switches.
+    """
+    made = _stand_ins.get({})
+    task = running_task()
+    owner, inherited = made.get(alias, (None, None))
+    if inherited is not None and (owner and owner()) is task:
+        return inherited
+    wrapper = connections.create_connection(alias)
+    if not isinstance(wrapper, BridgeMixin):
+        return None
+
+    def ensure_connection() -> None:
+        if runs_sync():
+            raise InterfaceError(
+                f"This connection object of database {alias!r} comes from the event "
+                f"loop, where nothing held a connection, and cannot be used inside "
+                f"the bridge or a thread. Take `connections[{alias!r}]` anew there."
+            )
+
+    wrapper.ensure_connection = ensure_connection  # type: ignore[method-assign]
+    if inherited is not None:
+        # What the parent set goes for its children, and not the other way round.
+        wrapper.execute_wrappers = list(inherited.execute_wrappers)
+        wrapper.force_debug_cursor = inherited.force_debug_cursor
+        wrapper.queries_log = inherited.queries_log
+    owner = None if task is None else weakref.ref(task)
+    _stand_ins.set({**made, alias: (owner, wrapper)})
+    return wrapper
+
+
+def has_stand_in(alias: str) -> bool:
+    """Whether this context has one already, its own or inherited. Never switches."""
+    return alias in _stand_ins.get({})

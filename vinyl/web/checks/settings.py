@@ -1,0 +1,206 @@
+"""System checks of the web layer's settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core import checks
+from django.utils.module_loading import import_string
+
+from vinyl.web.application import REPLACEMENTS
+from vinyl.web.checks.django_settings import set_in_vain
+from vinyl.web.http.bodies import body_timeout, max_body_size
+from vinyl.web.templating.engine import Jinja2
+
+__all__ = [
+    "check_body_size",
+    "check_body_timeout",
+    "check_cors",
+    "check_django_settings",
+    "check_middleware",
+    "check_middleware_order",
+    "check_templates",
+    "check_urlconf",
+    "middleware_classes",
+]
+
+
+@checks.register("vinyl")
+def check_urlconf(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E101: there is no ROOT_URLCONF."""
+    if getattr(settings, "ROOT_URLCONF", None):
+        return []
+    return [
+        checks.Error(
+            "settings.ROOT_URLCONF is not set, so no request can find a view.",
+            hint="Set it to the module with your urlpatterns, such as 'mysite.urls'.",
+            id="vinyl.E101",
+        )
+    ]
+
+
+@checks.register("vinyl")
+def check_middleware(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E102: an entry of MIDDLEWARE is Django's, or cannot be imported."""
+    errors: list[checks.CheckMessage] = []
+    for path in settings.MIDDLEWARE:
+        if path.startswith("django.") or path in REPLACEMENTS:
+            replacement = REPLACEMENTS.get(path)
+            problem = "works with Django's own request handler only"
+            hint = f"Use {replacement!r}." if replacement else "Remove it."
+        else:
+            try:
+                import_string(path)
+                continue
+            except ImportError as error:
+                problem = f"cannot be imported: {error}"
+                hint = "Correct the dotted path, or install what it needs."
+        errors.append(
+            checks.Error(
+                f"settings.MIDDLEWARE contains {path!r}, which {problem}.",
+                hint=hint,
+                id="vinyl.E102",
+            )
+        )
+    return errors
+
+
+@checks.register("vinyl")
+def check_middleware_order(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E120: a middleware comes before the one whose work it builds on."""
+    listed = list(settings.MIDDLEWARE)
+    return [
+        checks.Error(
+            f"settings.MIDDLEWARE contains {path!r} without {needed!r} before it.",
+            hint=f"List {needed!r} before it.",
+            id="vinyl.E120",
+        )
+        for path, needed in BUILDS_ON.items()
+        if path in listed and needed not in listed[: listed.index(path)]
+    ]
+
+
+# "vinyl.web.messages.MessagesMiddleware" may store in cookies alone.
+BUILDS_ON = {
+    "vinyl.web.auth.AuthenticationMiddleware": ("vinyl.web.sessions.SessionMiddleware"),
+    "vinyl.web.auth.LoginRequiredMiddleware": (
+        "vinyl.web.auth.AuthenticationMiddleware"
+    ),
+}
+
+
+@checks.register("vinyl")
+def check_django_settings(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.W121: a setting of Django's is set in vain."""
+    return [
+        checks.Warning(
+            f"settings.{name} has no effect, because {vain.reason}.",
+            hint=vain.hint,
+            id="vinyl.W121",
+        )
+        for name, vain in set_in_vain(list(middleware_classes(settings.MIDDLEWARE)))
+    ]
+
+
+def middleware_classes(paths: Iterable[str]) -> Iterator[type]:
+    """The classes at *paths*, without Django's, which do not serve here."""
+    for path in paths:
+        if path.startswith("django."):
+            continue
+        try:
+            cls = import_string(path)
+        except ImportError:
+            # vinyl.E102 tells of it.
+            continue
+        if isinstance(cls, type):
+            yield cls
+
+
+@checks.register("vinyl")
+def check_body_size(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E104: VINYL["MAX_BODY_SIZE"] is no number of bytes."""
+    limit: Any = max_body_size()
+    if limit is None or (type(limit) is int and limit > 0):
+        return []
+    return [
+        checks.Error(
+            f"settings.VINYL['MAX_BODY_SIZE'] is {limit!r}, which is no number of "
+            f"bytes.",
+            hint="Write a whole number above 0, such as 10 * 2**20, or None.",
+            id="vinyl.E104",
+        )
+    ]
+
+
+@checks.register("vinyl")
+def check_body_timeout(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E105: VINYL["BODY_TIMEOUT"] is no number of seconds."""
+    timeout: Any = body_timeout()
+    if timeout is None or (
+        type(timeout) in (int, float) and 0 < timeout and math.isfinite(timeout)
+    ):
+        return []
+    return [
+        checks.Error(
+            f"settings.VINYL['BODY_TIMEOUT'] is {timeout!r}, but must be a number of "
+            f"seconds greater than 0.",
+            hint="Write a number such as 60, or None for no limit.",
+            id="vinyl.E105",
+        )
+    ]
+
+
+@checks.register("vinyl")
+def check_templates(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.W101: no engine of TEMPLATES is vinyl's."""
+    for engine in settings.TEMPLATES:
+        try:
+            cls = import_string(engine.get("BACKEND", ""))
+        except ImportError:
+            # Django's own check tells of it.
+            continue
+        if isinstance(cls, type) and issubclass(cls, Jinja2):
+            return []
+    return [
+        checks.Warning(
+            "No engine of settings.TEMPLATES is vinyl's, so render() finds no Jinja2 "
+            "template.",
+            hint="Add {'BACKEND': 'vinyl.web.templating.Jinja2', 'APP_DIRS': True}.",
+            id="vinyl.W101",
+        )
+    ]
+
+
+@checks.register("vinyl")
+def check_cors(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E111, W111: the settings for other origins mean nothing, or too much."""
+    if "vinyl.web.cors.CORSMiddleware" not in settings.MIDDLEWARE:
+        return []
+    found: list[checks.CheckMessage] = []
+    for origin in getattr(settings, "CORS_ALLOWED_ORIGINS", ()):
+        parts = urlsplit(origin)
+        if origin != f"{parts.scheme}://{parts.netloc}" or not parts.netloc:
+            found.append(
+                checks.Error(
+                    f"settings.CORS_ALLOWED_ORIGINS contains {origin!r}, which is no "
+                    f"origin, so no request is ever from there.",
+                    hint="Write scheme, host and, if it is an unusual one, the port, "
+                    "with nothing after them: 'https://app.example.org'.",
+                    id="vinyl.E111",
+                )
+            )
+    everybody = getattr(settings, "CORS_ALLOW_ALL_ORIGINS", False)
+    if everybody and getattr(settings, "CORS_ALLOW_CREDENTIALS", False):
+        found.append(
+            checks.Warning(
+                "CORS_ALLOW_ALL_ORIGINS and CORS_ALLOW_CREDENTIALS are both on, so "
+                "every site can read what your users may see.",
+                hint="List the origins in CORS_ALLOWED_ORIGINS, or allow no cookies.",
+                id="vinyl.W111",
+            )
+        )
+    return found

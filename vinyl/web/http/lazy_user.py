@@ -1,0 +1,100 @@
+"""`request.user`: who is logged in, fetched when somebody asks."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Callable, Generator
+from typing import Any
+
+from django.utils.functional import SimpleLazyObject, empty
+
+from vinyl.bridge.greenlets import await_, in_bridge, run, runs_sync
+from vinyl.bridge.refusals import asked_by
+from vinyl.exceptions import NotFetchedError
+
+__all__ = ["LAZY_USER", "LazyUser"]
+
+# Where the scope has it. Tools use what they find under "user" without waiting.
+LAZY_USER = "vinyl.user"
+
+# What asks of anything whether it can be awaited.
+_ASKING = "asyncio", "inspect"
+
+
+class LazyUser(SimpleLazyObject):
+    """
+    Django's lazy user, which can be awaited: `user = await request.user`, any number of
+    times. Sync code and templates use it as it is.
+
+    Args:
+        fetch: Sync code that gives the user; it runs in the bridge.
+    """
+
+    _wrapped: Any
+
+    def __init__(self, fetch: Callable[[], Any]) -> None:
+        super().__init__(fetch)
+        self.__dict__["_fetching"] = asyncio.Lock()
+
+    @classmethod
+    def of(cls, user: Any) -> Any:
+        """*user* so that it can be awaited."""
+        if hasattr(type(user), "__await__"):
+            return user
+        lazy = cls(lambda: user)
+        lazy._wrapped = user
+        return lazy
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._fetch().__await__()
+
+    async def _fetch(self) -> Any:
+        if self._wrapped is empty:
+            async with self._fetching:
+                if self._wrapped is empty:
+                    self._wrapped = await run(self._setupfunc)
+        return self._wrapped
+
+    def _setup(self) -> None:
+        if in_bridge():
+            await_(self._fetch())
+        elif runs_sync():
+            super()._setup()  # type: ignore[misc]
+        else:
+            raise NotFetchedError(
+                "request",
+                "user",
+                "using it",
+                "Write `user = await request.user` before you use it in an async view.",
+            )
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        # By isinstance(). In between is the __getattribute__ of LazyObject.
+        if self._wrapped is empty and (
+            asked_by(*_ASKING, depth=3)
+            or (asked_by("abc", depth=3) and asked_by(*_ASKING, depth=4))
+        ):
+            return LazyUser
+        return self._user().__class__
+
+    def __hash__(self) -> int:
+        # gather() puts what it is given into a dict.
+        return object.__hash__(self) if asked_by("asyncio") else hash(self._user())
+
+    def __copy__(self) -> Any:
+        return copy.copy(self._user())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return copy.deepcopy(self._user(), memo)
+
+    def _user(self) -> Any:
+        if self._wrapped is empty:
+            self._setup()
+        return self._wrapped
+
+    def __repr__(self) -> str:
+        if self._wrapped is empty:
+            return "<NotFetched request.user>"
+        return repr(self._wrapped)

@@ -1,0 +1,349 @@
+"""
+What a request brings: its headers and query under Django's names, and its body, as a
+form, as JSON, or in bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, Self
+
+import starlette.requests
+from django.core.exceptions import BadRequest
+from django.core.files.uploadedfile import UploadedFile
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, QueryDict
+from django.utils.datastructures import MultiValueDict
+from django.utils.functional import cached_property
+from starlette.datastructures import FormData
+
+from vinyl.bridge.calls import Call
+from vinyl.bridge.mode import begin
+from vinyl.bridge.refusals import refusing
+from vinyl.bridge.threads import can_wait, wait
+from vinyl.exceptions import NotAwaitedError
+from vinyl.web.http.bodies import Body
+from vinyl.web.http.headers import cookies_of
+from vinyl.web.http.parsers import (
+    FORM_TYPES,
+    django_request,
+    form_data,
+    load_json,
+    parse_form,
+)
+from vinyl.web.http.prefix import path_info
+
+__all__ = ["MalformedJSON", "ReadableRequest"]
+
+
+class MalformedJSON(BadRequest, json.JSONDecodeError):
+    """The body is no JSON: 400, unless the view catches it."""
+
+
+class FormCall(Call):
+    """A call of `request.form()`, which closes the files where it is entered."""
+
+    __slots__ = ("_form",)
+
+    async def __aenter__(self) -> FormData:
+        self._form = await self
+        return self._form
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._form.close()
+
+
+class Meta(dict[str, Any]):
+    """What `request.META` is. Django's login asks in it for a new CSRF cookie."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        # Nothing here reads that cookie, so no decorator needs to set it.
+        return False if key == "CSRF_COOKIE_NEEDS_UPDATE" else super().get(key, default)
+
+
+class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[misc, override]
+    """The part of `vinyl.web.Request` that reads."""
+
+    _encoding: str | None = None
+    # Whether read() has been called, under the name that Django REST framework knows.
+    _read_started = False
+
+    @cached_property
+    def django_request(self) -> ASGIRequest:
+        """Django's own request of the same scope, without the body."""
+        return django_request(self.scope)
+
+    @cached_property
+    def META(self) -> dict[str, Any]:  # type: ignore[override]
+        """
+        Headers and addresses under CGI's names.
+
+        Raises:
+            BadRequest: The query string is not UTF-8.
+        """
+        meta = self.django_request.META
+        prefix = self.scope.get("root_path") or ""
+        return Meta(meta | {"SCRIPT_NAME": prefix, "PATH_INFO": path_info(self.scope)})
+
+    @cached_property
+    def GET(self) -> QueryDict:  # type: ignore[override]
+        """
+        The parameters of the query string.
+
+        Raises:
+            BadRequest: It is not UTF-8.
+            TooManyFieldsSent: They are more than `DATA_UPLOAD_MAX_NUMBER_FIELDS`.
+        """
+        return QueryDict(self.META["QUERY_STRING"], encoding=self._encoding)
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies, read as UTF-8."""
+        if not hasattr(self, "_cookies"):
+            self._cookies = cookies_of(self.scope)
+        return self._cookies
+
+    @property
+    def COOKIES(self) -> dict[str, str]:  # type: ignore[override]
+        return self.cookies
+
+    @property
+    def content_type(self) -> str:  # type: ignore[override]
+        """The type of the body, without parameters; empty if none is told."""
+        return self.django_request.content_type or ""
+
+    @property
+    def content_params(self) -> dict[str, str]:  # type: ignore[override]
+        return self.django_request.content_params or {}
+
+    def _get_scheme(self) -> str:
+        return self.scope.get("scheme") or "http"
+
+    # ----- The form
+
+    @property  # type: ignore[override]
+    def POST(self) -> QueryDict:
+        """
+        The fields of a submitted form; empty if no form was sent with POST.
+
+        Raises:
+            NotAwaitedError: On the event loop, before `await request.form()`.
+
+        Switches to the event loop inside the bridge.
+        """
+        if not hasattr(self, "_post"):
+            self._post, self._files = self._posted()
+        return self._post
+
+    @POST.setter
+    def POST(self, data: QueryDict) -> None:
+        # Django's UserAdmin adds to what was posted.
+        self._post = data
+
+    @property
+    def FILES(self) -> MultiValueDict[str, UploadedFile]:  # type: ignore[override]
+        """The uploaded files, as Django's forms take them; else as `POST`."""
+        if not hasattr(self, "_files"):
+            self._post, self._files = self._posted()
+        return self._files
+
+    def _posted(self) -> tuple[QueryDict, MultiValueDict[str, UploadedFile]]:
+        if self.method != "POST" or self.content_type not in FORM_TYPES:
+            return QueryDict(), MultiValueDict()
+        if self._form is None:
+            if not can_wait():
+                raise NotAwaitedError(
+                    "The form of this request has not been read yet, and reading it "
+                    "means waiting. Write `await request.form()` before you use "
+                    "request.POST or request.FILES in an async view."
+                )
+            wait(self._get_form())
+        return self._whole_body.forms[self.encoding]
+
+    @property
+    def encoding(self) -> str | None:
+        """
+        The encoding that was set, for `GET` and `POST`; or the charset of the
+        Content-Type header, for the form. None for UTF-8.
+        """
+        return self._encoding or self.django_request.encoding
+
+    @encoding.setter
+    def encoding(self, encoding: str | None) -> None:
+        self._encoding = encoding
+        # They are decoded anew when they are asked for.
+        for name in ("GET", "_post", "_files"):
+            vars(self).pop(name, None)
+        self._form = None
+
+    def form(self, **limits: Any) -> Any:
+        """
+        The submitted form, a `FormData`; files are in it, too. Read once, by Django's
+        parsers, upload handlers and limits.
+
+        `async with request.form() as form` closes the files at the end of the block.
+
+        Raises:
+            BadRequest: It is malformed, or cut off: 400.
+            TooManyFieldsSent, TooManyFilesSent: 400.
+            RequestDataTooBig, BodyTimeout, ClientDisconnect: As for `body()`.
+            TypeError: It was given limits of Starlette's, which its parsers take.
+
+        Switches to the event loop.
+        """
+        if limits:
+            raise TypeError(
+                f"request.form() was given {', '.join(limits)}, but Django's parsers, "
+                f"which read the form, take their limits from the settings. Set "
+                f"DATA_UPLOAD_MAX_NUMBER_FIELDS, DATA_UPLOAD_MAX_NUMBER_FILES and "
+                f"DATA_UPLOAD_MAX_MEMORY_SIZE."
+            )
+        form = self._get_form()
+        return wait(form) if can_wait() else FormCall(form, "Request.form")
+
+    async def _get_form(self, **limits: Any) -> FormData:
+        # Starlette's limits are left to the settings, which Django's parsers heed.
+        if self._form is None:
+            fields: Any = QueryDict(), MultiValueDict()
+            if self.content_type in FORM_TYPES:
+                fields = await self._parsed_once(self._whole_body)
+                if self.method == "POST":
+                    self._post, self._files = fields
+            self._form = form_data(*fields)
+        return self._form
+
+    async def _parsed_once(self, body: Body) -> Any:
+        async with body.parsing:
+            if self.encoding not in body.forms:
+                # Left by a report, they would say that the form has been read.
+                vars(self).pop("_files", None)
+                body.forms[self.encoding] = await parse_form(self, body)
+        return body.forms[self.encoding]
+
+    # ----- The body
+
+    @property
+    def _whole_body(self) -> Body:
+        return Body.of(self.scope, self._receive)
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """
+        The body in pieces: as they arrive, unless somebody has received it before, as
+        it is for a plain view, for a form or JSON, and for `ATOMIC_REQUESTS`.
+
+        Raises:
+            RequestDataTooBig: It is longer than `VINYL["MAX_BODY_SIZE"]` bytes: 413.
+            BodyTimeout: It does not arrive within `VINYL["BODY_TIMEOUT"]`: 408.
+            ClientDisconnect: The client has gone.
+
+        Switches to the event loop.
+        """
+        async with aclosing(self._whole_body.pieces(self._receive)) as pieces:
+            async for piece in pieces:
+                yield piece
+        yield b""
+
+    @property
+    def body(self) -> Any:
+        """
+        The body in bytes: `request.body()`, to be awaited in an async view, or
+        Django's `request.body`, where it can be had without `await`: in a plain view,
+        and wherever it has arrived.
+
+        Raises:
+            RequestDataTooBig: It is longer than `DATA_UPLOAD_MAX_MEMORY_SIZE` bytes,
+                and as for `stream()`.
+
+        Switches to the event loop inside the bridge.
+        """
+        content = wait(self._read()) if can_wait() else self._whole_body.content_now()
+        return UnreadBody(self) if content is None else ReadBody.of(self, content)
+
+    async def _read(self) -> bytes:
+        return await self._whole_body.content(self._receive)
+
+    def json(self) -> Any:
+        """
+        The body, decoded from JSON. Switches to the event loop.
+
+        Raises:
+            MalformedJSON: The body is no JSON: a `json.JSONDecodeError` that is
+                answered with 400.
+            RequestDataTooBig: As for `body()`.
+        """
+        if can_wait():
+            return wait(self._read_json())
+        return begin(ReadableRequest.json, "Request.json", self._read_json)
+
+    async def _read_json(self) -> Any:
+        if not hasattr(self, "_json"):
+            body = await self._read()
+            try:
+                self._json = load_json(body)
+            except json.JSONDecodeError as error:
+                raise MalformedJSON(error.msg, error.doc, error.pos) from None
+            except (ValueError, RecursionError) as error:
+                raise MalformedJSON(str(error), "", 0) from error
+        return self._json
+
+    @cached_property
+    def _stream(self) -> io.BytesIO:  # type: ignore[override]
+        # Where Django's read() and readline() read from.
+        return io.BytesIO(self.body())
+
+    async def close(self) -> None:  # type: ignore[override]
+        """Close the files of the body. Switches to the event loop."""
+        await self._whole_body.close()
+
+
+class _BodyCall:
+    """The call of `request.body()`."""
+
+    _request: ReadableRequest
+
+    def __call__(self) -> Any:
+        read = self._request._read
+        if can_wait():
+            return wait(read())
+        return begin(vars(ReadableRequest)["body"].fget, "Request.body", read)
+
+
+class ReadBody(_BodyCall, bytes):
+    """What `request.body` is once it has arrived: bytes, which can be called."""
+
+    @classmethod
+    def of(cls, request: ReadableRequest, content: bytes) -> Self:
+        body = cls(content)
+        body._request = request
+        return body
+
+    def __reduce__(self) -> Any:
+        # As a value, for caches, it is bytes.
+        return bytes, (bytes(self),)
+
+
+@refusing
+class _NoValue:
+    def _refuse(self, use: str) -> Any:
+        raise NotAwaitedError(
+            f"request.body was used in async code before the body was read, so {use} "
+            f"is not possible. Write `await request.body()`."
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        return self._refuse(f"reading .{name} from it")
+
+
+class UnreadBody(_BodyCall, _NoValue):
+    """What `request.body` is on the event loop before it has arrived: to be called."""
+
+    def __init__(self, request: ReadableRequest) -> None:
+        self._request = request
+
+    def __repr__(self) -> str:
+        return "<UnreadBody: await request.body()>"

@@ -1,0 +1,155 @@
+"""
+The request that views and middleware get: Starlette's and Django's in one.
+
+Its interface is Starlette's. Django's is there as well, so that Django's decorators,
+generic views, forms, messages and sessions take it for their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from django.conf import settings
+from django.urls import Resolver404, ResolverMatch, get_resolver
+from django.utils.functional import cached_property
+from starlette.types import Receive, Scope, Send
+
+from vinyl.web.http.csp import make_nonce
+from vinyl.web.http.lazy_user import LAZY_USER, LazyUser
+from vinyl.web.http.prefix import path_info
+from vinyl.web.http.reading import MalformedJSON, ReadableRequest
+from vinyl.web.http.redaction import report_filter
+
+__all__ = ["MalformedJSON", "Request"]
+
+
+class Request(ReadableRequest):
+    """
+    Starlette's request, whose `body()`, `json()` and `form()` are dual-mode: awaited
+    in an async view, called plainly in a `def` view or a template.
+
+    Django's names work, too: `GET`, `POST`, `FILES`, `COOKIES`, `META`, `path`,
+    `get_host()`, `is_secure()` and so on. In an async view `POST` and `FILES` are there
+    after `await request.form()`; elsewhere they read the form when they are first used.
+
+    There is one object for each request, which middleware shares: see `Request.of`.
+    """
+
+    # CSRFMiddleware has seen to it, so Django's decorators need not look for tokens.
+    csrf_processing_done = True
+
+    @classmethod
+    def of(cls, scope: Scope, receive: Receive, send: Send) -> Self:
+        """The request of *scope*, the same one in each middleware and in the view."""
+        request = scope.get("vinyl.request")
+        if request is None:
+            request = scope["vinyl.request"] = cls(scope, receive, send)
+        else:
+            # A layer between may have put others in their place.
+            request.scope, request._receive, request._send = scope, receive, send
+        return request
+
+    # ----- Where it leads
+
+    @property
+    def path(self) -> str:  # type: ignore[override]
+        """The whole path, unquoted."""
+        return self.scope["path"]
+
+    @property
+    def path_info(self) -> str:  # type: ignore[override]
+        """The path below the prefix where the application is served."""
+        return path_info(self.scope)
+
+    @property
+    def script_name(self) -> str:
+        """The prefix: empty, or such as "/shop", without a slash at its end."""
+        return self.scope.get("root_path") or ""
+
+    def resolve(self) -> ResolverMatch:
+        """
+        What the URL leads to; looked up once.
+
+        Raises:
+            Resolver404: No pattern matches.
+        """
+        match = self.scope.get("resolver_match")
+        if match is None:
+            urlconf = getattr(self, "urlconf", settings.ROOT_URLCONF)
+            match = get_resolver(urlconf).resolve(self.path_info)
+            self.scope["resolver_match"] = match
+        return match
+
+    @property
+    def resolver_match(self) -> ResolverMatch | None:
+        """What the URL leads to: view, arguments, names. None if to nothing."""
+        try:
+            return self.resolve()
+        except Resolver404:
+            return None
+
+    @resolver_match.setter
+    def resolver_match(self, match: ResolverMatch | None) -> None:
+        self.scope["resolver_match"] = match
+
+    # ----- Who sent it
+
+    @property
+    def session(self) -> Any:
+        """The session, of which SessionMiddleware takes care."""
+        return self._from_middleware("session", "vinyl.web.sessions.SessionMiddleware")
+
+    @session.setter
+    def session(self, session: Any) -> None:
+        self.scope["session"] = session
+
+    @property
+    def user(self) -> Any:
+        """Who is logged in, as AuthenticationMiddleware found out."""
+        # Middleware of others may have decided; vinyl itself leaves that key alone.
+        if "user" not in self.scope and (lazy := self.scope.get(LAZY_USER)) is not None:
+            return lazy
+        return self._from_middleware("user", "vinyl.web.auth.AuthenticationMiddleware")
+
+    @user.setter
+    def user(self, user: Any) -> None:
+        user = self.scope[LAZY_USER] = LazyUser.of(user)
+        if "user" in self.scope:
+            self.scope["user"] = user
+
+    async def auser(self) -> Any:
+        """Django's async name for `await request.user`. Switches to the event loop."""
+        return await self.user
+
+    @cached_property
+    def exception_reporter_filter(self) -> Any:  # type: ignore[override]
+        """What leaves secrets out of reports, as Django's attribute of this name."""
+        return report_filter()
+
+    @cached_property
+    def csp_nonce(self) -> Any:
+        """
+        For `<script nonce="{{ csp_nonce }}">`: made on first use, and then part of the
+        policy in the response's header, where `SECURE_CSP` has `CSP.NONCE`. None before
+        Django 6.0.
+        """
+        return make_nonce()
+
+    @property
+    def _csp_nonce(self) -> Any:
+        # Where Django's context processor looks.
+        return self.csp_nonce
+
+    def _from_middleware(self, name: str, middleware: str) -> Any:
+        try:
+            return self.scope[name]
+        except KeyError:
+            raise AttributeError(
+                f"The request has no {name!r}, since no middleware has set it. Add "
+                f"{middleware!r} to settings.MIDDLEWARE."
+            ) from None
+
+    @property
+    def id(self) -> str | None:
+        """The name that AccessLogMiddleware has given it; None without that."""
+        return self.scope.get("vinyl.request_id")

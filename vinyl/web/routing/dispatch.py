@@ -1,0 +1,214 @@
+"""
+From a URL to a view, and calling it.
+
+The router is Django's own URL resolver, which is free of I/O: converters, namespaces,
+`reverse()` and `get_absolute_url()` work as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, NamedTuple
+
+from asgiref.sync import iscoroutinefunction
+from django.conf import settings
+from django.db import connections
+from django.http import Http404
+from django.http.response import HttpResponseBase
+from django.urls import (
+    Resolver404,
+    ResolverMatch,
+    include,
+    is_valid_path,
+    path,
+    re_path,
+    register_converter,
+    reverse,
+    reverse_lazy,
+)
+from django.utils.http import escape_leading_slashes
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from vinyl.bridge.greenlets import run
+from vinyl.bridge.threads import atomic_in_thread
+from vinyl.orm import transaction
+from vinyl.web.http.bodies import Body
+from vinyl.web.http.django_responses import translated
+from vinyl.web.http.parsers import FORM_TYPES
+from vinyl.web.http.requests import Request
+from vinyl.web.routing.mount import Mounted, mount
+from vinyl.web.routing.unawaited import refusing_unawaited
+from vinyl.web.routing.view_names import describe, mistake_of
+from vinyl.web.routing.websockets import WebSocket, finish
+
+__all__ = [
+    "dispatch",
+    "include",
+    "mount",
+    "path",
+    "re_path",
+    "register_converter",
+    "reverse",
+    "reverse_lazy",
+]
+
+
+async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+    """
+    The ASGI app that serves what `settings.ROOT_URLCONF` lists.
+
+    Raises:
+        Http404: No pattern matches, or a WebSocket is sent to a view that is for none.
+        TypeError: The view returned something that is no response.
+    """
+    if scope["type"] == "websocket":
+        await connect(WebSocket.of(scope, receive, send))
+        return
+    request = Request.of(scope, receive, send)
+    response = await respond(request)
+    await response(scope, receive, send)
+
+
+class Route(NamedTuple):
+    """What tools read of a route, under Starlette's names."""
+
+    path: str
+    path_format: str
+    name: str | None
+    endpoint: Callable
+
+
+def tell_tools(scope: Scope, match: ResolverMatch) -> None:
+    """Put the view that serves into *scope*, where tools look for it."""
+    path = f"/{match.route}"
+    scope["endpoint"] = match.func
+    scope["route"] = Route(path, path, match.view_name, match.func)
+    scope["path_params"] = match.kwargs
+
+
+async def respond(request: Request) -> ASGIApp:
+    """What answers *request*: the response of a view, or a mounted app."""
+    try:
+        match = request.resolve()
+    except Resolver404:
+        path = request.path_info
+        if settings.APPEND_SLASH and not path.endswith("/"):
+            found = is_valid_path(f"{path}/", getattr(request, "urlconf", None))
+            # The decorator no_append_slash says no.
+            if found and getattr(found.func, "should_append_slash", True):
+                return _with_slash(request)
+        raise
+    view: Any = match.func
+    if isinstance(view, Mounted):
+        return view.at(match)
+    tell_tools(request.scope, match)
+    return await call_view(view, request, *match.args, **match.kwargs)
+
+
+async def connect(websocket: WebSocket) -> None:
+    """
+    Serve *websocket* with the view, or the mounted app, that its path leads to.
+
+    Raises:
+        Http404: There is none, or one for HTTP only.
+        RuntimeError: The view has neither accepted nor closed it.
+        NotAwaitedError: It made a call that it did not await; see `unawaited`.
+
+    Switches to the event loop.
+    """
+    match = websocket.resolve()
+    view: Any = match.func
+    if isinstance(view, Mounted):
+        app = view.at(match)
+        await app(websocket.scope, websocket._receive, websocket._send)
+        return
+    tell_tools(websocket.scope, match)
+    described = partial(describe, view)
+    if not getattr(view, "is_websocket", False):
+        raise Http404(f"{described()} is for HTTP. Is there a @websocket missing?")
+    with refusing_unawaited(described):
+        await view(websocket, *match.args, **match.kwargs)
+    await finish(websocket, described)
+
+
+def _with_slash(request: Request) -> RedirectResponse:
+    """
+    A redirect to the same address with a slash at its end.
+
+    Permanent; with 308 a browser sends the same method and body again.
+    """
+    # A path of two slashes at the front would lead to another host.
+    url = escape_leading_slashes(request.get_full_path(force_append_slash=True))
+    status = 301 if request.method in ("GET", "HEAD") else 308
+    return RedirectResponse(url, status)
+
+
+async def call_view(
+    view: Callable, request: Request, /, *args: Any, **kwargs: Any
+) -> ASGIApp:
+    """
+    Call *view* as Django does: an async one is awaited, a plain one runs in the bridge,
+    in a transaction of each database with ATOMIC_REQUESTS.
+
+    The body is received before: no connection and no transaction waits for the client.
+    Only an async view without ATOMIC_REQUESTS gets a body that is neither a form nor
+    JSON as it arrives.
+
+    Raises:
+        TypeError: What it returned is no response.
+        BodyTimeout, RequestDataTooBig, ClientDisconnect: The body did not come.
+        NotAwaitedError: It made a call that it did not await; see `unawaited`.
+
+    Switches to the event loop.
+    """
+    called, aliases = view, _atomic_databases(view)
+    body = Body.of(request.scope, request.receive)
+    if not body.is_absent and (
+        aliases or not iscoroutinefunction(view) or _is_read_whole(request)
+    ):
+        await body.load(request.receive)
+    if not getattr(view, "runs_in_thread", False):
+        for alias in aliases:
+            called = transaction.atomic(using=alias)(called)
+        aliases = []
+    with atomic_in_thread(aliases):
+        response = await response_of(called, view, request, *args, **kwargs)
+    body.stop_replaying()
+    return response
+
+
+async def response_of(
+    called: Callable, view: Callable, request: Request, /, *args: Any, **kwargs: Any
+) -> ASGIApp:
+    """What *called* answers, which may be *view* in a wrapper; see `call_view`."""
+    with refusing_unawaited(partial(describe, view, request.method)):
+        if iscoroutinefunction(called):
+            response = await called(request, *args, **kwargs)
+        else:
+            response = await run(called, request, *args, **kwargs)
+            if isinstance(response, Coroutine):
+                response = await response
+    request.scope["vinyl.response"] = response
+    if isinstance(response, Response):
+        return response
+    if isinstance(response, HttpResponseBase):
+        return await translated(response)
+    raise TypeError(f"{describe(view, request.method)} {mistake_of(response)}")
+
+
+def _is_read_whole(request: Request) -> bool:
+    """Whether the body is of a kind that is read as a whole, by whomever."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind in FORM_TYPES or kind == "application/json" or kind.endswith("+json")
+
+
+def _atomic_databases(view: Callable) -> list[str]:
+    """The databases with ATOMIC_REQUESTS from which *view* is not exempt."""
+    exempt = getattr(view, "_non_atomic_requests", ())
+    return [
+        alias
+        for alias, database in connections.settings.items()
+        if database.get("ATOMIC_REQUESTS") and alias not in exempt
+    ]

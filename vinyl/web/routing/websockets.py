@@ -1,0 +1,233 @@
+"""WebSockets: the connection that a view gets, and what happens when it goes wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from http import HTTPStatus
+from typing import Any, Self
+
+import starlette.websockets
+from asgiref.sync import iscoroutinefunction
+from django.core.exceptions import BadRequest
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect, WebSocketState
+
+from vinyl.web.http.parsers import load_json
+from vinyl.web.http.requests import MalformedJSON, Request
+from vinyl.web.http.responses import PlainTextResponse, Response, to_json
+
+__all__ = ["BadMessage", "WebSocket", "WebSocketDisconnect", "websocket"]
+
+# Close codes of RFC 6455.
+UNSUPPORTED_DATA, INVALID_DATA = 1003, 1007
+POLICY_VIOLATION, INTERNAL_ERROR = 1008, 1011
+
+
+class BadMessage(BadRequest):
+    """
+    The client sent a message that the view cannot take: the connection is closed with
+    `code` and a warning is logged, unless the view catches it. Then it may go on
+    receiving.
+    """
+
+    code = UNSUPPORTED_DATA
+
+
+class MalformedMessage(BadMessage, MalformedJSON):
+    """What `receive_json()` raises for text that is no JSON."""
+
+    code = INVALID_DATA
+
+
+class WebSocket(starlette.websockets.WebSocket):
+    """
+    Starlette's WebSocket, with the `user` and the `session` that requests have, and
+    JSON that knows model values.
+
+    What receives, and the iterators, raise `BadMessage` for a message of the wrong type
+    or one that is no JSON, and `WebSocketDisconnect` when the client has gone, which
+    ends the iterators.
+    """
+
+    # What these look at is the scope, which both have.
+    path: Any = Request.path
+    path_info: Any = Request.path_info
+    resolve: Any = Request.resolve
+    resolver_match: Any = Request.resolver_match
+    cookies: Any = Request.cookies
+    session: Any = Request.session
+    user: Any = Request.user
+    auser: Any = Request.auser
+    _from_middleware: Any = Request._from_middleware
+
+    @classmethod
+    def of(cls, scope: Scope, receive: Receive, send: Send) -> Self:
+        """The WebSocket of *scope*, the same one in each middleware and in the view."""
+        made = scope.get("vinyl.request")
+        if made is None:
+            made = scope["vinyl.request"] = cls(scope, receive, send)
+        else:
+            made.scope, made._receive, made._send = scope, receive, send
+        return made
+
+    async def receive_text(self) -> str:
+        """
+        The text of the next message. Switches to the event loop.
+
+        Raises:
+            BadMessage: It is a binary one.
+        """
+        return await _content(super().receive_text(), "text", "binary data")
+
+    async def receive_bytes(self) -> bytes:
+        """
+        The data of the next message. Switches to the event loop.
+
+        Raises:
+            BadMessage: It is a text.
+        """
+        return await _content(super().receive_bytes(), "binary data", "text")
+
+    async def receive_json(self, mode: str = "text") -> Any:
+        """
+        The content of the next message, decoded from JSON. Switches to the event loop.
+
+        Args:
+            mode: `"text"` or `"binary"`, the kind of message that is expected.
+
+        Raises:
+            BadMessage: It is of the other kind.
+            MalformedMessage: It is no JSON, or nested too deeply: a `BadMessage` and a
+                `json.JSONDecodeError`.
+        """
+        _check_mode(mode)
+        receive = self.receive_text if mode == "text" else self.receive_bytes
+        content: Any = await receive()
+        try:
+            return load_json(content.encode() if mode == "text" else content)
+        except json.JSONDecodeError as error:
+            raise MalformedMessage(error.msg, error.doc, error.pos) from None
+        except (ValueError, RecursionError) as error:
+            raise MalformedMessage(str(error), "", 0) from error
+
+    async def send_json(self, data: Any, mode: str = "text") -> None:
+        """
+        Send *data* as JSON, written as `JSONResponse` writes it.
+
+        Args:
+            mode: `"text"` or `"binary"`, the kind of message.
+
+        Raises:
+            NotFetchedError, NotAwaitedError, TypeError, ValueError: As for
+                `JSONResponse`; nothing is sent.
+
+        Switches to the event loop.
+        """
+        _check_mode(mode)
+        if mode == "text":
+            await self.send_text(to_json(data))
+        else:
+            await self.send_bytes(to_json(data).encode())
+
+
+def _check_mode(mode: str) -> None:
+    if mode not in ("text", "binary"):
+        raise ValueError(f"The mode is {mode!r}; it can be 'text' or 'binary'.")
+
+
+async def _content(receiving: Awaitable[Any], wanted: str, other: str) -> Any:
+    """What *receiving* gives, unless the message is of the other type."""
+    try:
+        content = await receiving
+    except KeyError:
+        content = None
+    # Servers leave the key of the other type out, or set it to None.
+    if content is None:
+        raise BadMessage(
+            f"The client sent {other} where the view receives {wanted}. Let the client "
+            f"send {wanted}, or catch BadMessage in the view."
+        )
+    return content
+
+
+def websocket(view: Callable) -> Callable:
+    """
+    Make *view* serve WebSockets, at any place of the urlpatterns:
+
+        @websocket
+        async def chat(websocket, room):
+            await websocket.accept()
+            async for text in websocket.iter_text():
+                await websocket.send_text(text)
+
+    An HTTP request for it is answered with 426. The connection is closed when the view
+    returns; with code 1011 when it raises, and with that of a `BadMessage`.
+
+    Raises:
+        TypeError: *view* is not `async def`.
+    """
+    if not iscoroutinefunction(view) and not iscoroutinefunction(
+        getattr(view, "__call__", None)  # noqa: B004
+    ):
+        raise TypeError(
+            f"{view!r} is no `async def`, and cannot serve a WebSocket: it would have "
+            f"to wait for messages. Write `async def`, and `await` in it."
+        )
+
+    @wraps(view)
+    async def serve(connection: Any, *args: Any, **kwargs: Any) -> Response | None:
+        if isinstance(connection, starlette.websockets.WebSocket):
+            await view(connection, *args, **kwargs)
+            return None
+        return PlainTextResponse(
+            "This address is for WebSockets.",
+            HTTPStatus.UPGRADE_REQUIRED,
+            {"Upgrade": "websocket", "Connection": "Upgrade"},
+        )
+
+    serve.is_websocket = True  # type: ignore[attr-defined]
+    return serve
+
+
+async def finish(connection: WebSocket, described: Callable[[], str]) -> None:
+    """
+    Close *connection*, whose view has returned.
+
+    Args:
+        described: Gives what errors call the view.
+
+    Raises:
+        RuntimeError: The view has neither accepted nor refused it.
+    """
+    if connection.application_state is WebSocketState.CONNECTING:
+        raise RuntimeError(
+            f"{described()} returned before it had answered the client. Call `await "
+            f"websocket.accept()` first, or refuse with `await websocket.close()`."
+        )
+    left = connection.client_state is WebSocketState.DISCONNECTED
+    if connection.application_state is WebSocketState.CONNECTED and not left:
+        await connection.close()
+
+
+def close_code_of(error: Exception, status: int) -> int:
+    """
+    The code that a connection is closed with after *error*.
+
+    Args:
+        status: The status that it has over HTTP.
+    """
+    if isinstance(error, BadMessage):
+        return error.code
+    return INTERNAL_ERROR if status >= 500 else POLICY_VIOLATION
+
+
+async def refuse(
+    scope: Scope, receive: Receive, send: Send, status: int, text: str
+) -> None:
+    """Refuse a WebSocket; with *status* where the server can tell it, else with 403."""
+    if "websocket.http.response" in scope.get("extensions", {}):
+        await PlainTextResponse(text, status)(scope, receive, send)
+    else:
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION})

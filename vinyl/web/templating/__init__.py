@@ -1,0 +1,11 @@
+"""
+Jinja2 templates that run in the bridge.
+
+engine.py   the template backend, render, stream
+filters.py  what templates have for text, numbers and times, and Django's filters
+errors.py   Jinja2's errors as Django's, with the places that were searched
+"""
+
+from vinyl.web.templating.engine import Environment, Jinja2, render, stream
+
+__all__ = ["Environment", "Jinja2", "render", "stream"]
