@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.records import models
-from tests.web.administering import administering, superuser, text
+from tests.web.admin.administering import administering, superuser, text
 from vinyl.web import admin
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]

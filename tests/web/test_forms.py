@@ -14,7 +14,7 @@ from django.db import connections
 from django.utils.datastructures import MultiValueDict
 from starlette.datastructures import FormData
 
-from tests.orm.test_forms import AlbumForm, album_data, management, music
+from tests.orm.contrib.test_forms import AlbumForm, album_data, management, music
 from tests.records.models import Album, Artist, Track
 from tests.web.serving import serving, templates
 from vinyl.orm import models, run

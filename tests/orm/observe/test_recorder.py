@@ -1,0 +1,241 @@
+"""Recordings: which queries are in them, and what they tell of each."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connections
+from django.db.backends.utils import CursorWrapper
+from django.test import override_settings
+
+from tests.fix_observing import INSERT, Call, execute
+from tests.records.models import Album, Artist
+from vinyl.orm import run
+from vinyl.orm.recording import current_recording, recording
+
+pytest_plugins = ["tests.fix_observing"]
+
+
+class TestCounting:
+    def test_queries_are_counted_and_timed(self, call: Call) -> None:
+        def work() -> None:
+            execute("SELECT 1")
+            execute("SELECT 2")
+
+        with recording() as record:
+            call(work)
+            assert record.count == 2
+            assert 0 < record.seconds < 5
+        assert record.queries == []
+        call(work)
+        assert record.count == 2
+
+    def test_one_that_fails_is_counted(self, call: Call) -> None:
+        call(lambda: execute(INSERT, ["Nina Simone"]))
+        with recording(full=True) as record:
+            with pytest.raises(IntegrityError):
+                call(lambda: execute(INSERT, ["Nina Simone"]))
+        assert record.count == 1
+        assert record.queries[0].outcome.startswith("failed with ")
+
+    def test_blocks_nest(self, call: Call) -> None:
+        with recording() as outer:
+            call(lambda: execute("SELECT 1"))
+            with recording(full=True) as inner:
+                assert current_recording() is inner
+                call(lambda: execute("SELECT 2"))
+            with recording():
+                assert current_recording() is not outer
+            assert current_recording() is outer
+        assert (outer.count, inner.count) == (2, 1)
+        assert outer.queries == []
+        assert [query.sql for query in inner.queries] == ["SELECT 2"]
+        assert current_recording() is None
+
+    def test_the_request_s_full_one_is_the_current_one(self) -> None:
+        with recording(full=True) as full, recording():
+            assert current_recording() is full
+
+    def test_of_very_many_the_first_are_kept(
+        self, call: Call, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from vinyl.orm.recording import Recording
+
+        monkeypatch.setattr(Recording, "MOST_QUERIES", 2)
+        with recording(full=True) as record:
+            for number in range(4):
+                call(lambda: execute(f"SELECT {number}"))  # noqa: B023
+        assert record.count == 4
+        assert [query.sql for query in record.queries] == ["SELECT 0", "SELECT 1"]
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("db")
+class TestConcurrency:
+    async def test_tasks_of_the_block_are_in_it_and_others_are_not(self) -> None:
+        both_inside = asyncio.Barrier(2)
+
+        async def request(numbers: range) -> list[str]:
+            with recording(full=True) as record:
+                await both_inside.wait()
+                await asyncio.gather(
+                    *(run(execute, f"SELECT {number}") for number in numbers)
+                )
+                await both_inside.wait()
+            return sorted(query.sql for query in record.queries)
+
+        one, other = await asyncio.gather(request(range(3)), request(range(3, 6)))
+        assert one == ["SELECT 0", "SELECT 1", "SELECT 2"]
+        assert other == ["SELECT 3", "SELECT 4", "SELECT 5"]
+
+    async def test_a_task_that_outlives_the_block_adds_nothing(self) -> None:
+        ended = asyncio.Event()
+
+        async def later() -> None:
+            await ended.wait()
+            await Artist.objects.count()
+
+        with recording(full=True) as record:
+            task = asyncio.create_task(later())
+        ended.set()
+        await task
+        assert (record.count, record.queries) == (0, [])
+
+
+class TestDetails:
+    def test_each_query_tells_of_itself(self, call: Call) -> None:
+        with recording(full=True) as record:
+            call(lambda: execute(INSERT, ["<b>Nina</b>"]))
+        [query] = record.queries
+        assert (query.alias, query.sql, query.outcome) == ("default", INSERT, "done")
+        assert query.params == "parameters: ['<b>Nina</b>']"
+        assert query.seconds == record.seconds
+
+    def test_equal_queries_have_equal_keys(self, call: Call) -> None:
+        sql = "SELECT name FROM records_artist WHERE name = %s"
+        with recording(full=True) as record:
+            for name in ("Nina", "Nina", "Nina " * 100 + "1", "Nina " * 100 + "2"):
+                call(lambda: execute(sql, [name]))  # noqa: B023
+        keys = [query.key for query in record.queries]
+        assert keys[0] == keys[1]
+        # Although what is shown of them is the same.
+        assert len(set(keys)) == 3
+
+    def test_parameters_from_an_iterator_are_left_to_it(self, db: str) -> None:
+        with recording(full=True) as record:
+            execute(INSERT, iter([["a"], ["b"]]), many=True)
+        assert record.queries[0].params == "parameters from an iterator"
+        assert Artist.objects.count() == 2
+
+
+def line_of(function: Any, text: str) -> tuple[str, int]:
+    """File and number of the line of *function* that has *text*."""
+    lines, first = inspect.getsourcelines(function)
+    [found] = [i for i, line in enumerate(lines) if text in line]
+    return function.__code__.co_filename, first + found
+
+
+@pytest.mark.usefixtures("db")
+class TestWhoAsked:
+    def test_sync_code(self) -> None:
+        def fetch_artists() -> None:
+            list(Artist.objects.all())  # asks
+
+        with recording(full=True) as record:
+            fetch_artists()
+        place = record.queries[0].asked.place
+        assert place is not None
+        assert (place.file, place.line) == line_of(fetch_artists, "# asks")
+        assert place.function == "fetch_artists"
+        where = f"tests/orm/observe/test_recorder.py:{place.line}"
+        assert str(place) == f"{where} in fetch_artists()"
+
+    @pytest.mark.anyio
+    async def test_async_code_that_awaits(self) -> None:
+        async def view() -> None:
+            await Artist.objects.count()  # asks
+
+        with recording(full=True) as record:
+            await asyncio.create_task(view())
+        place = record.queries[0].asked.place
+        assert place is not None
+        assert (place.file, place.line) == line_of(view, "# asks")
+
+    @pytest.mark.anyio
+    async def test_sync_code_in_the_bridge(self) -> None:
+        def work() -> None:
+            Artist.objects.count()  # asks
+
+        async def view() -> None:
+            await run(work)
+
+        with recording(full=True) as record:
+            await view()
+        place = record.queries[0].asked.place
+        assert place is not None
+        assert (place.file, place.line) == line_of(work, "# asks")
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("is_call", [True, False], ids=["calls", "querysets"])
+    async def test_tasks_of_gather(self, is_call: bool) -> None:
+        async def view() -> None:
+            artists, albums = Artist.objects.all(), Album.objects.all()
+            if is_call:
+                await asyncio.gather(artists.count(), albums.count())  # asks
+            else:
+                await asyncio.gather(artists, albums)  # also asks
+
+        before = sys.get_coroutine_origin_tracking_depth()
+        try:
+            with recording(full=True) as record:
+                # The development server has Python keep note of it.
+                for depth in (0, 4):
+                    sys.set_coroutine_origin_tracking_depth(depth)
+                    await view()
+        finally:
+            sys.set_coroutine_origin_tracking_depth(before)
+        places = [query.asked.place for query in record.queries]
+        assert places[:2] == [None, None]
+        assert str(record.queries[0].asked) == "an unknown line"
+        for place in places[2:]:
+            if is_call or sys.version_info >= (3, 12):
+                assert place is not None
+                text = "# asks" if is_call else "# also asks"
+                assert (place.file, place.line) == line_of(view, text)
+            else:
+                assert place is None
+
+    def test_who_runs_the_loop_is_not_blamed(self, db: str) -> None:
+        async def main() -> None:
+            await asyncio.gather(Album.objects.all(), Artist.objects.all())
+
+        with recording(full=True) as record:
+            asyncio.run(main())
+        assert record.count == 2
+        # Python may keep note of who started the tasks.
+        places = [query.asked.place for query in record.queries]
+        assert all(place is None or place.function == "main" for place in places)
+
+
+class TestCost:
+    def test_without_a_recording_the_method_is_djangos(self, db: str) -> None:
+        with recording():
+            execute("SELECT 1")
+        with override_settings(VINYL={"OPENTELEMETRY": False}):
+            method = CursorWrapper.__dict__["_execute_with_wrappers"]
+            assert method.__module__ == "django.db.backends.utils"
+            # And the next one is heard again.
+            with recording() as record, connections["default"].cursor() as cursor:
+                cursor.execute("SELECT 1")
+            assert record.count == 1
+
+    def test_settings_that_change_leave_a_recording_alone(self, db: str) -> None:
+        with recording() as record:
+            with override_settings(VINYL={"OPENTELEMETRY": False}):
+                execute("SELECT 1")
+            execute("SELECT 2")
+        assert record.count == 2
