@@ -1,3 +1,13 @@
-"""Vinyl: Django's ORM, natively async, in a Django-shaped full stack."""
+"""
+Vinyl: Django's ORM, natively async, in a Django-shaped full stack.
+
+exceptions.py     every error that vinyl raises
+bridge/           START HERE: sync code that waits on the event loop
+orm/              Django's ORM, awaitable
+web/              the web layer, on Starlette
+cli.py            the command `vinyl`
+__main__.py       `python -m vinyl`
+pytest_plugin.py  fixtures, and errors for calls that nobody awaits
+"""
 
 __version__ = "0.1.0"

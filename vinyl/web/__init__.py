@@ -19,6 +19,7 @@ conditional.py   304 for what the client has already
 access.py        an id for each request, and a line in the log
 health.py        views that load balancers ask
 recording.py     what each request asks for during development
+apps.py          the app config
 
 http/            requests and responses
 routing/         from a URL to a view

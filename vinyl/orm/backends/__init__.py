@@ -9,6 +9,7 @@ psycopg_threads.py
                 how it waits in a thread that an event loop has lent it to
 threaded.py     the mixin for any other Django backend: a thread per connection
 worker.py       that thread
+spool.py        rows kept in memory, then in a file, while a stream is read
 postgresql/     the ENGINE for PostgreSQL
 sqlite3/        the ENGINE for SQLite
 """
