@@ -144,9 +144,7 @@ def test_imports_follow_the_order_of_the_rooms() -> None:
 @pytest.mark.parametrize("module", BY_NAME)
 def test_each_layer_knows_only_its_own_libraries(module: str) -> None:
     names = imports_of(BY_NAME[module])
-    if not module.startswith("vinyl.web") and room_of(module) < ROOMS.index(
-        "vinyl.cli"
-    ):
+    if room_of(module) < ROOMS.index("vinyl.web.http"):
         above = ("starlette", "uvicorn", "jinja2")
         assert not [name for name in names if name.startswith(above)]
     if module != "vinyl.bridge.greenlets":

@@ -272,7 +272,7 @@ def test_a_router_that_would_have_to_be_awaited(check: Check) -> None:
 
 
 def test_each_id_has_its_place_in_the_docs() -> None:
-    code = "".join(path.read_text() for path in (ROOT / "vinyl").rglob("*checks.py"))
+    code = "".join(path.read_text() for path in (ROOT / "vinyl").rglob("*.py"))
     page = (ROOT / "docs" / "reference" / "checks.md").read_text()
     assert set(re.findall(r'"(vinyl\.[EW]\d+)"', code)) == set(
         re.findall(r"^### (vinyl\.[EW]\d+)$", page, re.M)
