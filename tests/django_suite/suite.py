@@ -195,7 +195,13 @@ def orm_code_that_calls() -> str:
         "threading.py",
         "vinyl/orm/scopes/lending.py",
     )
-    orm = "django/db/ django/contrib/ django/shortcuts.py vinyl/bridge/ vinyl/orm/".split()
+    orm = (
+        "django/db/",
+        "django/contrib/",
+        "django/shortcuts.py",
+        "vinyl/bridge/",
+        "vinyl/orm/",
+    )
     frame = sys._getframe(2)
     while frame is not None and any(p in frame.f_code.co_filename for p in machinery):
         if fits_any_thread(frame.f_locals.get("self")):

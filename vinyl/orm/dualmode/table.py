@@ -3,7 +3,7 @@ The dual-mode table: each Django callable that touches the database, and what it
 becomes in async mode.
 
 Sync mode is untouched: the changed callables call what they replaced. How a row is
-applied is in vinyl.bridge.patching; most changes are in the modules of what they are about.
+applied is in vinyl.bridge.patching; most patches are beside what they patch.
 """
 
 from __future__ import annotations
