@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import sys
-from pathlib import Path
-from types import ModuleType
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from starlette.requests import Request
 
+from tests.docs.pages import Example
 from tests.records import models
 from tests.web.serving import serving, settings_for
 from vinyl.orm import transaction
@@ -20,25 +17,11 @@ from vinyl.web.testing.client import client
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
-DOCS = Path(__file__).parents[2] / "docs"
 
-
-@pytest.fixture
-def example(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Gives the names that the Python code of a page defines."""
-    monkeypatch.setitem(sys.modules, "records", ModuleType("records"))
-    monkeypatch.setitem(sys.modules, "records.models", models)
-    module = ModuleType("tests.example_of_docs")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-
-    def run(page: str) -> dict[str, Any]:
-        file = DOCS / page
-        code = "\n".join(re.findall(r"```python\n(.*?)```", file.read_text(), re.S))
-        exec(compile(code, str(file), "exec"), vars(module))
-        return vars(module)
-
+@pytest.fixture(autouse=True)
+def _settings() -> Iterator[None]:
     with settings_for((), {}):
-        yield run
+        yield
 
 
 async def album(request: Request, pk: int) -> JSONResponse:
@@ -47,7 +30,7 @@ async def album(request: Request, pk: int) -> JSONResponse:
     return JSONResponse({"title": album.title, "artist": artist.name})
 
 
-async def test_live_pages_and_their_tests(example: Any) -> None:
+async def test_live_pages_and_their_tests(example: Example) -> None:
     live = dict(example("topics/live.md"))
     tests = example("topics/testing.md")
     patterns = *live["urlpatterns"], path("albums/<int:pk>/", album)
@@ -67,7 +50,7 @@ async def test_live_pages_and_their_tests(example: Any) -> None:
         assert played.notes == "played "
 
 
-async def test_the_project_in_another_application(example: Any) -> None:
+async def test_the_project_in_another_application(example: Example) -> None:
     outer = example("topics/live.md")["outer"]
     with settings_for((path("albums/<int:pk>/", album),), {}):
         artist = await models.Artist.objects.create(name="Nina Simone")
@@ -77,18 +60,18 @@ async def test_the_project_in_another_application(example: Any) -> None:
     assert response.json() == {"title": "Blues", "artist": "Nina Simone"}
 
 
-async def test_a_lifespan_of_the_projects_own(example: Any) -> None:
+async def test_a_lifespan_of_the_projects_own(example: Example) -> None:
     example("topics/live.md")
 
     async def has_client(request: Request) -> JSONResponse:
         return JSONResponse(type(request.state.client).__name__)
 
-    setting = {"LIFESPAN": "tests.example_of_docs.with_client"}
+    setting = {"LIFESPAN": "records.example.with_client"}
     async with serving(path("", has_client), VINYL=setting) as http:
         assert (await http.get("/")).json() == "AsyncClient"
 
 
-async def test_health(example: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_health(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health_module, "_migrated", set())
     async with serving(*example("howto/deploy.md")["urlpatterns"]) as http:
         assert (await http.get("/health/")).status_code == 200

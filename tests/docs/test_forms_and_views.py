@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 from django.core.cache import cache
 
+from tests.docs.pages import Example, blocks
 from tests.records import models
 from tests.web.serving import serving, templates
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
-TOPICS = Path(__file__).parents[2] / "docs" / "topics"
 
-
-def blocks(page: str, language: str) -> str:
-    """All the code of *language* on *page*."""
-    text = (TOPICS / page).read_text()
-    return "\n".join(re.findall(rf"```{language}\n(.*?)```", text, re.S))
-
-
-def example(page: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The names that the code of *page* defines."""
-    monkeypatch.setitem(sys.modules, "records", ModuleType("records"))
-    monkeypatch.setitem(sys.modules, "records.models", models)
-    names: dict[str, Any] = {"__name__": "records.views"}
-    exec(compile(blocks(page, "python"), str(TOPICS / page), "exec"), names)
-    return names
-
-
-async def test_the_page_about_forms(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = example("forms.md", monkeypatch)
+async def test_the_page_about_forms(example: Example) -> None:
+    names = example("topics/forms.md")
     assert (Path(names["DIRS"][1]) / "django/forms/div.html").is_file()
     artist = await models.Artist.objects.create(name="Nina Simone")
     genre = await models.Genre.objects.create(name="jazz")
     album = await models.Album.objects.create(title="Pastel", artist=artist)
     files = {
-        "records/edit.html": blocks("forms.md", "html"),
+        "records/edit.html": blocks("topics/forms.md", "html"),
         "records/tracks.html": "{{ formset }}",
     }
     data = {"year": "1965", "artist": artist.pk, "genres": genre.pk}
@@ -66,8 +46,8 @@ async def test_the_page_about_forms(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (await album.tracks.get()).title == "Sinnerman"
 
 
-async def test_the_page_about_views(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = example("generic-views.md", monkeypatch)
+async def test_the_page_about_views(example: Example) -> None:
+    names = example("topics/generic-views.md")
     artist = await models.Artist.objects.create(name="Nina Simone")
     files = {
         "records/album_list.html": "{{ page_obj.object_list|map('string')|join(';') }}",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
+from tests.docs.pages import text_of
 from vinyl.web.application import REPLACEMENTS
 
-PAGE = Path(__file__).parents[2] / "docs" / "topics" / "differences-from-django.md"
 
-
-def test_each_replacement_is_told() -> None:
-    rows = re.findall(r"^\| `([\w.]+)` \| (?:`([\w.]+)`|none)", PAGE.read_text(), re.M)
+def test_each_replacement_is_listed() -> None:
+    rows = re.findall(
+        r"^\| `([\w.]+)` \| (?:`([\w.]+)`|none)",
+        text_of("topics/differences-from-django.md"),
+        re.M,
+    )
     assert {old: new or None for old, new in rows} == REPLACEMENTS

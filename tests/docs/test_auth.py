@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
 import jinja2
 import pytest
 from django.contrib.auth.models import Permission, User
 
+from tests.docs.pages import Example, blocks
 from tests.web.serving import serving
 
 pytestmark = pytest.mark.anyio
 
-PAGE = Path(__file__).parents[2] / "docs" / "topics" / "auth.md"
 
-
-def blocks(language: str) -> str:
-    return "\n".join(re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.S))
-
-
-async def test_the_examples(db: Any) -> None:
-    names: dict[str, Any] = {"__name__": "shop.views"}
-    exec(compile(blocks("python"), str(PAGE), "exec"), names)
+async def test_the_examples(example: Example, db: Any) -> None:
+    names = example("topics/auth.md")
     settings = {name: names[name] for name in ("MIDDLEWARE", "TEMPLATES")}
     (engine,) = settings["TEMPLATES"]
     del engine["APP_DIRS"]
-    own = jinja2.DictLoader({"cart.html": blocks("html")})
+    own = jinja2.DictLoader({"cart.html": blocks("topics/auth.md", "html")})
     engine["OPTIONS"]["loader"] = jinja2.ChoiceLoader(
         [own, jinja2.PackageLoader("vinyl.web")]
     )

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from types import ModuleType
-from typing import Any
+import sys
 
 import pytest
 
+from tests.docs.pages import Example
 from tests.web.serving import serving
 
 pytestmark = pytest.mark.anyio
 
-TOPICS = Path(__file__).parents[2] / "docs" / "topics"
 
-
-def urlconf(page: str) -> Any:
-    """A root urlconf with the code of *page*."""
-    text = (TOPICS / page).read_text()
-    code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.S))
-    module = ModuleType("tests.documented")
-    exec(compile(code, page, "exec"), vars(module))
-    return module
-
-
-async def test_errors(caplog: pytest.LogCaptureFixture) -> None:
-    async with serving(ROOT_URLCONF=urlconf("errors.md")) as http:
+async def test_errors(example: Example, caplog: pytest.LogCaptureFixture) -> None:
+    example("topics/errors.md")
+    async with serving(ROOT_URLCONF=sys.modules["records.example"]) as http:
         response = await http.get("/none/")
         assert (response.status_code, response.json()) == (
             404,
@@ -38,8 +26,9 @@ async def test_errors(caplog: pytest.LogCaptureFixture) -> None:
     assert "for developers alone" in caplog.text
 
 
-async def test_security() -> None:
-    async with serving(ROOT_URLCONF=urlconf("security.md")) as http:
+async def test_security(example: Example) -> None:
+    example("topics/security.md")
+    async with serving(ROOT_URLCONF=sys.modules["records.example"]) as http:
         for target, location in {
             "/shop/": "/shop/",
             "http://testserver/x": "http://testserver/x",

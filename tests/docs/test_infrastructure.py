@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging.config
-import re
-import sys
+import time
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +13,7 @@ from django.core.management import call_command
 from django.test import override_settings
 from django.utils import timezone
 
+from tests.docs.pages import DOCS, Example, blocks
 from tests.smtp import mail_server
 from tests.web.serving import serving, templates
 from vinyl.orm import run
@@ -22,22 +21,11 @@ from vinyl.web import PlainTextResponse, Request, Response, path
 
 pytestmark = pytest.mark.anyio
 
-TOPICS = Path(__file__).parents[2] / "docs" / "topics"
 
-
-def example(page: str, **given: Any) -> dict[str, Any]:
-    """The names that the Python code of *page* defines, with those that it is given."""
-    path = TOPICS / page
-    code = "\n".join(re.findall(r"```python\n(.*?)```", path.read_text(), re.S))
-    names: dict[str, Any] = {"__name__": "records.views", **given}
-    exec(compile(code, str(path), "exec"), names)
-    return names
-
-
-async def test_cache_and_mail() -> None:
+async def test_cache_and_mail(example: Example) -> None:
     async with (
         mail_server() as server,
-        serving(*example("cache-and-mail.md")["urlpatterns"]) as http,
+        serving(*example("topics/cache-and-mail.md")["urlpatterns"]) as http,
     ):
         assert (await http.get("/chart/")).text == "1. Sinnerman"
         assert (await http.get("/forget/")).text == "forgotten"
@@ -47,13 +35,13 @@ async def test_cache_and_mail() -> None:
         assert (await http.get("/primes/")).text == "[2, 3, 5, 7, 11, 13, 17, 19]"
 
 
-async def test_static_files(tmp_path: Path) -> None:
+async def test_static_files(example: Example, tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "site.css").write_text("p { color: teal }" * 99)
     (tmp_path / "cover.png").write_bytes(b"png")
     media = {"MEDIA_URL": "/media/", "MEDIA_ROOT": tmp_path}
     with override_settings(DEBUG=True, **media):
-        names = example("static-files.md", BASE_DIR=tmp_path)
+        names = example("topics/static-files.md", BASE_DIR=tmp_path)
     settings = {name: value for name, value in names.items() if name.isupper()}
     settings["STATICFILES_DIRS"] = [tmp_path / "source"]
     with override_settings(**settings):
@@ -65,28 +53,19 @@ async def test_static_files(tmp_path: Path) -> None:
             assert (await http.get("/media/cover.png")).content == b"png"
 
 
-async def test_middleware(caplog: pytest.LogCaptureFixture) -> None:
-    import time
-
+async def test_middleware(example: Example, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "vinyl.access")
 
     async def view(request: Request) -> Response:
         return PlainTextResponse("served")
 
-    names = example("middleware.md", time=time)
-    names["TimingMiddleware"].__module__ = "tests.timing"
-    module = ModuleType("tests.timing")
-    module.TimingMiddleware = names["TimingMiddleware"]  # type: ignore[attr-defined]
-    sys.modules["tests.timing"] = module
+    names = example("topics/middleware.md", time=time)
     settings = {
-        "MIDDLEWARE": [*names["MIDDLEWARE"], "tests.timing.TimingMiddleware"],
-        "STATIC_ROOT": str(TOPICS),
+        "MIDDLEWARE": [*names["MIDDLEWARE"], "records.example.TimingMiddleware"],
+        "STATIC_ROOT": str(DOCS),
     }
-    try:
-        async with serving(path("", view), **settings) as http:
-            answer = await http.get("/", headers={"X-Request-ID": "A7"})
-    finally:
-        del sys.modules["tests.timing"]
+    async with serving(path("", view), **settings) as http:
+        answer = await http.get("/", headers={"X-Request-ID": "A7"})
     assert answer.text == "served"
     assert answer.headers["server-timing"].startswith("app;dur=")
     assert answer.headers["x-request-id"] == "A7"
@@ -96,11 +75,9 @@ async def test_middleware(caplog: pytest.LogCaptureFixture) -> None:
     assert names["LOGGING"]["filters"]["request_id"]["()"].endswith("RequestIDFilter")
 
 
-async def test_i18n() -> None:
-    names = example("i18n.md")
-    html = "\n".join(
-        re.findall(r"```html\n(.*?)```", (TOPICS / "i18n.md").read_text(), re.S)
-    )
+async def test_i18n(example: Example) -> None:
+    names = example("topics/i18n.md")
+    html = blocks("topics/i18n.md", "html")
     settings = {"MIDDLEWARE": names["MIDDLEWARE"], "LANGUAGE_CODE": "en"}
     settings |= templates(files={"album.html": html})
     async with serving(*names["urlpatterns"], **settings) as http:

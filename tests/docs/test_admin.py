@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import sys
-from pathlib import Path
-from types import ModuleType
-from typing import Any
-
 import pytest
 
+from tests.docs.pages import Example
 from tests.records import models
 from tests.web.admin.administering import administering, superuser, text
 from vinyl.web import admin
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
-PAGE = Path(__file__).parents[2] / "docs" / "topics" / "admin.md"
 
-
-async def test_the_examples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "records", ModuleType("records"))
-    monkeypatch.setitem(sys.modules, "records.models", models)
-    names: dict[str, Any] = {"__name__": "records.admin"}
-    code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S))
+async def test_the_examples(example: Example) -> None:
     try:
-        exec(compile(code, str(PAGE), "exec"), names)
+        names = example("topics/admin.md")
         await superuser()
         artist = await models.Artist.objects.create(name="Nina Simone")
         await models.Album.objects.create(title="Pastel Blues", artist=artist)
