@@ -41,6 +41,7 @@ def test_the_version_is_the_distributions() -> None:
 ROOMS = (
     "vinyl",
     "vinyl.exceptions",
+    "vinyl.conf",
     "vinyl.bridge",
     "vinyl.orm.observe",
     "vinyl.orm.backends",

@@ -2,6 +2,7 @@
 Vinyl: Django's ORM, natively async, in a Django-shaped full stack.
 
 exceptions.py     every error that vinyl raises
+conf.py           `settings.VINYL` as one typed object
 bridge/           START HERE: sync code that waits on the event loop
 orm/              Django's ORM, awaitable
 web/              the web layer, on Starlette

@@ -15,10 +15,9 @@ from django.test import override_settings
 from django.utils import timezone, translation
 
 from tests.records.models import Artist
-from vinyl.bridge.threads import in_thread, number_of_threads
+from vinyl.bridge.threads import in_thread
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import run, transaction
-from vinyl.orm.checks import check_threads
 
 pytestmark = pytest.mark.anyio
 
@@ -140,21 +139,13 @@ class TestInThread:
         await asyncio.gather(*(work() for _ in range(6)))
         assert most == 2
 
-    def test_the_usual_number_of_threads(self) -> None:
-        assert number_of_threads() == 10
-        with override_settings(VINYL={"THREADS": 3}):
-            assert number_of_threads() == 3
-        assert check_threads() == []
-
     @pytest.mark.parametrize("number", [0, -1, "4", True, 2.5])
     async def test_a_wrong_number_of_threads(self, number: object) -> None:
         with pytest.raises(ValueError, match="number of threads"):
             in_thread(limit=number)  # type: ignore[call-overload]
         with override_settings(VINYL={"THREADS": number}):
             with pytest.raises(ImproperlyConfigured, match="THREADS"):
-                number_of_threads()
-            (told,) = check_threads()
-            assert told.id == "vinyl.E006"
+                await in_thread(lambda: None)()
 
     async def test_async_functions_are_refused(self) -> None:
         async def view() -> None: ...

@@ -235,8 +235,6 @@ def test_only_the_apps_that_are_asked_for_are_read(check: Check) -> None:
         (["elsewhere"], "contains 'elsewhere', which is not in DATABASES."),
         ([3], "contains 3, which is not in DATABASES."),
         (["default"], "contains 'default', which is the primary, which is written to."),
-        ("replica", "is 'replica', which is no list."),
-        (None, "is None, which is no list."),
         ([], ""),
     ],
     ids=repr,
@@ -274,6 +272,6 @@ def test_a_router_that_would_have_to_be_awaited(check: Check) -> None:
 def test_each_id_has_its_place_in_the_docs() -> None:
     code = "".join(path.read_text() for path in (ROOT / "vinyl").rglob("*.py"))
     page = (ROOT / "docs" / "reference" / "checks.md").read_text()
-    assert set(re.findall(r'"(vinyl\.[EW]\d+)"', code)) == set(
+    assert set(re.findall(r'"(vinyl\.[EW]\d{3})"', code)) == set(
         re.findall(r"^### (vinyl\.[EW]\d+)$", page, re.M)
     )

@@ -20,27 +20,22 @@ from anyio.from_thread import run as run_in_loop
 from anyio.lowlevel import RunVar
 from anyio.to_thread import run_sync
 from asgiref.sync import _restore_context, iscoroutinefunction
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, transaction
 
 from vinyl.bridge.greenlets import await_, in_bridge
 from vinyl.bridge.mode import dual
+from vinyl.conf import vinyl_settings
 
 __all__ = [
     "atomic_in_thread",
     "can_wait",
     "in_thread",
-    "number_of_threads",
     "run_in_worker",
     "wait",
 ]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-# Threads for each kind of work, unless VINYL["THREADS"] says another number.
-THREADS = 10
 
 # Of each event loop: how many threads each kind of work may have at a time.
 _limiters: RunVar[dict[object, CapacityLimiter]] = RunVar("vinyl_limiters")
@@ -185,7 +180,7 @@ async def run_in_worker(
         _limiters.set(limiters)
     limiter = limiters.get(kind)
     if limiter is None:
-        limiter = limiters[kind] = CapacityLimiter(limit or number_of_threads())
+        limiter = limiters[kind] = CapacityLimiter(limit or vinyl_settings.THREADS)
     result = await run_sync(_and_disconnect, call, limiter=limiter)
     if isinstance(result, Coroutine):
         result.close()
@@ -207,19 +202,3 @@ def _and_disconnect(call: Callable[[], T]) -> T:
         _here.works = False
         # The thread may idle or end now, and its connections with it.
         connections.close_all()
-
-
-def number_of_threads() -> int:
-    """
-    `settings.VINYL["THREADS"]`. Never switches.
-
-    Raises:
-        ImproperlyConfigured: It is no positive whole number.
-    """
-    number = getattr(settings, "VINYL", {}).get("THREADS", THREADS)
-    if type(number) is not int or number < 1:
-        raise ImproperlyConfigured(
-            f"settings.VINYL['THREADS'] is {number!r}, which is no number of threads. "
-            f"Use a positive whole number, such as {THREADS}."
-        )
-    return number

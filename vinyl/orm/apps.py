@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import AppConfig
-from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 from vinyl.bridge import greenlets
+from vinyl.conf import vinyl_settings
 from vinyl.orm.dualmode import table
 from vinyl.orm.observe import events, fetch_modes, n_plus_one
 
@@ -40,28 +39,13 @@ def read_settings() -> None:
     Put `settings.VINYL` into effect.
 
     Raises:
-        ImproperlyConfigured: The mode is none.
+        ImproperlyConfigured: A value is wrong that cannot be left out.
     """
-    read_mode()
+    mode = vinyl_settings.IS_ASYNC
+    greenlets.forced_mode = None if mode == "auto" else mode
     events.observe(events.wanted())
     n_plus_one.read_settings()
     fetch_modes.read_settings()
-
-
-def read_mode() -> None:
-    """
-    Read `settings.VINYL["IS_ASYNC"]`.
-
-    Raises:
-        ImproperlyConfigured: It is not "auto", True or False.
-    """
-    mode = getattr(settings, "VINYL", {}).get("IS_ASYNC", "auto")
-    if mode not in ("auto", True, False):
-        raise ImproperlyConfigured(
-            f"settings.VINYL['IS_ASYNC'] is {mode!r}, which is no mode. Use 'auto' "
-            f"(async where an event loop runs), True or False."
-        )
-    greenlets.forced_mode = None if mode == "auto" else mode
 
 
 def _reread_settings(*, setting: str, **kwargs: Any) -> None:

@@ -1,6 +1,6 @@
 """
-System checks: of the options of the pools, of `settings.VINYL`, and of the project's
-own source, for ORM calls that nobody awaits.
+System checks of the options of the pools, of `settings.VINYL`, of the database routers,
+and of the project's own source, for ORM calls that nobody awaits.
 
 For the source, here is which files are read and what is said of them; what they forget
 is found by `rules.find()`.
@@ -21,23 +21,23 @@ import django
 from django.apps import apps
 from django.conf import settings
 from django.core import checks
-from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
-from vinyl.bridge import greenlets, threads
+from vinyl.bridge import greenlets
+from vinyl.conf import VinylSettings, check_keys, vinyl_settings
 from vinyl.orm.lint import rules
-from vinyl.orm.observe import events, fetch_modes, n_plus_one
+from vinyl.orm.observe import events, fetch_modes
 from vinyl.orm.pools.options import IGNORED
 from vinyl.orm.pools.registry import configured_pools
 
 __all__ = [
     "check_awaits",
-    "check_loads",
-    "check_observing",
+    "check_fetch_mode",
+    "check_opentelemetry",
     "check_pools",
     "check_replicas",
     "check_routers",
-    "check_threads",
+    "check_settings",
 ]
 
 # By the kind of what is forgotten: the id, and what is wrong.
@@ -107,109 +107,60 @@ def check_awaits(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMes
 
 
 @checks.register("vinyl")
-def check_observing(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E004: what VINYL says of logging slow queries or of spans is not usable."""
-    options = getattr(settings, "VINYL", {})
-    slow = options.get("SLOW_QUERIES")
-    shows_params = options.get("SLOW_QUERIES_PARAMS", False)
-    spans = options.get("OPENTELEMETRY", "auto")
-    told: list[checks.CheckMessage] = []
-
-    def tell(key: str, problem: str, hint: str) -> None:
-        message = f"settings.VINYL[{key!r}] is {options[key]!r}, {problem}."
-        told.append(checks.Error(message, hint=hint, id="vinyl.E004"))
-
-    if slow is not None and not events.is_threshold(slow):
-        tell(
-            "SLOW_QUERIES",
-            "which is no length of time, so no slow query is logged",
-            "Use a positive number of seconds, such as 0.5, or None to log none.",
-        )
-    if not isinstance(shows_params, bool):
-        tell(
-            "SLOW_QUERIES_PARAMS",
-            "which is neither True nor False, so parameters are not shown",
-            "Use True to show them in the log, or False.",
-        )
-    if not (isinstance(spans, bool) or spans == "auto"):
-        tell(
-            "OPENTELEMETRY",
-            "which is not among its values, so no span is made",
-            "Use 'auto' (where opentelemetry-api is installed), True or False.",
-        )
-    elif spans is True and not events.opentelemetry_is_there():
-        tell(
-            "OPENTELEMETRY",
-            "but opentelemetry cannot be imported, so no span is made",
-            "Install opentelemetry-api, or use 'auto' to do without.",
-        )
-    return told
-
-
-@checks.register("vinyl")
-def check_threads(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E006: VINYL["THREADS"] is no number of threads."""
-    try:
-        threads.number_of_threads()
-    except ImproperlyConfigured as error:
-        return [checks.Error(str(error), id="vinyl.E006")]
-    return []
-
-
-@checks.register("vinyl")
-def check_loads(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E005: what VINYL says of lazy loads in templates is not usable."""
-    options = getattr(settings, "VINYL", {})
-    policy = options.get("LAZY_IN_TEMPLATES", "allow")
-    mode = options.get("TEMPLATE_FETCH_MODE", "one")
-    told: list[checks.CheckMessage] = []
-
-    def tell(key: str, problem: str, hint: str) -> None:
-        message = f"settings.VINYL[{key!r}] is {options[key]!r}, {problem}."
-        told.append(checks.Error(message, hint=hint, id="vinyl.E005"))
-
-    if policy not in n_plus_one.POLICIES:
-        tell(
-            "LAZY_IN_TEMPLATES",
-            "which is not among its values, so templates may load lazily",
-            "Use 'allow', 'warn' (log each line) or 'raise' (an error).",
-        )
-    if mode not in fetch_modes.MODES:
-        tell(
-            "TEMPLATE_FETCH_MODE",
-            "which is not among its values, so templates fetch one by one",
-            "Use 'one', or 'peers' (for a whole list at once).",
-        )
-    elif mode == "peers" and not fetch_modes.are_supported():
-        tell(
-            "TEMPLATE_FETCH_MODE",
-            "for which Django 6.1 is needed, so templates fetch one by one",
-            f"Install Django 6.1 (this is {django.get_version()}), or use 'one'.",
-        )
-    return told
+def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
+    """
+    vinyl.E003, E004, E005, E006: a value of `settings.VINYL` is not what it may be.
+    """
+    return list(check_keys("vinyl.E0"))
 
 
 @checks.register("vinyl")
 def check_replicas(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E003: VINYL["REPLICAS"] does not list replicas."""
-    replicas = getattr(settings, "VINYL", {}).get("REPLICAS", ())
-    mistakes: list[tuple[str, str]] = []
-    if isinstance(replicas, list | tuple):
-        for alias in replicas:
-            if alias == DEFAULT_DB_ALIAS:
-                problem = "is the primary, which is written to"
-                mistakes.append((f"contains {alias!r}, which {problem}", "Remove it."))
-            elif not isinstance(alias, str) or alias not in connections.settings:
-                hint = "Add it to DATABASES, or correct its name."
-                mistakes.append(
-                    (f"contains {alias!r}, which is not in DATABASES", hint)
-                )
-    else:
-        hint = "List the aliases of the replicas, as in ['replica']."
-        mistakes.append((f"is {replicas!r}, which is no list", hint))
+    """vinyl.E003: `VINYL["REPLICAS"]` contains an alias that is no replica's."""
+    found: list[checks.CheckMessage] = []
+    if VinylSettings.REPLICAS.check():
+        return found
+    for alias in vinyl_settings.REPLICAS:
+        if alias == DEFAULT_DB_ALIAS:
+            problem, hint = "which is the primary, which is written to", "Remove it."
+        elif not isinstance(alias, str) or alias not in connections.settings:
+            problem = "which is not in DATABASES"
+            hint = "Add it to DATABASES, or correct its name."
+        else:
+            continue
+        message = f"settings.VINYL['REPLICAS'] contains {alias!r}, {problem}."
+        found.append(checks.Error(message, hint, id="vinyl.E003"))
+    return found
+
+
+@checks.register("vinyl")
+def check_opentelemetry(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E004: `VINYL["OPENTELEMETRY"]` is True, and the package is missing."""
+    if vinyl_settings.OPENTELEMETRY is not True or events.opentelemetry_is_there():
+        return []
     return [
-        checks.Error(f"settings.VINYL['REPLICAS'] {problem}.", hint, id="vinyl.E003")
-        for problem, hint in mistakes
+        checks.Error(
+            "settings.VINYL['OPENTELEMETRY'] is True, but opentelemetry cannot be "
+            "imported, so no span is made.",
+            "Install opentelemetry-api, or use 'auto' to do without.",
+            id="vinyl.E004",
+        )
+    ]
+
+
+@checks.register("vinyl")
+def check_fetch_mode(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.E005: this Django cannot do `VINYL["TEMPLATE_FETCH_MODE"]`."""
+    mode = vinyl_settings.TEMPLATE_FETCH_MODE
+    if mode != "peers" or fetch_modes.are_supported():
+        return []
+    return [
+        checks.Error(
+            "settings.VINYL['TEMPLATE_FETCH_MODE'] is 'peers', for which Django 6.1 is "
+            "needed, so templates fetch for one instance at a time.",
+            f"Install Django 6.1 (this is {django.get_version()}), or use 'one'.",
+            id="vinyl.E005",
+        )
     ]
 
 

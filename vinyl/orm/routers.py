@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar, Token
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model
 
 from vinyl.bridge.tasks import running_task
+from vinyl.conf import vinyl_settings
 from vinyl.orm.scopes.scope import in_transaction
 
 __all__ = ["PrimaryReplicaRouter", "note_write", "unit_of_work"]
@@ -132,7 +132,7 @@ class PrimaryReplicaRouter:
         self, primary: str = DEFAULT_DB_ALIAS, replicas: Iterable[str] | None = None
     ) -> None:
         if replicas is None:
-            replicas = getattr(settings, "VINYL", {}).get("REPLICAS", ())
+            replicas = vinyl_settings.REPLICAS
         if not isinstance(replicas, list | tuple):
             raise ImproperlyConfigured(
                 f"The replicas of {type(self).__name__} are {replicas!r}, which is no "

@@ -7,7 +7,6 @@ import asyncio
 import django
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.test import override_settings
 
 from tests.fix_db import default_database
 from vinyl.exceptions import UnsupportedVersion
@@ -43,12 +42,6 @@ def test_so_is_one_whose_app_lacks_a_name(monkeypatch: pytest.MonkeyPatch) -> No
     versions.check_apps(set())
     with pytest.raises(UnsupportedVersion, match=r"no '_no_such' in .*ContentType"):
         versions.check_apps({app})
-
-
-def test_a_mode_that_is_none_is_refused() -> None:
-    with pytest.raises(ImproperlyConfigured, match="IS_ASYNC.*'sometimes'"):
-        with override_settings(VINYL={"IS_ASYNC": "sometimes"}):
-            pass
 
 
 def test_a_backend_that_blocks_is_refused_on_the_event_loop() -> None:

@@ -65,28 +65,6 @@ def test_no_engine_of_vinyls() -> None:
     assert "vinyl.web.templating.Jinja2" in told
 
 
-@pytest.mark.parametrize("limit", ["10MB", 0, -1, 1.5, True])
-def test_a_limit_that_is_no_number_of_bytes(limit: Any) -> None:
-    told = issues(VINYL={"MAX_BODY_SIZE": limit})["vinyl.E104"]
-    assert repr(limit) in told
-
-
-@pytest.mark.parametrize("limit", [1, None])
-def test_a_limit_of_bytes(limit: int | None) -> None:
-    assert "vinyl.E104" not in issues(VINYL={"MAX_BODY_SIZE": limit})
-
-
-@pytest.mark.parametrize("timeout", ["60", 0, -1, True, float("nan"), float("inf")])
-def test_a_timeout_that_is_no_number_of_seconds(timeout: Any) -> None:
-    told = issues(VINYL={"BODY_TIMEOUT": timeout})["vinyl.E105"]
-    assert repr(timeout) in told
-
-
-@pytest.mark.parametrize("timeout", [0.5, 60, None])
-def test_a_timeout_in_seconds(timeout: float | None) -> None:
-    assert "vinyl.E105" not in issues(VINYL={"BODY_TIMEOUT": timeout})
-
-
 @pytest.mark.skipif(VERSION >= (6, 0), reason="Django 6.0 brings CSP")
 @pytest.mark.parametrize("name", ["SECURE_CSP", "SECURE_CSP_REPORT_ONLY"])
 def test_a_policy_that_is_not_sent(name: str) -> None:

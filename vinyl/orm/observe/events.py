@@ -21,9 +21,9 @@ from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import django.db
-from django.conf import settings
 from django.db.backends.utils import CursorWrapper
 
+from vinyl.conf import vinyl_settings
 from vinyl.orm.observe.sql_text import describe_params, summary_of, text_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ __all__ = [
     "Listener",
     "Wanted",
     "everyone",
-    "is_threshold",
     "listeners",
     "listening",
     "observe",
@@ -128,27 +127,18 @@ _listeners: set[Listener] = set()
 
 def wanted() -> Wanted:
     """
-    What `settings.VINYL` asks for. A value that means nothing counts as off here, and
-    is for the system check to tell of. Never switches.
+    What `settings.VINYL` asks for. Never switches.
     """
-    options = getattr(settings, "VINYL", {})
-    threshold = options.get("SLOW_QUERIES")
-    spans = options.get("OPENTELEMETRY", "auto")
     tracer = None
-    if (spans is True or spans == "auto") and opentelemetry_is_there():
+    if vinyl_settings.OPENTELEMETRY and opentelemetry_is_there():
         from opentelemetry import trace
 
         tracer = trace.get_tracer("vinyl")
     return Wanted(
-        threshold if is_threshold(threshold) else None,
-        options.get("SLOW_QUERIES_PARAMS") is True,
+        vinyl_settings.SLOW_QUERIES,
+        vinyl_settings.SLOW_QUERIES_PARAMS,
         tracer,
     )
-
-
-def is_threshold(value: object) -> bool:
-    """Whether *value* is a positive number. Never switches."""
-    return type(value) in (int, float) and value > 0  # type: ignore[operator]
 
 
 def opentelemetry_is_there() -> bool:

@@ -12,15 +12,14 @@ from __future__ import annotations
 from typing import Any
 
 import django
-from django.conf import settings
 from django.db.models import query
 
+from vinyl.conf import vinyl_settings
 from vinyl.orm.dualmode.versions import getattr_or_refuse
 from vinyl.orm.observe.callsite import in_template
 
-__all__ = ["MODES", "are_supported", "read_settings"]
+__all__ = ["are_supported", "read_settings"]
 
-MODES = ("one", "peers")
 # The first Django that has fetch modes.
 SINCE = (6, 1)
 
@@ -54,15 +53,14 @@ def are_supported() -> bool:
 
 def read_settings() -> None:
     """
-    Put `VINYL["TEMPLATE_FETCH_MODE"]` into effect for querysets made from now on. A
-    value that means nothing, or that this Django cannot do, counts as "one" and is for
-    the system check to tell of. Never switches.
+    Put `VINYL["TEMPLATE_FETCH_MODE"]` into effect for querysets made from now on.
+    Without fetch modes in Django, it has no effect. Never switches.
     """
     if not are_supported():
         return
-    mode = getattr(settings, "VINYL", {}).get("TEMPLATE_FETCH_MODE", "one")
     default = getattr_or_refuse(query, "django.db.models.query", "DEFAULT_FETCH_MODE")
+    peers = vinyl_settings.TEMPLATE_FETCH_MODE == "peers"
     # Another's is left alone.
     if default in (FETCH_ONE, PEERS_IN_TEMPLATES):
-        wanted = PEERS_IN_TEMPLATES if mode == "peers" else FETCH_ONE
+        wanted = PEERS_IN_TEMPLATES if peers else FETCH_ONE
         query.DEFAULT_FETCH_MODE = wanted

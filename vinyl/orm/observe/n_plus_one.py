@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from django.conf import settings
 from django.core.exceptions import EmptyResultSet
 from django.db import models
 
+from vinyl.conf import vinyl_settings
 from vinyl.exceptions import LazyInTemplateError
 from vinyl.orm.observe import recorder
 from vinyl.orm.observe.callsite import Asked, asked_here
@@ -31,7 +31,6 @@ __all__ = ["Load", "Repeated", "Way", "noticing", "repeated", "report"]
 
 logger = logging.getLogger("vinyl.queries")
 
-POLICIES = ("allow", "warn", "raise")
 # VINYL["LAZY_IN_TEMPLATES"].
 in_templates = "allow"
 
@@ -137,13 +136,9 @@ class Repeated(NamedTuple):
 
 
 def read_settings() -> None:
-    """
-    Put `VINYL["LAZY_IN_TEMPLATES"]` into effect. A value that means nothing counts as
-    "allow", and is for the system check to tell of. Never switches.
-    """
+    """Put `VINYL["LAZY_IN_TEMPLATES"]` into effect. Never switches."""
     global in_templates
-    policy = getattr(settings, "VINYL", {}).get("LAZY_IN_TEMPLATES", "allow")
-    in_templates = policy if policy in POLICIES else "allow"
+    in_templates = vinyl_settings.LAZY_IN_TEMPLATES
     _told.clear()
     recorder.notice_loads(in_templates != "allow")
 

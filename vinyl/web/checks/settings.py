@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,20 +10,19 @@ from django.conf import settings
 from django.core import checks
 from django.utils.module_loading import import_string
 
+from vinyl.conf import check_keys
 from vinyl.web.application import REPLACEMENTS
 from vinyl.web.checks.django_settings import set_in_vain
-from vinyl.web.http.bodies import body_timeout, max_body_size
 from vinyl.web.templating.engine import Jinja2
 
 __all__ = [
-    "check_body_size",
-    "check_body_timeout",
     "check_cors",
     "check_django_settings",
     "check_middleware",
     "check_middleware_order",
     "check_templates",
     "check_urlconf",
+    "check_vinyl_settings",
     "middleware_classes",
 ]
 
@@ -121,37 +119,11 @@ def middleware_classes(paths: Iterable[str]) -> Iterator[type]:
 
 
 @checks.register("vinyl")
-def check_body_size(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E104: VINYL["MAX_BODY_SIZE"] is no number of bytes."""
-    limit: Any = max_body_size()
-    if limit is None or (type(limit) is int and limit > 0):
-        return []
-    return [
-        checks.Error(
-            f"settings.VINYL['MAX_BODY_SIZE'] is {limit!r}, which is no number of "
-            f"bytes.",
-            hint="Write a whole number above 0, such as 10 * 2**20, or None.",
-            id="vinyl.E104",
-        )
-    ]
-
-
-@checks.register("vinyl")
-def check_body_timeout(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E105: VINYL["BODY_TIMEOUT"] is no number of seconds."""
-    timeout: Any = body_timeout()
-    if timeout is None or (
-        type(timeout) in (int, float) and 0 < timeout and math.isfinite(timeout)
-    ):
-        return []
-    return [
-        checks.Error(
-            f"settings.VINYL['BODY_TIMEOUT'] is {timeout!r}, but must be a number of "
-            f"seconds greater than 0.",
-            hint="Write a number such as 60, or None for no limit.",
-            id="vinyl.E105",
-        )
-    ]
+def check_vinyl_settings(**kwargs: Any) -> list[checks.CheckMessage]:
+    """
+    vinyl.E104, E105, E106, E107: a value of `settings.VINYL` is not what it may be.
+    """
+    return list(check_keys("vinyl.E1"))
 
 
 @checks.register("vinyl")

@@ -27,26 +27,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
+from vinyl.conf import vinyl_settings
 from vinyl.web.http.spool import Spool
 
-__all__ = ["Body", "BodyTimeout", "body_timeout", "max_body_size"]
+__all__ = ["Body", "BodyTimeout"]
 
-# Bytes; VINYL["MAX_BODY_SIZE"] sets another limit.
-MAX_BODY_SIZE = 100 * 2**20
-# In seconds; VINYL["BODY_TIMEOUT"] sets another limit.
-BODY_TIMEOUT = 60.0
 # A long body has more time: another second for each of so many bytes received.
 MIN_RATE_BYTES = 1000
-
-
-def max_body_size() -> int | None:
-    """How many bytes of a body are read; None if there is no limit."""
-    return getattr(settings, "VINYL", {}).get("MAX_BODY_SIZE", MAX_BODY_SIZE)
-
-
-def body_timeout() -> float | None:
-    """How long a client may take to send a body, in seconds; None if for ever."""
-    return getattr(settings, "VINYL", {}).get("BODY_TIMEOUT", BODY_TIMEOUT)
 
 
 class BodyTimeout(HTTPException):
@@ -164,7 +151,7 @@ class Body:
         return message
 
     async def _in_time(self) -> Message:
-        timeout = body_timeout()
+        timeout = vinyl_settings.BODY_TIMEOUT
         if timeout is None:
             return await self._of_server()
         # Only waiting counts, not what the reader does with the pieces.
@@ -358,7 +345,7 @@ class Body:
 def _check_size(size: int, limit: int | None) -> None:
     if limit is not None and size > limit:
         _too_big(limit, "DATA_UPLOAD_MAX_MEMORY_SIZE")
-    maximum = max_body_size()
+    maximum = vinyl_settings.MAX_BODY_SIZE
     if maximum is not None and size > maximum:
         _too_big(maximum, 'VINYL["MAX_BODY_SIZE"]')
 

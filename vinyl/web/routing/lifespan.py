@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from starlette.types import ASGIApp, Message
+
+from vinyl.conf import vinyl_settings
 
 __all__ = ["InFlight", "LifespanError", "configured_lifespans", "lifespan_of"]
 
@@ -73,19 +74,21 @@ def configured_lifespans() -> list[Any]:
     Raises:
         ImproperlyConfigured: One of them cannot be imported, or called.
     """
-    named = getattr(settings, "VINYL", {}).get("LIFESPAN", [])
+    named = vinyl_settings.LIFESPAN
     found = []
     for path in [named] if isinstance(named, str) else named:
         try:
             lifespan = import_string(path)
         except (ImportError, AttributeError) as error:
             raise ImproperlyConfigured(
-                f"VINYL['LIFESPAN'] names {path!r}, which cannot be imported: {error}"
+                f"settings.VINYL['LIFESPAN'] names {path!r}, which cannot be imported "
+                f"({error}). Correct the path, or install what it needs."
             ) from error
         if not callable(lifespan):
             raise ImproperlyConfigured(
-                f"VINYL['LIFESPAN'] names {path!r}, which is {lifespan!r}. Write a "
-                f"function with @asynccontextmanager that takes the application."
+                f"settings.VINYL['LIFESPAN'] names {path!r}, which is {lifespan!r} and "
+                f"cannot be called. Write a function with @asynccontextmanager that "
+                f"takes the application."
             )
         found.append(lifespan)
     return found

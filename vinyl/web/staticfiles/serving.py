@@ -23,6 +23,7 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from vinyl.conf import vinyl_settings
 from vinyl.web.errors.middleware import ErrorMiddleware
 from vinyl.web.http.prefix import path_info, without_prefix
 from vinyl.web.http.requests import Request
@@ -43,8 +44,6 @@ __all__ = [
 
 logger = logging.getLogger("django.request")
 
-# Of a file whose name does not change with its content; in seconds.
-MAX_AGE = 60
 FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -131,8 +130,7 @@ class CollectedFiles(starlette.staticfiles.StaticFiles):
         # Named by the manifest, so the content of each will always be the same.
         hashed = getattr(staticfiles_storage, "hashed_files", {})
         self.unchanging = frozenset(hashed.values())
-        max_age = getattr(settings, "VINYL", {}).get("STATIC_MAX_AGE", MAX_AGE)
-        self.briefly = f"public, max-age={max_age}"
+        self.briefly = f"public, max-age={vinyl_settings.STATIC_MAX_AGE}"
         # Of each file, what is there beside it; looked up anew with each request.
         self.variants: dict[str, dict[str, os.stat_result]] = {}
 
