@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import Any
+
+from vinyl.databases import database_from_url
 
 SECRET_KEY = "a key for tests"
 USE_TZ = True
@@ -27,33 +29,18 @@ STATIC_URL = "static/"
 TEMPLATES = [{"BACKEND": "vinyl.web.templating.Jinja2", "APP_DIRS": True}]
 
 
-def database(url: str) -> dict[str, object]:
-    """The entry of DATABASES for a sqlite: or postgresql: URL."""
-    parts = urlsplit(url)
-    if parts.scheme == "sqlite":
-        return {
-            "ENGINE": "vinyl.orm.backends.sqlite3",
-            "NAME": unquote(parts.path),
-            "OPTIONS": {
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;",
-                "timeout": 20,
-                "transaction_mode": "IMMEDIATE",
-            },
-        }
-    options: dict[str, object] = dict(parse_qsl(parts.query))
-    return {
-        "ENGINE": "vinyl.orm.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": options.pop("host", parts.hostname or ""),
-        "PORT": str(parts.port or ""),
-        "OPTIONS": options,
-    }
-
-
 _scratch = tempfile.TemporaryDirectory(
     prefix="vinyl-tests-", ignore_cleanup_errors=True
 )
-SQLITE_URL = f"sqlite://{_scratch.name}/vinyl.sqlite3"
+
+
+def database(url: str) -> dict[str, Any]:
+    """The entry of DATABASES for *url*; SQLite does not wait for the disk."""
+    entry = database_from_url(url, _scratch.name)
+    if entry["ENGINE"].endswith("sqlite3"):
+        entry["OPTIONS"]["init_command"] += " PRAGMA synchronous=OFF;"
+    return entry
+
+
+SQLITE_URL = "sqlite:///vinyl.sqlite3"
 DATABASES = {"default": database(SQLITE_URL)}

@@ -42,6 +42,7 @@ ROOMS = (
     "vinyl",
     "vinyl.exceptions",
     "vinyl.conf",
+    "vinyl.databases",
     "vinyl.bridge",
     "vinyl.orm.observe",
     "vinyl.orm.backends",
@@ -161,7 +162,15 @@ def test_the_map_of_a_package_lists_what_is_in_it(package: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["vinyl", "vinyl.orm", "vinyl.orm.models", "vinyl.web", "vinyl.cli"]
+    "module",
+    [
+        "vinyl",
+        "vinyl.databases",
+        "vinyl.orm",
+        "vinyl.orm.models",
+        "vinyl.web",
+        "vinyl.cli",
+    ],
 )
 def test_can_be_imported_before_there_are_settings(module: str) -> None:
     code = (

@@ -6,6 +6,7 @@ conf.py           `settings.VINYL` as one typed object
 bridge/           START HERE: sync code that waits on the event loop
 orm/              Django's ORM, awaitable
 web/              the web layer, on Starlette
+databases.py      DATABASES from a URL, for settings
 cli.py            the command `vinyl`
 __main__.py       `python -m vinyl`
 pytest_plugin.py  fixtures, and errors for calls that nobody awaits

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg.errors
 import pytest
@@ -202,7 +201,7 @@ class TestPostgreSQL:
 @pytest.fixture
 def other(db: str) -> Iterator[sqlite3.Connection]:
     """Another program's connection to the SQLite file, in autocommit."""
-    path = urlsplit(SQLITE_URL).path
+    path = database(SQLITE_URL)["NAME"]
     opened = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     with closing(opened):
         yield opened

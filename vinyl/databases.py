@@ -1,0 +1,115 @@
+"""Entries of DATABASES from URLs, for settings that come from the environment."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+__all__ = ["database_from_url"]
+
+
+def database_from_url(url: str, base_dir: str | Path) -> dict[str, Any]:
+    """
+    Return the entry of DATABASES for the database at *url*.
+
+        sqlite:///db.sqlite3                   a file in base_dir
+        sqlite:////var/lib/site/db.sqlite3     a file anywhere
+        sqlite:///:memory:                     a database in memory
+        postgres://user:p%40ss@host:5432/name?sslmode=require
+        postgres:///name?host=/run/postgresql  a server behind a Unix socket
+
+    `postgresql://` means the same as `postgres://`. The query string gives OPTIONS, in
+    which numbers, "true" and "false" become Python's. SQLite gets options that suit a
+    web application; those of the URL come first.
+
+    Args:
+        url: The URL, with special characters in its parts percent-encoded.
+        base_dir: The folder of relative SQLite files, and of their test databases.
+
+    Raises:
+        ImproperlyConfigured: *url* is not the URL of such a database. The message never
+            contains its user, password or options.
+
+    Never switches.
+    """
+    scheme = url.partition("://")[0].lower() if "://" in url else ""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        # Without the cause, in which urllib may quote a part of the password.
+        raise _invalid("has a host or a port that is not valid") from None
+    if parts.fragment:
+        raise _invalid("contains the character '#', which ends a URL")
+    name = unquote(parts.path[1:])
+    options = {key: _value(text) for key, text in parse_qsl(parts.query)}
+    match scheme:
+        case "sqlite":
+            if parts.netloc:
+                raise _invalid(
+                    "has two slashes before the file, where SQLite has no host"
+                )
+            if not name:
+                raise _invalid("does not name a file")
+            return _sqlite(name, Path(base_dir), options)
+        case "postgres" | "postgresql":
+            if not name:
+                raise _invalid("does not name a database after the host")
+            return {
+                "ENGINE": "vinyl.orm.backends.postgresql",
+                "NAME": name,
+                "USER": unquote(parts.username or ""),
+                "PASSWORD": unquote(parts.password or ""),
+                # Percent-encoded, it may be the folder of a Unix socket.
+                "HOST": options.pop("host", unquote(parts.hostname or "")),
+                "PORT": options.pop("port", port or ""),
+                "OPTIONS": options,
+            }
+        case "":
+            raise _invalid("does not begin with the name of a database and ://")
+        case _:
+            raise _invalid(f"begins with {scheme}://, for which vinyl has no backend")
+
+
+def _invalid(problem: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(
+        f"The database URL {problem}. Write sqlite:///file.sqlite3 for a file in the "
+        "project or postgres://user:password@host:5432/name, with special characters "
+        "in the user and the password percent-encoded (%40 for '@', %2F for '/', %23 "
+        "for '#', %3F for '?'). A project made by startproject takes it from the "
+        "environment variable DATABASE_URL."
+    )
+
+
+def _sqlite(name: str, base_dir: Path, options: dict[str, Any]) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "ENGINE": "vinyl.orm.backends.sqlite3",
+        "NAME": name,
+        # In WAL mode nobody waits for a reader. Writers queue for up to 20 seconds, and
+        # IMMEDIATE makes them queue when they begin instead of failing half-way.
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            **options,
+        },
+    }
+    if name != ":memory:":
+        file = base_dir / name
+        # The test database in a file too: one in memory has only one connection.
+        entry |= {"NAME": file, "TEST": {"NAME": base_dir / f"test_{file.name}"}}
+    return entry
+
+
+def _value(text: str) -> str | int | float | bool:
+    if text in {"true", "false"}:
+        return text == "true"
+    if re.fullmatch(r"-?\d+", text):
+        return int(text)
+    if re.fullmatch(r"-?\d+\.\d+", text):
+        return float(text)
+    return text
