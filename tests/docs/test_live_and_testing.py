@@ -13,7 +13,7 @@ from tests.web.serving import serving, settings_for
 from vinyl.orm import transaction
 from vinyl.web import JSONResponse, path, reverse
 from vinyl.web import health as health_module
-from vinyl.web.testing.client import client
+from vinyl.web.testing import client
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 

@@ -16,7 +16,7 @@ import uvicorn
 from django.test import override_settings
 
 from vinyl.web import get_asgi_application
-from vinyl.web.testing.client import Client, client
+from vinyl.web.testing import Client, client
 
 
 def templates(**options: Any) -> dict[str, Any]:

@@ -36,6 +36,14 @@ Imports flow one way: see tests/test_package.py.
 """
 
 from django.http import Http404
+from django.urls import (
+    include,
+    path,
+    re_path,
+    register_converter,
+    reverse,
+    reverse_lazy,
+)
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from vinyl.bridge.threads import in_thread
@@ -53,15 +61,7 @@ from vinyl.web.http.responses import (
     redirect,
 )
 from vinyl.web.http.streaming import StreamingResponse
-from vinyl.web.routing.dispatch import (
-    include,
-    mount,
-    path,
-    re_path,
-    register_converter,
-    reverse,
-    reverse_lazy,
-)
+from vinyl.web.routing.mounted_apps import mount
 from vinyl.web.routing.websockets import (
     BadMessage,
     WebSocket,

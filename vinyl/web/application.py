@@ -27,9 +27,9 @@ from vinyl.web.errors.middleware import ErrorMiddleware
 from vinyl.web.http.bodies import Body
 from vinyl.web.http.prefix import below_prefix, forced_prefix
 from vinyl.web.recording import RecordingMiddleware
-from vinyl.web.routing.dispatch import dispatch
 from vinyl.web.routing.lifespan import InFlight, configured_lifespans
-from vinyl.web.routing.mount import lifespans
+from vinyl.web.routing.mounted_apps import lifespans
+from vinyl.web.routing.router import dispatch
 from vinyl.web.staticfiles.serving import StaticFilesMiddleware
 
 __all__ = ["get_asgi_application"]

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from vinyl.web.errors.logs import log_error
 from vinyl.web.errors.middleware import respond_to
 from vinyl.web.http.requests import Request
-from vinyl.web.routing.dispatch import response_of
+from vinyl.web.routing.router import response_of
 from vinyl.web.routing.websockets import WebSocket
 
 __all__ = ["CSRFMiddleware", "CrossSiteRequest"]

@@ -146,7 +146,7 @@ async def test_errors_go_on_to_the_server() -> None:
                 raised.append(error)
                 raise
 
-        from vinyl.web.testing.client import Client
+        from vinyl.web.testing import Client
 
         http = Client(around, raise_request_exception=False)
         assert (await http.get("/")).status_code == 500

@@ -27,7 +27,7 @@ from tests.web.http.odd_bodies import BODIES, MULTIPART, URLENCODED, field, file
 from tests.web.serving import serving
 from vinyl.web import JSONResponse, PlainTextResponse, Request, in_thread, path
 from vinyl.web.http.parsers import submitted
-from vinyl.web.testing.client import Client
+from vinyl.web.testing import Client
 
 pytestmark = pytest.mark.anyio
 

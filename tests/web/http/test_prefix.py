@@ -35,7 +35,7 @@ from vinyl.web import (
 )
 from vinyl.web.auth import login_not_required
 from vinyl.web.staticfiles.serving import static as media_patterns
-from vinyl.web.testing.client import Client
+from vinyl.web.testing import Client
 
 pytestmark = pytest.mark.anyio
 

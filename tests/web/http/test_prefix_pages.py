@@ -28,7 +28,7 @@ from vinyl.web import (
 )
 from vinyl.web.auth import login_not_required
 from vinyl.web.staticfiles.serving import static as media_patterns
-from vinyl.web.testing.client import Client, client
+from vinyl.web.testing import Client, client
 
 pytestmark = pytest.mark.anyio
 

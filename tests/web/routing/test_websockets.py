@@ -27,7 +27,7 @@ from vinyl.web import (
     reverse,
     websocket,
 )
-from vinyl.web.testing.client import WebSocketDenied, WebSocketDisconnect
+from vinyl.web.testing import WebSocketDenied, WebSocketDisconnect
 
 pytestmark = pytest.mark.anyio
 

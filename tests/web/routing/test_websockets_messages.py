@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.web.serving import serving, serving_on_a_socket
 from vinyl.orm import await_, run
 from vinyl.web import BadMessage, WebSocket, path, websocket
-from vinyl.web.testing.client import WebSocketDisconnect
+from vinyl.web.testing import WebSocketDisconnect
 
 pytestmark = pytest.mark.anyio
 

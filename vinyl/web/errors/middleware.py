@@ -32,7 +32,7 @@ from vinyl.web.errors.plain_pages import answer, phrase_of, preferred_kind
 from vinyl.web.http.bodies import Body, BodyTimeout
 from vinyl.web.http.requests import Request
 from vinyl.web.http.responses import HTMLResponse
-from vinyl.web.routing.dispatch import response_of
+from vinyl.web.routing.router import response_of
 from vinyl.web.routing.view_names import text_of
 from vinyl.web.routing.websockets import WebSocketDisconnect, close_code_of, refuse
 

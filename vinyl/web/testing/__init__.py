@@ -1,13 +1,13 @@
 """
 A client for tests.
 
-client.py      the client, and its WebSockets
-transport.py   what carries its requests to the application
-login.py       logging in and out
-tracebacks.py  of an error that a test raises, the lines of the project
+http_client.py  the client, and its WebSockets
+transport.py    what carries its requests to the application
+login.py        logging in and out
+tracebacks.py   of an error that a test raises, the lines of the project
 """
 
-from vinyl.web.testing.client import (
+from vinyl.web.testing.http_client import (
     Client,
     WebSocketDenied,
     WebSocketDisconnect,

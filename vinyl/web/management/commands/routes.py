@@ -12,7 +12,7 @@ from asgiref.sync import iscoroutinefunction
 from django.core.management.base import BaseCommand, CommandError
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from vinyl.web.routing.mount import Mounted
+from vinyl.web.routing.mounted_apps import Mounted
 
 __all__ = ["Command"]
 

@@ -16,17 +16,7 @@ from django.conf import settings
 from django.db import connections
 from django.http import Http404
 from django.http.response import HttpResponseBase
-from django.urls import (
-    Resolver404,
-    ResolverMatch,
-    include,
-    is_valid_path,
-    path,
-    re_path,
-    register_converter,
-    reverse,
-    reverse_lazy,
-)
+from django.urls import Resolver404, ResolverMatch, is_valid_path
 from django.utils.http import escape_leading_slashes
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -38,21 +28,12 @@ from vinyl.web.http.bodies import Body
 from vinyl.web.http.django_responses import translated
 from vinyl.web.http.parsers import FORM_TYPES
 from vinyl.web.http.requests import Request
-from vinyl.web.routing.mount import Mounted, mount
+from vinyl.web.routing.mounted_apps import Mounted
 from vinyl.web.routing.unawaited import refusing_unawaited
 from vinyl.web.routing.view_names import describe, mistake_of
 from vinyl.web.routing.websockets import WebSocket, finish
 
-__all__ = [
-    "dispatch",
-    "include",
-    "mount",
-    "path",
-    "re_path",
-    "register_converter",
-    "reverse",
-    "reverse_lazy",
-]
+__all__ = ["call_view", "dispatch", "response_of"]
 
 
 async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:

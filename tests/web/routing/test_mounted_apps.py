@@ -20,7 +20,7 @@ from vinyl.orm.pools.registry import pool_for
 from vinyl.web import get_asgi_application, include, mount, path, reverse
 from vinyl.web.http import requests as vinyl_requests
 from vinyl.web.routing.lifespan import LifespanError
-from vinyl.web.testing.client import Client, client
+from vinyl.web.testing import Client, client
 
 pytestmark = pytest.mark.anyio
 

@@ -31,10 +31,11 @@ from vinyl.web import (
     path,
     re_path,
     redirect,
+    register_converter,
     reverse,
     reverse_lazy,
 )
-from vinyl.web.routing.dispatch import call_view, register_converter
+from vinyl.web.routing.router import call_view
 from vinyl.web.shortcuts import aget_list_or_404, aget_object_or_404
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]

@@ -24,7 +24,7 @@ from tests.records.models import Artist
 from tests.web.serving import serving
 from vinyl.orm import transaction
 from vinyl.web import JSONResponse, path, websocket
-from vinyl.web.testing.client import Client, WebSocketDenied, client
+from vinyl.web.testing import Client, WebSocketDenied, client
 
 pytestmark = pytest.mark.anyio
 
