@@ -23,8 +23,8 @@ MACHINERY = frozenset(
         "vinyl",
     }
 )
-# Where an error of the application passes into the test.
-CLIENT = frozenset({"vinyl.web.testing", "vinyl.web.testing.transport"})
+# The package of the client, where an error of the application passes into the test.
+CLIENT = "vinyl.web.testing."
 
 
 def shorten(error: BaseException) -> bool:
@@ -38,7 +38,9 @@ def shorten(error: BaseException) -> bool:
     """
     passed = list(frames_of(error.__traceback__))
     names = [name_of(frame) for frame in passed]
-    crossing = next((i for i, name in enumerate(names) if name in CLIENT), None)
+    crossing = next(
+        (i for i, name in enumerate(names) if name.startswith(CLIENT)), None
+    )
     if crossing is None:
         return False
     grouped = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
