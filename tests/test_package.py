@@ -85,9 +85,7 @@ AGAINST_THE_ORDER = {
     ("vinyl.orm.backends.worker", "vinyl.orm.scopes.lending"),
     ("vinyl.orm.contrib.contenttypes", "vinyl.orm.dualmode.lazy"),
     ("vinyl.orm.contrib.forms", "vinyl.orm.dualmode.validators"),
-    ("vinyl.orm.observe.fetch_modes", "vinyl.orm.dualmode.versions"),
     ("vinyl.orm.scopes.fork", "vinyl.orm.dualmode.notifications"),
-    ("vinyl.web.templating.engine", "vinyl.web.recording"),
 }
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import django
 from django.db.models import query
 
+from vinyl.bridge.patching import getattr_or_refuse
 from vinyl.conf import vinyl_settings
-from vinyl.orm.dualmode.versions import getattr_or_refuse
 from vinyl.orm.observe.callsite import in_template
 
 __all__ = ["are_supported", "read_settings"]

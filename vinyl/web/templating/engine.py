@@ -28,9 +28,9 @@ from vinyl.bridge.patching import dual_if_async
 from vinyl.web.http.requests import Request
 from vinyl.web.http.responses import HTMLResponse
 from vinyl.web.http.streaming import StreamingResponse
-from vinyl.web.recording import note_use, rendering
 from vinyl.web.templating import filters
 from vinyl.web.templating.errors import djangos_errors
+from vinyl.web.templating.usage import record_render, record_use
 
 __all__ = ["Environment", "Jinja2", "render", "stream"]
 
@@ -145,7 +145,7 @@ class Environment(jinja2.Environment):
             return self.select_template(name, parent, globals)
         template = super().get_template(name, parent, globals)
         if parent is not None:
-            note_use(template.name, parent)
+            record_use(template.name, parent)
         return template
 
     def select_template(
@@ -153,7 +153,7 @@ class Environment(jinja2.Environment):
     ) -> Any:
         template = super().select_template(names, parent, globals)
         if parent is not None:
-            note_use(template.name, parent)
+            record_use(template.name, parent)
         return template
 
 
@@ -224,13 +224,13 @@ class Template(django_jinja2.Template):
         Switches to the event loop inside the bridge.
         """
         variables = self._variables(context, request)
-        with djangos_errors(self.backend), rendering(self.template):
+        with djangos_errors(self.backend), record_render(self.template):
             return SafeString(self.template.render(variables))
 
     def generate(self, context: Any = None, request: Any = None) -> Iterator[str]:
         """The text piece by piece, each when it is asked for; else as `render()`."""
         variables = self._variables(context, request)
-        with djangos_errors(self.backend), rendering(self.template):
+        with djangos_errors(self.backend), record_render(self.template):
             pieces = self.template.stream(variables)
             pieces.enable_buffering(PIECES)
             yield from pieces

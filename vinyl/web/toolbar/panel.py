@@ -18,7 +18,7 @@ from vinyl.orm.observe.n_plus_one import repeated
 from vinyl.orm.recording import Query, Recording
 from vinyl.web.http.lazy_user import LAZY_USER
 from vinyl.web.http.requests import Request
-from vinyl.web.recording import Rendered, rendered_in
+from vinyl.web.templating.usage import TemplateUse, template_uses
 
 __all__ = ["panel"]
 
@@ -64,18 +64,18 @@ def panel(
     """
     environ = environment()
     style = environ.loader.get_source(environ, "toolbar.css")[0]  # type: ignore[union-attr]
-    rendered = rendered_in(record)
+    uses = template_uses(record)
     return environ.get_template("toolbar.html").render(
         advice=repeated(record),
         nonce=nonce,
         record=record,
-        rendered=list(tree(rendered)),
+        rendered=list(tree(uses)),
         request_facts=list(facts_of(request, status)),
         rows=rows_of(record),
         seconds=seconds,
         # The stylesheet is our own.
         style=Markup(style),
-        template_seconds=sum(one.seconds for one in rendered if one.parent is None),
+        template_seconds=sum(one.seconds for one in uses if one.parent is None),
     )
 
 
@@ -96,11 +96,11 @@ def rows_of(record: Recording) -> list[Row]:
     ]
 
 
-def tree(rendered: list[Rendered]) -> Iterator[tuple[int, Rendered, int]]:
+def tree(uses: list[TemplateUse]) -> Iterator[tuple[int, TemplateUse, int]]:
     """Each template below the one that uses it: its depth, itself, and how often."""
-    times = Counter((one.name, one.parent, one.how, one.line) for one in rendered)
-    below: dict[str | None, dict[tuple, Rendered]] = {}
-    for one in rendered:
+    times = Counter((one.name, one.parent, one.how, one.line) for one in uses)
+    below: dict[str | None, dict[tuple, TemplateUse]] = {}
+    for one in uses:
         key = (one.name, one.how, one.line)
         below.setdefault(one.parent, {}).setdefault(key, one)
 
