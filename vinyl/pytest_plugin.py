@@ -27,7 +27,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from vinyl.cli import find_settings
-from vinyl.orm.dualmode.notes import note_awaited_value
+from vinyl.orm.dualmode.awaited_value import note_awaited_value
 from vinyl.orm.testing import pytest_configure
 
 __all__ = [

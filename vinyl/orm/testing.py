@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vinyl.orm.dualmode.notes import note_awaited_value
+from vinyl.orm.dualmode.awaited_value import note_awaited_value
 
 __all__ = ["pytest_configure", "pytest_runtest_makereport"]
 

@@ -20,7 +20,7 @@ from vinyl.bridge.greenlets import run, runs_sync
 from vinyl.bridge.mode import dual, dual_if_async
 from vinyl.bridge.patching import Row
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm.dualmode import validators
+from vinyl.orm.contrib import validators
 
 __all__ = ["TABLE"]
 

@@ -7,9 +7,8 @@ querysets.py      awaiting querysets
 streams.py        reading a queryset row by row
 lazy.py           NotFetched and the attributes that give it
 singleflight.py   one piece of work for several tasks that want its result
-validators.py     async validators of fields
 cursors.py        raw cursors, COPY, pinned connections, savepoints
 notifications.py  receiving PostgreSQL's notifications
 closing.py        closing connections with Django's functions, on the event loop
-notes.py          notes on Python's errors that have a cause in the ORM
+awaited_value.py  a note on the error of awaiting a value that was fetched before
 """

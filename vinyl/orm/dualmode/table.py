@@ -21,7 +21,15 @@ from vinyl.bridge.greenlets import in_bridge
 from vinyl.bridge.patching import Row, apply_rows, dual, dual_if_async, native
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import routers, transaction
-from vinyl.orm.contrib import auth, blocking, caches, contenttypes, forms, managers
+from vinyl.orm.contrib import (
+    auth,
+    blocking,
+    caches,
+    contenttypes,
+    forms,
+    managers,
+    validators,
+)
 from vinyl.orm.dualmode import (
     closing,
     cursors,
@@ -29,7 +37,6 @@ from vinyl.orm.dualmode import (
     notifications,
     querysets,
     streams,
-    validators,
     versions,
 )
 from vinyl.orm.scopes import fork, lending

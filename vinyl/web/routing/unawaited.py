@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm.dualmode.notes import note_awaited_value
+from vinyl.orm.dualmode.awaited_value import note_awaited_value
 
 __all__ = ["refusing_unawaited", "watch"]
 

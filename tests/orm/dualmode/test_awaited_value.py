@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.records.models import Album, Artist, Biography, Label, Tag
-from vinyl.orm.dualmode import notes
+from vinyl.orm.dualmode import awaited_value
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -32,9 +32,9 @@ async def noted(fn: Callable[[Any], Any], argument: Any) -> str:
     try:
         await fn(argument)
     except (TypeError, ExceptionGroup) as error:
-        notes.note_awaited_value(error)
+        awaited_value.note_awaited_value(error)
         # Looked at twice, it is told once.
-        notes.note_awaited_value(error)
+        awaited_value.note_awaited_value(error)
         [error] = error.exceptions if isinstance(error, ExceptionGroup) else [error]
         return "\n".join(getattr(error, "__notes__", []))
     raise AssertionError("Nothing was raised")
@@ -213,14 +213,14 @@ class TestNote:
         ids=["until 3.13", "since 3.14"],
     )
     async def test_knows_what_each_python_says(self, message: str) -> None:
-        assert notes._MESSAGES.fullmatch(message)
+        assert awaited_value._MESSAGES.fullmatch(message)
         album = await make_album()
         with pytest.raises(TypeError) as caught:
             await album.artist
         if sys.version_info >= (3, 14):
             assert "can't be awaited" in str(caught.value)
         caught.value.args = (message,)
-        notes.note_awaited_value(caught.value)
+        awaited_value.note_awaited_value(caught.value)
         assert "fetch(album, 'artist')" in caught.value.__notes__[0]
 
     async def test_survives_a_source_that_is_not_there(self) -> None:
