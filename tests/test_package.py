@@ -83,7 +83,6 @@ AGAINST_THE_ORDER = {
     ("vinyl.orm.backends.base", "vinyl.orm.scopes.lending"),
     ("vinyl.orm.backends.psycopg_threads", "vinyl.orm.scopes.lending"),
     ("vinyl.orm.backends.worker", "vinyl.orm.scopes.lending"),
-    ("vinyl.orm.contrib.contenttypes", "vinyl.orm.dualmode.lazy"),
     ("vinyl.orm.scopes.fork", "vinyl.orm.dualmode.notifications"),
 }
 

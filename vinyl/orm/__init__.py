@@ -22,16 +22,13 @@ The bridge itself is vinyl.bridge. Imports flow one way: see tests/test_package.
 """
 
 from django.db import connection, connections
-from django.db.models.query import prefetch_related_objects as _prefetch
 
 from vinyl.bridge.flows import use_driver
 from vinyl.bridge.greenlets import await_, in_bridge, run
 from vinyl.exceptions import NotAwaitedError, NotFetchedError, PoolTimeout
 from vinyl.orm import models, transaction
 from vinyl.orm.dualmode.lazy import NotFetched, fetch
-from vinyl.orm.dualmode.querysets import related_once as _related_once
-
-prefetch_related_objects = use_driver(_related_once(_prefetch))
+from vinyl.orm.dualmode.querysets import prefetch_related_objects
 
 __all__ = [
     "NotAwaitedError",

@@ -137,9 +137,9 @@ async def test_saving_takes_part_in_a_transaction(music: dict[str, Any]) -> None
 
 
 async def test_what_would_have_to_wait_after_all_is_refused(db: Any) -> None:
-    assert forms_module.at_once(len, "abc") == 3
+    assert forms_module.run_nowait(len, "abc") == 3
     with pytest.raises(NotAwaitedError, match=r"'QuerySet.count' needs the database"):
-        forms_module.at_once(Artist.objects.count)
+        forms_module.run_nowait(Artist.objects.count)
     # The connection that was to be used is given back: see the fixture.
     assert await Artist.objects.count() == 0
 

@@ -21,9 +21,10 @@ from django.core.mail.backends.base import BaseEmailBackend
 
 from vinyl.bridge.greenlets import await_, in_bridge
 from vinyl.bridge.mode import dual
+from vinyl.bridge.patching import Row
 from vinyl.bridge.threads import run_in_worker
 
-__all__ = ["hopping"]
+__all__ = ["TABLE"]
 
 # What blocks is said by the classes between these and that of a backend.
 _ABSTRACT = (BaseCache, BaseEmailBackend, Storage)
@@ -39,7 +40,7 @@ _NOT_BLOCKING = (
 )
 
 
-def hopping(fn: Callable) -> Callable:
+def patch_backend(fn: Callable) -> Callable:
     """
     The change for a method of Django's caches, file storages and e-mail backends:
     called inside the bridge, one that blocks runs in a thread, and the event loop goes
@@ -81,3 +82,27 @@ def _blocks(backend: Any) -> bool:
 def _has_models(cls: type) -> bool:
     app = apps.get_containing_app_config(cls.__module__)
     return app is not None and next(app.get_models(), None) is not None
+
+
+TABLE = (
+    Row(
+        "django.core.cache.backends.base:BaseCache",
+        "add clear close decr delete delete_many get get_many has_key incr set "
+        "set_many touch",
+        patch_backend,
+        inherited=True,
+    ),
+    Row(
+        "django.core.files.storage.base:Storage",
+        "delete exists get_accessed_time get_created_time get_modified_time listdir "
+        "open save size",
+        patch_backend,
+        inherited=True,
+    ),
+    Row(
+        "django.core.mail.backends.base:BaseEmailBackend",
+        "close open send_messages",
+        patch_backend,
+        inherited=True,
+    ),
+)

@@ -21,7 +21,9 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.memcached import PyMemcacheCache
 from django.core.cache.backends.redis import RedisCache
 
-__all__ = ["shared"]
+from vinyl.bridge.patching import Row, native
+
+__all__ = ["TABLE"]
 
 # Without state, or with a client that several threads may use at once.
 SHAREABLE = (
@@ -38,7 +40,7 @@ _caches: WeakKeyDictionary[Any, WeakKeyDictionary[Any, dict[str, Any]]]
 _caches = WeakKeyDictionary()
 
 
-def shared(getitem: Callable) -> Callable:
+def patch_getitem(getitem: Callable) -> Callable:
     """The change for `caches[alias]`: on an event loop, the one of the loop."""
 
     @functools.wraps(getitem)
@@ -56,3 +58,9 @@ def shared(getitem: Callable) -> Callable:
         return cache
 
     return __getitem__
+
+
+TABLE = (
+    Row("django.core.cache.backends.base", "sync_to_async", native),
+    Row("django.core.cache:CacheHandler", "__getitem__", patch_getitem),
+)

@@ -1,31 +1,25 @@
 """
 Generic relations in async mode, whether or not their content types are known.
 
-`album.tags` needs the content type of `Album` as soon as it is read, and `tag.target =
-album` as soon as it is set. Django asks the database for a content type once and keeps
-it. On the event loop, where asking would block, one that is not known is asked for
-later:
-
-- The manager of a generic relation filters by an `UnknownContentType`, which asks when
-  the query is compiled. Its other methods run in the bridge, and ask there.
-- Setting a generic foreign key leaves the content type out of the instance, as if it
-  were deferred. When it is read or saved, it is that of the object that was set.
+`album.tags` needs the content type of `Album` as soon as it is read. Django asks the
+database for a content type once and keeps it. On the event loop, where asking would
+block, one that is not known is asked for later: the manager of a generic relation
+filters by an `UnknownContentType`, which asks when the query is compiled. Its other
+methods run in the bridge, and ask there.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import django
 from django.db.models import Model, Value
 from django.db.models.expressions import Expression
 
 from vinyl.bridge.greenlets import runs_sync
 from vinyl.bridge.patching import Row, native
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm.dualmode.lazy import lazy
 from vinyl.orm.observe import recorder
 
 __all__ = ["TABLE", "UnknownContentType", "content_type_of"]
@@ -197,131 +191,8 @@ def patch_content_type_of_relation(get_content_type: Callable) -> Callable:
     return of_relation
 
 
-# ----- Generic foreign keys
-
-
-def patch_set_target(set_target: Callable) -> Callable:
-    """`__set__` of a generic foreign key: an unknown content type is left out."""
-
-    @functools.wraps(set_target)
-    def __set__(self: Any, instance: Model, value: Any) -> None:
-        field = _field_of(self)
-        if not isinstance(value, Model) or not isinstance(
-            _content_type_of_target(field, value), UnknownContentType
-        ):
-            set_target(self, instance, value)
-            return
-        type_field: Any = instance._meta.get_field(field.ct_field)
-        if type_field.is_cached(instance):
-            type_field.delete_cached_value(instance)
-        vars(instance).pop(type_field.attname, None)
-        setattr(instance, field.fk_field, value.pk)
-        field.set_cached_value(instance, value)
-
-    return __set__
-
-
-def patch_get_target(get_target: Callable) -> Callable:
-    """`__get__` of a generic foreign key, which is lazy."""
-
-    @functools.wraps(get_target)
-    def __get__(self: Any, instance: Any, cls: type | None = None) -> Any:
-        if instance is not None and not runs_sync():
-            # Django would compare the content type.
-            for _, field, target in _left_out(instance):
-                if field.name == _field_of(self).name:
-                    return target
-        return get_target(self, instance, cls)
-
-    change = lazy(
-        lambda descriptor, instance: is_current(_field_of(descriptor), instance),
-        lambda descriptor: _field_of(descriptor).name,
-        "generic",
-    )
-    return change(__get__)
-
-
-def _field_of(descriptor: Any) -> Any:
-    """The generic foreign key; up to Django 6.0 it is its own descriptor."""
-    return getattr(descriptor, "field", descriptor)
-
-
-def _content_type_of_target(field: Any, target: Model) -> Any:
-    using = target._state.db
-    return content_type_of(type(target), using, field.for_concrete_model)
-
-
-def _left_out(instance: Model) -> Iterator[tuple[str, Any, Model]]:
-    """
-    The content types that *instance* lacks because its target was set while they were
-    unknown: the name of the attribute, the generic foreign key, and the target.
-    """
-    for field in instance._meta.private_fields:
-        if hasattr(field, "ct_field") and field.is_cached(instance):
-            target = field.get_cached_value(instance)
-            type_field: Any = instance._meta.get_field(field.ct_field)
-            if target is not None and type_field.attname not in vars(instance):
-                yield type_field.attname, field, target
-
-
-def patch_check_parent_chain(check: Callable) -> Callable:
-    """
-    `DeferredAttribute._check_parent_chain`, which tells what a missing value is
-    without loading it: for a content type that was left out, that of the target.
-    """
-
-    @functools.wraps(check)
-    def _check_parent_chain(self: Any, instance: Model) -> Any:
-        for attname, field, target in _left_out(instance):
-            if attname == self.field.attname:
-                found = _content_type_of_target(field, target)
-                return None if isinstance(found, UnknownContentType) else found.pk
-        return check(self, instance)
-
-    return _check_parent_chain
-
-
-def patch_prepare_for_save(prepare: Callable) -> Callable:
-    """
-    `Model._prepare_related_fields_for_save`: what was left out is found, or it would
-    count as deferred and not be saved.
-    """
-
-    @functools.wraps(prepare)
-    def find_and_prepare(self: Model, *args: Any, **kwargs: Any) -> None:
-        for attname, _, _ in list(_left_out(self)):
-            getattr(self, attname)
-        prepare(self, *args, **kwargs)
-
-    return find_and_prepare
-
-
-def is_current(field: Any, instance: Model) -> bool:
-    """
-    Whether the cached target of a generic foreign key is known to be the one that its
-    content type and key name.
-    """
-    if not field.is_cached(instance):
-        return False
-    target = field.get_cached_value(instance)
-    if target is None:
-        return True
-    if target._meta.pk.to_python(getattr(instance, field.fk_field)) != target.pk:
-        return False
-    type_field: Any = instance._meta.get_field(field.ct_field)
-    if type_field.attname not in vars(instance):
-        return True
-    found = _content_type_of_target(field, target)
-    return not isinstance(found, UnknownContentType) and (
-        vars(instance)[type_field.attname] == found.pk
-    )
-
-
 _APP = "django.contrib.contenttypes"
 _FIELDS = f"{_APP}.fields"
-_TARGET = f"{_FIELDS}:GenericForeignKey"
-if django.VERSION >= (6, 1):
-    _TARGET += "Descriptor"
 
 TABLE = tuple(
     row._replace(app="contenttypes")
@@ -332,18 +203,6 @@ TABLE = tuple(
             f"{_FIELDS}:GenericRelation",
             "get_content_type",
             patch_content_type_of_relation,
-        ),
-        Row(_TARGET, "__get__", patch_get_target),
-        Row(_TARGET, "__set__", patch_set_target),
-        Row(
-            "django.db.models.query_utils:DeferredAttribute",
-            "_check_parent_chain",
-            patch_check_parent_chain,
-        ),
-        Row(
-            "django.db.models.base:Model",
-            "_prepare_related_fields_for_save",
-            patch_prepare_for_save,
         ),
         Row(_FIELDS, "sync_to_async", native),
     )

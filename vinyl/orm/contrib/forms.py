@@ -20,12 +20,11 @@ from vinyl.bridge.greenlets import run, runs_sync
 from vinyl.bridge.mode import dual, dual_if_async
 from vinyl.bridge.patching import Row
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm.contrib import validators
 
 __all__ = ["TABLE"]
 
 
-def at_once(fn: Callable, *args: Any) -> Any:
+def run_nowait(fn: Callable, *args: Any) -> Any:
     """
     Return `fn(*args)`, called on the event loop as sync code that has no need to wait.
 
@@ -45,7 +44,7 @@ def at_once(fn: Callable, *args: Any) -> Any:
     )
 
 
-def validated(getter: Any) -> Any:
+def patch_validation_result(getter: Any) -> Any:
     """
     The change for what Django validates a form for, when it is first asked: on the
     event loop, a form has to be validated before.
@@ -61,17 +60,17 @@ def validated(getter: Any) -> Any:
                 f"{type(self).__name__}.{fget.__name__} was used before the form was "
                 f"validated, which means waiting. Write `await form.is_valid()` first."
             )
-        return at_once(fget, self)
+        return run_nowait(fget, self)
 
     return property(get) if isinstance(getter, property) else get
 
 
-def without_waiting(getter: cached_property) -> cached_property:
+def patch_management_form(getter: cached_property) -> cached_property:
     """The change for a cached property that validates a form without any query."""
 
     @functools.wraps(getter.func)
     def get(self: Any) -> Any:
-        return getter.func(self) if runs_sync() else at_once(getter.func, self)
+        return getter.func(self) if runs_sync() else run_nowait(getter.func, self)
 
     changed = cached_property(get)
     changed.__set_name__(object, getter.func.__name__)
@@ -88,7 +87,7 @@ class NotCleaned:
         )
 
 
-def loading(full_clean: Callable) -> Callable:
+def patch_full_clean(full_clean: Callable) -> Callable:
     """
     The change for `full_clean`: what `many_to_many` has left for later is loaded, so
     that the form knows what was there before it was saved.
@@ -107,7 +106,7 @@ def loading(full_clean: Callable) -> Callable:
     return dual(load_and_clean)
 
 
-def many_to_many(value_from_object: Callable) -> Callable:
+def patch_value_from_object(value_from_object: Callable) -> Callable:
     """
     The change for a many-to-many field's part in the initial data of a form: on the
     event loop a queryset, since making a form cannot wait.
@@ -122,7 +121,7 @@ def many_to_many(value_from_object: Callable) -> Callable:
     return value
 
 
-def remembering(save: Callable) -> Callable:
+def patch_save(save: Callable) -> Callable:
     """The change for a formset's `save`, whose `save_m2m` is made on the fly."""
     if inspect.iscoroutinefunction(save):
         return dual(save)
@@ -146,15 +145,14 @@ _FORMSET = "django.forms.formsets:BaseFormSet"
 TABLE = (
     # Saving belongs to model forms and to the forms of people who call it so.
     Row(_FORM, "is_valid clean save _save_m2m", dual, inherited=True),
-    Row(_FORM, "full_clean", loading, inherited=True),
+    Row(_FORM, "full_clean", patch_full_clean, inherited=True),
     # The latter are hooks of the forms of django.contrib.auth.
     Row(
         _FORM, "clean_* confirm_login_allowed send_mail", dual_if_async, inherited=True
     ),
-    Row(_FORM, "errors", validated),
+    Row(_FORM, "errors", patch_validation_result),
     Row(_FORM, "cleaned_data", lambda missing: NotCleaned()),
     Row(_FIELD, "clean to_python validate", dual_if_async, inherited=True),
-    Row(_FIELD, "run_validators", validators.running),
     Row(
         _FORMSET,
         "is_valid full_clean clean save_new save_existing delete_existing "
@@ -162,19 +160,19 @@ TABLE = (
         dual,
         inherited=True,
     ),
-    Row(_FORMSET, "save", remembering, inherited=True),
+    Row(_FORMSET, "save", patch_save, inherited=True),
     Row(
         _FORMSET,
         "errors non_form_errors total_error_count cleaned_data deleted_forms "
         "ordered_forms",
-        validated,
+        patch_validation_result,
     ),
-    Row(_FORMSET, "management_form", without_waiting),
+    Row(_FORMSET, "management_form", patch_management_form),
     Row("django.forms", "all_valid", dual),
     Row("django.forms.formsets", "all_valid", dual),
     Row(
         "django.db.models.fields.related:ManyToManyField",
         "value_from_object",
-        many_to_many,
+        patch_value_from_object,
     ),
 )

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from vinyl.bridge.greenlets import suspend_or_refuse
+from vinyl.bridge.patching import Row
 
-__all__ = ["running"]
+__all__ = ["TABLE"]
 
 
-def running(run_validators: Callable) -> Callable:
+def patch_run_validators(run_validators: Callable) -> Callable:
     """
     The change for a field's `run_validators`: it waits for those that are async. Their
     coroutines would raise nothing, and so let every value pass.
@@ -40,3 +41,9 @@ def _waiting_for(validator: Any) -> Callable[[Any], None]:
         suspend_or_refuse(validator(value))
 
     return validate
+
+
+TABLE = (
+    Row("django.db.models.fields:Field", "run_validators", patch_run_validators),
+    Row("django.forms.fields:Field", "run_validators", patch_run_validators),
+)

@@ -23,7 +23,7 @@ from vinyl.orm.observe import recorder
 from vinyl.orm.observe.callsite import asked_here
 from vinyl.orm.observe.n_plus_one import Load, noticing
 
-__all__ = ["NotFetched", "fetch", "lazy"]
+__all__ = ["NotFetched", "fetch", "patch_get"]
 
 _ORM = "django.db.models", "django.contrib.contenttypes"
 _TO_ORM = "passing it to the ORM as a value"
@@ -102,7 +102,7 @@ class NotFetched:
         return f"<NotFetched {type(self._instance).__name__}.{self._attribute}>"
 
 
-def lazy(
+def patch_get(
     is_fetched: Callable[[Any, models.Model], bool],
     name: Callable[[Any], str],
     kind: str = "one",

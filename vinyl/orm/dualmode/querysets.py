@@ -13,10 +13,11 @@ import functools
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any, NoReturn
 
-from django.db.models.query import RawQuerySet
+from django.db.models import query
 from django.db.models.sql.query import RawQuery
 from django.utils.functional import cached_property
 
+from vinyl.bridge.flows import use_driver
 from vinyl.bridge.greenlets import in_bridge, run, runs_sync, suspend
 from vinyl.bridge.mode import begin
 from vinyl.exceptions import NotAwaitedError
@@ -24,7 +25,7 @@ from vinyl.orm.dualmode.singleflight import is_under_way, others_done, under_way
 from vinyl.orm.observe import recorder
 from vinyl.orm.observe.n_plus_one import noticing_rows
 
-__all__ = ["related_once"]
+__all__ = ["prefetch_related_objects"]
 
 # What tasks do to a queryset that they evaluate, and to instances.
 ROWS, RELATED = "rows", "related"
@@ -57,7 +58,7 @@ async def evaluate(queryset: Any) -> list[Any]:
     return list(queryset._result_cache)
 
 
-def awaited(_: None) -> Callable:
+def patch_await(_: None) -> Callable:
     """The `__await__` of a queryset: a list of its results."""
 
     def __await__(self: Any) -> Generator[Any, Any, list[Any]]:
@@ -66,7 +67,7 @@ def awaited(_: None) -> Callable:
     return __await__
 
 
-def asynchronously_iterated(_: Any) -> Callable:
+def patch_aiter(_: Any) -> Callable:
     """The `__aiter__` of a queryset: its results, fetched at once."""
 
     async def __aiter__(self: Any) -> AsyncIterator[Any]:
@@ -76,7 +77,7 @@ def asynchronously_iterated(_: Any) -> Callable:
     return __aiter__
 
 
-def refusing_to_block(fetch_all: Callable) -> Callable:
+def patch_fetch_all(fetch_all: Callable) -> Callable:
     """`_fetch_all` for both modes: never fetches on the event loop unawaited."""
 
     @functools.wraps(fetch_all)
@@ -128,7 +129,7 @@ def fetch_at_once(queryset: Any, fetch_all: Callable) -> None:
         vars(queryset).update(vars(twin))
 
 
-def related_once(prefetch: Callable) -> Callable:
+def patch_prefetch_related_objects(prefetch: Callable) -> Callable:
     """
     `prefetch_related_objects()` for the bridge: a second task that is given the same
     instances waits, and finds what the first has fetched.
@@ -145,6 +146,11 @@ def related_once(prefetch: Callable) -> Callable:
             prefetch(model_instances, *lookups)
 
     return prefetch_related_objects
+
+
+prefetch_related_objects = use_driver(
+    patch_prefetch_related_objects(query.prefetch_related_objects)
+)
 
 
 class AwaitedColumns(cached_property):
@@ -169,14 +175,14 @@ def columns_of(queryset: Any) -> list[str]:
     return columns
 
 
-def awaited_columns(columns: Any) -> cached_property:
+def patch_columns(columns: Any) -> cached_property:
     """`RawQuerySet.columns` for both modes."""
     changed = AwaitedColumns(columns.func)
-    changed.__set_name__(RawQuerySet, "columns")
+    changed.__set_name__(query.RawQuerySet, "columns")
     return changed
 
 
-def telling(represent: Callable) -> Callable:
+def patch_repr(represent: Callable) -> Callable:
     """`__repr__` for both modes: on the event loop it fetches nothing."""
 
     @functools.wraps(represent)
@@ -203,7 +209,7 @@ def patch_str(to_text: Callable) -> Callable:
     return __str__
 
 
-def indexed(getitem: Callable) -> Callable:
+def patch_getitem(getitem: Callable) -> Callable:
     """`__getitem__` for both modes: what needs a query is to be awaited."""
 
     @functools.wraps(getitem)

@@ -26,7 +26,7 @@ __all__ = ["Stream"]
 CHUNK_ROWS = 100
 
 
-def streamed(iterator: Callable) -> Callable:
+def patch_iterator(iterator: Callable) -> Callable:
     """`iterator()` for both modes: in async mode a `Stream`."""
 
     @functools.wraps(iterator)
@@ -41,7 +41,7 @@ def streamed(iterator: Callable) -> Callable:
     return dual
 
 
-def streamed_natively(aiterator: Callable) -> Callable:
+def patch_aiterator(aiterator: Callable) -> Callable:
     """`aiterator()`: the same stream under Django's async name."""
 
     @functools.wraps(aiterator)

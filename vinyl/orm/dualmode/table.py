@@ -27,6 +27,7 @@ from vinyl.orm.contrib import (
     caches,
     contenttypes,
     forms,
+    generic_foreign_keys,
     managers,
     validators,
 )
@@ -45,7 +46,7 @@ from vinyl.orm.scopes.scope import connection_of, install
 __all__ = ["TABLE", "apply"]
 
 
-def guarding(get_running_loop: Callable) -> Callable:
+def patch_get_running_loop(get_running_loop: Callable) -> Callable:
     """
     The change for the question that Django's `async_unsafe` asks before blocking: "is
     there an event loop?" Inside the bridge nothing blocks, so the answer is no.
@@ -67,7 +68,7 @@ def guarding(get_running_loop: Callable) -> Callable:
     return guard
 
 
-def scoped(getitem: Callable) -> Callable:
+def patch_getitem(getitem: Callable) -> Callable:
     """
     The change for `connections[alias]`: inside the bridge, and in a block on the event
     loop, it gives the connection of the scope.
@@ -83,7 +84,7 @@ def scoped(getitem: Callable) -> Callable:
     return __getitem__
 
 
-def _field_is_cached(descriptor: Any, instance: Any) -> bool:
+def _is_cached(descriptor: Any, instance: Any) -> bool:
     return descriptor.is_cached(instance)
 
 
@@ -94,9 +95,12 @@ def _is_loaded(descriptor: Any, instance: Any) -> bool:
     return descriptor._check_parent_chain(instance) is not None
 
 
-_relation = lazy.lazy(_field_is_cached, lambda descriptor: descriptor.field.name)
-_reverse = lazy.lazy(_field_is_cached, lambda descriptor: descriptor.related.name)
-_deferred = lazy.lazy(_is_loaded, lambda descriptor: descriptor.field.attname, "field")
+_relation = lazy.patch_get(_is_cached, lambda it: it.field.name)
+_reverse = lazy.patch_get(_is_cached, lambda it: it.related.name)
+_deferred = lazy.patch_get(_is_loaded, lambda it: it.field.attname, "field")
+_generic = lazy.patch_get(
+    generic_foreign_keys.is_fetched, generic_foreign_keys.name_of, "generic"
+)
 
 _MODEL = "django.db.models.base:Model"
 _QUERYSET = "django.db.models.query:QuerySet"
@@ -115,21 +119,21 @@ _HANDLER = "django.db.utils:ConnectionHandler"
 _WRAPPER = "django.db.backends.base.base:BaseDatabaseWrapper"
 TABLE = (
     Row(_QUERYSET, _QUERIES, dual, inherited=True),
-    Row(_QUERYSET, "_fetch_all", querysets.refusing_to_block),
-    Row(_QUERYSET, "__await__", querysets.awaited),
-    Row(_QUERYSET, "__aiter__", querysets.asynchronously_iterated),
-    Row(_QUERYSET, "__getitem__", querysets.indexed),
-    Row(_QUERYSET, "__repr__", querysets.telling),
+    Row(_QUERYSET, "_fetch_all", querysets.patch_fetch_all),
+    Row(_QUERYSET, "__await__", querysets.patch_await),
+    Row(_QUERYSET, "__aiter__", querysets.patch_aiter),
+    Row(_QUERYSET, "__getitem__", querysets.patch_getitem),
+    Row(_QUERYSET, "__repr__", querysets.patch_repr),
     Row(_QUERYSET, "__str__", querysets.patch_str),
-    Row(_QUERYSET, "iterator", streams.streamed),
-    Row(_QUERYSET, "aiterator", streams.streamed_natively),
-    Row(_RAW_QUERYSET, "_fetch_all", querysets.refusing_to_block),
-    Row(_RAW_QUERYSET, "__await__", querysets.awaited),
-    Row(_RAW_QUERYSET, "__aiter__", querysets.asynchronously_iterated),
-    Row(_RAW_QUERYSET, "__getitem__", querysets.indexed),
+    Row(_QUERYSET, "iterator", streams.patch_iterator),
+    Row(_QUERYSET, "aiterator", streams.patch_aiterator),
+    Row(_RAW_QUERYSET, "_fetch_all", querysets.patch_fetch_all),
+    Row(_RAW_QUERYSET, "__await__", querysets.patch_await),
+    Row(_RAW_QUERYSET, "__aiter__", querysets.patch_aiter),
+    Row(_RAW_QUERYSET, "__getitem__", querysets.patch_getitem),
     Row(_RAW_QUERYSET, "__str__", querysets.patch_str),
-    Row(_RAW_QUERYSET, "columns", querysets.awaited_columns),
-    Row(_RAW_QUERYSET, "iterator", streams.streamed),
+    Row(_RAW_QUERYSET, "columns", querysets.patch_columns),
+    Row(_RAW_QUERYSET, "iterator", streams.patch_iterator),
     Row(
         _MODEL,
         "save delete refresh_from_db full_clean clean clean_fields validate_unique "
@@ -139,7 +143,7 @@ TABLE = (
         inherited=True,
     ),
     Row(_FIELD, "clean to_python validate", dual_if_async, inherited=True),
-    Row(_FIELD, "run_validators", validators.running),
+    *validators.TABLE,
     # The related managers are made on the fly; they and users' managers override
     # these. Of Django's own managers only they have them.
     Row(
@@ -153,8 +157,8 @@ TABLE = (
     Row("django.db.models.query_utils:DeferredAttribute", "__get__", _deferred),
     Row("django.db.models.fields.files:FileDescriptor", "__get__", _deferred),
     Row("django.db.models.signals:pre_init", "send", lazy.patch_pre_init),
-    Row("django.db.models.query", _PREFETCH, querysets.related_once),
-    Row("django.db.models", _PREFETCH, querysets.related_once),
+    Row("django.db.models.query", _PREFETCH, querysets.patch_prefetch_related_objects),
+    Row("django.db.models", _PREFETCH, querysets.patch_prefetch_related_objects),
     Row("django.db.models.query", _PREFETCH, dual),
     Row("django.db.models", _PREFETCH, dual),
     Row("django.shortcuts", "get_object_or_404 get_list_or_404", dual),
@@ -195,41 +199,23 @@ TABLE = (
     Row(_DESCRIPTORS, "sync_to_async", native),
     *forms.TABLE,
     *contenttypes.TABLE,
+    *generic_foreign_keys.TABLE,
+    Row(generic_foreign_keys.DESCRIPTOR, "__get__", _generic, app="contenttypes"),
     *auth.TABLE,
     *managers.TABLE,
     Row(
         "django.contrib.sessions.backends.base", "sync_to_async", native, app="sessions"
     ),
     Row("django.contrib.sessions.backends.db", "sync_to_async", native, app="sessions"),
-    Row("django.core.cache.backends.base", "sync_to_async", native),
-    Row("django.core.cache:CacheHandler", "__getitem__", caches.shared),
-    Row(
-        "django.core.cache.backends.base:BaseCache",
-        "add clear close decr delete delete_many get get_many has_key incr set "
-        "set_many touch",
-        blocking.hopping,
-        inherited=True,
-    ),
-    Row(
-        "django.core.files.storage.base:Storage",
-        "delete exists get_accessed_time get_created_time get_modified_time listdir "
-        "open save size",
-        blocking.hopping,
-        inherited=True,
-    ),
-    Row(
-        "django.core.mail.backends.base:BaseEmailBackend",
-        "close open send_messages",
-        blocking.hopping,
-        inherited=True,
-    ),
+    *caches.TABLE,
+    *blocking.TABLE,
     Row("django.dispatch.dispatcher", "sync_to_async", native),
     Row("django.tasks.base", "sync_to_async", native, since=(6, 0)),
     Row("django.tasks.backends.base", "sync_to_async", native, since=(6, 0)),
     Row("asgiref.sync:AsyncToSync", "__call__", lending.patch_async_to_sync),
     Row("asgiref.sync:SyncToAsync", "__call__", lending.patch_sync_to_async),
-    Row("django.utils.asyncio", "get_running_loop", guarding),
-    Row(_HANDLER, "__getitem__", scoped),
+    Row("django.utils.asyncio", "get_running_loop", patch_get_running_loop),
+    Row(_HANDLER, "__getitem__", patch_getitem),
     Row(
         "django.core.handlers.base:BaseHandler",
         "get_response get_response_async",
