@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.docs.pages import text_of
-from vinyl.web.application import REPLACEMENTS
+from vinyl.web.middleware import REPLACEMENTS
 
 
 def test_each_replacement_is_listed() -> None:

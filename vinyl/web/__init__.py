@@ -2,6 +2,7 @@
 The web layer: Django's habits on Starlette, async first.
 
 application.py   the ASGI application, made from the settings
+middleware.py    the classes of settings.MIDDLEWARE
 views.py         Django's class-based views, whose methods may be async
 decorators.py    Django's decorators for views
 shortcuts.py     get_object_or_404, get_list_or_404

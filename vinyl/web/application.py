@@ -13,7 +13,6 @@ import django
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -26,6 +25,7 @@ from vinyl.web.errors.logs import mails_sent, set_up_logging
 from vinyl.web.errors.middleware import ErrorMiddleware
 from vinyl.web.http.bodies import Body
 from vinyl.web.http.prefix import below_prefix, forced_prefix
+from vinyl.web.middleware import load_middleware, middleware_classes
 from vinyl.web.recording import RecordingMiddleware
 from vinyl.web.routing.lifespan import InFlight, configured_lifespans
 from vinyl.web.routing.mounted_apps import lifespans
@@ -38,46 +38,6 @@ logger = logging.getLogger("django.request")
 
 # What uvicorn says when it cancels a request that its shutdown has waited for.
 OF_UVICORN = "Task cancelled, timeout graceful shutdown exceeded"
-
-# Django's middleware classes and others of their kind wrap Django's own handler; these
-# serve in their place. None: what they do has no counterpart here yet, or needs none.
-REPLACEMENTS: dict[str, str | None] = {
-    "django.middleware.security.SecurityMiddleware": (
-        "vinyl.web.security.SecurityMiddleware"
-    ),
-    "django.middleware.clickjacking.XFrameOptionsMiddleware": (
-        "vinyl.web.security.SecurityMiddleware"
-    ),
-    "django.middleware.csrf.CsrfViewMiddleware": "vinyl.web.csrf.CSRFMiddleware",
-    "django.middleware.gzip.GZipMiddleware": (
-        "starlette.middleware.gzip.GZipMiddleware"
-    ),
-    "django.middleware.http.ConditionalGetMiddleware": (
-        "vinyl.web.conditional.ConditionalGetMiddleware"
-    ),
-    "django.middleware.locale.LocaleMiddleware": "vinyl.web.i18n.LocaleMiddleware",
-    # Slashes are appended by the router.
-    "django.middleware.common.CommonMiddleware": None,
-    "corsheaders.middleware.CorsMiddleware": "vinyl.web.cors.CORSMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware": (
-        "vinyl.web.staticfiles.StaticFilesMiddleware"
-    ),
-    "django.middleware.csp.ContentSecurityPolicyMiddleware": (
-        "vinyl.web.security.SecurityMiddleware"
-    ),
-    "django.contrib.sessions.middleware.SessionMiddleware": (
-        "vinyl.web.sessions.SessionMiddleware"
-    ),
-    "django.contrib.auth.middleware.AuthenticationMiddleware": (
-        "vinyl.web.auth.AuthenticationMiddleware"
-    ),
-    "django.contrib.auth.middleware.LoginRequiredMiddleware": (
-        "vinyl.web.auth.LoginRequiredMiddleware"
-    ),
-    "django.contrib.messages.middleware.MessageMiddleware": (
-        "vinyl.web.messages.MessagesMiddleware"
-    ),
-}
 
 
 def get_asgi_application() -> Starlette:
@@ -101,9 +61,10 @@ def get_asgi_application() -> Starlette:
         )
     # What is wrong with it is told here, not when the server starts.
     configured_lifespans()
-    listed = [_middleware(path) for path in settings.MIDDLEWARE]
+    listed = [Middleware(load_middleware(path)) for path in settings.MIDDLEWARE]
     if settings.DEBUG and apps.is_installed("django.contrib.staticfiles"):
-        if not any(_serves_static_files(middleware.cls) for middleware in listed):
+        classes = middleware_classes(settings.MIDDLEWARE)
+        if not any(issubclass(cls, StaticFilesMiddleware) for cls in classes):
             listed.insert(0, Middleware(StaticFilesMiddleware))
     # The inner one makes pages of the views' errors, which then pass the middleware
     # like any response; the outer one is for errors of the middleware itself.
@@ -168,27 +129,6 @@ class UnitOfWorkMiddleware:
 async def _reraise(request: Request, error: Exception) -> NoReturn:
     """Leave an HTTPException to the error pages; Starlette's answer is plain text."""
     raise error
-
-
-def _serves_static_files(cls: Any) -> bool:
-    return isinstance(cls, type) and issubclass(cls, StaticFilesMiddleware)
-
-
-def _middleware(path: str) -> Middleware:
-    if path.startswith("django.") or path in REPLACEMENTS:
-        replacement = REPLACEMENTS.get(path)
-        remedy = f"Use {replacement!r}." if replacement else "Remove it."
-        raise ImproperlyConfigured(
-            f"settings.MIDDLEWARE contains {path!r}, which works with Django's own "
-            f"request handler only; vinyl.web needs pure ASGI middleware. {remedy}"
-        )
-    try:
-        cls: Any = import_string(path)
-    except ImportError as error:
-        raise ImproperlyConfigured(
-            f"settings.MIDDLEWARE contains {path!r}, which cannot be imported: {error}"
-        ) from error
-    return Middleware(cls)
 
 
 @asynccontextmanager

@@ -9,6 +9,8 @@ from django.conf import settings
 from django.core import checks
 from django.utils.module_loading import import_string
 
+from vinyl.web.middleware import middleware_classes
+
 __all__ = ["check_dependencies", "check_middleware"]
 
 APPS = (
@@ -40,6 +42,7 @@ def check_dependencies(**kwargs: Any) -> list[checks.CheckMessage]:
 
 def check_middleware(**kwargs: Any) -> list[checks.CheckMessage]:
     """vinyl.E142: a class that the admin needs is not in MIDDLEWARE."""
+    listed = list(middleware_classes(settings.MIDDLEWARE))
     return [
         checks.Error(
             f"settings.MIDDLEWARE has no {path!r}, which the admin needs.",
@@ -47,21 +50,5 @@ def check_middleware(**kwargs: Any) -> list[checks.CheckMessage]:
             id="vinyl.E142",
         )
         for path in MIDDLEWARE
-        if not any(map(_is_a(path), settings.MIDDLEWARE))
+        if not any(issubclass(cls, import_string(path)) for cls in listed)
     ]
-
-
-def _is_a(path: str) -> Any:
-    """Whether a path of a middleware class leads to that of *path* or a subclass."""
-
-    def is_one(other: str) -> bool:
-        if other == path:
-            return True
-        try:
-            cls = import_string(other)
-        except ImportError:
-            # vinyl.E102 tells of it.
-            return False
-        return isinstance(cls, type) and issubclass(cls, import_string(path))
-
-    return is_one

@@ -18,9 +18,8 @@ from django.core import checks
 from django.core.checks.registry import registry
 from django.utils.module_loading import import_string
 
-from vinyl.web.application import REPLACEMENTS
-from vinyl.web.checks.settings import middleware_classes
 from vinyl.web.http import csp
+from vinyl.web.middleware import REPLACEMENTS, middleware_classes
 
 __all__ = ["check_csp", "translate_djangos_checks"]
 

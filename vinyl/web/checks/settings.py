@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,8 +10,12 @@ from django.core import checks
 from django.utils.module_loading import import_string
 
 from vinyl.conf import check_keys
-from vinyl.web.application import REPLACEMENTS
 from vinyl.web.checks.django_settings import set_in_vain
+from vinyl.web.middleware import (
+    UnusableMiddleware,
+    load_middleware,
+    middleware_classes,
+)
 from vinyl.web.templating.engine import Jinja2
 
 __all__ = [
@@ -23,7 +26,6 @@ __all__ = [
     "check_templates",
     "check_urlconf",
     "check_vinyl_settings",
-    "middleware_classes",
 ]
 
 
@@ -46,24 +48,10 @@ def check_middleware(**kwargs: Any) -> list[checks.CheckMessage]:
     """vinyl.E102: an entry of MIDDLEWARE is Django's, or cannot be imported."""
     errors: list[checks.CheckMessage] = []
     for path in settings.MIDDLEWARE:
-        if path.startswith("django.") or path in REPLACEMENTS:
-            replacement = REPLACEMENTS.get(path)
-            problem = "works with Django's own request handler only"
-            hint = f"Use {replacement!r}." if replacement else "Remove it."
-        else:
-            try:
-                import_string(path)
-                continue
-            except ImportError as error:
-                problem = f"cannot be imported: {error}"
-                hint = "Correct the dotted path, or install what it needs."
-        errors.append(
-            checks.Error(
-                f"settings.MIDDLEWARE contains {path!r}, which {problem}.",
-                hint=hint,
-                id="vinyl.E102",
-            )
-        )
+        try:
+            load_middleware(path)
+        except UnusableMiddleware as error:
+            errors.append(checks.Error(error.problem, hint=error.hint, id="vinyl.E102"))
     return errors
 
 
@@ -102,20 +90,6 @@ def check_django_settings(**kwargs: Any) -> list[checks.CheckMessage]:
         )
         for name, vain in set_in_vain(list(middleware_classes(settings.MIDDLEWARE)))
     ]
-
-
-def middleware_classes(paths: Iterable[str]) -> Iterator[type]:
-    """The classes at *paths*, without Django's, which do not serve here."""
-    for path in paths:
-        if path.startswith("django."):
-            continue
-        try:
-            cls = import_string(path)
-        except ImportError:
-            # vinyl.E102 tells of it.
-            continue
-        if isinstance(cls, type):
-            yield cls
 
 
 @checks.register("vinyl")

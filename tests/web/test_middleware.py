@@ -10,8 +10,14 @@ from django.test import override_settings
 from django.utils.module_loading import import_string
 
 from vinyl.web import get_asgi_application
-from vinyl.web.application import REPLACEMENTS
 from vinyl.web.checks.settings import check_middleware
+from vinyl.web.middleware import (
+    REPLACEMENTS,
+    UnusableMiddleware,
+    load_middleware,
+    middleware_classes,
+)
+from vinyl.web.sessions import SessionMiddleware
 
 
 @pytest.mark.parametrize("path", REPLACEMENTS)
@@ -32,3 +38,29 @@ def test_what_replaces_it_can_be_listed(path: str, tmp_path: Any) -> None:
     with override_settings(MIDDLEWARE=[path], STATIC_ROOT=str(tmp_path)):
         assert check_middleware() == []
         assert callable(import_string(path)(app))
+
+
+def test_an_entry_that_cannot_be_imported() -> None:
+    with pytest.raises(UnusableMiddleware) as raised:
+        load_middleware("tests.nowhere.Middleware")
+    assert raised.value.problem.startswith(
+        "settings.MIDDLEWARE contains 'tests.nowhere.Middleware', which cannot be "
+        "imported: "
+    )
+    assert raised.value.hint.startswith("Correct the dotted path")
+    assert str(raised.value) == f"{raised.value.problem} {raised.value.hint}"
+
+
+def factory(app: Any) -> Any:
+    return app
+
+
+def test_the_classes_of_a_list() -> None:
+    paths = [
+        "vinyl.web.sessions.SessionMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "tests.nowhere.Middleware",
+        f"{__name__}.factory",
+    ]
+    assert list(middleware_classes(paths)) == [SessionMiddleware]
+    assert load_middleware(paths[-1]) is factory
