@@ -22,7 +22,6 @@ from django.test import override_settings
 from tests.records.models import Album, Artist, Track
 from tests.web.admin.administering import AlbumAdmin, administering, superuser
 from vinyl.web.admin import AdminSite
-from vinyl.web.admin.static import USED
 
 pytestmark = pytest.mark.anyio
 
@@ -34,6 +33,7 @@ MIDDLEWARE = [
     "vinyl.web.messages.MessagesMiddleware",
     "vinyl.web.csrf.CSRFMiddleware",
 ]
+SIGNS = {f"admin/img/icon-{answer}.svg" for answer in ("yes", "no", "unknown")}
 OWN = {f"vinyl/admin.{kind}" for kind in ("css", "js", "svg")}
 DJANGOS = Path(djangos.__file__).parent / "static" / "admin"
 
@@ -144,8 +144,8 @@ async def test_every_file_that_a_page_names_is_served_during_development(
             urls = referenced(pages)
             names = {url.removeprefix("/static/") for url in urls}
             assert names > OWN | {"own/form.css", "own/form.js"}
-            assert names & USED
-            assert not {n for n in names if n.startswith("admin/")} - USED
+            assert names & SIGNS
+            assert not {n for n in names if n.startswith("admin/")} - SIGNS
             for url in urls:
                 assert (await http.get(url)).status_code == 200, url
             for name in ("js/core.js", "css/base.css", "img/search.svg", "js/", ""):
@@ -161,18 +161,18 @@ async def test_every_file_that_a_page_names_is_collected_under_its_hash(
     with collected(tmp_path / "root", own):
         async with administering(site=site, MIDDLEWARE=MIDDLEWARE) as http:
             urls = referenced(await crawled(http))
-            # The three of vinyl, the two of the form, and signs of Django's.
+            # The three of vinyl, the two of the form, and signs for true and false.
             assert len(urls) > 5
             for url in urls:
                 assert re.search(r"\.[0-9a-f]{12}\.\w+$", url), url
                 assert (await http.get(url)).status_code == 200, url
 
 
-def test_of_djangos_files_only_those_that_pages_use_are_collected(
+def test_vinyls_files_are_collected_and_djangos_are_not(
     tmp_path: Path,
 ) -> None:
     with collected(tmp_path / "root") as names:
-        assert names == OWN | USED | {"staticfiles.json"} | {
+        assert names == OWN | SIGNS | {"staticfiles.json"} | {
             name for name in names if name.startswith("vinyl/")
         }
 
@@ -185,9 +185,16 @@ def test_a_project_can_have_djangos_files_by_listing_their_folder(
         assert finders.find("admin/js/core.js") == str(DJANGOS / "js" / "core.js")
 
 
-def test_the_files_that_are_used_are_among_djangos() -> None:
-    for name in USED:
+def test_the_signs_have_the_names_that_django_gives_them() -> None:
+    for name in SIGNS:
         assert (DJANGOS.parent / name).is_file()
+
+
+def test_a_finder_of_some_apps_only() -> None:
+    found = finders.AppDirectoriesFinder(["django.contrib.admin"])
+    assert [*found.storages] == ["django.contrib.admin"]
+    assert {path for path, _ in found.list([])} == SIGNS | OWN
+    assert finders.AppDirectoriesFinder(["tests.records"]).storages == {}
 
 
 def test_media_keep_what_is_not_djangos_in_their_order() -> None:

@@ -7,12 +7,12 @@ options.py     ModelAdmin and the inlines
 awaiting.py    what may be `async def`: the rows of the admin
 changelist.py  the rows of a change list
 widgets.py     the fields of forms, without scripts
-static.py      which of Django's static files are served and collected
+static.py      vinyl's static files in place of those of Django's pages
 tags.py        what the templates call
 checks.py      system checks
 
 What the pages do is Django's `django.contrib.admin`, run in the bridge; how they look
-is in ../templates/admin and ../static/vinyl. An existing `admin.py` serves unchanged.
+is in templates/ and static/. An existing `admin.py` serves unchanged.
 """
 
 from django.contrib.admin import (

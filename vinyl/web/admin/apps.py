@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from django.contrib.admin import apps
 from django.contrib.admin.checks import check_admin_app
 from django.core import checks
@@ -19,6 +21,9 @@ class AdminConfig(apps.SimpleAdminConfig):
 
     default = True
     default_site = "vinyl.web.admin.sites.AdminSite"
+    # The folder of the templates and the static files. `path` is that of Django's
+    # admin, for its translations.
+    files_path = str(Path(__file__).parent)
 
     def ready(self) -> None:
         # Not Django's ready(): it registers checks of what Django's own pages need.

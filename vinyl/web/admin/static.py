@@ -1,13 +1,13 @@
 """
-Django's static files for its own admin. Vinyl's pages use a few of them; the others are
-neither served nor collected.
+The static files of the admin: vinyl's own in place of those that Django brings for its
+pages, which are neither served nor collected.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,58 +17,37 @@ from django.contrib import admin
 
 from vinyl.bridge.patching import Row
 
-__all__ = ["TABLE", "left_out"]
-
-ADMIN = "django.contrib.admin"
-ROOT = Path(admin.__file__).parent / "static"
-
-# The signs for true, false and unknown in lists and for read-only fields.
-USED = frozenset(f"admin/img/icon-{answer}.svg" for answer in ("yes", "no", "unknown"))
+__all__ = ["TABLE", "files_of_django"]
 
 
 @cache
-def left_out() -> frozenset[str]:
-    """The names of the files that no page of vinyl's admin uses, "admin/js/core.js"."""
-    files = (path for path in ROOT.rglob("*") if path.is_file())
-    return frozenset(file.relative_to(ROOT).as_posix() for file in files) - USED
+def files_of_django() -> frozenset[str]:
+    """The names of the files of Django's admin, such as "admin/js/core.js"."""
+    root = Path(admin.__file__).parent / "static"
+    files = (path for path in root.rglob("*") if path.is_file())
+    return frozenset(file.relative_to(root).as_posix() for file in files)
 
 
-def serves_vinyls_pages() -> bool:
-    from vinyl.web.admin.apps import AdminConfig
+def patch_init(init: Callable) -> Callable:
+    """`AppDirectoriesFinder.__init__()`, heeding the `files_path` of app configs."""
 
-    return isinstance(apps.app_configs.get("admin"), AdminConfig)
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+        for config in apps.get_app_configs():
+            path = getattr(config, "files_path", None)
+            if path is not None and config.name in self.storages:
+                folder = os.path.join(path, self.source_dir)
+                self.storages[config.name] = self.storage_class(folder)
 
+    return __init__
 
-def patch_list(list_files: Callable) -> Callable:
-    """`AppDirectoriesFinder.list()`, which collectstatic asks, without those files."""
-
-    @functools.wraps(list_files)
-    def list_used(self: Any, *args: Any, **kwargs: Any) -> Iterator[tuple[str, Any]]:
-        djangos = self.storages.get(ADMIN) if serves_vinyls_pages() else None
-        for path, storage in list_files(self, *args, **kwargs):
-            if storage is not djangos or path.replace(os.sep, "/") not in left_out():
-                yield path, storage
-
-    return list_used
-
-
-def patch_find(find_in_app: Callable) -> Callable:
-    """`AppDirectoriesFinder.find_in_app()`, without those files and their folders."""
-
-    @functools.wraps(find_in_app)
-    def find_used(self: Any, app: str, path: str) -> Any:
-        found = find_in_app(self, app, path)
-        if found and app == ADMIN and serves_vinyls_pages():
-            if Path(found).relative_to(ROOT).as_posix() not in USED:
-                return None
-        return found
-
-    return find_used
-
-
-_FINDER = "django.contrib.staticfiles.finders:AppDirectoriesFinder"
 
 TABLE = (
-    Row(_FINDER, "list", patch_list, app="staticfiles"),
-    Row(_FINDER, "find_in_app", patch_find, app="staticfiles"),
+    Row(
+        "django.contrib.staticfiles.finders:AppDirectoriesFinder",
+        "__init__",
+        patch_init,
+        app="staticfiles",
+    ),
 )

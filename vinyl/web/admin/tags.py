@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
-from vinyl.web.admin.static import left_out
+from vinyl.web.admin.static import files_of_django
 
 __all__ = [
     "buttons",
@@ -108,9 +108,9 @@ def rows(formset: Any) -> list[Any]:
 
 def media(own: Any) -> list[Any]:
     """The tags for what a project's forms bring; not what Django's pages have."""
-    # Before they are rendered: collected files have no address for one left out. A
+    # Before they are rendered: collected files have no address for one of Django's. A
     # list, since an asset with attributes equals its path and has another hash.
-    missing = [*left_out()]
+    missing = [*files_of_django()]
     css: Any = {
         medium: [path for path in paths if path not in missing]
         for medium, paths in own._css.items()

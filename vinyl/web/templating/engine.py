@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import django
 import jinja2
+from django.apps import apps
 from django.template import loader
 from django.template.backends import jinja2 as django_jinja2
 from django.templatetags.static import static
@@ -173,15 +174,11 @@ class Jinja2(django_jinja2.Jinja2):
     @cached_property
     def template_dirs(self) -> tuple[Any, ...]:
         """
-        Where templates are looked for: DIRS, and the apps' folders but for those of
-        Django's own apps, which are in Django's template language.
+        The folders to search: DIRS, and the apps' folders without those of Django's own
+        apps, whose templates are in Django's template language. An app config with a
+        `files_path` has its templates there.
         """
-        djangos = Path(django.__file__).parent
-        return tuple(
-            folder
-            for folder in super().template_dirs
-            if folder in self.dirs or djangos not in Path(folder).parents
-        )
+        return (*self.dirs, *(_app_folders(self.app_dirname) if self.app_dirs else ()))
 
     def __init__(self, params: dict[str, Any]) -> None:
         options = {
@@ -202,6 +199,14 @@ class Jinja2(django_jinja2.Jinja2):
 
     def from_string(self, template_code: str) -> Template:
         return Template(self.env.from_string(template_code), self)
+
+
+def _app_folders(name: str) -> Iterator[Path]:
+    djangos = Path(django.__file__).parent
+    for config in apps.get_app_configs():
+        folder = Path(getattr(config, "files_path", config.path), name)
+        if djangos not in folder.parents and folder.is_dir():
+            yield folder
 
 
 class Template(django_jinja2.Template):
