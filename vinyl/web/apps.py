@@ -18,10 +18,17 @@ class VinylWebConfig(AppConfig):
         # Registers the checks.
         from vinyl.web import decorators, forms, pagination, views
         from vinyl.web.checks import deploy, settings  # noqa: F401
-        from vinyl.web.errors import report
+        from vinyl.web.errors import exception_reporter
         from vinyl.web.http import prefix
 
-        for module in (decorators, forms, pagination, prefix, report, views):
+        for module in (
+            decorators,
+            exception_reporter,
+            forms,
+            pagination,
+            prefix,
+            views,
+        ):
             apply_rows(module.TABLE)
         prefix.patch_settings()
         deploy.translate_djangos_checks()

@@ -1,7 +1,7 @@
 """
 The commands of the web layer.
 
-failedstart.py  what runserver serves while the project does not start
+failed_start.py  what runserver serves while the project does not start
 templates.py    copying the project template, for startproject and startapp
 commands/       runserver, startapp, startproject
 """

@@ -27,7 +27,7 @@ from uvicorn.supervisors import ChangeReload
 
 import vinyl
 from vinyl.web.application import get_asgi_application
-from vinyl.web.management.failedstart import error_of, serve_error
+from vinyl.web.management.failed_start import error_of, serve_error
 from vinyl.web.routing.unawaited import watch
 
 __all__ = ["Command"]
