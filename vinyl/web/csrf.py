@@ -19,8 +19,8 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vinyl.web.errors.logs import log_error
 from vinyl.web.errors.middleware import respond_to
+from vinyl.web.errors.report import log_error
 from vinyl.web.http.requests import Request
 from vinyl.web.routing.router import response_of
 from vinyl.web.routing.websockets import WebSocket

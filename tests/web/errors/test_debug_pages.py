@@ -16,7 +16,7 @@ from django.utils.functional import SimpleLazyObject
 
 from tests.fix_db import only_sqlite
 from tests.records.models import Album, Artist
-from tests.web.errors.test_logs import admins, settings_admins  # noqa: F401
+from tests.web.errors.test_report import admins, settings_admins  # noqa: F401
 from tests.web.serving import serving
 from vinyl.bridge.greenlets import current_bridge
 from vinyl.orm import await_, connection, connections, run, transaction
@@ -30,7 +30,7 @@ from vinyl.web import (
     StreamingResponse,
     path,
 )
-from vinyl.web.errors.logs import mails_sent
+from vinyl.web.errors.report import mails_sent
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db"), only_sqlite]
 

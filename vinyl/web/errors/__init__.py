@@ -1,10 +1,10 @@
 """
 From an error to an answer.
 
-middleware.py   catching an error, and choosing its answer
+middleware.py          catching an error, and choosing its answer
+report.py              the loggers, e-mail to ADMINS
+debug_pages.py         what developers see of an error
+plain_pages.py         plain answers, without a template
 exception_reporter.py  reports that never fail because of what they show
-debug_pages.py  what developers see of an error
-plain_pages.py  plain answers, without a template
-logs.py         the loggers, e-mail to ADMINS
-injection.py    header values that would add other headers
+injection.py           header values that would add other headers
 """

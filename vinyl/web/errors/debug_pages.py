@@ -21,8 +21,8 @@ from django.views.debug import ExceptionReporter, get_exception_reporter_class
 from starlette.responses import Response
 
 from vinyl.orm.recording import current_recording
-from vinyl.web.errors.logs import make_readable
 from vinyl.web.errors.plain_pages import answer, page
+from vinyl.web.errors.report import make_readable
 from vinyl.web.http.requests import Request
 from vinyl.web.routing.view_names import text_of
 from vinyl.web.templating.errors import place_in_template

@@ -27,8 +27,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vinyl.bridge.greenlets import run
 from vinyl.web.errors import debug_pages
 from vinyl.web.errors.injection import refuse_injection
-from vinyl.web.errors.logs import log_error, log_line, logger, mark_logged, reason_of
 from vinyl.web.errors.plain_pages import answer, phrase_of, preferred_kind
+from vinyl.web.errors.report import log_error, log_line, logger, mark_logged, reason_of
 from vinyl.web.http.bodies import Body, BodyTimeout
 from vinyl.web.http.requests import Request
 from vinyl.web.http.responses import HTMLResponse
