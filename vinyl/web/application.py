@@ -21,8 +21,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vinyl.orm.pools.registry import close_pools, open_pools
 from vinyl.orm.routers import unit_of_work
+from vinyl.web.errors.logging_setup import set_up_logging, wait_for_emails
 from vinyl.web.errors.middleware import ErrorMiddleware
-from vinyl.web.errors.report import mails_sent, set_up_logging
 from vinyl.web.http.bodies import Body
 from vinyl.web.http.prefix import below_prefix, forced_prefix
 from vinyl.web.middleware import load_middleware, middleware_classes
@@ -147,5 +147,5 @@ async def _lifespan(
             stack.push_async_callback(requests.ended)
             yield state
     finally:
-        await mails_sent()
+        await wait_for_emails()
         await close_pools()

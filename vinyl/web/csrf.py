@@ -20,7 +20,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vinyl.web.errors.middleware import respond_to
-from vinyl.web.errors.report import log_error
+from vinyl.web.errors.problem import Problem
+from vinyl.web.errors.report import log_problem
 from vinyl.web.http.requests import Request
 from vinyl.web.routing.router import response_of
 from vinyl.web.routing.websockets import WebSocket
@@ -78,7 +79,7 @@ async def _refused(error: CrossSiteRequest, request: Request) -> ASGIApp:
     name = settings.CSRF_FAILURE_VIEW
     if name == global_settings.CSRF_FAILURE_VIEW:
         return await respond_to(error, request)
-    log_error(error, 403, request.scope)
+    log_problem(Problem.of(error), request.scope)
     view = get_callable(name)
     return await response_of(view, view, request, reason=error.reason)
 

@@ -30,7 +30,7 @@ from vinyl.web import (
     StreamingResponse,
     path,
 )
-from vinyl.web.errors.report import mails_sent
+from vinyl.web.errors.logging_setup import wait_for_emails
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db"), only_sqlite]
 
@@ -273,7 +273,7 @@ async def test_admins_are_sent_an_e_mail_whatever_it_shows(
             for name in NAMES:
                 await run(Artist.objects.all().delete)
                 await http.get(f"/{view}/", params={"name": name})
-        await mails_sent()
+        await wait_for_emails()
     assert len(mail.outbox) == 3 * len(NAMES)
     for message in mail.outbox:
         assert "Traceback" in message.body

@@ -315,9 +315,9 @@ def plain_text(request: Request) -> Any:
         (unfinished, "returned None"),
         (unawaited_call, r"not awaited.*AlbumQuerySet\.count.*`await`"),
         (unawaited_coroutine, r"not awaited.*unfinished.*`await`"),
-        (unawaited_queryset, r"AlbumQuerySet of Album, not awaited.*no response"),
-        (text, "returned 'Hello', which is no response"),
-        (plain_text, "returned 'Hello', which is no response"),
+        (unawaited_queryset, r"AlbumQuerySet of Album, not awaited.*not a response"),
+        (text, "returned 'Hello', which is not a response"),
+        (plain_text, "returned 'Hello', which is not a response"),
     ],
 )
 async def test_what_is_no_response_is_named(view: Callable, mistake: str) -> None:

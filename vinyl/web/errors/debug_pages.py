@@ -1,6 +1,6 @@
 """
-What developers see of an error while `DEBUG` is on: Django's report, the queries so
-far, the URL patterns that were tried. As a page, as text or as JSON.
+Rendering a response for developers, while `DEBUG` is on: Django's report with the
+queries so far, or the URL patterns that were tried. As a page, as text or as JSON.
 
 The pages show values and must not fetch any, so they are made outside the bridge.
 """
@@ -21,59 +21,62 @@ from django.views.debug import ExceptionReporter, get_exception_reporter_class
 from starlette.responses import Response
 
 from vinyl.orm.recording import current_recording
-from vinyl.web.errors.plain_pages import answer, page
-from vinyl.web.errors.report import make_readable
+from vinyl.web.errors.plain_pages import html_page, plain_response
+from vinyl.web.http.redaction import make_readable, safe_text
 from vinyl.web.http.requests import Request
-from vinyl.web.routing.view_names import text_of
 from vinyl.web.templating.errors import place_in_template
 
-__all__ = ["not_found", "report"]
+__all__ = ["exception_response", "not_found_response"]
 
 
-def report(error: Exception, status: int, kind: str, request: Request) -> Response:
+def exception_response(
+    error: Exception, status: int, media_type: str, request: Request
+) -> Response:
     """
-    Django's report of *error*: traceback, local variables, request, settings without
-    secrets; `settings.DEFAULT_EXCEPTION_REPORTER` may name another class for it.
+    Return Django's report of *error*: traceback, local variables, request, settings
+    without secrets. `settings.DEFAULT_EXCEPTION_REPORTER` may name another class for
+    it.
 
     Args:
-        kind: "text/html", "text/plain" or "application/json".
+        media_type: "text/html", "text/plain" or "application/json".
+
+    Never switches.
     """
     make_readable(request)
     lines = traceback.format_exception(error)
-    if kind == "application/json":
-        detail = lines[-1].strip()
-        more: Any = {"traceback": "".join(lines), "tried": tried_templates(error)}
-        return _developers(answer(status, kind, detail=detail, **more))
+    if media_type == "application/json":
+        response: Response = plain_response(
+            status,
+            media_type,
+            detail=lines[-1].strip(),
+            traceback="".join(lines),
+            tried=_tried_templates(error),
+        )
+    elif media_type == "text/plain":
+        text = _reporter_of(error, request).get_traceback_text()
+        response = Response(text, status, media_type=media_type)
+    else:
+        html: str = _reporter_of(error, request).get_traceback_html()
+        sections = _group_section(error, lines) + _queries_section()
+        start, end, rest = html.rpartition("</body>")
+        html = f"{start}{sections}{end}{rest}" if end else f"{html}{sections}"
+        response = Response(html, status, media_type=media_type)
+    # Its styles and scripts are in the page, as in Django's: no policy may stop them.
+    response._csp_config = response._csp_ro_config = {}  # type: ignore[attr-defined]
+    return response
+
+
+def _reporter_of(error: Exception, request: Request) -> ExceptionReporter:
     if not hasattr(error, "template_debug") and (place := place_in_template(error)):
         error.template_debug = place  # type: ignore[attr-defined]
     reporter_class = cast(
         type[ExceptionReporter], get_exception_reporter_class(request)
     )
-    reporter = reporter_class(request, type(error), error, error.__traceback__)
-    if kind == "text/plain":
-        text = reporter.get_traceback_text()
-        return _developers(Response(text, status, media_type=kind))
-    sections = SafeString("")
-    if isinstance(error, ExceptionGroup):
-        sections += format_html(
-            '<div class="commands"><h2>The errors of the group</h2><pre>{}</pre></div>',
-            "".join(lines),
-        )
-    sections += queries()
-    html: str = reporter.get_traceback_html()
-    start, end, rest = html.rpartition("</body>")
-    html = f"{start}{sections}{end}{rest}" if end else f"{html}{sections}"
-    return _developers(Response(html, status, media_type="text/html"))
+    return reporter_class(request, type(error), error, error.__traceback__)
 
 
-def _developers(response: Response) -> Response:
-    # They have styles and scripts of their own, as Django's have.
-    response._csp_config = response._csp_ro_config = {}  # type: ignore[attr-defined]
-    return response
-
-
-def tried_templates(error: Exception) -> list[str]:
-    """Where a missing template was looked for, as one line for each place."""
+def _tried_templates(error: Exception) -> list[str]:
+    """Where a missing template was looked for, one line for each place."""
     if not isinstance(error, TemplateDoesNotExist):
         return []
     return [
@@ -83,8 +86,18 @@ def tried_templates(error: Exception) -> list[str]:
     ]
 
 
-def queries() -> SafeString:
-    """A section with the queries that the request has run."""
+def _group_section(error: Exception, lines: list[str]) -> SafeString:
+    """A section with the tracebacks of all errors in a group, else nothing."""
+    if not isinstance(error, ExceptionGroup):
+        return SafeString("")
+    return format_html(
+        '<div class="commands"><h2>The errors of the group</h2><pre>{}</pre></div>',
+        "".join(lines),
+    )
+
+
+def _queries_section() -> SafeString:
+    """A section with the queries that the request has run, if they were recorded."""
     record = current_recording()
     if record is None or not record.full:
         return SafeString("")
@@ -112,12 +125,19 @@ def queries() -> SafeString:
     )
 
 
-def not_found(error: Http404, kind: str, request: Request) -> Response:
-    """What was asked for, and which patterns it was compared with."""
+def not_found_response(error: Http404, media_type: str, request: Request) -> Response:
+    """
+    Return what was asked for, and which URL patterns were tried.
+
+    Args:
+        media_type: "text/html", "text/plain" or "application/json".
+
+    Never switches.
+    """
     path = request.path
     tried: list[str] = []
     if isinstance(error, Resolver404):
-        tried = list(described(error.args[0].get("tried", []) if error.args else []))
+        tried = list(_described(error.args[0].get("tried", []) if error.args else []))
         urlconf = getattr(request, "urlconf", settings.ROOT_URLCONF)
         urlconf = getattr(urlconf, "__name__", urlconf)
         detail = f"No pattern of {urlconf} matches {path}"
@@ -129,20 +149,20 @@ def not_found(error: Http404, kind: str, request: Request) -> Response:
             format_html_join("", "<li><code>{}</code></li>", ((t,) for t in tried)),
         )
     else:
-        reason = text_of(error) or "no reason given."
+        reason = safe_text(error) or "no reason given."
         detail = f"The view for {path} raised Http404: {reason}"
         body = format_html(
             "<p>The view for <code>{}</code> raised <code>Http404</code>: {}</p>",
             path,
             reason,
         )
-    if kind != "text/html":
-        return answer(404, kind, detail=detail, tried=tried)
+    if media_type != "text/html":
+        return plain_response(404, media_type, detail=detail, tried=tried)
     note = "You see this page because <code>DEBUG</code> is on."
-    return page(404, SafeString(f"{body}<p><small>{note}</small></p>"))
+    return html_page(404, SafeString(f"{body}<p><small>{note}</small></p>"))
 
 
-def described(tried: Iterable[Iterable[Any]]) -> Iterator[str]:
+def _described(tried: Iterable[Iterable[Any]]) -> Iterator[str]:
     """Each pattern that was tried, as one line with its name."""
     for patterns in tried:
         chain = list(patterns)

@@ -1,23 +1,18 @@
-"""From an error to an answer: telling for developers, short for visitors."""
+"""
+From an error to a response. `respond_to()` is the pass, one step after the other; the
+middleware in front of it decides whether there is still something to answer.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import dataclasses
 from typing import Any, cast
 from urllib.parse import quote
 
 from django.conf import settings
-from django.core.exceptions import (
-    BadRequest,
-    PermissionDenied,
-    RequestDataTooBig,
-    SuspiciousOperation,
-)
-from django.core.signals import got_request_exception
-from django.db import DataError
+from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import Http404
-from django.http.multipartparser import MultiPartParserError
 from django.template import TemplateDoesNotExist, loader
 from django.urls import get_callable, get_resolver
 from starlette.exceptions import HTTPException
@@ -26,19 +21,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.bridge.greenlets import run
 from vinyl.web.errors import debug_pages
-from vinyl.web.errors.injection import refuse_injection
-from vinyl.web.errors.plain_pages import answer, phrase_of, preferred_kind
-from vinyl.web.errors.report import log_error, log_line, logger, mark_logged, reason_of
-from vinyl.web.http.bodies import Body, BodyTimeout
+from vinyl.web.errors.plain_pages import plain_response
+from vinyl.web.errors.problem import Problem
+from vinyl.web.errors.report import (
+    log_line,
+    log_problem,
+    logger,
+    mark_logged,
+    report,
+)
+from vinyl.web.http.bodies import BodyTimeout
+from vinyl.web.http.headers import refuse_injection
+from vinyl.web.http.redaction import safe_text
 from vinyl.web.http.requests import Request
 from vinyl.web.http.responses import HTMLResponse
 from vinyl.web.routing.router import response_of
-from vinyl.web.routing.view_names import text_of
 from vinyl.web.routing.websockets import WebSocketDisconnect, close_code_of, refuse
 
 __all__ = ["ErrorMiddleware", "respond_to"]
 
-# After one of these the client has been told how it goes.
+# The messages after which a status can no longer be sent.
 STARTS = frozenset(
     {
         "http.response.start",
@@ -51,15 +53,15 @@ STARTS = frozenset(
 
 class ErrorMiddleware:
     """
-    Makes an answer of each error that comes out of *app*, and logs it, once. A
-    WebSocket is refused, or closed if it has been accepted.
+    Answers the errors of *app* with a response, and logs each one once. A WebSocket is
+    refused, or closed if it has been accepted.
 
-    An error after the start of a response is logged and goes on to the server, which
-    breaks the connection off: half a page must not look like a whole one.
+    An error after the start of a response is logged and raised again, so that the
+    server closes the connection: half a page must not look like a whole one.
 
     Args:
-        outermost: Also raise `BadHeaderError` instead of sending a header that would
-            inject others.
+        outermost: Also raise `BadHeaderError` instead of sending a header that contains
+            a line break, and `BadRequest` for a path that contains a NUL.
     """
 
     def __init__(self, app: ASGIApp, *, outermost: bool = False) -> None:
@@ -70,197 +72,148 @@ class ErrorMiddleware:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        phase = ""
+        last_sent = ""
 
-        async def noting(message: Message) -> None:
-            nonlocal phase
+        async def tracked_send(message: Message) -> None:
+            nonlocal last_sent
             if self.outermost and message["type"] in STARTS:
                 refuse_injection(message)
             await send(message)
-            phase = message["type"]
+            last_sent = message["type"]
 
         try:
             if self.outermost and "\0" in scope["path"]:
-                # Neither a file nor a text in PostgreSQL can have one.
-                raise BadRequest("The path contains a NUL.")
-            await self.app(scope, receive, noting)
+                # Neither file names nor texts in PostgreSQL can contain one.
+                raise BadRequest("The path contains a NUL character.")
+            await self.app(scope, receive, tracked_send)
         except (ClientDisconnect, WebSocketDisconnect):
-            # Nobody is there to answer, and nothing is wrong here.
+            # Nobody is left to answer, and nothing is wrong here.
             logger.info("The client left: %r", scope["path"])
-        except Exception as raised:
-            error = unwrapped(raised)
+        except Exception as error:
             if scope["type"] == "websocket":
-                await end_websocket(error, phase, scope, receive, send)
-            elif settings.DEBUG_PROPAGATE_EXCEPTIONS and status_of(error) == 500:
+                await end_websocket(error, last_sent, scope, receive, send)
+            elif settings.DEBUG_PROPAGATE_EXCEPTIONS and is_unexpected(error):
                 # To the server, or to what is around the application.
                 raise
-            elif not phase:
+            elif last_sent:
+                log_broken_off(error, scope)
+                raise
+            else:
                 response = await respond_to(error, Request.of(scope, receive, send))
                 await response(scope, receive, send)
-            else:
-                # Too late for an answer, whatever the error is. Starlette puts one
-                # of its own around those that ask for a status.
-                timed_out = isinstance(error.__cause__ or error, BodyTimeout)
-                status = 408 if timed_out else 500
-                log_error(error, status, scope, "Response broken off")
-                mark_logged(raised, scope)
-                raise
-
-
-async def end_websocket(
-    error: Exception, phase: str, scope: Scope, receive: Receive, send: Send
-) -> None:
-    """
-    Refuse a WebSocket with the status that *error* has over HTTP, or close it.
-
-    Args:
-        phase: The type of the last message that went to the client, or "".
-    """
-    status = status_of(error)
-    log_error(error, status, scope)
-    if not phase:
-        detail = error.detail if isinstance(error, HTTPException) else phrase_of(status)
-        await refuse(scope, receive, send, status, detail)
-    elif phase in ("websocket.accept", "websocket.send"):
-        code = close_code_of(error, status)
-        # The client may be quicker.
-        with contextlib.suppress(OSError):
-            await send({"type": "websocket.close", "code": code})
-
-
-def unwrapped(error: Exception) -> Exception:
-    """
-    What *error* comes to: of a group, as a `TaskGroup` raises it, the only one in it,
-    or the first if all of them ask for the same answer, such as 404.
-    """
-    if not isinstance(error, ExceptionGroup):
-        return error
-    found = list(leaves(error))
-    statuses = {status_of(leaf) for leaf in found}
-    alike = len(statuses) == 1 and statuses.isdisjoint({500})
-    return found[0] if len(found) == 1 or alike else error
-
-
-def leaves(error: Exception) -> Iterator[Exception]:
-    if isinstance(error, ExceptionGroup):
-        for inner in error.exceptions:
-            yield from leaves(inner)
-    else:
-        yield error
-
-
-def status_of(error: Exception) -> int:
-    match error:
-        case HTTPException():
-            return error.status_code
-        case Http404():
-            return 404
-        case PermissionDenied():
-            return 403
-        case RequestDataTooBig():
-            return 413
-        case BadRequest() | SuspiciousOperation() | MultiPartParserError():
-            return 400
-    return 500
-
-
-def blamed(error: Exception, request: Request) -> Exception:
-    """
-    *error*, or a `BadRequest` if it is that PostgreSQL stores no NUL, and the request
-    brought one: that is no mistake of the site's.
-    """
-    if isinstance(error, (DataError, ValueError)) and "NUL (0x00)" in text_of(error):
-        if brings_nul(request):
-            refusal = BadRequest("The request contains a NUL, which is no text.")
-            refusal.__cause__ = error
-            return refusal
-    return error
-
-
-def brings_nul(request: Request) -> bool:
-    """Whether there is a NUL in what has been read of the request."""
-    form = request._form.multi_items() if request._form else ()
-    return (
-        b"%00" in request.scope["query_string"]
-        or b"\\u0000" in (Body.of(request.scope, request.receive).bytes or b"")
-        or any("\0" in name or "\0" in str(value) for name, value in form)
-    )
 
 
 async def respond_to(error: Exception, request: Request) -> ASGIApp:
     """
-    The answer to *error*, which is logged. Never raises: what goes wrong in an answer
-    is logged as well, and a plain one is sent. Switches to the event loop.
+    Return the response to *error*, after it has been reported. Never raises: if the
+    chosen page fails, this is logged as well, and the plain page takes its place.
+
+    Switches to the event loop.
     """
-    error = blamed(error, request)
-    status, kind = status_of(error), preferred_kind(request)
-    headers = getattr(error, "headers", None)
-    log_error(error, status, request.scope)
+    problem = Problem.of(error, request)
+    await report(problem, request)
     try:
-        if status == 500:
-            await _tell_receivers(request)
-        response = await _answer(error, status, kind, headers, request)
+        response = await _chosen_response(problem, request)
     except Exception as failure:
-        line = f"The page for {status} failed: {request.method} {request.path}"
+        line = f"The page for {problem.status} failed: {request.method} {request.path}"
         log_line(line, 500, request.scope, error=failure)
-        response = answer(status, kind, headers=headers)
-    # What middleware asks of the response, it asks of this one.
+        response = _last_resort(problem)
+    # Middleware reads attributes of this one.
     request.scope["vinyl.response"] = response
     return response
 
 
-async def _tell_receivers(request: Request) -> None:
-    """Send Django's signal, which tools for error tracking listen to."""
-    if got_request_exception.has_listeners():
-        await run(got_request_exception.send_robust, sender=None, request=request)
-
-
-async def _answer(
-    error: Exception,
-    status: int,
-    kind: str,
-    headers: Mapping[str, str] | None,
-    request: Request,
-) -> ASGIApp:
+async def _chosen_response(problem: Problem, request: Request) -> ASGIApp:
+    """The first of these: debug page, handler of the project, template, plain page."""
+    error, status, media_type = problem.error, problem.status, problem.media_type
     if settings.DEBUG:
         if isinstance(error, Http404):
-            return debug_pages.not_found(error, kind, request)
+            return debug_pages.not_found_response(error, media_type, request)
         if status == 500 or isinstance(error, (BadRequest, SuspiciousOperation)):
-            return debug_pages.report(error, status, kind, request)
-    names = getattr(error, "templates", None)
-    if names is None and (handler := handler_of(status, request)) is not None:
+            return debug_pages.exception_response(error, status, media_type, request)
+    is_http = isinstance(error, HTTPException)
+    templates = getattr(error, "templates", None) if is_http else None
+    if templates is None and (handler := _handler_of(status, request)) is not None:
         arguments = {} if status == 500 else {"exception": error}
-        # Without ATOMIC_REQUESTS: the database may be what has failed.
+        # Without ATOMIC_REQUESTS: it may be the database that failed.
         return await response_of(handler, handler, request, **arguments)
-    detail = reason_of(error) if isinstance(error, HTTPException) else ""
-    if kind == "text/html":
+    if media_type == "text/html":
         try:
-            template = loader.select_template(names or [f"{status}.html"])
+            template = loader.select_template(templates or [f"{status}.html"])
         except TemplateDoesNotExist:
             pass
         else:
-            context = {
-                "status": status,
-                "phrase": phrase_of(status),
-                "detail": detail,
-                # Django's names.
-                "request_path": quote(request.path),
-                "exception": message_of(error),
-            }
+            context = _context_of(problem, request)
             text = await run(template.render, context, cast(Any, request))
-            return HTMLResponse(text, status, headers)
-    return answer(status, kind, detail=detail, headers=headers)
+            return HTMLResponse(text, status, problem.headers)
+    return plain_response(
+        status, media_type, detail=problem.detail, headers=problem.headers
+    )
 
 
-def handler_of(status: int, request: Request) -> Any:
-    """What the root urlconf calls `handler404` (or 400, 403, 500), or None."""
+def _handler_of(status: int, request: Request) -> Any:
+    """The view that the root urlconf names as `handler404` (400, 403, 500), or None."""
     urlconf = getattr(request, "urlconf", settings.ROOT_URLCONF)
     module = get_resolver(urlconf).urlconf_module
     handler = getattr(module, f"handler{status}", None)
     return get_callable(handler) if handler else None
 
 
-def message_of(error: Exception) -> str:
-    """The variable `exception` of Django's 403.html and 404.html."""
-    first = error.args[0] if error.args else None
-    return first if isinstance(first, str) else type(error).__name__
+def _context_of(problem: Problem, request: Request) -> dict[str, Any]:
+    args = problem.error.args
+    message = args[0] if args and isinstance(args[0], str) else None
+    return {
+        "status": problem.status,
+        "phrase": problem.title,
+        "detail": problem.detail,
+        # The names in Django's 403.html and 404.html.
+        "request_path": quote(request.path),
+        "exception": type(problem.error).__name__ if message is None else message,
+    }
+
+
+def _last_resort(problem: Problem) -> ASGIApp:
+    """A plain page; without the headers of the error if they are what fails."""
+    status, media_type = problem.status, problem.media_type
+    with contextlib.suppress(Exception):
+        return plain_response(status, media_type, headers=problem.headers)
+    return plain_response(status, media_type)
+
+
+def is_unexpected(error: Exception) -> bool:
+    """Whether *error* is answered with 500, and not with a status that it asks for."""
+    return Problem.of(error).status == 500
+
+
+async def end_websocket(
+    error: Exception, last_sent: str, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """
+    Log *error*, and refuse the WebSocket of *scope* with its status, or close it.
+
+    Args:
+        last_sent: The type of the last message that went to the client, or "".
+
+    Switches to the event loop.
+    """
+    problem = Problem.of(error)
+    log_problem(problem, scope)
+    if not last_sent:
+        text = safe_text(problem.detail) or problem.title
+        await refuse(scope, receive, send, problem.status, text)
+    elif last_sent in ("websocket.accept", "websocket.send"):
+        code = close_code_of(problem.error, problem.status)
+        # The client may have closed it already.
+        with contextlib.suppress(OSError):
+            await send({"type": "websocket.close", "code": code})
+
+
+def log_broken_off(error: Exception, scope: Scope) -> None:
+    """Log *error*, which comes too late for a response of its own."""
+    problem = Problem.of(error)
+    # If the error asks for a status, Starlette has raised one of its own from it.
+    timed_out = isinstance(problem.error.__cause__ or problem.error, BodyTimeout)
+    problem = dataclasses.replace(problem, status=408 if timed_out else 500)
+    log_problem(problem, scope, "Response broken off")
+    # The one that reaches the server, if it is a group.
+    mark_logged(error, scope)

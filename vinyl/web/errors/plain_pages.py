@@ -1,67 +1,69 @@
-"""Plain answers that need no template: a small page, a line of text, JSON."""
+"""
+Rendering a plain response, which needs no template, no setting and no request: a small
+page, a line of text, or JSON.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http.client import responses
 from typing import Any
 
 from django.utils.html import escape
 
-from vinyl.web.http.requests import Request
-from vinyl.web.http.responses import HTMLResponse, JSONResponse, Response
+from vinyl.web.http.responses import (
+    HTMLResponse,
+    JSONResponse,
+    Response,
+    reason_phrase,
+)
 
-__all__ = ["answer", "page", "phrase_of", "preferred_kind"]
-
-KINDS = ["text/html", "text/plain", "application/json"]
-
-
-def preferred_kind(request: Request) -> str:
-    """Which of our kinds of answer the client likes best; HTML if it does not say."""
-    try:
-        return request.get_preferred_type(KINDS) or "text/html"
-    except ValueError:
-        # A malformed header says nothing.
-        return "text/html"
+__all__ = ["html_page", "plain_response"]
 
 
-def phrase_of(status: int) -> str:
-    return responses.get(status, "Unknown Status")
-
-
-def answer(
+def plain_response(
     status: int,
-    kind: str,
+    media_type: str,
     *,
-    detail: str = "",
+    detail: Any = "",
     headers: Mapping[str, str] | None = None,
-    **more: Any,
+    **members: Any,
 ) -> Response:
-    """An answer of *status*, with *more* members where it is JSON."""
-    phrase = phrase_of(status)
+    """
+    Return a response of *status* with its title.
+
+    Args:
+        media_type: "text/html", "text/plain" or "application/json".
+        detail: Shown below the title; nothing if empty.
+        members: Further members of the JSON object. Text shows only `tried`, a list,
+            and HTML none of them. Empty ones are left out.
+    """
+    title = reason_phrase(status)
     if status in (204, 304):
         return Response(None, status, headers)
-    if kind == "application/json":
+    if media_type == "application/json":
         # The names of RFC 9457.
-        content: dict[str, Any] = {"status": status, "title": phrase}
+        content: dict[str, Any] = {"status": status, "title": title}
         if detail:
             content["detail"] = detail
-        content |= {name: value for name, value in more.items() if value}
+        content |= {name: value for name, value in members.items() if value}
         return JSONResponse(content, status, headers)
-    if kind == "text/plain":
-        text = f"{status} {phrase}\n"
-        lines = [detail, *more.get("tried", ())] if detail else []
-        return Response(
-            text + "".join(f"{line}\n" for line in lines), status, headers, kind
-        )
-    return page(status, f"<p>{escape(detail)}</p>" if detail else "", headers)
+    if media_type == "text/plain":
+        lines = [detail, *members.get("tried", ())] if detail else []
+        text = "".join(f"{line}\n" for line in [f"{status} {title}", *lines])
+        return Response(text, status, headers, media_type)
+    return html_page(status, f"<p>{escape(detail)}</p>" if detail else "", headers)
 
 
-def page(
+def html_page(
     status: int, body: str, headers: Mapping[str, str] | None = None
 ) -> HTMLResponse:
-    """A small page that needs no template and no stylesheet."""
-    title = f"{status} {phrase_of(status)}"
+    """
+    Return a small page that has its stylesheet in itself.
+
+    Args:
+        body: HTML, shown below the status and its title.
+    """
+    title = f"{status} {reason_phrase(status)}"
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'

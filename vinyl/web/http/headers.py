@@ -1,16 +1,19 @@
-"""Text in headers: what a response's may contain, and the cookies of a request."""
+"""Text in headers: what a response may send, and the cookies of a request."""
 
 from __future__ import annotations
 
+import re
 from typing import Self
 
-from django.http import parse_cookie
+from django.http import BadHeaderError, parse_cookie
 from django.http.response import ResponseHeaders as DjangosHeaders
 from django.utils.encoding import iri_to_uri
 from starlette.datastructures import MutableHeaders
-from starlette.types import Scope
+from starlette.types import Message, Scope
 
-__all__ = ["ResponseHeaders", "cookies_of", "encoded"]
+__all__ = ["ResponseHeaders", "cookies_of", "encoded", "refuse_injection"]
+
+_BREAKS = re.compile(rb"[\r\n\0]")
 
 
 def encoded(name: str, value: str) -> bytes:
@@ -56,6 +59,27 @@ class ResponseHeaders(MutableHeaders):
 def _as_latin_1(name: str, value: str) -> str:
     """Text that Starlette, which knows of Latin-1 only, makes the right bytes of."""
     return encoded(name, value).decode("latin-1")
+
+
+def refuse_injection(message: Message) -> None:
+    """
+    Check the headers of *message*, which starts a response. Never switches.
+
+    Raises:
+        BadHeaderError: A header contains a line break or a NUL, so that a server which
+            does not check it would send further headers.
+    """
+    headers = message.get("headers") or ()
+    # One search for all of them: this is done for each response.
+    if _BREAKS.search(b"".join(part for header in headers for part in header)):
+        for name, value in headers:
+            if _BREAKS.search(name) or _BREAKS.search(value):
+                raise BadHeaderError(
+                    f"The header {name!r} has the value {value!r}, which contains a "
+                    f"line break or a NUL: what follows it could be read as another "
+                    f"header, so nothing was sent. Remove such characters from the "
+                    f"text before you put it into a header."
+                )
 
 
 def cookies_of(scope: Scope) -> dict[str, str]:

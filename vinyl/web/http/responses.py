@@ -6,13 +6,13 @@ model values.
 from __future__ import annotations
 
 import datetime
+import http.client
 import json
 from collections.abc import (
     Coroutine,
     Mapping,
     Sequence,
 )
-from http import HTTPStatus
 from http.cookies import SimpleCookie
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -44,8 +44,14 @@ __all__ = [
     "PlainTextResponse",
     "RedirectResponse",
     "Response",
+    "reason_phrase",
     "redirect",
 ]
+
+
+def reason_phrase(status: int) -> str:
+    """Return the phrase that HTTP has for *status*, such as "Not Found"."""
+    return http.client.responses.get(status, "Unknown Status Code")
 
 
 class Response(starlette.responses.Response):
@@ -141,10 +147,7 @@ class Response(starlette.responses.Response):
 
     @property
     def reason_phrase(self) -> str:
-        try:
-            return HTTPStatus(self.status_code).phrase
-        except ValueError:
-            return "Unknown Status Code"
+        return reason_phrase(self.status_code)
 
     @property
     def cookies(self) -> SimpleCookie:

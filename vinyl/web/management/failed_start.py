@@ -18,9 +18,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from vinyl.web.errors import debug_pages
-from vinyl.web.errors.plain_pages import answer, page, phrase_of, preferred_kind
+from vinyl.web.errors.plain_pages import (
+    html_page,
+    plain_response,
+)
+from vinyl.web.errors.problem import preferred_media_type
+from vinyl.web.http.redaction import safe_text
 from vinyl.web.http.requests import Request
-from vinyl.web.routing.view_names import text_of
+from vinyl.web.http.responses import reason_phrase
 from vinyl.web.routing.websockets import refuse
 
 __all__ = ["FailedStart", "error_of", "serve_error"]
@@ -74,35 +79,37 @@ class FailedStart:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            await refuse(scope, receive, send, 500, phrase_of(500))
+            await refuse(scope, receive, send, 500, reason_phrase(500))
         else:
             response = self.response(Request.of(scope, receive, send))
             await response(scope, receive, send)
 
     def response(self, request: Request) -> Response:
-        kind = preferred_kind(request)
+        media_type = preferred_media_type(request)
         if not self.debug:
-            return answer(500, kind)
+            return plain_response(500, media_type)
         # What a command has to say, such as failed checks, is a text for users.
         is_message = isinstance(self.error, CommandError)
         if self.readable and isinstance(self.error, Exception) and not is_message:
             try:
-                return debug_pages.report(self.error, 500, kind, request)
+                return debug_pages.exception_response(
+                    self.error, 500, media_type, request
+                )
             except Exception:
                 # It needs more of the project than there is.
                 traceback.print_exc()
-        return self.plain(kind)
+        return self.plain(media_type)
 
-    def plain(self, kind: str) -> Response:
+    def plain(self, media_type: str) -> Response:
         """The error in a page that needs no settings."""
         lines = traceback.format_exception(self.error)
         if isinstance(self.error, CommandError):
-            text = detail = COLOURS.sub("", text_of(self.error))
+            text = detail = COLOURS.sub("", safe_text(self.error))
         else:
             text, detail = "".join(lines), lines[-1].strip()
-        if kind == "application/json":
-            return answer(500, kind, detail=detail, traceback=text)
-        if kind == "text/plain":
-            return answer(500, kind, detail=text)
+        if media_type == "application/json":
+            return plain_response(500, media_type, detail=detail, traceback=text)
+        if media_type == "text/plain":
+            return plain_response(500, media_type, detail=text)
         shown = format_html("<p>The project does not start.</p><pre>{}</pre>", text)
-        return page(500, shown)
+        return html_page(500, shown)

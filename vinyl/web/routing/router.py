@@ -30,7 +30,7 @@ from vinyl.web.http.parsers import FORM_TYPES
 from vinyl.web.http.requests import Request
 from vinyl.web.routing.mounted_apps import Mounted
 from vinyl.web.routing.unawaited import refusing_unawaited
-from vinyl.web.routing.view_names import describe, mistake_of
+from vinyl.web.routing.view_names import describe_view, explain_result
 from vinyl.web.routing.websockets import WebSocket, finish
 
 __all__ = ["call_view", "dispatch", "response_of"]
@@ -106,7 +106,7 @@ async def connect(websocket: WebSocket) -> None:
         await app(websocket.scope, websocket._receive, websocket._send)
         return
     tell_tools(websocket.scope, match)
-    described = partial(describe, view)
+    described = partial(describe_view, view)
     if not getattr(view, "is_websocket", False):
         raise Http404(f"{described()} is for HTTP. Is there a @websocket missing?")
     with refusing_unawaited(described):
@@ -164,7 +164,7 @@ async def response_of(
     called: Callable, view: Callable, request: Request, /, *args: Any, **kwargs: Any
 ) -> ASGIApp:
     """What *called* answers, which may be *view* in a wrapper; see `call_view`."""
-    with refusing_unawaited(partial(describe, view, request.method)):
+    with refusing_unawaited(partial(describe_view, view, request.method)):
         if iscoroutinefunction(called):
             response = await called(request, *args, **kwargs)
         else:
@@ -176,7 +176,7 @@ async def response_of(
         return response
     if isinstance(response, HttpResponseBase):
         return await translated(response)
-    raise TypeError(f"{describe(view, request.method)} {mistake_of(response)}")
+    raise TypeError(f"{describe_view(view, request.method)} {explain_result(response)}")
 
 
 def _is_read_whole(request: Request) -> bool:

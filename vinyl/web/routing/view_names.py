@@ -1,4 +1,4 @@
-"""What an error calls a view, so that its author finds it, and what is wrong there."""
+"""How messages name a view, with its file and line, and explain what it returned."""
 
 from __future__ import annotations
 
@@ -7,29 +7,18 @@ import inspect
 from collections.abc import AsyncGenerator, Coroutine, Generator
 from typing import Any
 
-__all__ = ["describe", "mistake_of", "text_of"]
+__all__ = ["describe_view", "explain_result"]
 
 
-def text_of(error: BaseException) -> str:
+def describe_view(view: Any, method: str = "") -> str:
     """
-    What `str(error)` gives, also where that raises: an error made with a lazy attribute
-    that has not been fetched has no text. Never raises.
-    """
-    try:
-        return str(error)
-    except Exception as failure:
-        cls, why = type(error).__qualname__, type(failure).__qualname__
-        return f"<{cls} whose text cannot be shown: {why}>"
-
-
-def describe(view: Any, method: str = "") -> str:
-    """
-    *view* with the file and line where its author will find it. Never raises.
+    Return the name of *view* with its file and line. Never raises and never switches.
 
     Args:
-        method: That of the request: a class is told with the method that answers it.
+        method: The method of the request: of a class-based view, the function that
+            handles it is named.
     """
-    function = definition(view, method.lower())
+    function = _definition(view, method.lower())
     name = getattr(function, "__qualname__", repr(function))
     try:
         file = inspect.getsourcefile(function)
@@ -39,8 +28,8 @@ def describe(view: Any, method: str = "") -> str:
     return f"The view {function.__module__}.{name} ({file}, line {line})"
 
 
-def definition(view: Any, method: str) -> Any:
-    """The function or class that somebody wrote, inside partials and decorators."""
+def _definition(view: Any, method: str) -> Any:
+    """The function or class inside the partials and decorators of *view*."""
     if (cls := getattr(view, "view_class", None)) is not None:
         return inspect.unwrap(getattr(cls, method, cls))
     while True:
@@ -48,28 +37,34 @@ def definition(view: Any, method: str) -> Any:
         if isinstance(inner, functools.partial):
             inner = inner.func
         elif not hasattr(inner, "__qualname__") and callable(inner):
-            # An object whose class says how it is called.
+            # An instance with a __call__ method.
             return inspect.unwrap(type(inner).__call__)
         if inner is view:
             return view
         view = inner
 
 
-def mistake_of(result: Any) -> str:
-    """Why *result* is no response, and what to do."""
+def explain_result(result: object) -> str:
+    """
+    Return why *result*, which a view returned, is not a response, and what to do. A
+    coroutine is closed. Never switches.
+    """
     if isinstance(result, Coroutine):
-        mistake = f"returned a call that was not awaited, {result!r}. Write `await`"
-        # This error tells of it; Python's warning would tell it twice.
+        explanation = f"returned a call that was not awaited, {result!r}. Write `await`"
+        # So that Python does not warn of it as well.
         result.close()
-        return f"{mistake} before it."
+        return f"{explanation} before it."
     if isinstance(result, AsyncGenerator | Generator):
         return (
             "contains `yield`, so it returned a generator, not a response. Return "
             "StreamingResponse(parts()), with the `yield` in a function parts()."
         )
     if result is None:
-        return "returned None, not a response. Does each of its ways end in a return?"
+        return (
+            "returned None, not a response. Check that every branch ends with a "
+            "return statement."
+        )
     return (
-        f"returned {result!r}, which is no response. Return what render() or "
+        f"returned {result!r}, which is not a response. Return what render() or "
         f"redirect() gives, or a response such as vinyl.web.JSONResponse."
     )

@@ -17,7 +17,7 @@ from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.template.backends.jinja2 import get_exception_info
 from jinja2.loaders import split_template_path
 
-from vinyl.web.routing.view_names import text_of
+from vinyl.web.http.redaction import safe_text
 
 __all__ = ["djangos_errors", "place_in_template", "places"]
 
@@ -139,7 +139,7 @@ def place_in_template(
     found: Any = SimpleNamespace(
         filename=filename,
         lineno=line,
-        message=message or f"{type(error).__name__}: {text_of(error)}",
+        message=message or f"{type(error).__name__}: {safe_text(error)}",
         source=source,
     )
     return get_exception_info(found)
