@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from django import forms
-from django.core import mail
 from django.db.models import F, Q
 from django.http import Http404, HttpResponse
 from django.utils.functional import SimpleLazyObject
+from django.views.debug import ExceptionReporter
 
 from tests.fix_db import only_sqlite
 from tests.records.models import Album, Artist
-from tests.web.errors.test_report import admins, settings_admins  # noqa: F401
+from tests.web.errors.failing import DEBUG, admins, broken, raising
 from tests.web.serving import serving
 from vinyl.bridge.greenlets import current_bridge
 from vinyl.orm import await_, connection, connections, run, transaction
@@ -34,7 +34,6 @@ from vinyl.web.errors.logging_setup import wait_for_emails
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db"), only_sqlite]
 
-DEBUG: dict[str, Any] = {"DEBUG": True, "SECRET_KEY": "not-to-be-shown"}
 MIDDLEWARE = [
     "vinyl.web.sessions.SessionMiddleware",
     "vinyl.web.auth.AuthenticationMiddleware",
@@ -71,6 +70,12 @@ class OddDict(dict):
 
 class OddError(Exception):
     __str__ = __repr__ = refuse
+
+
+class SealedError(Exception):
+    """Its attributes cannot be read or set."""
+
+    __setattr__ = __getattribute__ = refuse  # type: ignore[assignment]
 
 
 class AlbumForm(forms.ModelForm):
@@ -249,6 +254,14 @@ async def test_every_object_can_be_what_an_error_says() -> None:
     assert not failed
 
 
+@pytest.mark.parametrize("settings", [DEBUG, {}], ids=["DEBUG", "production"])
+async def test_an_error_may_refuse_all_access(settings: dict[str, Any]) -> None:
+    async with serving(raising(SealedError()), **settings) as http:
+        response = await http.get("/")
+    assert response.status_code == 500
+    assert "Internal Server Error" in response.text or "SealedError" in response.text
+
+
 async def test_the_reason_of_a_404_may_be_anything() -> None:
     for settings in (DEBUG, {}):
         async with serving(*PAGES, **settings) as http:
@@ -264,16 +277,42 @@ async def test_a_user_who_was_not_awaited_is_named_with_the_remedy(kind: str) ->
     assert "await request.user" in page.text
 
 
-async def test_admins_are_sent_an_e_mail_whatever_it_shows(
-    settings_admins: None,  # noqa: F811
-) -> None:
-    mail.outbox = []
+async def test_admins_are_sent_an_email_whatever_it_shows(outbox: list[Any]) -> None:
     async with serving(*PAGES, MIDDLEWARE=MIDDLEWARE, **admins()) as http:
         for view in ("async", "plain", "error"):
             for name in NAMES:
                 await run(Artist.objects.all().delete)
                 await http.get(f"/{view}/", params={"name": name})
         await wait_for_emails()
-    assert len(mail.outbox) == 3 * len(NAMES)
-    for message in mail.outbox:
+    assert len(outbox) == 3 * len(NAMES)
+    for message in outbox:
         assert "Traceback" in message.body
+
+
+# ----- Reporters of the project
+
+
+class Loud(ExceptionReporter):
+    def get_traceback_html(self) -> str:
+        return "a reporter of the project's"
+
+
+async def test_the_projects_own_reporter() -> None:
+    setting = {"DEFAULT_EXCEPTION_REPORTER": f"{__name__}.Loud"}
+    async with serving(path("", broken), **DEBUG, **setting) as http:
+        assert "a reporter of the project's" in (await http.get("/")).text
+
+
+class Failing(ExceptionReporter):
+    def get_traceback_html(self) -> str:
+        raise RuntimeError("in the reporter")
+
+
+async def test_a_reporter_that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    setting = {"DEFAULT_EXCEPTION_REPORTER": f"{__name__}.Failing"}
+    async with serving(path("", broken), **DEBUG, **setting) as http:
+        response = await http.get("/")
+    assert response.status_code == 500
+    assert "ZeroDivisionError: for &lt;developers&gt; only" in response.text
+    assert "RuntimeError: in the reporter" in response.text
+    assert "in the reporter" in caplog.text

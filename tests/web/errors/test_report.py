@@ -1,78 +1,24 @@
-"""Errors are told once, under Django's names, by e-mail too, and without secrets."""
+"""Errors are logged once, under Django's names, by email too, and without secrets."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
-from collections.abc import Iterator
 from typing import Any
 
-import django
-import httpx
 import pytest
 from django.core import mail
-from django.core.mail.backends import locmem
 from django.core.signals import got_request_exception
-from django.utils.log import AdminEmailHandler
 from django.views.decorators.debug import (
     sensitive_post_parameters,
     sensitive_variables,
 )
 
+from tests.web.errors.failing import admins
 from tests.web.serving import serving, serving_on_a_socket
 from vinyl.web import PlainTextResponse, Request, StreamingResponse, path
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
-
-
-class SlowBackend(locmem.EmailBackend):
-    """Takes until the test says so; notes its thread."""
-
-    thread: Any = None
-    go_on = threading.Event()
-
-    def send_messages(self, messages: Any) -> int:
-        SlowBackend.thread = threading.current_thread()
-        assert SlowBackend.go_on.wait(20)
-        return super().send_messages(messages)
-
-
-class BrokenBackend(locmem.EmailBackend):
-    def send_messages(self, messages: Any) -> int:
-        raise OSError("no mail server")
-
-
-@pytest.fixture(autouse=True)
-def outbox(settings_admins: None) -> list[Any]:
-    mail.outbox = []
-    return mail.outbox
-
-
-@pytest.fixture
-def settings_admins() -> Iterator[None]:
-    # What Django's default logging attaches; pytest's own handlers stay as well.
-    logger = logging.getLogger("django")
-    handler = AdminEmailHandler(include_html=True)
-    handler.setLevel(logging.ERROR)
-    before = logger.handlers[:]
-    logger.handlers = [handler]
-    yield
-    logger.handlers = before
-
-
-def admins(backend: str = "django.core.mail.backends.locmem.EmailBackend") -> Any:
-    """Settings that send errors to Nina, in the words of each Django."""
-    settings: dict[str, Any] = {"LOGGING_CONFIG": None}
-    if django.VERSION < (6, 0):
-        settings["ADMINS"] = [("Nina", "nina@example.org")]
-    else:
-        settings["ADMINS"] = ["nina@example.org"]
-    if django.VERSION < (6, 1):
-        settings["EMAIL_BACKEND"] = backend
-    else:
-        settings["MAILERS"] = {"default": {"BACKEND": backend}}
-    return settings
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db", "outbox")]
 
 
 @sensitive_variables("password")
@@ -94,7 +40,7 @@ def broken_plainly(request: Request) -> Any:
 
 
 @pytest.mark.parametrize("view", [broken, broken_plainly])
-async def test_admins_get_an_e_mail_without_secrets(view: Any) -> None:
+async def test_admins_get_an_email_without_secrets(view: Any) -> None:
     settings = {**admins(), "SECRET_KEY": "not-to-be-shown"}
     async with serving(path("pay/", view), **settings) as http:
         response = await http.post(
@@ -114,28 +60,8 @@ async def test_admins_get_an_e_mail_without_secrets(view: Any) -> None:
     assert "shown" in html
 
 
-async def test_the_loop_goes_on_while_the_mail_is_sent() -> None:
-    SlowBackend.go_on.clear()
-    async with serving(
-        path("", broken), path("fine/", fine), **admins(f"{__name__}.SlowBackend")
-    ) as http:
-        assert (await http.get("/")).status_code == 500
-        assert (await http.get("/fine/")).text == "fine"
-        assert mail.outbox == []
-        SlowBackend.go_on.set()
-    # The end of the application waits for it.
-    assert len(mail.outbox) == 1
-    assert SlowBackend.thread is not threading.main_thread()
-
-
 async def fine(request: Request) -> Any:
     return PlainTextResponse("fine")
-
-
-async def test_a_mail_that_fails_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    async with serving(path("", broken), **admins(f"{__name__}.BrokenBackend")) as http:
-        assert (await http.get("/")).status_code == 500
-    assert "no mail server" in caplog.text
 
 
 async def test_refusals_send_no_mail() -> None:
@@ -233,26 +159,3 @@ async def test_djangos_signal_is_sent() -> None:
     finally:
         got_request_exception.disconnect(receiver)
     assert seen == ["/"]
-
-
-async def test_the_server_does_not_tell_it_once_more(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    async def view(request: Request) -> Any:
-        async def pieces() -> Any:
-            yield "half"
-            raise ExceptionGroup("of a TaskGroup", [ZeroDivisionError("half")])
-
-        return StreamingResponse(pieces())
-
-    async with serving_on_a_socket(path("", view)) as http:
-        # It has a handler of its own, and passes nothing on.
-        server = logging.getLogger("uvicorn.error")
-        server.addHandler(caplog.handler)
-        try:
-            with pytest.raises(httpx.RemoteProtocolError):
-                await http.get("/")
-        finally:
-            server.removeHandler(caplog.handler)
-    told = [r for r in caplog.records if r.exc_info]
-    assert [r.name for r in told] == ["django.request"]

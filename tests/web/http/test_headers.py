@@ -260,3 +260,65 @@ async def test_a_line_break_is_refused() -> None:
         response = await http.get("/")
     assert response.status_code == 500
     assert "x-other" not in response.headers
+
+
+# ----- Line breaks
+
+
+def with_header(name: str, value: str) -> Any:
+    async def view(request: Request) -> Response:
+        response = Response("served")
+        response.raw_headers.append((name.encode(), value.encode()))
+        return response
+
+    return path("", view)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("x-name", "a\r\nset-cookie: admin=1"),
+        ("x-name", "a\nb"),
+        ("x-name", "a\rb"),
+        ("x-name", "a\0b"),
+        ("x-a\r\nset-cookie", "admin=1"),
+        ("set-cookie", "a=b\r\nlocation: https://evil.test"),
+        ("content-disposition", 'attachment; filename="a\r\nset-cookie: b"'),
+    ],
+)
+async def test_no_header_brings_others(
+    name: str, value: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(with_header(name, value)) as http:
+        response = await http.get("/")
+    assert response.status_code == 500
+    assert not {"set-cookie", "location", "x-name"} & set(response.headers)
+    assert "BadHeaderError" in caplog.text
+
+
+async def test_nor_does_one_of_an_error_or_of_middleware() -> None:
+    async def unauthorized(request: Request) -> Response:
+        raise HTTPException(401, headers={"WWW-Authenticate": "a\r\nset-cookie: b=c"})
+
+    async with serving(path("", unauthorized)) as http:
+        response = await http.get("/")
+    assert response.status_code == 500
+    assert "www-authenticate" not in response.headers
+    middleware = [f"{__name__}.Injecting"]
+    async with serving(MIDDLEWARE=middleware) as http:
+        response = await http.get("/")
+    assert response.status_code == 500
+    assert "x-name" not in response.headers
+
+
+class Injecting:
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"x-name", b"a\r\nset-cookie: b=c"))
+            await send(message)
+
+        await self.app(scope, receive, sending)
