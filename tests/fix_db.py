@@ -16,8 +16,6 @@ from typing import Any
 import psycopg
 import pytest
 from django.apps import apps
-from django.contrib.auth.management import create_permissions
-from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.core.management.color import no_style
@@ -94,7 +92,6 @@ def db(request: pytest.FixtureRequest, migrated: set[str]) -> Iterator[str]:
         if vendor not in migrated:
             call_command("migrate", verbosity=0)
             migrated.add(vendor)
-        restore_permissions()
         # Left open, it would keep SQLite locked or PostgreSQL waiting.
         connections["default"].close()
         yield vendor
@@ -107,17 +104,6 @@ def db(request: pytest.FixtureRequest, migrated: set[str]) -> Iterator[str]:
 
 only_postgresql = pytest.mark.parametrize("db", ["postgresql"], indirect=True)
 only_sqlite = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
-
-
-def restore_permissions() -> None:
-    """Make those that tests of content types and of migrations may have taken away."""
-    for label in ("auth", "records"):
-        config = apps.get_app_config(label)
-        there = Permission.objects.filter(content_type__app_label=label).count()
-        if there < sum(len(m._meta.default_permissions) for m in config.get_models()):
-            ContentType.objects.clear_cache()
-            create_permissions(config, verbosity=0)
-            ContentType.objects.clear_cache()
 
 
 def empty_tables(alias: str = "default") -> None:
