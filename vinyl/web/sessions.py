@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vinyl.bridge.greenlets import await_, in_bridge, run, runs_sync
 from vinyl.bridge.patching import dual
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm.contrib.auth import in_worker_thread
+from vinyl.orm.contrib.blocking import patch_blocking
 from vinyl.web.http.django_responses import amended
 from vinyl.web.http.headers import cookies_of
 from vinyl.web.http.requests import Request
@@ -93,7 +93,7 @@ def session_store(engine: type[SessionBase]) -> Any:
     """The class of stores of *engine* that `request.session` is."""
     methods = {name: getattr(engine, name) for name in (*_WAITING, "load")}
     if issubclass(engine, file.SessionStore):
-        methods = {name: in_worker_thread(m) for name, m in methods.items()}
+        methods = {name: patch_blocking(m) for name, m in methods.items()}
     natively: dict[str, Any] = {name: dual(methods[name]) for name in _WAITING}
     natively["load"] = methods["load"]
     for name in dir(engine):

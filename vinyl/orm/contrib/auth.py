@@ -1,6 +1,7 @@
 """
-What the dual-mode table does to django.contrib.auth: hashing beside the event loop, and
-async names that heed what a project has overridden.
+django.contrib.auth in both modes: passwords are hashed in a worker thread, and the two
+names of a method (`has_perm` and `ahas_perm`) give the same answer, whichever of them a
+project overrides.
 """
 
 from __future__ import annotations
@@ -12,57 +13,93 @@ from typing import Any
 
 from vinyl.bridge.greenlets import await_, in_bridge, run
 from vinyl.bridge.patching import Row, dual, native
-from vinyl.bridge.threads import in_thread
+from vinyl.orm.contrib.blocking import patch_blocking
 
-__all__ = [
-    "TABLE",
-    "checking",
-    "following",
-    "heeding_async",
-    "in_worker_thread",
-    "of_project",
-    "through_plain",
-]
+__all__ = ["TABLE"]
 
 
-def in_worker_thread(fn: Callable) -> Callable:
+def twins(
+    calls_twin: Callable[[Any, str, str], bool],
+) -> Callable[[Callable], Callable]:
     """
-    The change for what takes the processor or the disk for long, such as a hash of a
-    password: inside the bridge a thread does it, while the event loop goes on.
+    Return the patch for a method that has a twin: `has_perm` for plain code and
+    `ahas_perm` for async code. The patched method calls its twin, in the bridge, where
+    *calls_twin* says so, and otherwise does what Django's does.
+
+    Args:
+        calls_twin: Is given the object, the plain name and the async name.
     """
 
-    hop = in_thread(fn)
+    def patch_twin(original: Callable) -> Callable:
+        if inspect.iscoroutinefunction(original):
+            asynchronous = original.__name__
+            plain = asynchronous.removeprefix("a")
 
-    @functools.wraps(fn)
-    def threaded(*args: Any, **kwargs: Any) -> Any:
-        __traceback_hide__ = True
-        return (hop if in_bridge() else fn)(*args, **kwargs)
+            @functools.wraps(original)
+            async def async_method(self: Any, *args: Any, **kwargs: Any) -> Any:
+                __traceback_hide__ = True
+                if calls_twin(self, plain, asynchronous):
+                    return await run(getattr(self, plain), *args, **kwargs)
+                return await original(self, *args, **kwargs)
 
-    return threaded
+            return async_method
+
+        plain = original.__name__
+        asynchronous = f"a{plain}"
+
+        @functools.wraps(original)
+        def plain_method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            __traceback_hide__ = True
+            if in_bridge() and calls_twin(self, plain, asynchronous):
+                return await_(getattr(self, asynchronous)(*args, **kwargs))
+            return original(self, *args, **kwargs)
+
+        return plain_method
+
+    return patch_twin
 
 
-def through_plain(original: Callable) -> Callable:
+def _always(obj: Any, plain: str, asynchronous: str) -> bool:
+    return True
+
+
+def _is_plain_overridden(obj: Any, plain: str, asynchronous: str) -> bool:
+    """Whether a subclass overrides the plain method and leaves the async one alone."""
+    for cls in type(obj).__mro__:
+        if asynchronous in vars(cls):
+            return False
+        if plain in vars(cls):
+            return True
+    return False
+
+
+def _is_async_overridden(obj: Any, plain: str, asynchronous: str) -> bool:
+    """Whether an authentication backend has an async method that is not inherited."""
+    # Imports models, so the app must be installed.
+    from django.contrib.auth.backends import BaseBackend
+
+    return getattr(type(obj), asynchronous) is not vars(BaseBackend)[asynchronous]
+
+
+# Django's async method would hash a password on the event loop, or call the plain one.
+_call_plain = twins(_always)
+# An async view must not decide otherwise than a plain one.
+_heed_plain = twins(_is_plain_overridden)
+# The plain methods of BaseBackend always refuse.
+_heed_async = twins(_is_async_overridden)
+
+
+def patch_acheck_password(original: Callable) -> Callable:
     """
-    The change for an async method that would hash on the event loop: the plain one
-    does the same, in the bridge.
+    Patch the function `acheck_password()`, which would hash on the event loop: the
+    plain one runs in the bridge, and awaits *setter*.
     """
-    plain = original.__name__.removeprefix("a")
-
-    @functools.wraps(original)
-    async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        __traceback_hide__ = True
-        return await run(getattr(self, plain), *args, **kwargs)
-
-    return method
-
-
-def checking(original: Callable) -> Callable:
-    """The same for the function `acheck_password`, whose *setter* is async."""
 
     @functools.wraps(original)
     async def acheck_password(
         password: Any, encoded: str, setter: Any = None, preferred: Any = "default"
     ) -> bool:
+        # Reads the settings, so not before they are there.
         from django.contrib.auth.hashers import check_password
 
         def set_password(raw: Any) -> None:
@@ -74,71 +111,30 @@ def checking(original: Callable) -> Callable:
     return acheck_password
 
 
-def following(original: Callable) -> Callable:
+def patch_factory(names: str) -> Callable[[Callable], Callable]:
     """
-    The change for an async name such as `ahas_perm`: a subclass that overrides only the
-    plain method is heeded. An async view must not decide otherwise than a plain one.
-    """
-    asynchronous = original.__name__
-    plain = asynchronous.removeprefix("a")
+    Return the patch for a function that makes objects of classes that a project lists
+    in its settings: one object, or a list of them. Their methods may be `async def`:
+    Django's sync code would take the coroutine of a "no" for a "yes", so it is awaited.
 
-    @functools.wraps(original)
-    async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        __traceback_hide__ = True
-        for cls in type(self).__mro__:
-            if asynchronous in vars(cls):
-                break
-            if plain in vars(cls):
-                return await run(getattr(self, plain), *args, **kwargs)
-        return await original(self, *args, **kwargs)
-
-    return method
-
-
-def heeding_async(original: Callable) -> Callable:
-    """
-    The change for a plain method of BaseBackend, which says no: inside the bridge a
-    backend that has only the async one is asked that.
-    """
-    asynchronous = f"a{original.__name__}"
-    inherited: Any = None
-
-    @functools.wraps(original)
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        __traceback_hide__ = True
-        nonlocal inherited
-        if inherited is None:
-            from django.contrib.auth.backends import BaseBackend
-
-            inherited = vars(BaseBackend)[asynchronous]
-        if in_bridge() and getattr(type(self), asynchronous) is not inherited:
-            return await_(getattr(self, asynchronous)(*args, **kwargs))
-        return original(self, *args, **kwargs)
-
-    return method
-
-
-def of_project(names: str) -> Callable[[Callable], Callable]:
-    """
-    The change for what makes objects of a project's classes, one or a list of them:
-    *names*, separated by spaces, may be `async def` there, and are awaited where
-    Django's code calls them. A coroutine of a "no" would be true.
+    Args:
+        names: The methods, separated by spaces.
     """
 
-    def change(make: Callable) -> Callable:
+    def patch(make: Callable) -> Callable:
         @functools.wraps(make)
-        def making(*args: Any) -> Any:
+        def make_dual(*args: Any) -> Any:
             made = make(*args)
-            for one in made if isinstance(made, list) else [made]:
+            for obj in made if isinstance(made, list) else [made]:
                 for name in names.split():
-                    method = getattr(one, name, None)
+                    method = getattr(obj, name, None)
                     if inspect.iscoroutinefunction(method):
-                        setattr(one, name, dual(method))
+                        setattr(obj, name, dual(method))
             return made
 
-        return making
+        return make_dual
 
-    return change
+    return patch
 
 
 _AUTH = "django.contrib.auth"
@@ -148,125 +144,84 @@ _PERMISSIONS = (
 )
 _ASYNC_PERMISSIONS = " ".join(f"a{name}" for name in _PERMISSIONS.split())
 
-TABLE = (
-    Row("django.contrib.auth", "sync_to_async", native, app="auth", since=(6, 1)),
-    Row("django.contrib.auth.decorators", "sync_to_async", native, app="auth"),
-    Row(
-        "django.contrib.auth.middleware",
-        "sync_to_async",
-        native,
-        app="auth",
-        before=(6, 1),
-    ),
-    Row("django.contrib.auth.backends", "sync_to_async", native, app="auth"),
-    Row(
-        _AUTH,
-        "authenticate login logout update_session_auth_hash",
-        dual,
-        app="auth",
-    ),
-    Row(
-        f"{_AUTH}.models:PermissionsMixin",
-        _PERMISSIONS,
-        dual,
-        inherited=True,
-        app="auth",
-    ),
-    Row(
-        f"{_AUTH}.models:PermissionsMixin",
-        _ASYNC_PERMISSIONS,
-        following,
-        app="auth",
-    ),
-    Row(f"{_AUTH}.models:AnonymousUser", _PERMISSIONS, dual, app="auth"),
-    # It calls the plain one.
-    Row(
-        f"{_AUTH}.models:AnonymousUser",
-        "aget_group_permissions",
-        through_plain,
-        app="auth",
-    ),
-    Row(
-        f"{_AUTH}.base_user:AbstractBaseUser",
-        "check_password",
-        dual,
-        inherited=True,
-        app="auth",
-    ),
-    # Those of users without the mixin.
-    Row(
-        f"{_AUTH}.base_user:AbstractBaseUser",
-        _PERMISSIONS,
-        dual,
-        inherited=True,
-        app="auth",
-    ),
-    Row(
-        f"{_AUTH}.base_user:AbstractBaseUser",
-        "acheck_password",
-        through_plain,
-        app="auth",
-    ),
-    Row(
-        f"{_AUTH}.models:UserManager",
-        "acreate_user acreate_superuser",
-        through_plain,
-        app="auth",
-    ),
-    # From 6.1 on it uses a thread.
-    Row(
-        f"{_AUTH}.hashers",
-        "acheck_password",
-        checking,
-        app="auth",
-        before=(6, 1),
-    ),
-    Row(
-        f"{_AUTH}.hashers:BasePasswordHasher",
-        "encode harden_runtime verify",
-        in_worker_thread,
-        inherited=True,
-        app="auth",
-    ),
-    Row(
-        f"{_AUTH}.backends:BaseBackend",
-        "authenticate get_user get_all_permissions get_group_permissions "
-        "get_user_permissions has_perm",
-        heeding_async,
-        app="auth",
-    ),
-    Row(
-        _AUTH,
-        "load_backend",
-        of_project(
-            "authenticate get_user get_all_permissions get_group_permissions "
-            "get_user_permissions has_module_perms has_perm user_can_authenticate"
+TABLE = tuple(
+    row._replace(app="auth")
+    for row in (
+        Row(_AUTH, "sync_to_async", native, since=(6, 1)),
+        Row(f"{_AUTH}.decorators", "sync_to_async", native),
+        Row(f"{_AUTH}.middleware", "sync_to_async", native, before=(6, 1)),
+        Row(f"{_AUTH}.backends", "sync_to_async", native),
+        Row(_AUTH, "authenticate login logout update_session_auth_hash", dual),
+        Row(f"{_AUTH}.models:PermissionsMixin", _PERMISSIONS, dual, inherited=True),
+        Row(f"{_AUTH}.models:PermissionsMixin", _ASYNC_PERMISSIONS, _heed_plain),
+        Row(f"{_AUTH}.models:AnonymousUser", _PERMISSIONS, dual),
+        # It calls the plain one.
+        Row(f"{_AUTH}.models:AnonymousUser", "aget_group_permissions", _call_plain),
+        Row(
+            f"{_AUTH}.base_user:AbstractBaseUser",
+            "check_password",
+            dual,
+            inherited=True,
         ),
-        app="auth",
-    ),
-    Row(
-        f"{_AUTH}.password_validation",
-        "get_password_validators",
-        of_project("validate password_changed get_help_text"),
-        app="auth",
-    ),
-    Row(
-        f"{_AUTH}.backends:BaseBackend",
-        "aget_all_permissions ahas_perm",
-        following,
-        app="auth",
-    ),
-    Row(
-        f"{_AUTH}.backends:ModelBackend",
-        "aauthenticate",
-        through_plain,
-        app="auth",
-    ),
-    Row(
-        f"{_AUTH}.backends:ModelBackend",
-        "aget_group_permissions aget_user ahas_module_perms ahas_perm "
-        "aget_user_permissions",
-        following,
-        app="auth",
-    ),
+        # Those of users without the mixin.
+        Row(f"{_AUTH}.base_user:AbstractBaseUser", _PERMISSIONS, dual, inherited=True),
+        Row(f"{_AUTH}.base_user:AbstractBaseUser", "acheck_password", _call_plain),
+        Row(
+            f"{_AUTH}.models:UserManager", "acreate_user acreate_superuser", _call_plain
+        ),
+        Row(
+            f"{_AUTH}.models:PermissionManager",
+            "get_by_natural_key",
+            dual,
+            inherited=True,
+        ),
+        # Of its subclasses, since it has neither itself.
+        Row(
+            f"{_AUTH}.base_user:BaseUserManager",
+            "create_user create_superuser",
+            dual,
+            inherited=True,
+        ),
+        # From 6.1 on it uses a thread.
+        Row(
+            f"{_AUTH}.hashers", "acheck_password", patch_acheck_password, before=(6, 1)
+        ),
+        Row(
+            f"{_AUTH}.hashers:BasePasswordHasher",
+            "encode harden_runtime verify",
+            patch_blocking,
+            inherited=True,
+        ),
+        Row(
+            f"{_AUTH}.backends:BaseBackend",
+            "authenticate get_user get_all_permissions get_group_permissions "
+            "get_user_permissions has_perm",
+            _heed_async,
+        ),
+        Row(
+            _AUTH,
+            "load_backend",
+            patch_factory(
+                "authenticate get_user get_all_permissions get_group_permissions "
+                "get_user_permissions has_module_perms has_perm user_can_authenticate"
+            ),
+        ),
+        Row(
+            f"{_AUTH}.password_validation",
+            "get_password_validators",
+            patch_factory("validate password_changed get_help_text"),
+        ),
+        Row(
+            f"{_AUTH}.backends:BaseBackend",
+            "aget_all_permissions ahas_perm",
+            _heed_plain,
+        ),
+        Row(f"{_AUTH}.backends:ModelBackend", "aauthenticate", _call_plain),
+        Row(
+            f"{_AUTH}.backends:ModelBackend",
+            "aget_group_permissions aget_user ahas_module_perms ahas_perm "
+            "aget_user_permissions",
+            _heed_plain,
+        ),
+    )
 )

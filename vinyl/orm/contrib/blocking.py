@@ -22,9 +22,9 @@ from django.core.mail.backends.base import BaseEmailBackend
 from vinyl.bridge.greenlets import await_, in_bridge
 from vinyl.bridge.mode import dual
 from vinyl.bridge.patching import Row
-from vinyl.bridge.threads import run_in_worker
+from vinyl.bridge.threads import in_thread, run_in_worker
 
-__all__ = ["TABLE"]
+__all__ = ["TABLE", "patch_blocking"]
 
 # What blocks is said by the classes between these and that of a backend.
 _ABSTRACT = (BaseCache, BaseEmailBackend, Storage)
@@ -38,6 +38,21 @@ _NOT_BLOCKING = (
     dummy.EmailBackend,
     locmem.EmailBackend,
 )
+
+
+def patch_blocking(fn: Callable) -> Callable:
+    """
+    Patch a function that always keeps the processor or the disk busy for long, such as
+    a hash of a password: called inside the bridge, it runs in a worker thread.
+    """
+    in_worker_thread = in_thread(fn)
+
+    @functools.wraps(fn)
+    def method(*args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
+        return (in_worker_thread if in_bridge() else fn)(*args, **kwargs)
+
+    return method
 
 
 def patch_backend(fn: Callable) -> Callable:

@@ -11,7 +11,6 @@ from vinyl.bridge.patching import Row
 __all__ = ["TABLE"]
 
 _CONTRIB = "django.contrib"
-_AUTH = f"{_CONTRIB}.auth"
 
 TABLE = (
     # Files are stored and deleted together with the row that names them.
@@ -21,21 +20,6 @@ TABLE = (
         "save save_deferred_fields",
         dual,
         inherited=True,
-    ),
-    # Of its subclasses: it has none of them.
-    Row(
-        f"{_AUTH}.base_user:BaseUserManager",
-        "create_user create_superuser",
-        dual,
-        inherited=True,
-        app="auth",
-    ),
-    Row(
-        f"{_AUTH}.models:PermissionManager",
-        "get_by_natural_key",
-        dual,
-        inherited=True,
-        app="auth",
     ),
     # Django keeps the site that it finds for the whole process.
     Row(
