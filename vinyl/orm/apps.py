@@ -26,8 +26,9 @@ class VinylORMConfig(AppConfig):
         table.apply()
 
     def ready(self) -> None:
-        # Registers the checks.
+        # Importing them registers the checks. Here, since they need the models.
         from vinyl.orm import checks  # noqa: F401
+        from vinyl.orm.lint import checks as lint_checks  # noqa: F401
 
         table.apply(with_apps=True)
         read_settings()
