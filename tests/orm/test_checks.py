@@ -1,4 +1,4 @@
-"""The system checks of the ORM's settings; tests/orm/lint has that of source code."""
+"""The system checks of the ORM's settings; see tests/orm/lint for source code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run_checks(**options: Any) -> list[str]:
     [
         (["elsewhere"], "contains 'elsewhere', which is not in DATABASES."),
         ([3], "contains 3, which is not in DATABASES."),
-        (["default"], "contains 'default', which is the primary, which is written to."),
+        (["default"], "contains 'default', which is the primary and not a replica."),
         ([], ""),
     ],
     ids=repr,
@@ -55,7 +55,7 @@ class Shards:
         return False
 
 
-def test_a_router_that_would_have_to_be_awaited() -> None:
+def test_an_async_method_of_a_router_is_an_error() -> None:
     (told,) = run_checks(DATABASE_ROUTERS=[f"{__name__}.Shards"])
     assert "(vinyl.E007) Shards.allow_relation" in told
 

@@ -27,8 +27,8 @@ __all__ = [
 @checks.register("vinyl")
 def check_pools(**kwargs: Any) -> list[checks.CheckMessage]:
     """
-    vinyl.E001: the options of a pool are wrong.
-    vinyl.W020: an option is psycopg_pool's and has no effect here.
+    vinyl.E001: an option of a pool is wrong.
+    vinyl.W020: an option of psycopg_pool has no effect on vinyl's pool.
     """
     messages: list[checks.CheckMessage] = []
     for alias, _, problems, ignored in configured_pools():
@@ -52,20 +52,20 @@ def check_pools(**kwargs: Any) -> list[checks.CheckMessage]:
 @checks.register("vinyl")
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
     """
-    vinyl.E003, E004, E005, E006: a value of `settings.VINYL` is not what it may be.
+    vinyl.E003, E004, E005, E006: a value in `settings.VINYL` is not valid.
     """
     return list(check_keys("vinyl.E0"))
 
 
 @checks.register("vinyl")
 def check_replicas(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E003: `VINYL["REPLICAS"]` contains an alias that is no replica's."""
+    """vinyl.E003: `VINYL["REPLICAS"]` contains an alias that is not a replica."""
     found: list[checks.CheckMessage] = []
     if VinylSettings.REPLICAS.check():
         return found
     for alias in vinyl_settings.REPLICAS:
         if alias == DEFAULT_DB_ALIAS:
-            problem, hint = "which is the primary, which is written to", "Remove it."
+            problem, hint = "which is the primary and not a replica", "Remove it."
         elif not isinstance(alias, str) or alias not in connections.settings:
             problem = "which is not in DATABASES"
             hint = "Add it to DATABASES, or correct its name."
@@ -78,14 +78,14 @@ def check_replicas(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register("vinyl")
 def check_opentelemetry(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E004: `VINYL["OPENTELEMETRY"]` is True, and the package is missing."""
+    """vinyl.E004: `VINYL["OPENTELEMETRY"]` is True, but the package is missing."""
     if vinyl_settings.OPENTELEMETRY is not True or events.opentelemetry_is_there():
         return []
     return [
         checks.Error(
             "settings.VINYL['OPENTELEMETRY'] is True, but opentelemetry cannot be "
-            "imported, so no span is made.",
-            "Install opentelemetry-api, or use 'auto' to do without.",
+            "imported, so no spans are created.",
+            "Install opentelemetry-api, or set it to 'auto', which works without it.",
             id="vinyl.E004",
         )
     ]
@@ -93,14 +93,14 @@ def check_opentelemetry(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register("vinyl")
 def check_fetch_mode(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E005: this Django cannot do `VINYL["TEMPLATE_FETCH_MODE"]`."""
+    """vinyl.E005: this Django does not support `VINYL["TEMPLATE_FETCH_MODE"]`."""
     mode = vinyl_settings.TEMPLATE_FETCH_MODE
     if mode != "peers" or fetch_modes.are_supported():
         return []
     return [
         checks.Error(
-            "settings.VINYL['TEMPLATE_FETCH_MODE'] is 'peers', for which Django 6.1 is "
-            "needed, so templates fetch for one instance at a time.",
+            "settings.VINYL['TEMPLATE_FETCH_MODE'] is 'peers', which requires Django "
+            "6.1, so templates fetch for one instance at a time.",
             f"Install Django 6.1 (this is {django.get_version()}), or use 'one'.",
             id="vinyl.E005",
         )
@@ -112,10 +112,10 @@ def check_routers(**kwargs: Any) -> list[checks.CheckMessage]:
     """vinyl.E007: a method of a database router is `async def`."""
     return [
         checks.Error(
-            f"{type(each).__qualname__}.{name} of settings.DATABASE_ROUTERS is `async "
-            f"def`, and where a query goes cannot be waited for: its coroutine would "
-            f"be taken for the answer.",
-            "Make it a plain function, which does not query.",
+            f"{type(each).__qualname__}.{name}, of a router in "
+            f"settings.DATABASE_ROUTERS, is `async def`. Routers are called without "
+            f"await, so Django would take the coroutine for the answer.",
+            "Make it a plain function that does not run a query.",
             id="vinyl.E007",
         )
         for each in router.routers

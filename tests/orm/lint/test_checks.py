@@ -104,10 +104,14 @@ def test_the_check_says_what_to_write(check: Check) -> None:
         "Write `async with transaction.atomic()`.",
     ]
     messages = [one.partition(") ")[2].partition("\n")[0] for one in told]
-    assert [messages[1], messages[-1]] == [
-        "`albums` in `async def view()` is not awaited, so its rows are not here.",
-        "`transaction.atomic()` in `async def view()` is entered by a blocking `with`.",
-    ]
+    assert messages[1] == (
+        "`albums` in `async def view()` is not awaited, so its rows have not been "
+        "fetched."
+    )
+    assert messages[-1] == (
+        "`transaction.atomic()` in `async def view()` is entered with `with`, which "
+        "blocks the event loop."
+    )
 
 
 def test_the_check_says_of_lazy_attributes_what_to_write(check: Check) -> None:
@@ -130,11 +134,11 @@ def test_the_check_says_of_lazy_attributes_what_to_write(check: Check) -> None:
     assert messages[1:] == [
         (
             "5: (vinyl.W004) `it.biography` in `async def view()` is a NotFetched "
-            "until it is awaited, which this test takes for its value."
+            "until it is awaited, so this does not test its value."
         ),
         (
             "6: (vinyl.W005) `album.artist` in `async def view()` is used before it is "
-            "awaited, so its value is not here."
+            "awaited, so its value has not been fetched."
         ),
     ]
 

@@ -1,8 +1,8 @@
 """
-The system check of the project's own source, for ORM calls that nobody awaits.
+The system check that reads the project's own source for a missing `await`.
 
-Which files are the project's, and what is said of each expression that `rules.find()`
-gives.
+This module decides which files are the project's and words the messages; `rules.find()`
+finds the mistakes.
 """
 
 from __future__ import annotations
@@ -24,18 +24,21 @@ from vinyl.orm.lint import rules
 
 __all__ = ["check_awaits"]
 
-# By the kind of what is forgotten: the id, and what is wrong.
+# By kind of mistake: the id, and what is wrong.
 _PROBLEMS = {
     "call": ("vinyl.W001", "not awaited, so it never runs"),
-    "queryset": ("vinyl.W002", "not awaited, so its rows are not here"),
-    "atomic": ("vinyl.W003", "entered by a blocking `with`"),
+    "queryset": ("vinyl.W002", "not awaited, so its rows have not been fetched"),
+    "atomic": ("vinyl.W003", "entered with `with`, which blocks the event loop"),
     "tested": (
         "vinyl.W004",
-        "a NotFetched until it is awaited, which this test takes for its value",
+        "a NotFetched until it is awaited, so this does not test its value",
     ),
-    "lazy": ("vinyl.W005", "used before it is awaited, so its value is not here"),
+    "lazy": (
+        "vinyl.W005",
+        "used before it is awaited, so its value has not been fetched",
+    ),
 }
-# Tests run, so Python tells of what they forget; and some do it on purpose.
+# Tests are run, so Python warns about what they forget; some do it on purpose.
 _TESTS = re.compile(r"\btests?\.|\b(tests?(_\w+)?|conftest)$")
 _NOQA = re.compile(r"# *noqa(?: *: *([^#]*))?", re.IGNORECASE)
 
@@ -43,11 +46,16 @@ _NOQA = re.compile(r"# *noqa(?: *: *([^#]*))?", re.IGNORECASE)
 @checks.register("vinyl")
 def check_awaits(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMessage]:
     """
-    vinyl.W001: a call that touches the database is not awaited in `async def`.
-    vinyl.W002: rows of a queryset that has not been awaited are used there.
-    vinyl.W003: `with transaction.atomic()` is used there.
-    vinyl.W004: a lazy attribute is tested there in a way that no object can refuse.
-    vinyl.W005: a lazy attribute, or the user or session of a request, is used there.
+    Return a warning for each mistake in an `async def` of the project.
+
+    vinyl.W001: a call that uses the database is not awaited.
+    vinyl.W002: a queryset that has not been awaited is used for its rows.
+    vinyl.W003: `with transaction.atomic()` instead of `async with`.
+    vinyl.W004: a lazy attribute is tested in a way that an object cannot refuse.
+    vinyl.W005: a lazy attribute, or the user or session of a request, is used
+        before it is awaited.
+
+    Never switches.
     """
     messages: list[checks.CheckMessage] = []
     if greenlets.forced_mode is False:
@@ -59,8 +67,8 @@ def check_awaits(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMes
                 text = importlib.util.decode_source(source)
                 messages += _warnings_of(text, module, package, place=str(path))
         except Exception:
-            # Not to be read, no Python, or too deep for the parser. That is not for
-            # this check to tell, and would keep the server from starting.
+            # Unreadable, not Python, or nested too deeply for the parser. An error
+            # here would keep the server from starting.
             continue
     return messages
 
@@ -69,11 +77,11 @@ def _warnings_of(
     source: str, module: str, package: str, *, place: str
 ) -> list[checks.Warning]:
     """
-    Return a warning for each thing that *source* forgets to await.
+    Return a warning for each `await` that is missing in *source*.
 
     Args:
         source: The text of *module*, which is in *package*.
-        place: What to call it in the warnings, before the number of the line.
+        place: What the warnings call it, before the line number.
     """
     lines = source.split("\n")
     told = []
@@ -93,7 +101,14 @@ def _warnings_of(
 
 
 def _own_modules(app_configs: Any) -> dict[Path, tuple[str, str]]:
-    """The files of the project, without its tests, with module and package of each."""
+    """
+    Return the project's own files, without tests: the names of the module and of the
+    package by path.
+
+    Args:
+        app_configs: The apps to read. None stands for all of them and the packages of
+            the settings and of `ROOT_URLCONF`.
+    """
     configs = app_configs or apps.get_app_configs()
     folders = [(Path(config.path), config.name) for config in configs]
     for name in (settings.SETTINGS_MODULE, getattr(settings, "ROOT_URLCONF", None)):
@@ -101,7 +116,7 @@ def _own_modules(app_configs: Any) -> dict[Path, tuple[str, str]]:
             package = name.rpartition(".")[0]
             top, *rest = package.split(".")
             with suppress(ValueError):
-                # Of a top-level package this imports nothing; of one inside, it would.
+                # find_spec() imports the parents, and a top-level package has none.
                 spec = importlib.util.find_spec(top)
                 places = (spec and spec.submodule_search_locations) or ()
                 folders += [(Path(place, *rest), package) for place in places]
@@ -111,7 +126,7 @@ def _own_modules(app_configs: Any) -> dict[Path, tuple[str, str]]:
         if installed or name.startswith(("django.", "vinyl.")):
             continue
         for place, inside, files in os.walk(folder):
-            # Others hold other things, such as a virtual environment.
+            # The rest are not packages: a virtual environment, for example.
             inside[:] = [
                 it for it in inside if it.isidentifier() and it != "node_modules"
             ]
