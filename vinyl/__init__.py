@@ -3,10 +3,10 @@ Vinyl: Django's ORM, natively async, in a Django-shaped full stack.
 
 exceptions.py     every error that vinyl raises
 conf.py           `settings.VINYL` as one typed object
+databases.py      DATABASES from a URL, for settings
 bridge/           START HERE: sync code that waits on the event loop
 orm/              Django's ORM, awaitable
 web/              the web layer, on Starlette
-databases.py      DATABASES from a URL, for settings
 cli.py            the command `vinyl`
 __main__.py       `python -m vinyl`
 pytest_plugin.py  fixtures, and errors for calls that nobody awaits

@@ -22,7 +22,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import django
-import psycopg
 
 from tests.django_suite.comparison import Exceptions, Run, Verdict, compare
 from tests.django_suite.labels import chunks, database_labels, selection
@@ -120,8 +119,6 @@ def run_all(options: argparse.Namespace, tests: Path) -> dict[tuple[str, str], R
     parts = chunks(tests, labels, 1 + len(labels) // 8)
     runs = {pair: Run(pair[1], pair[0]) for pair in pairs(options.databases, modes)}
     with postgres_server() as url, ThreadPoolExecutor(options.jobs) as pool:
-        if "postgresql" in options.databases:
-            make_careless(url)
         futures = [
             pool.submit(
                 run_chunk, tests, mode, database, url, part,
@@ -138,14 +135,6 @@ def run_all(options: argparse.Namespace, tests: Path) -> dict[tuple[str, str], R
 
 def pairs(databases: Iterable[str], modes: Iterable[str]) -> list[tuple[str, str]]:
     return list(itertools.product(databases, modes))
-
-
-def make_careless(url: str) -> None:
-    """Have the server forget about disks: its data is gone with the run."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            connection.execute(f"ALTER SYSTEM SET {setting} = off")
-        connection.execute("SELECT pg_reload_conf()")
 
 
 def report(runs: dict[tuple[str, str], Run]) -> bool:
