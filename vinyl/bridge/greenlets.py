@@ -75,8 +75,8 @@ class Bridge(Waiter, greenlet):
     # The task that runs this code. Another one's, started here by an eager task
     # factory, may run its first step on top of it, and is not in the bridge.
     task: asyncio.Task[Any] | None = None
-    # What the run holds (vinyl.orm.scopes.scope.Scope), from its first use of a
-    # database to its end.
+    # What the run holds (a scope of vinyl.orm.scopes), from its first use of a database
+    # to its end.
     scope: Any = None
     # Set when the coroutine is closed half-way: nobody will wait any more.
     abandoned = False

@@ -56,7 +56,7 @@ from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.retry import mark_committed, retry_on_conflict
 from vinyl.orm.scopes.scope import (
     ATOMIC,
-    Scope,
+    ConnectionScope,
     after_commit,
     current_scope,
     scope_of_run,
@@ -98,7 +98,7 @@ def entered(_: None) -> Callable:
 
     async def __aenter__(self: Atomic) -> None:
         alias = self.using or DEFAULT_DB_ALIAS
-        scope = Scope(current_scope.get(), block=ATOMIC)
+        scope = ConnectionScope(current_scope.get(), block=ATOMIC)
         caller = sys._getframe(1)
         if caller.f_code.co_flags & inspect.CO_ASYNC_GENERATOR:
             scope.generator = caller
@@ -115,12 +115,12 @@ def entered(_: None) -> Callable:
     return __aenter__
 
 
-def _scopes_of(block: Atomic) -> list[Scope]:
+def _scopes_of(block: Atomic) -> list[ConnectionScope]:
     """The scopes that *block* has been entered with and not left."""
     return vars(block).setdefault("vinyl_scopes", [])
 
 
-def _lost_of(entered: list[Scope]) -> Scope:
+def _lost_of(entered: list[ConnectionScope]) -> ConnectionScope:
     """Take out of *entered* the scope whose task is gone."""
     for scope in entered:
         task = None if scope.task is None else scope.task()
@@ -165,7 +165,7 @@ def left(_: None) -> Callable:
 
         def leave(*exc_info: Any) -> None:
             nonlocal started
-            # Waits for the turn, if a sibling has it.
+            # Waits for the lock, if a sibling has it.
             _ = connections[alias]
             started = True
             try:
@@ -236,8 +236,8 @@ def shielding(leave: Callable) -> Callable:
             return
         if in_bridge():
             try:
-                # Who waits inside for a turn gets none: neither before nor after the
-                # end.
+                # Tasks that wait inside for the lock get it neither before nor after
+                # the end.
                 scope_of_run().end_block(wrapper.alias, self)
             except BaseException as error:
                 leave(self, type(error), error, error.__traceback__)

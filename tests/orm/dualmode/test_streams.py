@@ -419,7 +419,7 @@ class TestWritingInTheBody:
 
 class TestReadingOn:
     async def test_in_a_nested_block(self) -> None:
-        """It has the turn, which the stream must not wait for in the block around."""
+        """It has the lock, which the stream must not wait for in the block around."""
         await make_tracks(250)
         async with transaction.atomic():
             stream = Track.objects.iterator(chunk_size=20)

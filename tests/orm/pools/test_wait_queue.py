@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from vinyl.orm.pools.wait_queue import WaitQueue
-from vinyl.orm.scopes.lock import Turn
+from vinyl.orm.scopes.lock import ConnectionLock
 
 pytestmark = pytest.mark.anyio
 
@@ -122,12 +122,12 @@ class TestClosed:
         assert tray.things == ["a"]
 
     async def test_a_turn_that_was_passed_on_is_nobodys(self) -> None:
-        turn = Turn(taken=True)
-        task = asyncio.create_task(turn.take())
+        lock = ConnectionLock(locked=True)
+        task = asyncio.create_task(lock.acquire())
         await asyncio.sleep(0)
-        turn.pass_on()
-        turn.close()
+        lock.release()
+        lock.close()
         assert await task is False
-        assert not turn.taken
-        assert await turn.take() is False
-        assert await turn.take_uncancelled() is False
+        assert not lock.locked
+        assert await lock.acquire() is False
+        assert await lock.acquire_shielded() is False

@@ -23,8 +23,8 @@ from tests.records.models import Artist
 from vinyl.exceptions import ScopeClosedError
 from vinyl.orm import await_, connection, run, transaction
 from vinyl.orm.pools.registry import pool_for
-from vinyl.orm.scopes.lock import Turn
-from vinyl.orm.scopes.scope import Scope, current_scope
+from vinyl.orm.scopes.lock import ConnectionLock
+from vinyl.orm.scopes.scope import ConnectionScope, current_scope
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -125,7 +125,7 @@ class TestABlockWaitsForWhoIsInside:
         """Cancelled while a task of its own is in the middle of a run."""
         inside, go = asyncio.Event(), asyncio.Event()
         tasks: list[asyncio.Task[None]] = []
-        turns: list[Turn] = []
+        locks: list[ConnectionLock] = []
 
         def report() -> None:
             Artist.objects.count()
@@ -137,14 +137,14 @@ class TestABlockWaitsForWhoIsInside:
             async with connection.cursor():
                 scope = current_scope.get()
                 assert scope is not None
-                turns.append(scope.leases["default"].turn)
+                locks.append(scope.leases["default"].lock)
                 tasks.append(asyncio.create_task(run(report)))
                 await inside.wait()
 
         holder = asyncio.create_task(hold())
         await inside.wait()
-        # It leaves its block, and waits for the turn that the report has.
-        while not turns[0].waiters:
+        # It leaves its block, and waits for the lock that the report has.
+        while not locks[0].waiters:
             await asyncio.sleep(0)
         holder.cancel()
         await asyncio.sleep(0)
@@ -302,7 +302,7 @@ class TestHooks:
 
         def scopes() -> int:
             gc.collect()
-            return sum(isinstance(found, Scope) for found in gc.get_objects())
+            return sum(isinstance(found, ConnectionScope) for found in gc.get_objects())
 
         before = scopes()
         start(100)

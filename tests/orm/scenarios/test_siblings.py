@@ -21,7 +21,7 @@ from tests.records.models import Album, Artist, Label
 from vinyl.exceptions import NotAwaitedError, ScopeClosedError
 from vinyl.orm import connection, run, transaction
 from vinyl.orm.pools.registry import close_pools, pool_for
-from vinyl.orm.scopes.lock import Turn
+from vinyl.orm.scopes.lock import ConnectionLock
 from vinyl.orm.scopes.scope import current_scope
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
@@ -33,11 +33,11 @@ async def names() -> list[str]:
     return await Artist.objects.values_list("name", flat=True)
 
 
-def turn_here() -> Turn:
-    """The turn to use the connection of the block that the caller is in."""
+def lock_here() -> ConnectionLock:
+    """The lock on the connection of the block that the caller is in."""
     scope = current_scope.get()
     assert scope is not None
-    return scope.leases["default"].turn
+    return scope.leases["default"].lock
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -126,18 +126,18 @@ class TestACancelledQuery:
                 )
 
         counting: list[asyncio.Task[None]] = []
-        turns: list[Turn] = []
+        locks: list[ConnectionLock] = []
 
         async def inner() -> None:
             async with transaction.atomic():
-                turns.append(turn_here())
+                locks.append(lock_here())
                 counting.append(asyncio.create_task(count_slowly()))
-                await until(lambda: turns[0].taken)
+                await until(lambda: locks[0].locked)
 
         async with transaction.atomic():
             await Artist.objects.create(name="outer")
             leaving = asyncio.create_task(inner())
-            await until(lambda: bool(turns and turns[0].waiters))
+            await until(lambda: bool(locks and locks[0].waiters))
             leaving.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await leaving
@@ -273,7 +273,7 @@ class TestBlocks:
             await inside.wait()
             return (await album.artist).name
 
-        async def nested(around: Turn) -> None:
+        async def nested(around: ConnectionLock) -> None:
             async with transaction.atomic():
                 await Artist.objects.count()
                 inside.set()
@@ -281,7 +281,7 @@ class TestBlocks:
                 await album.artist
 
         async with asyncio.timeout(10), transaction.atomic():
-            name, _ = await asyncio.gather(outer(), nested(turn_here()))
+            name, _ = await asyncio.gather(outer(), nested(lock_here()))
         assert name == "Nina"
 
 
@@ -300,11 +300,12 @@ async def test_a_wait_that_may_be_for_ever_is_told(
             task = asyncio.create_task(earlier())
             async with transaction.atomic():
                 nested.set()
-                while "Waiting for" not in caplog.text:
+                while "Still waiting" not in caplog.text:
                     await asyncio.sleep(0.01)
                 await task
     assert re.search(
-        r"Waiting for 0\.05 s .*task '.*' in .*earlier\(\) at .*/test_siblings\.py:\d+",
+        r"Still waiting after 0\.05 s .*task '.*' in .*earlier\(\) at "
+        r".*/test_siblings\.py:\d+",
         caplog.text,
     )
 

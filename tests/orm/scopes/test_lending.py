@@ -345,7 +345,7 @@ class TestTurns:
             assert await calling == []
 
     async def test_blocks_that_need_the_thread_while_others_wait_for_it(self) -> None:
-        """Whoever has the turn gets the thread: none waits in it for a turn."""
+        """The task that has the lock gets the thread: none waits in it for a lock."""
 
         async def nested(number: int) -> None:
             async with transaction.atomic():

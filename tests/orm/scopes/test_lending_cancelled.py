@@ -1,4 +1,4 @@
-"""A task that is cancelled while a thread works for it: no turn is passed on early."""
+"""A task that is cancelled while a thread works for it: no lock is released early."""
 
 from __future__ import annotations
 
@@ -268,7 +268,7 @@ class TestBeforeItBegins:
             calling.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await calling
-            # The turn is free, though the thread is not.
+            # The lock is free, though the thread is not.
             await run(add, "loop")
         gate.open()
         await busy
@@ -367,7 +367,7 @@ async def test_at_every_query_of_the_thread() -> None:
 
 
 async def test_a_coroutine_that_is_closed_half_way(gates: Callable) -> None:
-    """The turn is passed on when the thread has ended; the block has lost its work."""
+    """The lock is released when the thread has ended; the block has lost its work."""
     gate: Gate = gates()
 
     def work() -> None:

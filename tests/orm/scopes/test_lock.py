@@ -1,5 +1,5 @@
 """
-A connection is not used after its block: by tasks that wait for their turn when it is
+A connection is not used after its block: by tasks that wait for its lock when it is
 left, by what was kept of it, or inside a block that is lost.
 """
 
@@ -23,7 +23,7 @@ from tests.records.models import Artist
 from vinyl.exceptions import ScopeClosedError
 from vinyl.orm import await_, connection, run, transaction
 from vinyl.orm.pools.registry import pool_for
-from vinyl.orm.scopes.lock import Turn
+from vinyl.orm.scopes.lock import ConnectionLock
 from vinyl.orm.scopes.scope import current_scope, scope_of_run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
@@ -33,11 +33,11 @@ async def names() -> list[str]:
     return await Artist.objects.order_by("name").values_list("name", flat=True)
 
 
-def turn_here() -> Turn:
-    """The turn to use the connection of the block that the caller is in."""
+def lock_here() -> ConnectionLock:
+    """The lock on the connection of the block that the caller is in."""
     scope = current_scope.get()
     assert scope is not None
-    return scope.leases["default"].turn
+    return scope.leases["default"].lock
 
 
 async def until(condition: Callable[[], Any]) -> None:
@@ -47,7 +47,7 @@ async def until(condition: Callable[[], Any]) -> None:
 
 
 class TestAWaiterOfABlockThatIsLeft:
-    """It waits for its turn while the block is left, which passes the turn on."""
+    """It waits for the lock while the block is left, which releases it."""
 
     @pytest.fixture(params=["atomic", "cursor", "pinned"])
     def block(self, request: pytest.FixtureRequest) -> Callable[[], Any]:
@@ -108,17 +108,17 @@ class TestAWaiterOfABlockThatIsLeft:
             "nested run": lambda: run(in_nested_run),
         }
         async with block():
-            turn = turn_here()
-            # A sibling has the turn, so that the order is: leaving, then the child.
-            held = await turn.take()
+            lock = lock_here()
+            # A sibling has the lock, so that the order is: leaving, then the child.
+            held = await lock.acquire()
             assert held
             children: list[asyncio.Task[Any]] = []
 
             async def start() -> None:
-                await until(lambda: turn.waiters)
+                await until(lambda: lock.waiters)
                 children.append(asyncio.create_task(works[kind]()))
-                await until(lambda: len(turn.waiters) == 2)
-                turn.pass_on()
+                await until(lambda: len(lock.waiters) == 2)
+                lock.release()
 
             context = asyncio.create_task(start())
         await context
@@ -134,15 +134,15 @@ class TestAWaiterOfABlockThatIsLeft:
                 await copying.write_row(["late"])
 
         async with connection.cursor() as cursor:
-            turn = turn_here()
-            assert await turn.take()
+            lock = lock_here()
+            assert await lock.acquire()
 
             async def start() -> asyncio.Task[None]:
                 # The block is being left.
-                await until(lambda: turn.waiters)
+                await until(lambda: lock.waiters)
                 child = asyncio.create_task(copy(cursor))
                 await asyncio.wait([child], timeout=0.01)
-                turn.pass_on()
+                lock.release()
                 return child
 
             starting = asyncio.create_task(start())
@@ -162,14 +162,14 @@ class TestAWaiterOfABlockThatIsLeft:
         async with transaction.atomic():
             stream = aiter(Artist.objects.iterator(chunk_size=100))
             await anext(stream)
-            turn = turn_here()
-            assert await turn.take()
+            lock = lock_here()
+            assert await lock.acquire()
 
             async def start() -> asyncio.Task[None]:
-                await until(lambda: turn.waiters)
+                await until(lambda: lock.waiters)
                 child = asyncio.create_task(read(stream))
-                await until(lambda: len(turn.waiters) == 2)
-                turn.pass_on()
+                await until(lambda: len(lock.waiters) == 2)
+                lock.release()
                 return child
 
             starting = asyncio.create_task(start())
@@ -245,20 +245,20 @@ class TestASyncBlock:
             inside.set()
             await_(go.wait())
 
-        async def start(turn: Turn) -> None:
-            # The run waits to have its turn back.
-            await until(lambda: turn.waiters)
+        async def start(lock: ConnectionLock) -> None:
+            # The run waits to have its lock back.
+            await until(lambda: lock.waiters)
             coroutine = Artist.objects.acreate(name="early")
             early.append(asyncio.create_task(coroutine))
-            await until(lambda: len(turn.waiters) == 2)
+            await until(lambda: len(lock.waiters) == 2)
             go.set()
 
         def work() -> None:
             Artist.objects.count()
-            turn = scope_of_run().leases["default"].turn
+            lock = scope_of_run().leases["default"].lock
             others = [
                 asyncio.ensure_future(run(hold)),
-                asyncio.ensure_future(start(turn)),
+                asyncio.ensure_future(start(lock)),
             ]
             await_(inside.wait())
             with suppress(LookupError), transaction.atomic():
@@ -449,7 +449,7 @@ class TestALostBlock:
 
 
 async def test_a_task_that_outlives_async_to_sync_leaves_the_thread_alone() -> None:
-    """It has the turn at the thread's connection when the call ends."""
+    """It has the lock on the thread's connection when the call ends."""
     inside, go = asyncio.Event(), asyncio.Event()
     children: list[asyncio.Task[None]] = []
 

@@ -22,7 +22,7 @@ from vinyl.bridge.calls import Done
 from vinyl.bridge.greenlets import here, in_bridge, runs_sync
 from vinyl.exceptions import ForeignLoopError, NotAwaitedError, ScopeClosedError
 from vinyl.orm.dualmode.cursors import borrowing
-from vinyl.orm.scopes.placeholder import stand_in
+from vinyl.orm.scopes.placeholder import placeholder_for
 from vinyl.orm.scopes.scope import current_scope, nearest_lease
 
 __all__ = [
@@ -169,4 +169,4 @@ def _there_already(alias: str) -> BaseDatabaseWrapper | None:
     if lease is not None:
         return lease.wrapper
     of_thread = _of_thread(alias)
-    return of_thread and (stand_in(alias) or of_thread)
+    return of_thread and (placeholder_for(alias) or of_thread)

@@ -27,7 +27,8 @@ from vinyl.bridge.mode import begin, dual
 from vinyl.bridge.tasks import running_task
 from vinyl.exceptions import NotAwaitedError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.scopes.scope import Lease, Scope, current_scope, nearest_lease
+from vinyl.orm.scopes.lease import Lease
+from vinyl.orm.scopes.scope import ConnectionScope, current_scope, nearest_lease
 
 __all__ = ["AsyncCopy", "AsyncCursor", "Pinned"]
 
@@ -49,7 +50,7 @@ class Pinned:
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
-        self.scope: Scope | None = None
+        self.scope: ConnectionScope | None = None
 
     async def __aenter__(self) -> Self:
         if self.scope is not None:
@@ -57,7 +58,7 @@ class Pinned:
                 f"This connection.{self.block} has been entered already. Call it anew "
                 f"for each block."
             )
-        scope = Scope(current_scope.get(), block=self.block)
+        scope = ConnectionScope(current_scope.get(), block=self.block)
         try:
             await scope.acquire(self.alias)
         except BaseException:
@@ -85,7 +86,7 @@ class Pinned:
         lease = scope.leases[self.alias]
         try:
             # A task that was started inside may be in the middle of something.
-            await lease.turn.take_uncancelled()
+            await lease.lock.acquire_shielded()
         finally:
             try:
                 await self._clean_up(lease)
@@ -95,7 +96,7 @@ class Pinned:
                 scope.close()
 
     async def _clean_up(self, lease: Lease) -> None:
-        """At the end of the block, which has the turn."""
+        """At the end of the block, which has the lock."""
         if lease.streams:
             await run(lease.end_streams)
 
@@ -110,7 +111,7 @@ class Pinned:
         """Never reached; `with` looks for it before it enters."""
 
 
-def _is_lost(scope: Scope | None, exc_info: tuple[object, ...]) -> bool:
+def _is_lost(scope: ConnectionScope | None, exc_info: tuple[object, ...]) -> bool:
     """Whether Python closes the block's task, in whatever context runs now."""
     return exc_info[:1] == (GeneratorExit,) and current_scope.get() is not scope
 
@@ -161,7 +162,7 @@ class AsyncCursor(Pinned):
             await super()._clean_up(lease)
 
     def _in_turn(self, fn: Callable, *args: Any, **kwargs: Any) -> Any:
-        """In the bridge: call *fn* when it is this run's turn at the connection."""
+        """In the bridge: call *fn* once this run has the lock on the connection."""
         connections[self.alias]
         return fn(*args, **kwargs)
 
@@ -237,19 +238,19 @@ class AsyncCopy:
         if scope is not None:
             self._lease = scope.leases[self._cursor.alias]
         # For the whole block: while it copies, the connection can do nothing else.
-        if scope is None or not await self._lease.turn.take():
+        if scope is None or not await self._lease.lock.acquire():
             raise ScopeClosedError(
                 f"cursor.copy() was called by a task that outlives the cursor's block "
                 f"on database {self._cursor.alias!r}, and the block is left. Await the "
                 f"task inside the block."
             )
-        self._lease.turn.holder = running_task()
+        self._lease.lock.holder = running_task()
         try:
             # Past Django's cursor, which does not know COPY.
             self._manager = opened.cursor.copy(*args, **kwargs)
             self._copy = await self._run(self._manager.__enter__)
         except BaseException:
-            self._pass_on()
+            self._release()
             raise
         return self
 
@@ -263,15 +264,15 @@ class AsyncCopy:
                 return None
             return await self._run(self._manager.__exit__, *exc_info)
         finally:
-            self._pass_on()
+            self._release()
 
     async def _run(self, fn: Callable, *args: Any) -> Any:
         """Call *fn*, of psycopg, in the bridge; its errors become Django's."""
         return await run(self._lease.wrapper.wrap_database_errors(fn), *args)
 
-    def _pass_on(self) -> None:
-        self._lease.turn.holder = None
-        self._lease.turn.pass_on()
+    def _release(self) -> None:
+        self._lease.lock.holder = None
+        self._lease.lock.release()
 
     def set_types(self, types: Any) -> None:
         """The types of the columns, as in psycopg. Never switches."""

@@ -22,7 +22,7 @@ from django.db import (
 from vinyl.bridge.greenlets import in_bridge, run, runs_sync, suspend
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.scopes.scope import Scope, current_scope
+from vinyl.orm.scopes.scope import ConnectionScope, current_scope
 
 __all__ = ["Notifications", "listen"]
 
@@ -78,7 +78,7 @@ class Notifications:
         """
         self._prepare()
         # While it connects it is `connection`, for receivers of connection_created.
-        scope = Scope(current_scope.get(), block="listen()")
+        scope = ConnectionScope(current_scope.get(), block="listen()")
         scope._hold(self.alias, self._wrapper, None)
         scope.enter()
         try:

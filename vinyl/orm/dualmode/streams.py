@@ -18,7 +18,8 @@ from django.db import connections
 from vinyl.bridge.greenlets import run, runs_sync
 from vinyl.exceptions import ForeignLoopError, NotAwaitedError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.scopes.scope import Lease, Scope, current_scope, nearest_lease
+from vinyl.orm.scopes.lease import Lease
+from vinyl.orm.scopes.scope import ConnectionScope, current_scope, nearest_lease
 
 __all__ = ["Stream"]
 
@@ -112,7 +113,7 @@ class Reader:
         # Whether the cursor is closed, and whether it needs a connection no more.
         self.ended = self.detached = False
         # Where the connection is, until it is detached.
-        self.scope: Scope | None = None
+        self.scope: ConnectionScope | None = None
         self.lease: Lease | None = None
 
     async def read(self) -> AsyncGenerator[Any, None]:
@@ -120,7 +121,7 @@ class Reader:
         self.lease = nearest_lease(self.scope, self.alias)
         own = None
         if self.lease is None:
-            self.scope = own = Scope(self.scope, block="iterator()")
+            self.scope = own = ConnectionScope(self.scope, block="iterator()")
         try:
             if own is not None:
                 self.lease = await own.acquire(self.alias)
@@ -161,7 +162,7 @@ class Reader:
     def _is_here(self) -> bool:
         """
         Whether code here uses the stream's connection anyway. In a nested block it has
-        the turn, and must not wait for it in the block around.
+        the lock, and must not wait for it in the block around.
         """
         with suppress(ScopeClosedError, ForeignLoopError):
             here = nearest_lease(current_scope.get(), self.alias)
@@ -177,7 +178,7 @@ class Reader:
         """
         self._check()
         if not self.detached:
-            # Waits for the turn, if a sibling has it. Meanwhile the block may end.
+            # Waits for the lock, if a sibling has it. Meanwhile the block may end.
             wrapper = connections[self.alias]
             self._check()
         if self.rows is None:

@@ -8,30 +8,34 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.pools.pool import Pool
-from vinyl.orm.scopes.lock import Turn
+from vinyl.orm.scopes.lock import ConnectionLock
 
 __all__ = ["Lease"]
 
 
 class Lease:
     """
-    A connection as one scope holds it, and the turn to use it inside.
+    A connection as one scope holds it, with the lock that the scope's tasks share.
 
     Args:
         source: Where the connection comes from and goes back to; None for one that the
             user put here.
-        turn: Taken, if the code of the scope uses the connection itself.
+        lock: Locked from the start, if the code of the scope uses the connection
+            itself.
     """
 
-    __slots__ = ("borrower", "inner", "source", "streams", "turn", "wrapper")
+    __slots__ = ("borrower", "inner", "lock", "source", "streams", "wrapper")
 
     def __init__(
-        self, wrapper: BaseDatabaseWrapper, source: Lease | Pool | None, turn: Turn
+        self,
+        wrapper: BaseDatabaseWrapper,
+        source: Lease | Pool | None,
+        lock: ConnectionLock,
     ) -> None:
         self.wrapper = wrapper
         self.source = source
-        self.turn = turn
-        # The lease of the scope inside that has the turn, if one has it.
+        self.lock = lock
+        # The lease of the scope inside that has the lock, if one has it.
         self.borrower: Lease | None = None
         # Of a run: the lease of the sync atomic() that its code is in, if it is in one.
         self.inner: Lease | None = None
@@ -41,7 +45,7 @@ class Lease:
             source.borrower = self
 
     def innermost(self) -> Lease:
-        """This lease, or the one inside that has the turn. Never switches."""
+        """Return this lease, or the one inside that has the lock. Never switches."""
         lease = self
         while lease.borrower is not None:
             lease = lease.borrower
@@ -49,32 +53,33 @@ class Lease:
 
     def end_streams(self) -> None:
         """
-        Close the cursors of the streams that are open, for the connection goes on.
+        Close the cursors of the open streams, because the connection is used further.
 
-        In the bridge; switches to the event loop.
+        To be called in the bridge. Switches to the event loop.
         """
         while self.streams:
             self.streams.pop().end()
 
     def end(self) -> None:
         """
-        Let nobody use the connection through this lease any more, nor through those
-        inside that the end of the scope did not wait for. Never switches.
+        Close the lock of this lease, and those of the leases inside that the end of the
+        scope did not wait for: nobody uses the connection through them after this.
+        Never switches.
         """
-        self.turn.close()
+        self.lock.close()
         if self.borrower is not None:
             self.borrower.end()
         if type(self.source) is Lease:
             self.source.borrower = None
 
     def give_back(self) -> None:
-        """End it, and pass the connection on. Never switches."""
+        """End the lease and return the connection to its source. Never switches."""
         self.end()
         match self.source:
             case Lease() as source:
                 # What a run has begun to stream goes on as long as its block.
                 source.streams |= self.streams
-                source.turn.pass_on()
+                source.lock.release()
             case Pool() as pool:
                 wrapper = cast(BridgeMixin, self.wrapper)
                 for stream in self.streams:

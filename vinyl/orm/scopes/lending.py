@@ -29,8 +29,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from vinyl.bridge.greenlets import Waiter, await_, here, in_bridge
 from vinyl.exceptions import ForeignLoopError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.scopes.lock import Turn
-from vinyl.orm.scopes.scope import Lease, Scope, current_scope, has_transaction
+from vinyl.orm.scopes.lease import Lease
+from vinyl.orm.scopes.lock import ConnectionLock
+from vinyl.orm.scopes.scope import (
+    ConnectionScope,
+    current_scope,
+    has_transaction,
+)
 
 __all__ = ["Loan", "leave_loans", "patch_async_to_sync", "patch_sync_to_async"]
 
@@ -60,11 +65,13 @@ def _lent_by_thread() -> Iterator[None]:
 
     Never switches.
     """
-    scope = Scope(None, block="async_to_sync()")
+    scope = ConnectionScope(None, block="async_to_sync()")
     for wrapper in connections.all(initialized_only=True):
         if isinstance(wrapper, BridgeMixin):
             if wrapper.loan is not None or has_transaction(wrapper):
-                scope.leases[wrapper.alias] = Lease(wrapper, None, Turn(taken=False))
+                scope.leases[wrapper.alias] = Lease(
+                    wrapper, None, ConnectionLock(locked=False)
+                )
     before = current_scope.get()
     scope.enter()
     try:
@@ -107,7 +114,7 @@ def patch_sync_to_async(call: Callable) -> Callable:
 
 
 async def _call_with_loan(
-    call: Callable, sync_to_async: Any, around: Scope, args: Any, kwargs: Any
+    call: Callable, sync_to_async: Any, around: ConnectionScope, args: Any, kwargs: Any
 ) -> Any:
     __traceback_hide__ = True
     async with Loan(around) as loan:
@@ -132,8 +139,8 @@ class Loan(Waiter):
         around: The scope of the code that makes the call.
     """
 
-    def __init__(self, around: Scope) -> None:
-        self.scope = Scope(around, block="sync_to_async()")
+    def __init__(self, around: ConnectionScope) -> None:
+        self.scope = ConnectionScope(around, block="sync_to_async()")
         self.scope.is_lent = True
         # Why the thread cannot use the connection of these aliases.
         self.refused: dict[str, Exception] = {}

@@ -1,4 +1,4 @@
-"""Turns: one connection, several tasks, one operation at a time."""
+"""The lock on a connection that tasks share: one operation at a time, in order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db import InterfaceError
 from vinyl.bridge.tasks import place_of
 from vinyl.orm.pools.wait_queue import WaitQueue
 
-__all__ = ["Turn"]
+__all__ = ["ConnectionLock"]
 
 logger = logging.getLogger("vinyl.orm")
 
@@ -20,81 +20,99 @@ logger = logging.getLogger("vinyl.orm")
 LONG_WAIT = 30.0
 
 
-class Turn(WaitQueue[bool]):
+class ConnectionLock(WaitQueue[bool]):
     """
-    The turn to use a connection that several tasks of an event loop share.
+    The lock on a connection that several tasks of one event loop share. It is acquired
+    in the order in which tasks ask for it.
 
-    Once it is closed nobody has it: neither those who wait, nor a task that has been
-    given it and has not gone on yet.
+    Once it is closed nobody can acquire it: neither a waiting task, nor one that has
+    been given the lock and has not resumed yet.
 
     Args:
-        taken: Whether somebody has the turn already.
+        locked: Whether it is acquired from the start.
     """
 
-    __slots__ = ("holder", "taken")
+    __slots__ = ("holder", "locked")
 
-    def __init__(self, *, taken: bool) -> None:
+    def __init__(self, *, locked: bool) -> None:
         super().__init__()
-        self.taken = taken
-        # A task that keeps the turn for a block of its own, between its operations.
+        self.locked = locked
+        # A task that keeps the lock between the operations of a block of its own.
         self.holder: asyncio.Task[Any] | None = None
 
-    def take_nowait(self) -> bool:
-        """Take the turn if it is free; tell whether it was. Never switches."""
-        if self.taken or self.closed:
+    def acquire_nowait(self) -> bool:
+        """
+        Acquire the lock if it is free.
+
+        Returns:
+            Whether it was free.
+
+        Never switches.
+        """
+        if self.locked or self.closed:
             return False
-        self.taken = True
+        self.locked = True
         return True
 
-    async def take(self) -> bool:
+    async def acquire(self) -> bool:
         """
-        Wait for the turn. True: it is the caller's, until `pass_on()`. False: look
-        again where the turn is to be had; the scope may have been closed.
+        Wait for the lock.
+
+        Returns:
+            True if the caller has it, until `release()`. False if the lock has been
+            closed, or the connection is now held by a scope further inside: the caller
+            has to find the lock to acquire again.
 
         Raises:
-            InterfaceError: This task keeps the turn itself, and would wait for ever.
+            InterfaceError: This task itself keeps the lock, and would wait for ever.
 
-        Switches to the event loop if the turn is not free.
+        Switches to the event loop if the lock is not free.
         """
-        if self.take_nowait():
+        if self.acquire_nowait():
             return True
         task = asyncio.current_task()
         if self.holder is not None and self.holder is task:
             raise InterfaceError(
                 "A query was made inside `async with cursor.copy()`, whose connection "
-                "can do nothing else until the block ends. Make it before or after."
+                "can do nothing else until the block ends. Make the query before or "
+                "after the block."
             )
         warn = partial(_warn_of_wait, task)
-        return await self.wait(self.pass_on, LONG_WAIT, warn) is not None
+        return await self.wait(self.release, LONG_WAIT, warn) is not None
 
-    async def take_uncancelled(self) -> bool:
+    async def acquire_shielded(self) -> bool:
         """
-        Wait for the turn as `take()` does, however often the task is cancelled; then
-        raise that.
+        Wait for the lock as `acquire()` does, even if the task is cancelled meanwhile.
+
+        Raises:
+            CancelledError: The task was cancelled. If the lock is not closed, the
+                caller has it all the same.
+
+        Switches to the event loop if the lock is not free.
         """
         cancelled = None
         while True:
             try:
-                taken = await self.take()
+                acquired = await self.acquire()
                 break
             except asyncio.CancelledError as error:
                 cancelled = error
         if cancelled is not None:
             raise cancelled
-        return taken
+        return acquired
 
-    def pass_on(self, _: bool = True) -> None:
-        """Give the turn to the task that waits longest. Never switches."""
-        self.taken = self.serve(_the_turn)
+    def release(self, _: bool = True) -> None:
+        """Pass the lock to the task that has waited longest. Never switches."""
+        self.locked = self.serve(_grant)
 
 
-def _the_turn() -> bool:
+def _grant() -> bool:
     return True
 
 
 def _warn_of_wait(task: asyncio.Task[Any] | None) -> None:
     logger.warning(
-        "Waiting for %g s for a turn at the connection of a block: %s. If the task "
+        "Still waiting after %g s for the connection of a block: %s. If the task "
         "that uses it is inside an atomic() of its own and awaits this one, both wait "
         "for ever: start this task inside that atomic(), or await it before.",
         LONG_WAIT,

@@ -19,22 +19,22 @@ from vinyl.bridge.greenlets import runs_sync
 from vinyl.bridge.tasks import running_task
 from vinyl.orm.backends.base import BridgeMixin
 
-__all__ = ["has_stand_in", "stand_in"]
+__all__ = ["has_placeholder", "placeholder_for"]
 
 
 # What `connection` is in this context where nothing is held, by alias, and the task
 # that it was made in. Weak, or the tasks started from it would keep it alive.
-_stand_ins: ContextVar[dict[str, tuple[weakref.ref[Any] | None, BridgeMixin]]]
-_stand_ins = ContextVar("vinyl_stand_ins")
+_placeholders: ContextVar[dict[str, tuple[weakref.ref[Any] | None, BridgeMixin]]]
+_placeholders = ContextVar("vinyl_placeholders")
 
 
-def stand_in(alias: str) -> BaseDatabaseWrapper | None:
+def placeholder_for(alias: str) -> BaseDatabaseWrapper | None:
     """
     A connection of *alias* that never connects; see vinyl.orm.dualmode.cursors.
 
     None if the ENGINE cannot wait on an event loop. Never switches.
     """
-    made = _stand_ins.get({})
+    made = _placeholders.get({})
     task = running_task()
     owner, inherited = made.get(alias, (None, None))
     if inherited is not None and (owner and owner()) is task:
@@ -58,10 +58,10 @@ def stand_in(alias: str) -> BaseDatabaseWrapper | None:
         wrapper.force_debug_cursor = inherited.force_debug_cursor
         wrapper.queries_log = inherited.queries_log
     owner = None if task is None else weakref.ref(task)
-    _stand_ins.set({**made, alias: (owner, wrapper)})
+    _placeholders.set({**made, alias: (owner, wrapper)})
     return wrapper
 
 
-def has_stand_in(alias: str) -> bool:
+def has_placeholder(alias: str) -> bool:
     """Whether this context has one already, its own or inherited. Never switches."""
-    return alias in _stand_ins.get({})
+    return alias in _placeholders.get({})

@@ -42,11 +42,11 @@ from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.pools.pool import Pool
 from vinyl.orm.pools.registry import pool_for
 from vinyl.orm.scopes.lease import Lease
-from vinyl.orm.scopes.lock import Turn
-from vinyl.orm.scopes.placeholder import has_stand_in, stand_in
+from vinyl.orm.scopes.lock import ConnectionLock
+from vinyl.orm.scopes.placeholder import has_placeholder, placeholder_for
 
 __all__ = [
-    "Scope",
+    "ConnectionScope",
     "ScopedStorage",
     "connection_of",
     "current_scope",
@@ -56,11 +56,13 @@ __all__ = [
 
 T = TypeVar("T")
 
-current_scope: ContextVar[Scope | None] = ContextVar("vinyl_scope", default=None)
+current_scope: ContextVar[ConnectionScope | None] = ContextVar(
+    "vinyl_scope", default=None
+)
 
 # The blocks that had been committed when this context was made: hooks of on_commit()
 # may start tasks that go on by themselves.
-_committed: ContextVar[frozenset[Scope]] = ContextVar(
+_committed: ContextVar[frozenset[ConnectionScope]] = ContextVar(
     "vinyl_committed", default=frozenset()
 )
 
@@ -68,7 +70,7 @@ _committed: ContextVar[frozenset[Scope]] = ContextVar(
 ATOMIC = "atomic()"
 
 
-class Scope:
+class ConnectionScope:
     """
     What a run of the bridge or a block holds: at most one connection per alias.
 
@@ -78,10 +80,10 @@ class Scope:
             run. In a run, the run's own code has the turn; in a block nobody has.
     """
 
-    parent: Scope | None
+    parent: ConnectionScope | None
     closed: bool
 
-    def __init__(self, parent: Scope | None, *, block: str = "") -> None:
+    def __init__(self, parent: ConnectionScope | None, *, block: str = "") -> None:
         # Those that have ended for good are left out, so that a task which starts a
         # task, and so on, does not pile them up.
         while parent is not None and parent.closed and parent.is_over():
@@ -91,7 +93,7 @@ class Scope:
         self.leases: dict[str, Lease] = {}
         # Of a run: the scopes of the sync atomic() blocks that its code is in. Of such
         # a scope: Django's object.
-        self.blocks: list[Scope] = []
+        self.blocks: list[ConnectionScope] = []
         self.owner: Any = None
         self.closed = False
         self.loop = asyncio._get_running_loop()
@@ -103,7 +105,7 @@ class Scope:
         self.savepoints: set[str] | None = None
         # The scope that was current before. Not a Token, which would keep the context
         # alive, and a task that is lost with it.
-        self.before: Scope | None = None
+        self.before: ConnectionScope | None = None
         # Of a block in an async generator: its frame; and whether the code that reads
         # from the generator has used the connection as well, between two values.
         self.generator: FrameType | None = None
@@ -128,10 +130,10 @@ class Scope:
                 wrapper = pool.lend_nowait()
                 if wrapper is not None:
                     return self._hold(alias, wrapper, pool).wrapper
-            elif outer.turn.take_nowait():
+            elif outer.lock.acquire_nowait():
                 return self._hold(alias, outer.wrapper, outer).wrapper
             lease = suspend(self.acquire(alias))
-        elif lease.turn.closed:
+        elif lease.lock.closed:
             raise _taken_away(alias)
         return lease.wrapper
 
@@ -150,18 +152,18 @@ class Scope:
             if outer is None:
                 pool = pool_for(alias)
                 return self._hold(alias, await pool.lend(), pool)
-            if await outer.turn.take():
+            if await outer.lock.acquire():
                 return self._hold(alias, outer.wrapper, outer)
 
     def _hold(
         self, alias: str, wrapper: BaseDatabaseWrapper, source: Lease | Pool | None
     ) -> Lease:
-        lease = Lease(wrapper, source, Turn(taken=not self.block))
+        lease = Lease(wrapper, source, ConnectionLock(locked=not self.block))
         self.leases[alias] = lease
         if isinstance(source, Pool):
             # What is logged in a block is to be read from `connection.queries` later.
-            if self.block or settings.DEBUG or has_stand_in(alias):
-                if (face := stand_in(alias)) is not None:
+            if self.block or settings.DEBUG or has_placeholder(alias):
+                if (face := placeholder_for(alias)) is not None:
                     cast(BridgeMixin, wrapper).act_for(face)
         return lease
 
@@ -178,7 +180,7 @@ class Scope:
         """Await *awaitable* and let it use, in turn, what this run holds."""
         held = [lease.innermost() for lease in self.leases.values()]
         for lease in held:
-            lease.turn.pass_on()
+            lease.lock.release()
         outer, inner = current_scope.get(), self.inner()
         if not inner.is_around(outer):
             # The run began to hold it in another context.
@@ -196,17 +198,17 @@ class Scope:
             for lease in held:
                 try:
                     # If it is closed meanwhile, the next use of the connection raises.
-                    await lease.turn.take_uncancelled()
+                    await lease.lock.acquire_shielded()
                 except asyncio.CancelledError as error:
                     cancelled = error
             if cancelled is not None:
                 raise cancelled
 
-    def inner(self) -> Scope:
+    def inner(self) -> ConnectionScope:
         """Of a run: the scope that its code is in, its own or that of a block."""
         return self.blocks[-1] if self.blocks else self
 
-    def is_around(self, scope: Scope | None) -> bool:
+    def is_around(self, scope: ConnectionScope | None) -> bool:
         """Whether *scope* is this one or inside it. Never switches."""
         while scope is not None and scope is not self:
             scope = scope.parent
@@ -221,13 +223,15 @@ class Scope:
         Never switches.
         """
         outer, inner = current_scope.get(), self.inner()
-        block = Scope(outer if inner.is_around(outer) else inner, block=ATOMIC)
+        block = ConnectionScope(
+            outer if inner.is_around(outer) else inner, block=ATOMIC
+        )
         block.owner = owner
         lease = self.leases[alias].innermost()
-        block.leases[alias] = Lease(lease.wrapper, lease, Turn(taken=True))
+        block.leases[alias] = Lease(lease.wrapper, lease, ConnectionLock(locked=True))
         block.savepoints = set(lease.wrapper.savepoint_ids)
         self.leases[alias].inner = block.leases[alias]
-        lease.turn.send_away()
+        lease.lock.send_away()
         block.enter()
         self.blocks.append(block)
 
@@ -283,7 +287,7 @@ class Scope:
         for alias, lease in self.leases.items():
             if isinstance(lease.source, Pool):
                 self.discard(alias)
-            elif not lease.turn.closed:
+            elif not lease.lock.closed:
                 # The transaction around cannot tell what of this it has in it.
                 cast(BridgeMixin, lease.wrapper).note_interruption()
         self.close()
@@ -302,10 +306,12 @@ class Scope:
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
-        return f"<Scope {self.block or 'run'} {state}: {', '.join(self.leases)}>"
+        return (
+            f"<ConnectionScope {self.block or 'run'} {state}: {', '.join(self.leases)}>"
+        )
 
 
-def nearest_lease(scope: Scope | None, alias: str) -> Lease | None:
+def nearest_lease(scope: ConnectionScope | None, alias: str) -> Lease | None:
     """
     The lease of *alias* in *scope* or the nearest open scope around it, if any.
 
@@ -321,7 +327,7 @@ def nearest_lease(scope: Scope | None, alias: str) -> Lease | None:
             # The scope of async_to_sync was made where no loop was running.
             here = scope.loop is None or scope.loop is asyncio._get_running_loop()
             if not scope.closed and here:
-                if lease.turn.closed:
+                if lease.lock.closed:
                     raise _taken_away(alias)
                 if scope.is_lent:
                     raise InterfaceError(
@@ -379,11 +385,11 @@ def after_commit(wrapper: BaseDatabaseWrapper) -> Iterator[None]:
         _committed.reset(token)
 
 
-def scope_of_run() -> Scope:
+def scope_of_run() -> ConnectionScope:
     """The scope of the run that the calling code is in, made at its first use."""
     bridge = current_bridge()
     if bridge.scope is None:
-        bridge.scope = Scope(current_scope.get())
+        bridge.scope = ConnectionScope(current_scope.get())
         bridge.scope.enter()
         around = bridge.scope.parent
         while around is not None:
@@ -407,7 +413,7 @@ def connection_of(alias: str) -> BaseDatabaseWrapper | None:
     if runs_sync():
         return None
     lease = nearest_lease(current_scope.get(), alias)
-    return stand_in(alias) if lease is None else lease.wrapper
+    return placeholder_for(alias) if lease is None else lease.wrapper
 
 
 def in_transaction(alias: str) -> bool:
