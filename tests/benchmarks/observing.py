@@ -24,14 +24,13 @@ def medians(
     states: dict[str, Any], fn: Callable[[], Any], calls: int
 ) -> dict[str, float]:
     """Microseconds per call of *fn* in each state, measured in turns."""
-    from vinyl.orm.observe.events import Wanted, observe
+    from vinyl.orm.observe.events import set_observers
 
     times: dict[str, list[float]] = {name: [] for name in states}
     for _ in range(ROUNDS):
         for name, state in states.items():
-            is_wanted = isinstance(state, Wanted)
-            observe(state if is_wanted else Wanted(None, False, None))
-            with contextlib.nullcontext() if is_wanted else state():
+            set_observers(*state if isinstance(state, tuple) else ())
+            with contextlib.nullcontext() if isinstance(state, tuple) else state():
                 times[name].append(seconds_per_call(fn, calls) * 1e6)
     return {name: statistics.median(values) for name, values in times.items()}
 
@@ -48,7 +47,8 @@ def main() -> None:
     from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
     from tests.records.models import Artist
-    from vinyl.orm.observe.events import Wanted
+    from vinyl.orm.observe.slow_log import SlowLog
+    from vinyl.orm.observe.tracing import Tracing
     from vinyl.orm.recording import recording
 
     call_command("migrate", verbosity=0)
@@ -56,10 +56,9 @@ def main() -> None:
     queryset = Artist.objects.filter(pk=artist.pk)
     sql, params = queryset.query.sql_with_params()
 
-    off = Wanted(None, False, None)
-    log = Wanted(60.0, False, None)
-    unheard = Wanted(None, False, trace.get_tracer("vinyl"))
-    states = {"off": off, "log": log, "spans, no provider set": unheard}
+    off: tuple[()] = ()
+    log = SlowLog(60.0)
+    states = {"off": off, "log": (log,), "spans, no provider set": (Tracing(),)}
 
     def measure(title: str, states: dict[str, Any]) -> None:
         with connection.cursor() as cursor:
@@ -82,9 +81,9 @@ def main() -> None:
         "With a provider",
         {
             "off": off,
-            "spans": Wanted(None, False, trace.get_tracer("vinyl")),
-            "spans, none sampled": Wanted(None, False, unsampled.get_tracer("vinyl")),
-            "spans and log": Wanted(60.0, False, trace.get_tracer("vinyl")),
+            "spans": (Tracing(),),
+            "spans, none sampled": (Tracing(unsampled.get_tracer("vinyl")),),
+            "spans and log": (log, Tracing()),
         },
     )
     sys.stdout.write("A span is made and ended here, and exported nowhere.\n")

@@ -11,6 +11,8 @@ from vinyl.bridge import greenlets
 from vinyl.conf import vinyl_settings
 from vinyl.orm.dualmode import table
 from vinyl.orm.observe import events, fetch_modes, n_plus_one
+from vinyl.orm.observe.slow_log import SlowLog
+from vinyl.orm.observe.tracing import Tracing
 
 __all__ = ["VinylORMConfig"]
 
@@ -44,7 +46,8 @@ def read_settings() -> None:
     """
     mode = vinyl_settings.IS_ASYNC
     greenlets.forced_mode = None if mode == "auto" else mode
-    events.observe(events.wanted())
+    observers = (SlowLog.from_settings(), Tracing.from_settings())
+    events.set_observers(*(each for each in observers if each is not None))
     n_plus_one.read_settings()
     fetch_modes.read_settings()
 

@@ -10,7 +10,8 @@ from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
 from vinyl.conf import VinylSettings, check_keys, vinyl_settings
-from vinyl.orm.observe import events, fetch_modes
+from vinyl.orm.observe import fetch_modes
+from vinyl.orm.observe.tracing import opentelemetry_is_installed
 from vinyl.orm.pools.options import IGNORED
 from vinyl.orm.pools.registry import configured_pools
 
@@ -79,7 +80,7 @@ def check_replicas(**kwargs: Any) -> list[checks.CheckMessage]:
 @checks.register("vinyl")
 def check_opentelemetry(**kwargs: Any) -> list[checks.CheckMessage]:
     """vinyl.E004: `VINYL["OPENTELEMETRY"]` is True, but the package is missing."""
-    if vinyl_settings.OPENTELEMETRY is not True or events.opentelemetry_is_there():
+    if vinyl_settings.OPENTELEMETRY is not True or opentelemetry_is_installed():
         return []
     return [
         checks.Error(

@@ -147,12 +147,12 @@ class TestWhoAsked:
 
         with recording(full=True) as record:
             fetch_artists()
-        place = record.queries[0].asked.place
-        assert place is not None
-        assert (place.file, place.line) == line_of(fetch_artists, "# asks")
-        assert place.function == "fetch_artists"
-        where = f"tests/orm/observe/test_recorder.py:{place.line}"
-        assert str(place) == f"{where} in fetch_artists()"
+        frame = record.queries[0].callsite.frame
+        assert frame is not None
+        assert (frame.file, frame.line) == line_of(fetch_artists, "# asks")
+        assert frame.function == "fetch_artists"
+        where = f"tests/orm/observe/test_recorder.py:{frame.line}"
+        assert str(frame) == f"{where} in fetch_artists()"
 
     @pytest.mark.anyio
     async def test_async_code_that_awaits(self) -> None:
@@ -161,9 +161,9 @@ class TestWhoAsked:
 
         with recording(full=True) as record:
             await asyncio.create_task(view())
-        place = record.queries[0].asked.place
-        assert place is not None
-        assert (place.file, place.line) == line_of(view, "# asks")
+        frame = record.queries[0].callsite.frame
+        assert frame is not None
+        assert (frame.file, frame.line) == line_of(view, "# asks")
 
     @pytest.mark.anyio
     async def test_sync_code_in_the_bridge(self) -> None:
@@ -175,9 +175,9 @@ class TestWhoAsked:
 
         with recording(full=True) as record:
             await view()
-        place = record.queries[0].asked.place
-        assert place is not None
-        assert (place.file, place.line) == line_of(work, "# asks")
+        frame = record.queries[0].callsite.frame
+        assert frame is not None
+        assert (frame.file, frame.line) == line_of(work, "# asks")
 
     @pytest.mark.anyio
     @pytest.mark.parametrize("is_call", [True, False], ids=["calls", "querysets"])
@@ -198,16 +198,16 @@ class TestWhoAsked:
                     await view()
         finally:
             sys.set_coroutine_origin_tracking_depth(before)
-        places = [query.asked.place for query in record.queries]
-        assert places[:2] == [None, None]
-        assert str(record.queries[0].asked) == "an unknown line"
-        for place in places[2:]:
+        frames = [query.callsite.frame for query in record.queries]
+        assert frames[:2] == [None, None]
+        assert str(record.queries[0].callsite) == "an unknown line"
+        for frame in frames[2:]:
             if is_call or sys.version_info >= (3, 12):
-                assert place is not None
+                assert frame is not None
                 text = "# asks" if is_call else "# also asks"
-                assert (place.file, place.line) == line_of(view, text)
+                assert (frame.file, frame.line) == line_of(view, text)
             else:
-                assert place is None
+                assert frame is None
 
     def test_who_runs_the_loop_is_not_blamed(self, db: str) -> None:
         async def main() -> None:
@@ -217,8 +217,8 @@ class TestWhoAsked:
             asyncio.run(main())
         assert record.count == 2
         # Python may keep note of who started the tasks.
-        places = [query.asked.place for query in record.queries]
-        assert all(place is None or place.function == "main" for place in places)
+        frames = [query.callsite.frame for query in record.queries]
+        assert all(frame is None or frame.function == "main" for frame in frames)
 
 
 class TestCost:

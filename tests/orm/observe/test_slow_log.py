@@ -23,7 +23,8 @@ from tests.fix_observing import ANY, INSERT, LONG, Call, Log, execute, started
 from tests.records.models import Artist
 from vinyl.bridge.greenlets import suspend
 from vinyl.orm import connection, run, transaction
-from vinyl.orm.observe import events, sql_text
+from vinyl.orm.observe import sql_text
+from vinyl.orm.observe.tracing import Tracing
 from vinyl.orm.pools.registry import pool_for
 
 
@@ -337,9 +338,9 @@ class TestSettings:
         self, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with override_settings(VINYL=options):
-            assert events.wanted().tracer is not None
+            assert Tracing.from_settings() is not None
             monkeypatch.setitem(sys.modules, "opentelemetry.trace", None)
-            assert events.wanted().tracer is None
+            assert Tracing.from_settings() is None
 
     @pytest.mark.parametrize(
         ("key", "value"),

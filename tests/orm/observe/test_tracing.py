@@ -16,7 +16,7 @@ from tests.fix_db import only_postgresql
 from tests.fix_observing import ANY, INSERT, LONG, Call, Log, Spans, execute, started
 from tests.records.models import Album, Artist
 from vinyl.orm import connection, run
-from vinyl.orm.observe import events
+from vinyl.orm.observe import tracing
 
 
 class TestSpans:
@@ -30,7 +30,7 @@ class TestSpans:
         assert '"year" = %s' in text
         expected: dict[str, Any] = {
             "db.system.name": db,
-            "db.namespace": configured["NAME"],
+            "db.namespace": str(configured["NAME"]),
             "db.operation.name": "SELECT",
             "db.query.summary": "SELECT records_album records_artist",
         }
@@ -179,5 +179,5 @@ class TestSpans:
         self, call: Call, spans: Spans, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
-        monkeypatch.delattr(events, "_start")
+        monkeypatch.delattr(tracing, "_description_of")
         call(lambda: execute("SELECT 1"))

@@ -112,7 +112,7 @@ async def log_in(http: Any) -> None:
 @pytest.mark.parametrize("name", CASES)
 async def test_the_line_that_runs(name: str, is_plain: bool) -> None:
     body, expected = CASES[name]
-    asked: list[Any] = []
+    callsites: list[Any] = []
 
     def context() -> dict[str, Any]:
         return {
@@ -124,12 +124,12 @@ async def test_the_line_that_runs(name: str, is_plain: bool) -> None:
 
     async def view(request: Request) -> Response:
         response = await render(request, "page.html", context())
-        asked.extend(query.asked for query in recorded())
+        callsites.extend(query.callsite for query in recorded())
         return response
 
     def plain_view(request: Request) -> Response:
         response = render(request, "page.html", context())
-        asked.extend(query.asked for query in recorded())
+        callsites.extend(query.callsite for query in recorded())
         return response
 
     page = f"{{% extends 'base.html' %}}{{% block body %}}\n{body}{{% endblock %}}"
@@ -146,12 +146,12 @@ async def test_the_line_that_runs(name: str, is_plain: bool) -> None:
     async with serving(url, raising=True, **settings) as http:
         await log_in(http)
         assert (await http.get("/")).status_code == 200
-    assert asked
-    for one in asked:
+    assert callsites
+    for one in callsites:
         if expected.startswith("template"):
-            assert str(one) == expected, asked
+            assert str(one) == expected, callsites
         else:
-            assert one.place.function == expected, asked
+            assert one.frame.function == expected, callsites
             assert str(one.template) == "template page.html:2"
 
 
@@ -163,13 +163,13 @@ def recorded() -> list[Any]:
 
 async def test_the_request_is_not_put_down_to_a_template_that_has_ended() -> None:
     """What a view asks for itself is its own line, before and after it renders."""
-    asked: list[Any] = []
+    callsites: list[Any] = []
 
     async def view(request: Request) -> Response:
         await request.user
         await render(request, "page.html")
         await Artist.objects.count()
-        asked.extend(query.asked for query in recorded())
+        callsites.extend(query.callsite for query in recorded())
         return HTMLResponse("")
 
     page = templates(files={"page.html": "{{ request.user.username }}"})
@@ -177,27 +177,27 @@ async def test_the_request_is_not_put_down_to_a_template_that_has_ended() -> Non
     async with serving(path("", view), raising=True, **settings) as http:
         await log_in(http)
         await http.get("/")
-    assert {one.template for one in asked} == {None}
+    assert {one.template for one in callsites} == {None}
     first = view.__code__.co_firstlineno
-    assert {one.place.line - first for one in asked} == {1, 3}
+    assert {one.frame.line - first for one in callsites} == {1, 3}
 
 
 async def test_a_template_of_djangos_own_engine() -> None:
-    asked: list[Any] = []
+    callsites: list[Any] = []
     source = "\n{% load l10n %}\n{{ user.username }}"
     engine = {"BACKEND": "django.template.backends.django.DjangoTemplates"}
 
     async def view(request: Request) -> Response:
         template = engines["django"].from_string(source)
         text = await run(template.render, {"user": request.user})
-        asked.extend(query.asked for query in recorded())
+        callsites.extend(query.callsite for query in recorded())
         return HTMLResponse(text)
 
     settings: dict[str, Any] = {"DEBUG": True, "MIDDLEWARE": MIDDLEWARE}
     async with serving(path("", view), TEMPLATES=[engine], **settings) as http:
         await log_in(http)
         assert "ada" in (await http.get("/")).text
-    assert asked
-    for one in asked:
+    assert callsites
+    for one in callsites:
         assert one.template is not None
         assert one.template.line == 3

@@ -20,7 +20,7 @@ from vinyl.bridge.refusals import asked_by, refusing
 from vinyl.exceptions import NotFetchedError
 from vinyl.orm.dualmode.singleflight import others_done, under_way
 from vinyl.orm.observe import recorder
-from vinyl.orm.observe.callsite import asked_here
+from vinyl.orm.observe.callsite import Callsite, find_callsite
 from vinyl.orm.observe.n_plus_one import Load, noticing
 
 __all__ = ["NotFetched", "fetch", "patch_get"]
@@ -117,10 +117,12 @@ def patch_get(
     """
 
     def change(get: Callable) -> Callable:
-        def noticed(self: Any, instance: Any, cls: Any, asked: Any = None) -> Any:
+        def noticed(
+            self: Any, instance: Any, cls: Any, callsite: Callsite | None = None
+        ) -> Any:
             if is_fetched(self, instance):
                 return get(self, instance, cls)
-            load = Load(instance, name(self), kind, asked)
+            load = Load(instance, name(self), kind, callsite)
             return noticing(load, functools.partial(get, self, instance, cls))
 
         @functools.wraps(get)
@@ -136,8 +138,8 @@ def patch_get(
             read = functools.partial(get, self, instance, cls)
             if recorder.notices_loads:
                 # Here, since a task that awaits it need not show the user's line.
-                asked = asked_here()
-                read = functools.partial(noticed, self, instance, cls, asked)
+                callsite = find_callsite()
+                read = functools.partial(noticed, self, instance, cls, callsite)
             return NotFetched(instance, name(self), read)
 
         return __get__

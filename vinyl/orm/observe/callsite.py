@@ -1,10 +1,11 @@
 """
-Which line of the user's code or template is running: the one that asked for a query.
+Which line of the user's code or template is running: the one that makes a query.
 
-Below it on the stack are vinyl's and Django's own. The stack of code in the bridge goes
-on with that of the coroutine that awaits it, and that of a coroutine which code in the
-bridge waits for (a template that shows `request.user`) with that code. It ends with the
-task's outermost coroutine: what lies beyond is the event loop and whoever started it.
+The frames further in are vinyl's and Django's own. The stack of code in the bridge
+continues with that of the coroutine that awaits it; and the stack of a coroutine that
+code in the bridge waits for (a template that shows `request.user`) with that code. It
+ends with the task's outermost coroutine: beyond are the event loop and the code that
+started it.
 """
 
 from __future__ import annotations
@@ -19,24 +20,24 @@ from typing import Any, NamedTuple
 from vinyl.bridge.greenlets import frame_waiting_in, frames_around, in_bridge
 from vinyl.bridge.tasks import is_own, running_task
 
-__all__ = ["Asked", "Place", "asked_here", "in_template"]
+__all__ = ["Callsite", "Frame", "find_callsite", "in_template"]
 
 # What Jinja2 leaves in the globals of a compiled template.
 _TEMPLATE = "__jinja_template__"
 
-# By file name: there are few, and each is asked about for every query.
+# Whether a file is the user's. There are few, and each query looks up several.
 _own: dict[str, bool] = {}
 
 
-class Place(NamedTuple):
+class Frame(NamedTuple):
     """
-    A line of the user's.
+    A line of the user's code or template.
 
     Args:
-        file: The path of its file. A template that has none bears its name.
+        file: The path of its file. Of a template that has none, the template's name.
         line: Its number.
-        function: The function it is in; empty in a template.
-        template: The template's name; empty in code.
+        function: The function that it is in. Empty in a template and in a module.
+        template: The template's name. Empty in code.
     """
 
     file: str
@@ -45,55 +46,60 @@ class Place(NamedTuple):
     template: str = ""
 
     def __str__(self) -> str:
-        """As logs and pages say it, with a path below the working directory."""
+        """As logs and pages show it, with a path relative to the working directory."""
         if self.template:
             return f"template {self.template}:{self.line}"
-        where = f"{_short(self.file)}:{self.line}"
+        where = f"{_relative(self.file)}:{self.line}"
         return f"{where} in {self.function}()" if self.function else where
 
 
-class Asked(NamedTuple):
+class Callsite(NamedTuple):
     """
-    Who asked for a query: the innermost *place*, and the innermost one in a *template*
-    if that was rendering. None where there is no such line.
+    Where a query is made.
+
+    Args:
+        frame: The innermost line of the user's; None if there is none.
+        template: The innermost line of a template, if one is being rendered; else None.
     """
 
-    place: Place | None = None
-    template: Place | None = None
+    frame: Frame | None = None
+    template: Frame | None = None
 
     def __str__(self) -> str:
-        if self.place is None:
+        if self.frame is None:
             return "an unknown line"
-        if self.template is None or self.template == self.place:
-            return str(self.place)
-        return f"{self.place}, from {self.template}"
+        if self.template is None or self.template == self.frame:
+            return str(self.frame)
+        return f"{self.frame}, from {self.template}"
 
 
-def asked_here() -> Asked:
-    """Whose line is running. Takes some 10 microseconds. Never switches."""
-    innermost: Place | None = None
-    for frame in _frames():
-        place = _place(frame)
-        if place is not None:
-            if place.template:
-                return Asked(innermost or place, place)
-            innermost = innermost or place
-    return Asked(innermost or _started_at())
+def find_callsite() -> Callsite:
+    """
+    Return the user's line that is running. Takes some 10 microseconds. Never switches.
+    """
+    innermost: Frame | None = None
+    for running in _running_frames():
+        frame = _frame_of(running)
+        if frame is not None:
+            if frame.template:
+                return Callsite(innermost or frame, frame)
+            innermost = innermost or frame
+    return Callsite(innermost or _origin_of_task())
 
 
 def in_template() -> bool:
-    """Whether this code was called by a template that renders. Never switches."""
-    return any(_is_template(frame) for frame in _frames())
+    """Whether a template that is being rendered called this code. Never switches."""
+    return any(_is_template(frame) for frame in _running_frames())
 
 
-def _frames() -> Iterator[FrameType]:
+def _running_frames() -> Iterator[FrameType]:
     """The frames of the running code, innermost first, to the end of its task."""
     outermost = _outermost()
     stacks = [_stack(sys._getframe(2))]
     if in_bridge():
         stacks.append(frames_around())
     for frame in chain.from_iterable(stacks):
-        # Sync code that waits for what is further in.
+        # Sync code that waits for the coroutine of this frame.
         yield from _stack(frame_waiting_in(frame))
         yield frame
         if frame is outermost:
@@ -114,30 +120,30 @@ def _outermost() -> FrameType | None:
     return frame or getattr(coroutine, "gi_frame", None)
 
 
-def _place(frame: FrameType) -> Place | None:
-    """What the user calls the line of *frame*; None if it is not the user's."""
+def _frame_of(frame: FrameType) -> Frame | None:
+    """The line of *frame* as the user knows it; None if it is not the user's."""
     code = frame.f_code
     if _TEMPLATE in frame.f_globals:
         template: Any = frame.f_globals[_TEMPLATE]
         name = template.name or "<template>"
-        # One from elsewhere than a file is called so there.
+        # Jinja2's name for the file of a template from elsewhere.
         file = template.filename
         file = name if file in (None, "<template>") else file
         line = template.get_corresponding_lineno(frame.f_lineno)
-        return Place(file, line, "", name) if _is_own_file(file) else None
+        return Frame(file, line, "", name) if _is_own_file(file) else None
     if _is_template(frame):
         node = frame.f_locals["self"]
         name = str(node.origin.template_name or "<template>")
         file = str(node.origin.name)
-        return Place(file, node.token.lineno, "", name) if _is_own_file(file) else None
-    # What is in angle brackets has no lines to look at.
+        return Frame(file, node.token.lineno, "", name) if _is_own_file(file) else None
+    # Code without a file: "<string>", "<frozen importlib>".
     if code.co_filename.startswith("<") or not _is_own_file(code.co_filename):
         return None
-    return Place(code.co_filename, frame.f_lineno, _function(code))
+    return Frame(code.co_filename, frame.f_lineno, _function(code))
 
 
 def _is_template(frame: FrameType) -> bool:
-    """Whether it is of a template of Jinja2's, or of a node of Django's own engine."""
+    """Whether *frame* runs a template of Jinja2's, or a node of one of Django's."""
     return _TEMPLATE in frame.f_globals or (
         frame.f_code.co_name == "render_annotated"
         and frame.f_globals.get("__name__") == "django.template.base"
@@ -156,20 +162,20 @@ def _function(code: CodeType) -> str:
     return "" if name == "<module>" else name
 
 
-def _started_at() -> Place | None:
+def _origin_of_task() -> Frame | None:
     """
-    The line that started the running task, if Python keeps note of it, as it does on
-    the development server: `gather(queryset, queryset)` leaves no other trace. Before
-    Python 3.12 it leaves none; `gather(queryset.count(), ...)` does.
+    The line that created the running task's coroutine, if Python tracks such lines, as
+    it does under `vinyl runserver`: `gather(queryset, queryset)` leaves no other trace.
+    Before Python 3.12 a task of `gather(queryset)` has none either; one of
+    `gather(queryset.count())` does.
     """
     task = running_task()
     origin = None if task is None else getattr(task.get_coro(), "cr_origin", None)
     for file, line, function in origin or ():
         if not file.startswith("<") and is_own(file):
-            return Place(file, line, function)
+            return Frame(file, line, function)
     return None
 
 
-def _short(file: str) -> str:
-    here = os.getcwd() + os.sep
-    return file.removeprefix(here)
+def _relative(file: str) -> str:
+    return file.removeprefix(os.getcwd() + os.sep)

@@ -1,330 +1,354 @@
 """
-What is told of each query: a log line if it took long, an OpenTelemetry span, and what
-listeners make of it, such as `vinyl.orm.recording`.
+Query events: the begin and the end of each query, for everything that observes queries.
 
-All come from one place, Django's `CursorWrapper`, which every query passes: in both
-modes, in raw cursors, and inside whatever `execute_wrapper()` was given. Its method is
-replaced while something is to be told and is Django's own otherwise, so that a query
-costs nothing more then.
+Observers are the slow log and the spans, which see all queries of the process
+(`set_observers()`), and recordings and lazy loads, which see those of a block
+(`with observe(...)`). Django's `CursorWrapper` reports its queries here; while nobody
+observes, its method is Django's own. A query that goes straight to the driver reports
+itself:
 
-`CursorWrapper` is there when the connection is: time spent waiting for the pool or for
-one's turn is no part of a query's.
+    if not is_observed(connection):
+        send()
+    elif connection.execute_wrappers:
+        execute(connection, cursor, sql, params, send)
+    else:
+        with begin(connection, sql, params, cursor=cursor):
+            send()
+
+The connection is there when a query begins: the wait for the pool, or for one's turn on
+the connection, is not part of a query.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from types import TracebackType
+from typing import Any, Generic, Protocol, TypeVar
 
 import django.db
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-from vinyl.conf import vinyl_settings
-from vinyl.orm.observe.sql_text import describe_params, summary_of, text_of
-
-if TYPE_CHECKING:
-    from opentelemetry.trace import Span, SpanKind, Tracer
-
 __all__ = [
-    "Listener",
-    "Wanted",
-    "everyone",
-    "listeners",
-    "listening",
+    "Observer",
+    "QueryEvent",
+    "all_observers",
+    "begin",
+    "current_observers",
+    "driver_error",
+    "execute",
+    "is_observed",
     "observe",
-    "opentelemetry_is_there",
-    "outcome_of",
-    "wanted",
+    "qualified_name",
+    "set_observers",
 ]
 
-logger = logging.getLogger("vinyl.queries")
-
-# Django's word for a database, where it is not theirs.
-SYSTEMS = {"oracle": "oracle.db", "microsoft": "microsoft.sql_server"}
+ObserverT = TypeVar("ObserverT", bound="Observer")
 
 
-class Wanted(NamedTuple):
-    """What the settings ask for."""
+class Observer(Protocol):
+    """What is called at the begin and at the end of each query."""
 
-    # Queries that took this long, in seconds, are logged; None logs none.
-    threshold: float | None
-    # Whether the log shows the values of parameters.
-    shows_params: bool
-    # Makes the spans; None makes none.
-    tracer: Tracer | None
-    # Whether somebody may be listening.
-    listens: bool = False
+    def begin(self, query: QueryEvent) -> None:
+        """*query* is about to run. An error raised here is raised in its place."""
+
+    def end(self, query: QueryEvent) -> None:
+        """*query* has ended, well or not."""
 
 
-class Listener(Protocol):
-    """Who hears of the queries of a block, and of the tasks that the block starts."""
+class QueryEvent:
+    """
+    A query that is running or has ended.
 
-    # Who listened before, and hears of them as well; set by `listening`.
-    outer: Listener | None
+    As a context manager, it ends with the block, and with the error that leaves it.
 
-    def before(self) -> None:
-        """A query is about to run. What this raises, it raises in its place."""
+    Attributes:
+        connection: The connection that runs it.
+        sql: Its text with placeholders, a string or an object of psycopg's.
+        params: Its parameters as they were given; None if there are none.
+        many: Whether *params* is an iterable of parameter sets (`executemany()`).
+        seconds: From handing it over until its result was there; 0 while it runs.
+        error: What it raised; None if it succeeded.
+        span: Its span, which vinyl.orm.observe.tracing keeps here.
+    """
 
-    def after(
+    # Here, since to set them on each event would take longer.
+    seconds = 0.0
+    error: BaseException | None = None
+    span: Any = None
+
+    def __init__(
         self,
-        seconds: float,
-        db: Any,
+        connection: BaseDatabaseWrapper,
         sql: Any,
         params: Any,
         many: bool,
-        error: BaseException | None,
+        observers: tuple[Observer, ...],
     ) -> None:
-        """A query has ended, with *error* unless that is None."""
+        self.connection = connection
+        self.sql = sql
+        self.params = params
+        self.many = many
+        self._observers = observers
+        for observer in observers:
+            observer.begin(self)
+        self._started = time.perf_counter()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """
+        Tell the observers that the query has ended. Call it once. Never switches.
+
+        Args:
+            error: What the query raised: Django's error rather than the driver's, or
+                `CancelledError`. None if it succeeded.
+        """
+        self.seconds = time.perf_counter() - self._started
+        if error is not None:
+            self.error = error
+        for observer in reversed(self._observers):
+            observer.end(self)
+
+    def __enter__(self) -> QueryEvent:
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end(error)
+
+    @property
+    def outcome(self) -> str:
+        """
+        How it ended: "done", "cancelled", "abandoned", or "failed with" the name of the
+        driver's error. Without the error's message, in which servers quote values.
+        """
+        match self.error:
+            case None:
+                return "done"
+            case asyncio.CancelledError():
+                return "cancelled"
+            case GeneratorExit():
+                return "abandoned"
+        return f"failed with {qualified_name(driver_error(self.error))}"
 
 
-class listening:
+def driver_error(error: BaseException) -> BaseException:
+    """Return the driver's error, if *error* is Django's around it. Never switches."""
+    return (isinstance(error, django.db.Error) and error.__cause__) or error
+
+
+def qualified_name(error: BaseException) -> str:
+    """Return the name of the class of *error*, with its module. Never switches."""
+    cls = type(error)
+    if cls.__module__ == "builtins":
+        return cls.__qualname__
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+# Those of the whole process.
+_observers: tuple[Observer, ...] = ()
+# Those of the running block, innermost first.
+_block_observers: ContextVar[tuple[Observer, ...]]
+_block_observers = ContextVar("vinyl_observers", default=())
+# Those of all blocks that have not ended.
+_active: set[Observer] = set()
+# Whether CursorWrapper reports its queries. It goes on after the last block has ended,
+# because the next request brings another.
+_is_patched = False
+
+
+def set_observers(*observers: Observer) -> None:
     """
-    `with listening(listener):` has it hear of each query of the block, on whichever
-    connection, and in tasks and bridge runs that are started inside. Never switches.
+    Replace the observers of all queries of this process, also those of cursors that are
+    open. Without any, and outside all blocks, queries are not observed any more.
+
+    Never switches.
+    """
+    global _observers
+    _observers = observers
+    _patch_cursors(bool(observers or _active))
+
+
+class observe(Generic[ObserverT]):
+    """
+    `with observe(observer):` has *observer* see the queries of the block, on all
+    connections, and of tasks and bridge runs that the block starts. Never switches.
     """
 
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
+    def __init__(self, observer: ObserverT) -> None:
+        self.observer = observer
 
-    def __enter__(self) -> Any:
-        self._listener.outer = _listener.get()
-        _listeners.add(self._listener)
-        if not _installed.listens:
-            _install(_installed._replace(listens=True))
-        self._token: Token[Listener | None] = _listener.set(self._listener)
-        return self._listener
+    def __enter__(self) -> ObserverT:
+        _active.add(self.observer)
+        if not _is_patched:
+            _patch_cursors(True)
+        self._token: Token[tuple[Observer, ...]] = _block_observers.set(
+            (self.observer, *_block_observers.get())
+        )
+        return self.observer
 
     def __exit__(self, *exc_info: object) -> None:
-        _listeners.discard(self._listener)
+        _active.discard(self.observer)
         try:
-            _listener.reset(self._token)
+            _block_observers.reset(self._token)
         except ValueError:
             # Closed by the garbage collector in a context of its own.
             return
 
 
-def listeners() -> Iterator[Listener]:
-    """Who hears of a query that is made here, innermost first. Never switches."""
-    listener = _listener.get()
-    while listener is not None:
-        yield listener
-        listener = listener.outer
+def current_observers() -> tuple[Observer, ...]:
+    """Return the observers of the running block, innermost first. Never switches."""
+    return _block_observers.get()
 
 
-def everyone() -> list[Listener]:
-    """Who listens anywhere in this process. Never switches."""
-    return list(_listeners)
+def all_observers() -> list[Observer]:
+    """Return the observers of all blocks that have not ended. Never switches."""
+    return list(_active)
 
 
-_listener: ContextVar[Listener | None] = ContextVar("vinyl_listener", default=None)
-# Those whose blocks have not ended.
-_listeners: set[Listener] = set()
-
-
-def wanted() -> Wanted:
+def is_observed(connection: BaseDatabaseWrapper) -> bool:
     """
-    What `settings.VINYL` asks for. Never switches.
+    Whether a query on *connection* has to be reported, because of an observer, of an
+    `execute_wrapper()`, or of `connection.queries`. Never switches.
     """
-    tracer = None
-    if vinyl_settings.OPENTELEMETRY and opentelemetry_is_there():
-        from opentelemetry import trace
-
-        tracer = trace.get_tracer("vinyl")
-    return Wanted(
-        vinyl_settings.SLOW_QUERIES,
-        vinyl_settings.SLOW_QUERIES_PARAMS,
-        tracer,
+    return bool(
+        _observers
+        or _block_observers.get()
+        or connection.execute_wrappers
+        or connection.queries_logged
     )
 
 
-def opentelemetry_is_there() -> bool:
-    """Whether `opentelemetry-api` can be imported. Never switches."""
-    try:
-        import opentelemetry.trace  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
-def observe(what: Wanted) -> None:
+def begin(
+    connection: BaseDatabaseWrapper,
+    sql: Any,
+    params: Any = None,
+    *,
+    many: bool = False,
+    cursor: Any = None,
+) -> QueryEvent:
     """
-    Tell of queries from now on, in cursors that are open as well. Never switches.
+    Return the event of a query that begins now. End it with a `with` block around the
+    query, or with `end()`, in whichever task or context.
+
+    The wrappers of `connection.execute_wrapper()` do not see it: where there are any,
+    use `execute()`.
 
     Args:
-        what: What to tell; with nothing in it, Django's own method is put back.
+        sql: Its text with placeholders, a string or an object of psycopg's.
+        params: Its parameters, or with *many* an iterable of them.
+        cursor: The driver's cursor, if the query does not go through a cursor of
+            Django's, which keeps `connection.queries` itself.
+
+    Never switches.
     """
-    _install(what._replace(listens=bool(_listeners)))
+    observers = _block_observers.get() + _observers
+    if cursor is not None and connection.queries_logged:
+        observers = (_QueriesLog(cursor), *observers)
+    return QueryEvent(connection, sql, params, many, observers)
 
 
-# It stays after the last listener has gone, for the next request brings another.
-_installed = Wanted(None, False, None)
+def execute(
+    connection: BaseDatabaseWrapper,
+    cursor: Any,
+    sql: Any,
+    params: Any,
+    send: Callable[[Any, Any, bool, dict[str, Any]], Any],
+    *,
+    many: bool = False,
+) -> Any:
+    """
+    Run a query that goes straight to the driver inside all that `cursor.execute()` of
+    Django's runs in: observers, `execute_wrapper()` and `connection.queries`.
+
+    Args:
+        cursor: The driver's cursor, which wrappers get as Django's cursor around it.
+        send: Runs the query in the driver and returns the result. Gets what wrappers
+            get and may have changed: text, parameters, *many* and their context. Raises
+            Django's errors (`connection.wrap_database_errors`).
+
+    Returns:
+        What *send* returns, or what a wrapper makes of it.
+
+    Switches to the event loop inside the bridge, if *send* does.
+    """
+    wrapper: Any
+    log: AbstractContextManager[None] = nullcontext()
+    if connection.queries_logged:
+        wrapper = connection.make_debug_cursor(cursor)
+        log = _log_of(wrapper, sql, params, many)
+    else:
+        wrapper = connection.make_cursor(cursor)
+    with log:
+        return wrapper._execute_with_wrappers(sql, params, many=many, executor=send)
 
 
-def _install(what: Wanted) -> None:
-    global _installed
-    _installed = what
+class _QueriesLog:
+    """`connection.queries`, for a query that does not go through Django's cursor."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def begin(self, query: QueryEvent) -> None:
+        wrapper = query.connection.make_debug_cursor(self._cursor)
+        self._entry = _log_of(wrapper, query.sql, query.params, query.many)
+        self._entry.__enter__()
+
+    def end(self, query: QueryEvent) -> None:
+        self._entry.__exit__(None, None, None)
+
+
+def _log_of(
+    wrapper: Any, sql: Any, params: Any, many: bool
+) -> AbstractContextManager[None]:
+    """A context manager in which Django logs the query, as its debug cursor does."""
+    return wrapper.debug_sql(sql, params, use_last_executed_query=not many, many=many)
+
+
+def _patch_cursors(observed: bool) -> None:
+    """Have Django's cursors report their queries, or no longer."""
+    global _is_patched
     cls: Any = CursorWrapper
     found = cls._execute_with_wrappers
-    # Ours names what it stands before; another's is left alone.
-    before = getattr(found, "stands_before", found)
-    if what.threshold is not None or what.tracer is not None or what.listens:
-        cls._execute_with_wrappers = _observed(before, what)
-    elif found is not before:
-        cls._execute_with_wrappers = before
+    # Ours names the method that it replaces. Another tool's stays, with ours inside if
+    # that was there first.
+    original = getattr(found, "replaces", None)
+    if original is None and observed and not _is_patched:
+        cls._execute_with_wrappers = patch_execute_with_wrappers(found)
+    elif original is not None and not observed:
+        cls._execute_with_wrappers = original
+    _is_patched = observed
 
 
-def _observed(execute: Callable, what: Wanted) -> Callable:
-    """*execute*, a method that runs a query, and *what* is told of it."""
-    limit, shows_params, tracer, _ = what
-    # With no provider set there is nobody to hear of a span.
-    nobody: Any = ()
-    get_provider: Callable[[], object] = object
-    kind: Any = None
-    if tracer is not None:
-        from opentelemetry import trace
-
-        nobody = getattr(trace, "ProxyTracerProvider", ())
-        get_provider = trace.get_tracer_provider
-        kind = trace.SpanKind.CLIENT
+def patch_execute_with_wrappers(execute_with_wrappers: Callable) -> Callable:
+    """`CursorWrapper._execute_with_wrappers()`, between begin and end of its event."""
 
     def _execute_with_wrappers(
         self: CursorWrapper, sql: Any, params: Any, many: bool, executor: Callable
     ) -> Any:
-        first = listener = _listener.get()
-        while listener is not None:
-            listener.before()
-            listener = listener.outer
-        span = None
-        if tracer is not None and not isinstance(get_provider(), nobody):
-            span = _start(tracer, kind, self.db, sql, params, many)
-        started = time.perf_counter()
+        observers = _block_observers.get() + _observers
+        if not observers:
+            return execute_with_wrappers(
+                self, sql, params, many=many, executor=executor
+            )
+        query = QueryEvent(self.db, sql, params, many, observers)
+        # Not `with query`, which takes longer than all else here.
         try:
-            result = execute(self, sql, params, many=many, executor=executor)
+            result = execute_with_wrappers(
+                self, sql, params, many=many, executor=executor
+            )
         except BaseException as error:
-            duration = time.perf_counter() - started
-            if limit is not None and duration >= limit:
-                _log(duration, self.db, sql, params, many, shows_params, error)
-            if span is not None:
-                _fail(span, error)
-            _tell(first, duration, self.db, sql, params, many, error)
+            query.end(error)
             raise
-        duration = time.perf_counter() - started
-        if limit is not None and duration >= limit:
-            _log(duration, self.db, sql, params, many, shows_params, None)
-        if span is not None:
-            span.end()
-        if first is not None:
-            _tell(first, duration, self.db, sql, params, many, None)
+        query.end()
         return result
 
-    _execute_with_wrappers.stands_before = execute  # type: ignore[attr-defined]
+    _execute_with_wrappers.replaces = execute_with_wrappers  # type: ignore[attr-defined]
     return _execute_with_wrappers
-
-
-def _tell(listener: Listener | None, *facts: Any) -> None:
-    while listener is not None:
-        listener.after(*facts)
-        listener = listener.outer
-
-
-def _log(
-    duration: float,
-    db: Any,
-    sql: Any,
-    params: Any,
-    many: bool,
-    shows_params: bool,
-    error: BaseException | None,
-) -> None:
-    """Write the line of a slow query."""
-    if not logger.isEnabledFor(logging.WARNING):
-        return
-    text = text_of(sql)
-    outcome = outcome_of(error)
-    logger.warning(
-        "Slow query on %r, %s after %.3f s: %s (%s)",
-        db.alias,
-        outcome,
-        duration,
-        text,
-        describe_params(params, many, shows_params),
-        extra={
-            "duration": duration,
-            "alias": db.alias,
-            "sql": text,
-            "outcome": outcome,
-        },
-    )
-
-
-def outcome_of(error: BaseException | None) -> str:
-    """
-    How a query ended. Not in the error's words, for the server quotes values in them.
-    Never switches.
-    """
-    match error:
-        case None:
-            return "done"
-        case asyncio.CancelledError():
-            return "cancelled"
-        case GeneratorExit():
-            return "abandoned"
-    return f"failed with {_name(_original(error))}"
-
-
-def _start(
-    tracer: Tracer, kind: SpanKind, db: Any, sql: Any, params: Any, many: bool
-) -> Span:
-    """
-    Begin the span of a query, below the caller's. It does not become the current one:
-    nothing runs inside it but the driver.
-    """
-    text = text_of(sql)
-    summary = summary_of(sql)
-    configured = db.settings_dict
-    system = SYSTEMS.get(db.vendor, db.vendor)
-    attributes: dict[str, str | int] = {"db.system.name": system, "db.query.text": text}
-    if name := configured["NAME"]:
-        attributes["db.namespace"] = str(name)
-    if host := configured["HOST"]:
-        attributes["server.address"] = host
-        if (port := str(configured["PORT"])).isdecimal():
-            attributes["server.port"] = int(port)
-    batch = ""
-    if many and isinstance(params, Sized) and len(params) > 1:
-        attributes["db.operation.batch.size"] = len(params)
-        batch = "BATCH "
-    if summary:
-        attributes["db.operation.name"] = batch + summary.partition(" ")[0]
-        summary = attributes["db.query.summary"] = f"{batch}{summary}"
-    return tracer.start_span(summary or system, kind=kind, attributes=attributes)
-
-
-def _fail(span: Span, error: BaseException) -> None:
-    """End *span* with *error*."""
-    from opentelemetry.trace import Status, StatusCode
-
-    original = _original(error)
-    code = getattr(original, "sqlstate", None)
-    if code:
-        span.set_attribute("db.response.status_code", code)
-    span.set_attribute("error.type", code or _name(original))
-    span.record_exception(error)
-    span.set_status(Status(StatusCode.ERROR, _name(original)))
-    span.end()
-
-
-def _original(error: BaseException) -> BaseException:
-    """The driver's error, if *error* is Django's around it."""
-    return (isinstance(error, django.db.Error) and error.__cause__) or error
-
-
-def _name(error: BaseException) -> str:
-    cls = type(error)
-    if cls.__module__ == "builtins":
-        return cls.__qualname__
-    return f"{cls.__module__}.{cls.__qualname__}"

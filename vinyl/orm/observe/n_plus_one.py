@@ -24,8 +24,8 @@ from django.db import models
 from vinyl.conf import vinyl_settings
 from vinyl.exceptions import LazyInTemplateError
 from vinyl.orm.observe import recorder
-from vinyl.orm.observe.callsite import Asked, asked_here
-from vinyl.orm.observe.events import Listener, listeners, listening
+from vinyl.orm.observe.callsite import Callsite, find_callsite
+from vinyl.orm.observe.events import QueryEvent, current_observers, observe
 
 __all__ = ["Load", "Repeated", "Way", "noticing", "repeated", "report"]
 
@@ -59,35 +59,34 @@ class Way(NamedTuple):
 @dataclass(slots=True, eq=False)
 class Load:
     """
-    A lazy load, which listens to its own queries.
+    A lazy load, which observes its own queries.
 
     Args:
         instance: Whose attribute it is.
         attribute: The name of the relation or field.
         kind: "one" or "many" for relations, "generic" for generic foreign keys,
             "field" for a deferred field, "part" for some rows of a relation to many.
-        asked: The line that touched it; found out with the first query if None.
+        callsite: The line that touched it. None to find it with the first query.
     """
 
     instance: Any
     attribute: str
     kind: str
-    asked: Asked | None = None
+    callsite: Callsite | None = None
     # Queries that it took, and their time in seconds. None for what was there already.
     count: int = 0
     seconds: float = 0.0
-    outer: Listener | None = None
 
-    def before(self) -> None:
+    def begin(self, query: QueryEvent) -> None:
         if self.count == 0:
-            if self.asked is None:
-                self.asked = asked_here()
-            if in_templates != "allow" and self.asked.template is not None:
+            if self.callsite is None:
+                self.callsite = find_callsite()
+            if in_templates != "allow" and self.callsite.template is not None:
                 _tell_of_template(self)
 
-    def after(self, seconds: float, *facts: Any) -> None:
+    def end(self, query: QueryEvent) -> None:
         self.count += 1
-        self.seconds += seconds
+        self.seconds += query.seconds
 
     @property
     def way(self) -> Way:
@@ -96,7 +95,9 @@ class Load:
 
     def noted(self) -> Noted:
         name = f"{type(self.instance).__name__}.{self.attribute}"
-        return Noted(name, self.way, self.kind, self.asked or Asked(), self.seconds)
+        return Noted(
+            name, self.way, self.kind, self.callsite or Callsite(), self.seconds
+        )
 
 
 class Noted(NamedTuple):
@@ -105,7 +106,7 @@ class Noted(NamedTuple):
     name: str
     way: Way
     kind: str
-    asked: Asked
+    callsite: Callsite
     seconds: float
 
 
@@ -115,14 +116,14 @@ class Repeated(NamedTuple):
 
     Args:
         name: What was loaded, such as "Album.artist".
-        asked: The line.
+        callsite: The line.
         loads: How many times.
         seconds: How long their queries took together.
         cure: What to do instead, in words; `call` is the call alone.
     """
 
     name: str
-    asked: Asked
+    callsite: Callsite
     loads: int
     seconds: float
     cure: str
@@ -130,8 +131,8 @@ class Repeated(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"N+1: {self.asked} loaded {self.name} {self.loads} times, one by one, in "
-            f"{self.seconds * 1000:.1f} ms. {self.cure}"
+            f"N+1: {self.callsite} loaded {self.name} {self.loads} times, one by one, "
+            f"in {self.seconds * 1000:.1f} ms. {self.cure}"
         )
 
 
@@ -154,7 +155,7 @@ def noticing(load: Load, read: Callable[[], Any]) -> Any:
     """
     value: Any = ()
     try:
-        with listening(load):
+        with observe(load):
             value = read()
     finally:
         # Noted also if there is no such row, for it took a query to know.
@@ -174,8 +175,8 @@ def noticing_rows(queryset: Any, fetch_all: Callable[[Any], None]) -> None:
     Fetch the rows of *queryset*, and mark them. If it is a relation to many of some
     instance, that is a lazy load. Switches to the event loop inside the bridge.
     """
-    inside = next(listeners(), None)
-    if isinstance(inside, Load) or _is_prefetching():
+    inside = current_observers()[:1]
+    if isinstance(inside and inside[0], Load) or _is_prefetching():
         # They are marked by the load, or with the rows that they are prefetched for.
         fetch_all(queryset)
         return
@@ -235,14 +236,14 @@ def repeated(record: recorder.Recording) -> list[Repeated]:
     """The lazy loads of *record* that a line repeated, the most frequent first."""
     groups: dict[tuple, list[Noted]] = {}
     for load in record.notes.get("loads", ()):
-        key = (load.name, load.way, load.kind, load.asked)
+        key = (load.name, load.way, load.kind, load.callsite)
         groups.setdefault(key, []).append(load)
     found = []
-    for (name, way, kind, asked), loads in groups.items():
+    for (name, way, kind, callsite), loads in groups.items():
         if len(loads) > 1:
             call, cure = cure_of(way, kind)
             seconds = sum(load.seconds for load in loads)
-            found.append(Repeated(name, asked, len(loads), seconds, cure, call))
+            found.append(Repeated(name, callsite, len(loads), seconds, cure, call))
     return sorted(found, key=lambda one: -one.loads)
 
 
@@ -257,14 +258,14 @@ def _tell_of_template(load: Load) -> None:
     """Refuse a load that a template asks for, or log it once for each line."""
     _, cure = cure_of(load.way, load.kind)
     owner = type(load.instance).__name__
-    place = load.asked and load.asked.template
-    if place is None:
+    frame = load.callsite and load.callsite.template
+    if frame is None:
         return
     if in_templates == "raise":
-        raise LazyInTemplateError(owner, load.attribute, place.file, place.line, cure)
+        raise LazyInTemplateError(owner, load.attribute, frame.file, frame.line, cure)
     record = recorder.current_recording()
     told = _told if record is None else record.notes.setdefault("told", set())
-    key = (owner, load.attribute, load.asked)
+    key = (owner, load.attribute, load.callsite)
     if key in told:
         return
     told.add(key)
@@ -272,7 +273,7 @@ def _tell_of_template(load: Load) -> None:
         "%s.%s is not loaded where %s touches it. %s",
         owner,
         load.attribute,
-        load.asked,
+        load.callsite,
         cure,
     )
 

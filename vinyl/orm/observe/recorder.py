@@ -1,13 +1,13 @@
 """
-Recording the queries of a block: how many, how long, and if wanted each with its SQL
-and the line that asked for it.
+Recordings: how many queries a block makes, how long they take, and in full ones each
+query with its SQL and the line that made it.
 
     with recording() as record:
         ...
     record.count, record.seconds
 
-A web request is such a block. Queries of others that run at the same time are not in
-it; those of tasks that the block starts are.
+A web request is such a block. The queries of tasks that the block starts belong to it;
+those of others that run at the same time do not.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from collections.abc import Sized
 from dataclasses import dataclass, field
 from typing import Any
 
-from vinyl.orm.observe.callsite import Asked, asked_here
+from vinyl.orm.observe.callsite import Callsite, find_callsite
 from vinyl.orm.observe.events import (
-    Listener,
-    everyone,
-    listeners,
-    listening,
-    outcome_of,
+    QueryEvent,
+    all_observers,
+    current_observers,
+    observe,
 )
 from vinyl.orm.observe.sql_text import describe_params, summary_of, text_of
 
@@ -45,7 +44,7 @@ class Query:
         params: Its parameters as text, a few of each kind and shortened.
         seconds: From handing it over until its result was there.
         outcome: "done", or how it failed.
-        asked: The line of the user's that asked for it.
+        callsite: The line of the user's that made it.
         key: Equal in queries of equal text and parameters.
         summary: What it does to which tables; empty if that cannot be told.
     """
@@ -55,7 +54,7 @@ class Query:
     params: str
     seconds: float
     outcome: str
-    asked: Asked
+    callsite: Callsite
     key: int
     summary: str
 
@@ -73,8 +72,8 @@ class Recording:
     MOST_QUERIES = 1000
 
     full: bool = False
-    # How many queries have ended, well or not, and how long they took together.
-    # Queries that run side by side each count in full.
+    # How many queries have ended, well or not, and how long they took together, in
+    # seconds. Queries that run side by side each count in full.
     count: int = 0
     seconds: float = 0.0
     queries: list[Query] = field(default_factory=list)
@@ -82,91 +81,85 @@ class Recording:
     notes: dict[str, Any] = field(default_factory=dict)
     # Set at the end of the block: a task that outlives it adds nothing.
     ended: bool = False
-    outer: Listener | None = None
 
-    def before(self) -> None:
+    def begin(self, query: QueryEvent) -> None:
         pass
 
-    def after(
-        self,
-        seconds: float,
-        db: Any,
-        sql: Any,
-        params: Any,
-        many: bool,
-        error: BaseException | None,
-    ) -> None:
+    def end(self, query: QueryEvent) -> None:
         if self.ended:
             return
         self.count += 1
-        self.seconds += seconds
+        self.seconds += query.seconds
         if self.full and len(self.queries) < Recording.MOST_QUERIES:
-            shown = describe_params(params, many, shows_params=True)
-            self.queries.append(
-                Query(
-                    db.alias,
-                    text_of(sql),
-                    shown,
-                    seconds,
-                    outcome_of(error),
-                    asked_here(),
-                    _key(sql, params, shown),
-                    summary_of(sql),
-                )
-            )
+            self.queries.append(_query_of(query))
 
 
-class recording(listening):
+def _query_of(query: QueryEvent) -> Query:
+    """What is kept of *query*."""
+    params = describe_params(query.params, query.many, shows_params=True)
+    return Query(
+        query.connection.alias,
+        text_of(query.sql),
+        params,
+        query.seconds,
+        query.outcome,
+        find_callsite(),
+        _key(query.sql, query.params, params),
+        summary_of(query.sql),
+    )
+
+
+class recording(observe[Recording]):
     """
     `with recording() as record:` counts and times the queries of the block, on
     whichever connection, and in tasks and bridge runs that are started inside. Blocks
     may nest; each records all that runs in it.
 
-    A plain `with` in both modes. Costs each query less than a microsecond, and with
-    *full* some ten of them.
+    A plain `with` in both modes. Costs each query about a microsecond, and with *full*
+    some ten of them.
 
     Args:
-        full: Whether to keep each query: SQL, parameters, time, who asked for it. For
-            developers, since it shows values.
+        full: Whether to keep each query: SQL, parameters, time, and the line that made
+            it. For developers, since it shows values.
 
     Never switches.
     """
-
-    _listener: Recording
 
     def __init__(self, *, full: bool = False) -> None:
         super().__init__(Recording(full))
 
     def __enter__(self) -> Recording:
-        if self._listener.full:
+        if self.observer.full:
             notice_loads(True)
         return super().__enter__()
 
     def __exit__(self, *exc_info: object) -> None:
-        self._listener.ended = True
+        self.observer.ended = True
         super().__exit__(*exc_info)
 
 
 def notice_loads(wanted: bool) -> None:
     """Notice lazy loads from now on if *wanted*, or if a recording is full."""
     global notices_loads
-    notices_loads = wanted or any(getattr(one, "full", False) for one in everyone())
+    notices_loads = wanted or any(
+        getattr(one, "full", False) for one in all_observers()
+    )
 
 
 def current_recording() -> Recording | None:
     """
-    The recording that the running code is in: the innermost full one, or else the
-    innermost one; None outside. Never switches.
+    Return the recording that the running code is in: the innermost full one, or else
+    the innermost one. None outside of recordings. Never switches.
     """
     found = None
-    for listener in listeners():
-        if isinstance(listener, Recording):
-            if listener.full:
-                return listener
-            found = found or listener
+    for observer in current_observers():
+        if isinstance(observer, Recording):
+            if observer.full:
+                return observer
+            found = found or observer
     return found
 
 
 def _key(sql: Any, params: Any, shown: str) -> int:
-    # What an iterator gives is not to be used up.
+    # Reading an iterator would use up the parameters.
     return hash((str(sql), repr(params) if isinstance(params, Sized) else shown))

@@ -110,7 +110,7 @@ def _queries_section() -> SafeString:
                 f"{q.seconds * 1000:.1f}",
                 q.sql,
                 q.params if q.outcome == "done" else f"{q.params} {q.outcome}",
-                q.asked,
+                q.callsite,
             )
             for q in record.queries
         ),

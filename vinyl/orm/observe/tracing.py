@@ -1,0 +1,108 @@
+"""OpenTelemetry: a span for each query, by the conventions for database clients."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+from typing import TYPE_CHECKING
+
+from vinyl.conf import vinyl_settings
+from vinyl.orm.observe.events import QueryEvent, driver_error, qualified_name
+from vinyl.orm.observe.sql_text import summary_of, text_of
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+__all__ = ["Tracing", "opentelemetry_is_installed"]
+
+# The conventions' names of databases, where they are not Django's.
+SYSTEMS = {"oracle": "oracle.db", "microsoft": "microsoft.sql_server"}
+
+
+def opentelemetry_is_installed() -> bool:
+    """Whether `opentelemetry-api` can be imported. Never switches."""
+    try:
+        import opentelemetry.trace  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+class Tracing:
+    """
+    The observer that makes a span for each query, once a tracer provider is set.
+
+    Args:
+        tracer: What makes the spans. None for vinyl's own, of the provider that is set.
+    """
+
+    def __init__(self, tracer: Tracer | None = None) -> None:
+        from opentelemetry import trace
+
+        self.tracer = tracer or trace.get_tracer("vinyl")
+        self._kind = trace.SpanKind.CLIENT
+        self._get_provider = trace.get_tracer_provider
+        # What stands for a provider as long as none is set.
+        self._no_provider = getattr(trace, "ProxyTracerProvider", None)
+
+    @classmethod
+    def from_settings(cls) -> Tracing | None:
+        """Return one if the settings ask for spans; else None. Never switches."""
+        if vinyl_settings.OPENTELEMETRY and opentelemetry_is_installed():
+            return cls()
+        return None
+
+    def begin(self, query: QueryEvent) -> None:
+        """
+        Start the span below the caller's. It does not become the current one, since
+        only the driver runs inside it.
+        """
+        if type(self._get_provider()) is not self._no_provider:
+            name, attributes = _description_of(query)
+            query.span = self.tracer.start_span(
+                name, kind=self._kind, attributes=attributes
+            )
+
+    def end(self, query: QueryEvent) -> None:
+        span = query.span
+        if span is None:
+            return
+        error = query.error
+        if error is not None:
+            from opentelemetry.trace import Status, StatusCode
+
+            original = driver_error(error)
+            code = getattr(original, "sqlstate", None)
+            if code:
+                span.set_attribute("db.response.status_code", code)
+            name = qualified_name(original)
+            span.set_attribute("error.type", code or name)
+            span.record_exception(error)
+            span.set_status(Status(StatusCode.ERROR, name))
+        span.end()
+
+
+def _description_of(query: QueryEvent) -> tuple[str, dict[str, str | int]]:
+    """The name and the attributes of the span of *query*."""
+    summary = summary_of(query.sql)
+    connection = query.connection
+    configured = connection.settings_dict
+    system = SYSTEMS.get(connection.vendor, connection.vendor)
+    attributes: dict[str, str | int] = {
+        "db.system.name": system,
+        "db.query.text": text_of(query.sql),
+    }
+    if name := configured["NAME"]:
+        attributes["db.namespace"] = str(name)
+    if host := configured["HOST"]:
+        attributes["server.address"] = host
+        if (port := str(configured["PORT"])).isdecimal():
+            attributes["server.port"] = int(port)
+    batch = ""
+    params = query.params
+    if query.many and isinstance(params, Sized) and len(params) > 1:
+        attributes["db.operation.batch.size"] = len(params)
+        batch = "BATCH "
+    if summary:
+        attributes["db.operation.name"] = batch + summary.partition(" ")[0]
+        summary = attributes["db.query.summary"] = f"{batch}{summary}"
+    return summary or system, attributes
