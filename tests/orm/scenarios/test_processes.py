@@ -38,7 +38,7 @@ def start(db: str, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[st
         environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
-            "TEST_DATABASE": json.dumps(entry),
+            "TEST_DATABASE": json.dumps(entry, default=str),
         }
         environment.pop("DJANGO_SETTINGS_MODULE")
         process = subprocess.Popen(
