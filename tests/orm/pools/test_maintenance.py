@@ -1,12 +1,14 @@
 """
-What a pool opens by itself: receivers of connection_created are given that connection,
-by whatever name they ask for it.
+What expires is closed and `min_size` is kept open; receivers of connection_created are
+given the connection that was opened, by whatever name they ask for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +22,8 @@ from django.db.backends.signals import connection_created
 from tests.fix_db import only_postgresql
 from tests.records.models import Artist
 from vinyl.orm import await_, connection, run, transaction
+from vinyl.orm.pools.maintenance import Maintenance
+from vinyl.orm.pools.pool import Pool
 from vinyl.orm.pools.registry import close_pools, open_pools, pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
@@ -32,6 +36,66 @@ def options(db: str) -> Iterator[dict[str, Any]]:
     settings["pool"] = options = {"min_size": 1, "max_size": 1, "timeout": 5}
     yield options
     del settings["pool"]
+
+
+class TestMaintenance:
+    async def test_what_rests_too_long_is_closed(self, options: dict[str, Any]) -> None:
+        options.update(min_size=0, max_idle=0.05)
+        await Artist.objects.count()
+        pool = pool_for("default")
+        while pool.idle:
+            await asyncio.sleep(0.01)
+        assert pool.stats()["discarded"] == 1
+
+    async def test_min_size_is_kept_up(self, options: dict[str, Any]) -> None:
+        options.update(min_size=2, max_size=10, max_idle=0.05)
+        pool = pool_for("default")
+        while pool.stats()["idle"] < 2:
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*(Artist.objects.count() for _ in range(8)))
+        while pool.stats()["size"] > 2:
+            await asyncio.sleep(0.01)
+        assert pool.stats()["in_use"] == 0
+
+    @only_postgresql
+    async def test_min_size_is_reached_when_the_server_is_back(
+        self, options: dict[str, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        options.update(min_size=2, max_size=10, max_idle=0.05)
+        settings = connections.settings["default"]
+        user, settings["USER"] = settings["USER"], "nobody_of_this_name"
+        pool = pool_for("default")
+        while "No connection" not in caplog.text:
+            await asyncio.sleep(0.01)
+        assert "No connection to database 'default'" in caplog.text
+        assert pool.stats()["size"] == 0
+        settings["USER"] = user
+        while pool.stats()["idle"] < 2:
+            await asyncio.sleep(0.01)
+
+    async def test_opened_with_the_application(self, options: dict[str, Any]) -> None:
+        options.update(min_size=0)
+        await open_pools()
+        assert pool_for("default").stats()["size"] == 0
+        await close_pools()
+        options.update(min_size=3, max_size=3)
+        await open_pools()
+        assert pool_for("default").stats()["idle"] == 3
+
+    async def test_lifetimes_differ(self, options: dict[str, Any]) -> None:
+        options.update(min_size=0, max_size=5)
+        await asyncio.gather(*(Artist.objects.count() for _ in range(5)))
+        ends = [pooled.expires for pooled in pool_for("default").idle]
+        assert len(set(ends)) == 5
+        assert 0 < max(ends) - min(ends) < 360
+
+    async def test_a_forgotten_pool_is_not_kept_alive(self) -> None:
+        pool = Pool("default")
+        maintenance, pool_reference = Maintenance(pool), weakref.ref(pool)
+        del pool
+        gc.collect()
+        assert pool_reference() is None
+        maintenance.stop()
 
 
 @contextmanager

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import re
-import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,8 +14,7 @@ from tests.fix_db import only_postgresql
 from tests.records.models import Artist
 from vinyl.exceptions import PoolFull, PoolTimeout
 from vinyl.orm import connection, run, transaction
-from vinyl.orm.pools.pool import Pool
-from vinyl.orm.pools.registry import close_pools, open_pools, pool_for
+from vinyl.orm.pools.registry import close_pools, pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -188,61 +185,6 @@ class TestHealth:
             with pytest.raises(ProgrammingError):
                 await cursor.execute("SELECT nothing")
         assert await run(session) == pid
-
-
-class TestUpkeep:
-    async def test_what_rests_too_long_is_closed(self, options: dict[str, Any]) -> None:
-        options["max_idle"] = 0.05
-        await Artist.objects.count()
-        pool = pool_for("default")
-        while pool.idle:
-            await asyncio.sleep(0.01)
-        assert pool.stats()["discarded"] == 1
-
-    async def test_min_size_is_kept_up(self, options: dict[str, Any]) -> None:
-        options.update(min_size=2, max_idle=0.05)
-        pool = pool_for("default")
-        while pool.stats()["idle"] < 2:
-            await asyncio.sleep(0.01)
-        await asyncio.gather(*(Artist.objects.count() for _ in range(8)))
-        while pool.stats()["size"] > 2:
-            await asyncio.sleep(0.01)
-        assert pool.stats()["in_use"] == 0
-
-    @only_postgresql
-    async def test_min_size_is_reached_when_the_server_is_back(
-        self, options: dict[str, Any], caplog: pytest.LogCaptureFixture
-    ) -> None:
-        options.update(min_size=2, max_idle=0.05)
-        settings = connections.settings["default"]
-        user, settings["USER"] = settings["USER"], "nobody_of_this_name"
-        pool = pool_for("default")
-        while "No connection" not in caplog.text:
-            await asyncio.sleep(0.01)
-        assert "No connection to database 'default'" in caplog.text
-        assert pool.stats()["size"] == 0
-        settings["USER"] = user
-        while pool.stats()["idle"] < 2:
-            await asyncio.sleep(0.01)
-
-    async def test_opened_with_the_application(self, options: dict[str, Any]) -> None:
-        await open_pools()
-        assert pool_for("default").stats()["size"] == 0
-        await close_pools()
-        options["min_size"] = 3
-        await open_pools()
-        assert pool_for("default").stats()["idle"] == 3
-
-    async def test_lifetimes_differ(self) -> None:
-        await asyncio.gather(*(Artist.objects.count() for _ in range(5)))
-        ends = [pooled.expires for pooled in pool_for("default").idle]
-        assert len(set(ends)) == 5
-        assert 0 < max(ends) - min(ends) < 360
-
-    async def test_a_forgotten_pool_is_not_kept(self) -> None:
-        pool = weakref.ref(Pool("default"))
-        gc.collect()
-        assert pool() is None
 
 
 class TestStats:

@@ -1,10 +1,10 @@
 """
 Pools of connections, one for each event loop and database.
 
-registry.py     which pools each event loop has, to its end
+registry.py     the pools of each event loop and their maintenance, until the loop ends
 pool.py         opening, lending, checking, closing connections
 options.py      the options of a pool, read and checked
-maintenance.py  what a pool does by itself: expiring, refilling
+maintenance.py  closing expired connections, opening those of `min_size`
 wait_queue.py   the queue of tasks that wait for a connection, or for a lock
 """
 

@@ -1,4 +1,7 @@
-"""Upkeep of a pool: what expires at rest is closed, and `min_size` is kept up."""
+"""
+Maintenance of a pool: connections that expire while idle are closed, and those that
+`min_size` asks for are opened.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,13 @@ import random
 import weakref
 from contextlib import suppress
 from contextvars import Context
-from typing import TYPE_CHECKING
 
 from django.db import DatabaseError, InterfaceError
 
 from vinyl.bridge.greenlets import run
+from vinyl.orm.pools.pool import Pool
 
-if TYPE_CHECKING:
-    from vinyl.orm.pools.pool import Pool
-
-__all__ = ["Upkeep"]
+__all__ = ["Maintenance"]
 
 logger = logging.getLogger("vinyl.pool")
 
@@ -26,31 +26,33 @@ logger = logging.getLogger("vinyl.pool")
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
 
 
-class Upkeep:
+class Maintenance:
     """
-    Tends *pool* now and then, by a timer of the running event loop, while it exists.
+    Maintains *pool* on the running event loop, by a timer, until it is stopped or the
+    pool is garbage collected.
 
     Args:
-        pool: Kept by a weak reference: a forgotten pool is garbage.
+        pool: Referenced weakly, so that this does not keep a forgotten pool alive.
     """
 
     def __init__(self, pool: Pool) -> None:
         self.pool = weakref.ref(pool)
         shortest = min(pool.options.max_idle, pool.options.max_lifetime)
-        self.pause = min(max(shortest / 10, 0.05), 10.0)
-        # Opens what `min_size` lacks; and whether it has tried once.
+        # The interval between two rounds, in seconds.
+        self.interval = min(max(shortest / 10, 0.05), 10.0)
+        # Opens the connections that `min_size` lacks, and whether it has tried once.
         self.refilling: asyncio.Task[None] | None = None
         self.tried = asyncio.Event()
         self.timer: asyncio.TimerHandle | None = None
-        self.tend()
+        self._work()
 
-    def tend(self) -> None:
-        """Close what has expired, open what is lacking, and again later."""
+    def _work(self) -> None:
+        """Close expired connections, open missing ones, and schedule the next round."""
         if (pool := self.pool()) is None or pool.closed:
             return
         loop = asyncio.get_running_loop()
-        # In contexts of their own: in nobody's transaction.
-        self.timer = loop.call_later(self.pause, self.tend, context=Context())
+        # In empty contexts, and so in no transaction.
+        self.timer = loop.call_later(self.interval, self._work, context=Context())
         pool.drop_expired()
         if pool.lacks() > 0 and self.refilling is None:
             name = f"vinyl-pool-{pool.alias}"
@@ -67,11 +69,11 @@ class Upkeep:
             self.refilling = None
 
     async def _fill(self, pool: Pool) -> bool:
-        """Open what is lacking; tell whether that worked."""
+        """Open the missing connections; return whether that worked."""
         try:
             for _ in range(pool.lacks()):
                 if pool.lacks() <= 0:
-                    # Others have opened some meanwhile.
+                    # Tasks have opened some meanwhile.
                     break
                 wrapper = pool.add()
                 try:
@@ -79,13 +81,13 @@ class Upkeep:
                 finally:
                     pool.give_back(wrapper)
         except Exception as error:
-            # Anything but an error of the database is a mistake, with a place.
-            mistake = not isinstance(error, DatabaseError | InterfaceError)
+            # Any error but the database's is a bug, which the traceback locates.
+            is_bug = not isinstance(error, DatabaseError | InterfaceError)
             logger.warning(
                 "No connection to database %r: %s",
                 pool.alias,
                 error,
-                exc_info=mistake,
+                exc_info=is_bug,
             )
             return False
         finally:
@@ -94,8 +96,8 @@ class Upkeep:
 
     async def warmed_up(self) -> None:
         """
-        Wait until `min_size` connections are open, or could not be opened; but no
-        longer than a task waits for a connection.
+        Wait until `min_size` connections are open, or the first attempt to open them
+        has failed; but not longer than the pool's `timeout`.
 
         Switches to the event loop.
         """
@@ -105,10 +107,10 @@ class Upkeep:
                     await self.tried.wait()
 
     def stop(self) -> None:
-        """End it, with what it is doing. Never switches."""
+        """Cancel the timer and what is being opened. Never switches."""
         if self.timer is not None:
             self.timer.cancel()
-            # It refers to the loop, which may be the garbage of tomorrow.
+            # It refers to the loop, which could not be garbage collected.
             self.timer = None
         if self.refilling is not None:
             self.refilling.cancel()

@@ -25,7 +25,6 @@ from vinyl.bridge.greenlets import run
 from vinyl.bridge.tasks import place_of, running_task
 from vinyl.exceptions import PoolFull, PoolTimeout
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.pools.maintenance import Upkeep
 from vinyl.orm.pools.options import PoolOptions
 from vinyl.orm.pools.wait_queue import WaitQueue
 
@@ -90,7 +89,6 @@ class Pool:
         self.waiters: WaitQueue[BridgeMixin] = WaitQueue()
         self.acquired = self.discarded = self.timeouts = 0
         self.waited = 0.0
-        self.upkeep = Upkeep(self)
 
     def stats(self) -> dict[str, float]:
         """
@@ -288,7 +286,6 @@ class Pool:
     def close(self) -> None:
         """Close what is at rest; what is on loan is closed when it comes back."""
         self.closed = True
-        self.upkeep.stop()
         while self.idle:
             self.idle.pop().wrapper.discard()
 

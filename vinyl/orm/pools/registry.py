@@ -10,10 +10,17 @@ from weakref import WeakKeyDictionary, WeakSet
 from django.db import connections
 
 from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.pools.maintenance import Maintenance
 from vinyl.orm.pools.options import PoolOptions
 from vinyl.orm.pools.pool import Pool
 
-__all__ = ["close_pools", "configured_pools", "open_pools", "pool_for"]
+__all__ = [
+    "close_pools",
+    "configured_pools",
+    "disown_pools",
+    "open_pools",
+    "pool_for",
+]
 
 
 def configured_pools() -> Iterator[
@@ -31,21 +38,25 @@ def configured_pools() -> Iterator[
 
 _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Pool]]
 _pools = WeakKeyDictionary()
+_maintenance: WeakKeyDictionary[Pool, Maintenance] = WeakKeyDictionary()
 # The generators that close each loop's pools when the loop shuts down.
 _closers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, Any]]
 _closers = WeakKeyDictionary()
 # The loops whose pools have been closed for good.
 _shut_down: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
+# In a forked process, what belongs to the parent's loops. It is kept alive, because
+# at its end the closers would close the parent's connections.
+_inherited: list[object] = []
 
 
 def pool_for(alias: str) -> Pool:
     """The pool of *alias* for the running event loop; made at its first use."""
     loop = asyncio.get_running_loop()
     if loop in _shut_down:
-        # Nothing would close what it keeps, so it keeps nothing.
-        last = Pool(alias)
-        last.close()
-        return last
+        # A closed pool keeps no idle connections, which nothing would close.
+        closed = Pool(alias)
+        closed.close()
+        return closed
     pools = _pools.get(loop)
     if pools is None:
         _close_forsaken()
@@ -54,7 +65,15 @@ def pool_for(alias: str) -> Pool:
     pool = pools.get(alias)
     if pool is None or pool.closed:
         pool = pools[alias] = Pool(alias)
+        _maintenance[pool] = Maintenance(pool)
     return pool
+
+
+def _close(pool: Pool) -> None:
+    """Close *pool* and end its maintenance; more than once does no harm."""
+    if (maintenance := _maintenance.pop(pool, None)) is not None:
+        maintenance.stop()
+    pool.close()
 
 
 async def open_pools() -> None:
@@ -65,10 +84,9 @@ async def open_pools() -> None:
 
     Switches to the event loop.
     """
-    pools = [
-        pool_for(alias) for alias, options, *_ in configured_pools() if options.min_size
-    ]
-    await asyncio.gather(*(pool.upkeep.warmed_up() for pool in pools))
+    aliases = [alias for alias, options, *_ in configured_pools() if options.min_size]
+    maintained = [_maintenance.get(pool_for(alias)) for alias in aliases]
+    await asyncio.gather(*(each.warmed_up() for each in filter(None, maintained)))
 
 
 async def close_pools() -> None:
@@ -78,7 +96,7 @@ async def close_pools() -> None:
     Never switches.
     """
     for pool in _pools.get(asyncio.get_running_loop(), {}).values():
-        pool.close()
+        _close(pool)
 
 
 def _close_with(loop: asyncio.AbstractEventLoop, pools: dict[str, Pool]) -> None:
@@ -95,7 +113,7 @@ def _close_with(loop: asyncio.AbstractEventLoop, pools: dict[str, Pool]) -> None
         finally:
             _shut_down.add(loop)
             for pool in pools.values():
-                pool.close()
+                _close(pool)
             # It refers to the loop, which would never be garbage.
             _closers.pop(loop, None)
 
@@ -119,7 +137,26 @@ def _close_forsaken() -> None:
         if loop is not None and loop.is_closed():
             _closers.pop(loop, None)
             for pool in _pools.pop(loop, {}).values():
-                pool.close()
+                _close(pool)
                 # The tasks that have these will never go on.
                 for wrapper in list(pool.lent):
                     wrapper.discard()
+
+
+def disown_pools() -> None:
+    """
+    In a forked process: make the parent's connections unusable and forget its pools,
+    without sending anything over the sockets that the two processes share.
+
+    Never switches.
+    """
+    global _pools, _closers, _maintenance
+    _inherited.extend([*_pools.items(), *_closers.items(), *_maintenance.items()])
+    for pools in _pools.values():
+        for pool in pools.values():
+            pool.closed = True
+            idle = [pooled.wrapper for pooled in pool.idle]
+            for wrapper in [*pool.lent, *idle]:
+                wrapper.disown()
+    _pools, _closers = WeakKeyDictionary(), WeakKeyDictionary()
+    _maintenance = WeakKeyDictionary()

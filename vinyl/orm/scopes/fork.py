@@ -8,19 +8,14 @@ the parent's socket, be it only the farewell of a connection that is closed.
 from __future__ import annotations
 
 import os
-from typing import Any
-from weakref import WeakKeyDictionary
 
 from vinyl.bridge.greenlets import Bridge, current_bridge, in_bridge
 from vinyl.orm.dualmode.notifications import listening
-from vinyl.orm.pools import registry
+from vinyl.orm.pools.registry import disown_pools
 from vinyl.orm.scopes.lending import leave_loans
 from vinyl.orm.scopes.scope import current_scope
 
 __all__ = ["install"]
-
-# The parent's loops: what closes their pools must not run here.
-_inherited: list[Any] = []
 
 
 class InheritedBridge(Bridge):
@@ -34,16 +29,9 @@ def _leave_parent() -> None:
     if in_bridge():
         # Not a Bridge to in_bridge(), so the child's code is plain sync code.
         current_bridge().__class__ = InheritedBridge
-    _inherited.extend([*registry._pools.items(), *registry._closers.items()])
-    for of_loop in registry._pools.values():
-        for inherited in of_loop.values():
-            inherited.closed = True
-            resting = [pooled.wrapper for pooled in inherited.idle]
-            for wrapper in [*inherited.lent, *resting]:
-                wrapper.disown()
+    disown_pools()
     for wrapper in list(listening):
         wrapper.disown()
-    registry._pools, registry._closers = WeakKeyDictionary(), WeakKeyDictionary()
 
 
 _installed = False
