@@ -80,9 +80,6 @@ ROOMS = (
 )
 # Imports against the order that are still there. Take lines out, never add one.
 AGAINST_THE_ORDER = {
-    ("vinyl.orm.backends.base", "vinyl.orm.scopes.lending"),
-    ("vinyl.orm.backends.psycopg_threads", "vinyl.orm.scopes.lending"),
-    ("vinyl.orm.backends.worker", "vinyl.orm.scopes.lending"),
     ("vinyl.orm.scopes.fork", "vinyl.orm.dualmode.notifications"),
 }
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import get_ident
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from django.db import InterfaceError, connections
 from django.db.transaction import TransactionManagementError
@@ -15,14 +15,32 @@ from vinyl.bridge.greenlets import in_bridge, shielded
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper as _Wrapper
-
-    from vinyl.orm.scopes.lending import Loan
 else:
     _Wrapper = object
 
-__all__ = ["BridgeMixin"]
+__all__ = ["BridgeMixin", "ThreadLoan"]
 
 T = TypeVar("T")
+
+
+class ThreadLoan(Protocol):
+    """
+    A call in a thread that an event loop has lent connections to, and waits for.
+
+    The backends ask it whether a wait in the thread is to be cancelled.
+    """
+
+    # The thread's identifier, 0 before the call begins.
+    thread: int
+
+    def begin(self) -> None:
+        """
+        Before a wait: raise the cancellation that came since the last one, unless the
+        code is shielded.
+        """
+
+    def look(self) -> None:
+        """During a wait: raise `CancelledError` if the wait is to end early."""
 
 
 class BridgeMixin(_Wrapper):
@@ -33,9 +51,9 @@ class BridgeMixin(_Wrapper):
     """
 
     # The call in a thread that an event loop has lent this connection to.
-    loan: Loan | None = None
+    loan: ThreadLoan | None = None
 
-    def loan_here(self) -> Loan | None:
+    def loan_here(self) -> ThreadLoan | None:
         """The call that the connection is lent to, in its thread. Never switches."""
         loan = self.loan
         return loan if loan is not None and loan.thread == get_ident() else None

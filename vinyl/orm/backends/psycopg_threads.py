@@ -18,10 +18,10 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from vinyl.bridge.greenlets import postponing
+from vinyl.orm.backends.base import ThreadLoan
 
 if TYPE_CHECKING:
     from vinyl.orm.backends.psycopg import BridgeConnection
-    from vinyl.orm.scopes.lending import Loan
 
 __all__ = ["wait_in_thread"]
 
@@ -35,7 +35,7 @@ CANCEL_INTERVAL = 0.5
 def wait_in_thread(
     connection: BridgeConnection,
     wait: Callable[..., Any],
-    loan: Loan,
+    loan: ThreadLoan,
     gen: Any,
     *args: Any,
     **kwargs: Any,

@@ -9,6 +9,7 @@ that executes a query brings its first rows along, so most queries cost one hop.
 from __future__ import annotations
 
 import sys
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -37,41 +38,44 @@ _inherited: list[Any] = []
 class ThreadedConnection:
     """A driver's connection; its methods are called in the worker thread."""
 
+    raw: Any
+    worker: Worker
+    # The cursors that have been executed and may have rows left in the driver.
+    unread: weakref.WeakSet[ThreadedCursor]
+
     def __init__(self, raw: Any, worker: Worker) -> None:
         object.__setattr__(self, "raw", raw)
         object.__setattr__(self, "worker", worker)
+        object.__setattr__(self, "unread", weakref.WeakSet())
 
     def cursor(self, *args: Any, **kwargs: Any) -> ThreadedCursor:
         # Making a cursor is no I/O in any driver that Django has a backend for.
-        return ThreadedCursor(self.raw.cursor(*args, **kwargs), self.worker)
+        return ThreadedCursor(self.raw.cursor(*args, **kwargs), self)
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.raw, name)
         if not callable(value):
             return value
-        return partial(_call_for_cursor, self.worker, name, value)
+        return partial(self._call, name, value)
+
+    def _call(self, name: str, fn: Callable, *args: Any, **kwargs: Any) -> Any:
+        """Call *fn* in the thread; wrap a cursor that it returns like any other."""
+        refuse_to_block("This connection")
+        result = self.worker.call(partial(fn, *args, **kwargs), name=name)
+        return ThreadedCursor(result, self) if hasattr(result, "fetchone") else result
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Some attributes act on the database, such as sqlite3's isolation_level.
         self.worker.call(setattr, self.raw, name, value, name=name)
 
 
-def _call_for_cursor(
-    worker: Worker, name: str, fn: Callable, *args: Any, **kwargs: Any
-) -> Any:
-    """Call *fn* in the thread; a cursor that it returns is wrapped like any other."""
-    refuse_to_block("This connection")
-    call = partial(fn, *args, **kwargs)
-    result = worker.call(call, name=name)
-    return ThreadedCursor(result, worker) if hasattr(result, "fetchone") else result
-
-
 class ThreadedCursor:
     """A driver's cursor, used in the worker thread, with the rows fetched so far."""
 
-    def __init__(self, raw: Any, worker: Worker) -> None:
+    def __init__(self, raw: Any, connection: ThreadedConnection) -> None:
         self.raw = raw
-        self.worker = worker
+        self.worker = connection.worker
+        self.unread = connection.unread
         self.rows: deque[Any] = deque()
         # Whether there may be rows beyond `rows`, and where they are if not the driver.
         self.more = True
@@ -92,7 +96,7 @@ class ThreadedCursor:
         self.rows.extend(rows)
         self.more = len(rows) == ROWS_PER_HOP
         if self.more:
-            self.worker.unread.add(self)
+            self.unread.add(self)
         return self if result is self.raw else result
 
     def execute(self, *args: Any, **kwargs: Any) -> Any:
@@ -155,7 +159,7 @@ class ThreadedCursor:
 
     def close(self) -> None:
         self._forget_rows()
-        self.worker.unread.discard(self)
+        self.unread.discard(self)
         if self.worker.closed:
             # So is the connection, with all its cursors.
             return

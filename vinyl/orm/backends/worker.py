@@ -17,16 +17,13 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from django.db import InterfaceError
 
 from vinyl.bridge.greenlets import postponing, suspend
 from vinyl.bridge.tasks import outlast
-
-if TYPE_CHECKING:
-    from vinyl.orm.backends.threaded import ThreadedCursor, ThreadedMixin
-    from vinyl.orm.scopes.lending import Loan
+from vinyl.orm.backends.base import ThreadLoan
 
 __all__ = ["Worker"]
 
@@ -40,6 +37,19 @@ EXIT_TIMEOUT = 5.0
 _Calls = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
 
 
+class Employer(Protocol):
+    """What a worker asks of the `DatabaseWrapper` whose connection it serves."""
+
+    alias: str
+    is_undoing: bool
+
+    def is_guarded(self) -> bool: ...
+    def loan_here(self) -> ThreadLoan | None: ...
+    def note_interruption(self) -> None: ...
+    def call_driver(self, call: Callable[[], T], name: str, worker: Worker) -> T: ...
+    def interrupt(self, raw: Any) -> None: ...
+
+
 class Worker:
     """
     The thread of one connection.
@@ -48,15 +58,13 @@ class Worker:
         wrapper: Whose connection it is; asked how to call and to interrupt the driver.
     """
 
-    def __init__(self, wrapper: ThreadedMixin) -> None:
+    def __init__(self, wrapper: Employer) -> None:
         self.wrapper = wrapper
         # The driver's connection, once it is open.
         self.raw: Any = None
         # Whether the running call is to end early; and whether there is a last one.
         self.interrupted = self.closed = False
         self.calls: _Calls = SimpleQueue()
-        # The cursors that have been executed and may have rows left in the driver.
-        self.unread: weakref.WeakSet[ThreadedCursor] = weakref.WeakSet()
         self.thread = _Thread(self)
         self.thread.start()
         # Where the connection is forgotten, its thread ends all the same.
@@ -126,7 +134,7 @@ class Worker:
         self,
         fn: Callable[[], T],
         postpone: Callable[[asyncio.CancelledError, bool], None] | None,
-        loan: Loan,
+        loan: ThreadLoan,
     ) -> T:
         """As `_call()`, in a thread that the connection is lent to."""
         loan.begin()

@@ -19,7 +19,8 @@ from typing import Any, TypeVar, cast
 
 from django.db.backends.sqlite3 import base
 
-from vinyl.orm.backends.threaded import ThreadedConnection, ThreadedMixin, Worker
+from vinyl.orm.backends.threaded import ThreadedConnection, ThreadedMixin
+from vinyl.orm.backends.worker import Worker
 
 __all__ = ["DatabaseWrapper"]
 
@@ -160,7 +161,7 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
         if not isinstance(self.connection, ThreadedConnection):
             return False
         worker = self.connection.worker
-        unread = [cursor for cursor in worker.unread if cursor.more]
+        unread = [cursor for cursor in self.connection.unread if cursor.more]
         if unread and worker.call(_journal_mode, worker.raw) == "wal":
             return False
         for cursor in unread:
