@@ -20,6 +20,8 @@ The last four also are what Django code would catch in their place; see each cla
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
 from django.db import OperationalError
 from django.db.transaction import TransactionManagementError
@@ -173,7 +175,7 @@ class UnsupportedVersion(VinylError, ImproperlyConfigured):
     """The installed Django is not one whose internals vinyl knows."""
 
 
-def _rebuild(cls: type, args: tuple, state: dict) -> BaseException:
+def _rebuild(cls: type, args: tuple[Any, ...], state: dict[Any, Any]) -> BaseException:
     """Unpickle an error whose constructor takes facts rather than a sentence."""
     error = cls.__new__(cls, *args)
     error.args = args

@@ -155,7 +155,7 @@ class CallSite:
                 self.variable = name
 
     def is_call_of(
-        self, frame: FrameType, dual: Callable, passed: CodeType | None
+        self, frame: FrameType, dual: Callable[..., Any], passed: CodeType | None
     ) -> bool:
         """
         Whether *frame*, which is here, surely calls *dual*, or the function whose code

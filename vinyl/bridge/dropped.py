@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import CodeType, FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from vinyl.bridge.bytecode import (
     DJANGO,
@@ -52,7 +52,7 @@ def _site_of(frame: FrameType) -> CallSite:
     return site
 
 
-def refuse_lost(dual: Callable, name: str, frame: FrameType | None) -> None:
+def refuse_lost(dual: Callable[..., Any], name: str, frame: FrameType | None) -> None:
     """
     Raise where it is certain that a call in async mode will not be awaited.
 

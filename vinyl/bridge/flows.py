@@ -46,7 +46,7 @@ def use_driver(fn: Callable[P, Any]) -> Callable[P, Any]:
     def in_sync(*args: P.args, **kwargs: P.kwargs) -> Any:
         return drive(fn(*args, **kwargs))
 
-    def in_async(*args: P.args, **kwargs: P.kwargs) -> Coroutine:
+    def in_async(*args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Any]:
         return drive_async(fn(*args, **kwargs))
 
     return dual(fn, in_sync, in_async, name=name)
@@ -58,7 +58,7 @@ def drive(flow: Generator[Any, Any, T]) -> T:
 
     Switches to the event loop, inside the bridge, where a call does.
     """
-    step: Callable = functools.partial(flow.send, None)
+    step: Callable[..., Any] = functools.partial(flow.send, None)
     while True:
         try:
             call, args, kwargs = _as_call(step())
@@ -81,7 +81,7 @@ async def drive_async(flow: Generator[Any, Any, T]) -> T:
 
     Switches to the event loop.
     """
-    step: Callable = functools.partial(flow.send, None)
+    step: Callable[..., Any] = functools.partial(flow.send, None)
     while True:
         try:
             call, args, kwargs = _as_call(step())
@@ -97,7 +97,7 @@ async def drive_async(flow: Generator[Any, Any, T]) -> T:
             step = functools.partial(flow.send, result)
 
 
-def _as_call(step: Any) -> tuple[Callable, tuple, dict]:
+def _as_call(step: Any) -> tuple[Callable[..., Any], tuple[Any, ...], dict[Any, Any]]:
     """Read what a flow yielded."""
     match step:
         case (call, tuple() | list() as args) if callable(call):

@@ -183,7 +183,7 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
 
 
 def _call_while_handling(
-    handled: BaseException, fn: Callable, /, *args: Any, **kwargs: Any
+    handled: BaseException, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
 ) -> Any:
     """Call *fn* so that `sys.exc_info()` in it shows *handled*."""
     __traceback_hide__ = True
@@ -327,7 +327,7 @@ async def _awaiting(awaitable: Awaitable[T]) -> T:
     return await awaitable
 
 
-def _raise_cancellation(bridge: Bridge, awaitable: Awaitable) -> None:
+def _raise_cancellation(bridge: Bridge, awaitable: Awaitable[Any]) -> None:
     """Raise what came in a block of `shielded()`, now that it has ended."""
     if bridge.cancelled is not None and not bridge.shielded:
         cancelled, bridge.cancelled = bridge.cancelled, None

@@ -21,12 +21,12 @@ __all__ = ["begin", "dual", "dual_if_async", "is_dual"]
 
 
 def dual(
-    fn: Callable,
-    in_sync: Callable | None = None,
-    in_async: Callable[..., Coroutine] | None = None,
+    fn: Callable[..., Any],
+    in_sync: Callable[..., Any] | None = None,
+    in_async: Callable[..., Coroutine[Any, Any, Any]] | None = None,
     *,
     name: str | None = None,
-) -> Callable:
+) -> Callable[..., Any]:
     """
     Return the dual-mode function for *fn*: called in async mode it returns a `Call`,
     which runs *fn* in the bridge when awaited.
@@ -56,9 +56,9 @@ def dual(
 
 
 def begin(
-    dual: Callable,
+    dual: Callable[..., Any],
     name: str,
-    work: Callable[..., Coroutine],
+    work: Callable[..., Coroutine[Any, Any, Any]],
     /,
     *args: Any,
     **kwargs: Any,
@@ -82,7 +82,7 @@ def begin(
     return Call(work(*args, **kwargs), name)
 
 
-def dual_if_async(fn: Callable) -> Callable:
+def dual_if_async(fn: Callable[..., Any]) -> Callable[..., Any]:
     """The change for a hook that Django's code calls, and which may be `async def`."""
     return dual(fn) if iscoroutinefunction(fn) else fn
 
@@ -92,7 +92,7 @@ def is_dual(value: Any) -> bool:
     return hasattr(value, "is_dual")
 
 
-def _waiting_for(fn: Callable[..., Coroutine]) -> Callable:
+def _waiting_for(fn: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
     @functools.wraps(fn)
     def wait(*args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = True
@@ -101,14 +101,14 @@ def _waiting_for(fn: Callable[..., Coroutine]) -> Callable:
     return wait
 
 
-async def _run(fn: Callable, /, *args: Any, **kwargs: Any) -> Any:
+async def _run(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     __traceback_hide__ = True
     result = await run(fn, *args, **kwargs)
     # A wrapper around an async method does not look like one.
     return await result if isinstance(result, Coroutine) else result
 
 
-def _name(fn: Callable, args: tuple) -> str:
+def _name(fn: Callable[..., Any], args: tuple[Any, ...]) -> str:
     """What the user called: `Album.save` for a method, `fetch` for a function."""
     if args and hasattr(type(args[0]), fn.__name__):
         return f"{type(args[0]).__name__}.{fn.__name__}"

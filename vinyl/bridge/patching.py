@@ -67,14 +67,16 @@ class Row(NamedTuple):
         )
 
 
-def native(in_thread: Callable) -> Callable:
+def native(in_thread: Callable[..., Any]) -> Callable[..., Any]:
     """
     The change for the name `sync_to_async` in Django's modules, which their `a*` twins
     use: the sync method runs in the bridge instead of a thread. One that may run in
     any thread (`thread_sensitive=False`) uses no database but the processor.
     """
 
-    def sync_to_async(fn: Callable, *, thread_sensitive: bool = True) -> Callable:
+    def sync_to_async(
+        fn: Callable[..., Any], *, thread_sensitive: bool = True
+    ) -> Callable[..., Any]:
         if not thread_sensitive:
             return in_thread(fn, thread_sensitive=False)
 
@@ -129,7 +131,7 @@ def _apply_row(row: Row) -> None:
         _follow(owner, names, row.change)
 
 
-def _changed(change: Callable, fn: Any) -> Any:
+def _changed(change: Callable[..., Any], fn: Any) -> Any:
     """What *change* makes of *fn*, marked so that it is not changed again."""
     changed = change(fn)
     if changed is not fn and inspect.isfunction(changed):
@@ -152,7 +154,7 @@ def _expanded(names: list[str], cls: type) -> Iterator[str]:
             yield name
 
 
-def _follow(base: type, names: list[str], change: Callable) -> None:
+def _follow(base: type, names: list[str], change: Callable[..., Any]) -> None:
     """Apply *change* in subclasses of *base* that override one of *names*."""
 
     def adopt(cls: type) -> None:
@@ -189,7 +191,7 @@ def _follow(base: type, names: list[str], change: Callable) -> None:
             outer.__get__(None, cls)(**kwargs)
         adopt(cls)
 
-    base.__init_subclass__ = classmethod(__init_subclass__)  # type: ignore[assignment]
+    base.__init_subclass__ = classmethod(__init_subclass__)  # type: ignore[assignment, arg-type]
 
 
 def resolve(path: str) -> Any:

@@ -60,7 +60,9 @@ def in_thread(fn: Callable[P, Any], /) -> Callable[P, Any]: ...
 def in_thread(*, limit: int) -> Callable[[Callable[P, Any]], Callable[P, Any]]: ...
 
 
-def in_thread(fn: Callable | None = None, /, *, limit: int | None = None) -> Any:
+def in_thread(
+    fn: Callable[..., Any] | None = None, /, *, limit: int | None = None
+) -> Any:
     """
     Have *fn*, a plain function or view that computes for long or blocks, run in a
     worker thread when it is called on an event loop:
@@ -96,7 +98,7 @@ def in_thread(fn: Callable | None = None, /, *, limit: int | None = None) -> Any
     return _in_thread(fn, None)
 
 
-def _in_thread(fn: Callable, limit: int | None) -> Callable:
+def _in_thread(fn: Callable[..., Any], limit: int | None) -> Callable[..., Any]:
     name = getattr(fn, "__qualname__", repr(fn))
     if iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn):
         raise TypeError(
@@ -110,7 +112,7 @@ def _in_thread(fn: Callable, limit: int | None) -> Callable:
         )
     kind: object = "in_thread" if limit is None else object()
 
-    def in_async(*args: Any, **kwargs: Any) -> Coroutine:
+    def in_async(*args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         call = functools.partial(_atomically, fn, *args, **kwargs)
         return run_in_worker(call, kind, limit, name)
 
@@ -135,7 +137,7 @@ def atomic_in_thread(aliases: Iterable[str]) -> Iterator[None]:
         _atomic.reset(token)
 
 
-def _atomically(fn: Callable, /, *args: Any, **kwargs: Any) -> Any:
+def _atomically(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     with ExitStack() as stack:
         for alias in _atomic.get():
             stack.enter_context(transaction.atomic(using=alias))

@@ -54,8 +54,12 @@ def retry_on_conflict(
     *, attempts: int = 3, using: str | None = None
 ) -> Callable[[Callable[P, T]], Callable[P, T]]: ...
 def retry_on_conflict(
-    fn: Callable | None = None, /, *, attempts: int = 3, using: str | None = None
-) -> Callable:
+    fn: Callable[..., Any] | None = None,
+    /,
+    *,
+    attempts: int = 3,
+    using: str | None = None,
+) -> Callable[..., Any]:
     """
     Decorator: a call that ends in a conflict with another transaction is made again.
 
@@ -90,7 +94,7 @@ def retry_on_conflict(
     _check_arguments(fn, attempts, using)
     alias = using or DEFAULT_DB_ALIAS
 
-    def decorate(fn: Callable) -> Callable:
+    def decorate(fn: Callable[..., Any]) -> Callable[..., Any]:
         _check_function(fn)
         if iscoroutinefunction(fn):
 
@@ -106,7 +110,7 @@ def retry_on_conflict(
         @functools.wraps(fn)
         def retrying(*args: Any, **kwargs: Any) -> Any:
             call = functools.partial(fn, *args, **kwargs)
-            sleep: Callable = asyncio.sleep if in_bridge() else time.sleep
+            sleep: Callable[..., Any] = asyncio.sleep if in_bridge() else time.sleep
             return drive(_attempts(attempts, alias, call, sleep))
 
         return use_driver(retrying)
@@ -152,7 +156,7 @@ def mark_committed(error: DatabaseError) -> None:
 
 
 def _attempts(
-    attempts: int, alias: str, call: functools.partial, sleep: Callable
+    attempts: int, alias: str, call: functools.partial[Any], sleep: Callable[..., Any]
 ) -> Generator[Any, Any, Any]:
     """
     The flow of one decorated call: attempts at *call*, and pauses between them.

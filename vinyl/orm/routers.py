@@ -196,7 +196,7 @@ class PrimaryReplicaRouter:
         return f"<{type(self).__name__} {self.primary}, replicas: {replicas}>"
 
 
-def in_unit_of_work(respond: Callable) -> Callable:
+def in_unit_of_work(respond: Callable[..., Any]) -> Callable[..., Any]:
     """
     The change for `get_response` and `get_response_async` of Django's handlers: each
     request is a unit of work. (What a receiver of `request_started` sets in its

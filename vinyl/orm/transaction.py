@@ -91,7 +91,7 @@ logger = logging.getLogger("vinyl.orm")
 savepoint_create = getattr(django.db.transaction, "savepoint_create", savepoint)
 
 
-def entered(_: None) -> Callable:
+def entered(_: None) -> Callable[..., Any]:
     """`Atomic.__aenter__`: hold one connection, and begin."""
     # Django's own, which the table changes later: here the scope is made already.
     begin = Atomic.__enter__
@@ -132,7 +132,7 @@ def _lost_of(entered: list[ConnectionScope]) -> ConnectionScope:
     return scope
 
 
-def left(_: None) -> Callable:
+def left(_: None) -> Callable[..., Any]:
     """`Atomic.__aexit__`: commit or roll back, and let the connection go."""
 
     async def __aexit__(self: Atomic, *exc_info: Any) -> None:
@@ -193,7 +193,7 @@ def left(_: None) -> Callable:
     return __aexit__
 
 
-def not_blocking(enter: Callable) -> Callable:
+def not_blocking(enter: Callable[..., Any]) -> Callable[..., Any]:
     """
     `Atomic.__enter__` for both modes: says what to write on the event loop. In the
     bridge the block is a scope, as it is on the loop.
@@ -221,7 +221,7 @@ def _is_djangos(caller: FrameType) -> bool:
     return caller.f_globals.get("__name__", "").startswith("django.")
 
 
-def shielding(leave: Callable) -> Callable:
+def shielding(leave: Callable[..., Any]) -> Callable[..., Any]:
     """
     `Atomic.__exit__`: what it has begun is ended, also when the task is cancelled
     again, so that the caller knows what became of the transaction. It is an error
@@ -260,11 +260,11 @@ def shielding(leave: Callable) -> Callable:
     return __exit__
 
 
-def decorating(call: Callable) -> Callable:
+def decorating(call: Callable[..., Any]) -> Callable[..., Any]:
     """`Atomic.__call__` for every kind of function."""
 
     @functools.wraps(call)
-    def __call__(self: Atomic, fn: Callable) -> Callable:
+    def __call__(self: Atomic, fn: Callable[..., Any]) -> Callable[..., Any]:
         if not iscoroutinefunction(fn):
             return use_driver(call(self, awaiting_result(fn)))
 
@@ -279,7 +279,7 @@ def decorating(call: Callable) -> Callable:
     return __call__
 
 
-def awaiting_result(fn: Callable) -> Callable:
+def awaiting_result(fn: Callable[..., Any]) -> Callable[..., Any]:
     """*fn*, with a coroutine that it returns awaited before the block ends."""
 
     @functools.wraps(fn)
@@ -290,7 +290,7 @@ def awaiting_result(fn: Callable) -> Callable:
     return call
 
 
-def returning(_: Any) -> Callable:
+def returning(_: Any) -> Callable[..., Any]:
     """`transaction.on_commit`, which returns what the connection's method returns."""
 
     def on_commit(func: Any, using: str | None = None, robust: bool = False) -> Any:
@@ -312,7 +312,7 @@ def returning(_: Any) -> Callable:
     return on_commit
 
 
-def registered(register: Callable) -> Callable:
+def registered(register: Callable[..., Any]) -> Callable[..., Any]:
     """
     `on_commit` for both modes. On the event loop outside a transaction, where the hook
     runs at once, that has to be awaited.
@@ -345,11 +345,11 @@ def _savepoints_here(alias: str) -> set[str] | None:
     return None
 
 
-def _on_own(alias: str, func: Callable, robust: bool) -> None:
+def _on_own(alias: str, func: Callable[..., Any], robust: bool) -> None:
     connections[alias].on_commit(func, robust)
 
 
-def accepting_async(run_hooks: Callable) -> Callable:
+def accepting_async(run_hooks: Callable[..., Any]) -> Callable[..., Any]:
     """`run_and_clear_commit_hooks` for hooks of both kinds."""
 
     @functools.wraps(run_hooks)

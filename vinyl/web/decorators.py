@@ -63,14 +63,14 @@ __all__ = [
 ]
 
 
-def in_bridge(decorator: Callable) -> Callable:
+def in_bridge(decorator: Callable[..., Any]) -> Callable[..., Any]:
     """
     *decorator*, whose own code for an async view would block the event loop: it runs
     inside the bridge, and the view is awaited from there.
     """
 
     @functools.wraps(decorator)
-    def decorate(view: Callable) -> Callable:
+    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         if not iscoroutinefunction(view):
             return decorator(view)
 
@@ -89,17 +89,17 @@ def in_bridge(decorator: Callable) -> Callable:
     return decorate
 
 
-def making(make: Callable) -> Callable:
+def making(make: Callable[..., Any]) -> Callable[..., Any]:
     """The change for a function that makes a decorator, such as `cache_page(60)`."""
 
     @functools.wraps(make)
-    def changed(*args: Any, **kwargs: Any) -> Callable:
+    def changed(*args: Any, **kwargs: Any) -> Callable[..., Any]:
         return in_bridge(make(*args, **kwargs))
 
     return changed
 
 
-def conditioned(condition: Callable) -> Callable:
+def conditioned(condition: Callable[..., Any]) -> Callable[..., Any]:
     """
     The change for `condition`, and so for `etag` and `last_modified`: the functions may
     use the database, or be async, whatever the view is.
@@ -107,8 +107,9 @@ def conditioned(condition: Callable) -> Callable:
 
     @functools.wraps(condition)
     def changed(
-        etag_func: Callable | None = None, last_modified_func: Callable | None = None
-    ) -> Callable:
+        etag_func: Callable[..., Any] | None = None,
+        last_modified_func: Callable[..., Any] | None = None,
+    ) -> Callable[..., Any]:
         functions = (etag_func, last_modified_func)
         return in_bridge(condition(*(fn and dual_if_async(fn) for fn in functions)))
 

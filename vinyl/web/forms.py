@@ -14,7 +14,7 @@ from vinyl.web.http.parsers import submitted
 __all__ = ["TABLE"]
 
 
-def taking_form_data(init: Callable) -> Callable:
+def taking_form_data(init: Callable[..., Any]) -> Callable[..., Any]:
     """The change for `__init__`: *data* may be what `await request.form()` gives."""
 
     @functools.wraps(init)

@@ -36,7 +36,7 @@ class _Every:
         return True
 
 
-def _probe(view: Callable) -> Callable:
+def _probe(view: Callable[..., Any]) -> Callable[..., Any]:
     """*view* for probes: GET and HEAD, never cached, no transaction, any host."""
     probe: Any = never_cache(require_safe(view))
     probe._non_atomic_requests = _Every()

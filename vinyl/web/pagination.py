@@ -21,7 +21,7 @@ from vinyl.exceptions import NotAwaitedError
 __all__ = ["TABLE", "EmptyPage", "InvalidPage", "PageNotAnInteger", "Paginator"]
 
 
-def loaded(method: Callable) -> Callable:
+def loaded(method: Callable[..., Any]) -> Callable[..., Any]:
     """
     The change for what gives a page: in async mode it is to be awaited, and then has
     its rows, so that a plain loop reads them.
@@ -39,7 +39,7 @@ def loaded(method: Callable) -> Callable:
     return dual(method, None, load_in_bridge)
 
 
-def counted(count: cached_property) -> cached_property:
+def counted(count: cached_property[Any]) -> cached_property[Any]:
     """The change for `count`, which no property can wait for."""
 
     @functools.wraps(count.func)

@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 
-def hook(fn: Callable) -> Callable:
+def hook(fn: Callable[..., Any]) -> Callable[..., Any]:
     """
     The change for a view's own methods: one that is `async def` is awaited. Without it
     a `test_func` of that kind would be a coroutine, which is true.
@@ -78,7 +78,7 @@ def bridged(as_view: Any) -> Any:
     make = as_view.__func__
 
     @functools.wraps(make)
-    def changed(cls: type[View], **initkwargs: Any) -> Callable:
+    def changed(cls: type[View], **initkwargs: Any) -> Callable[..., Any]:
         view = make(cls, **initkwargs)
         if not iscoroutinefunction(view):
             return view
@@ -90,7 +90,7 @@ def bridged(as_view: Any) -> Any:
 
         return native
 
-    return classmethod(changed)
+    return classmethod(changed)  # type: ignore[arg-type]
 
 
 _VIEW = "django.views.generic.base:View"

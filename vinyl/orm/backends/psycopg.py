@@ -66,7 +66,7 @@ class BridgeConnection(psycopg.Connection[Any]):
         # The same libpq connection with an asyncio face; made when first needed.
         self._twin: psycopg.AsyncConnection[Any] | None = None
         # Asks the system for news on the socket; made when first needed.
-        self._poll: Callable[[int], list] | None = None
+        self._poll: Callable[[int], list[Any]] | None = None
         # Whether a prepared statement may have become invalid; see recovering_plans().
         self.has_stale_plans = False
         # How many operations in a row, such as those of COPY, needed no wait.

@@ -23,7 +23,7 @@ def closed_when_cancelled(cls: Any) -> type:
     has ended. Objects of *cls* can take it on.
     """
 
-    class ServerCursor(cls):
+    class ServerCursor(cls):  # type: ignore[misc]  # known at runtime only
         # Of the same layout as *cls*.
         __slots__ = ()
 
@@ -84,7 +84,7 @@ def recovering_plans(cls: Any) -> type:
     statement that it accepts is preceded by forgetting all prepared ones.
     """
 
-    class RecoveringCursor(cls):
+    class RecoveringCursor(cls):  # type: ignore[misc]  # known at runtime only
         __slots__ = ()
 
         def execute(self, *args: Any, **kwargs: Any) -> Any:
@@ -99,7 +99,7 @@ def recovering_plans(cls: Any) -> type:
             call = partial(super().executemany, query, params_seq, **kwargs)
             return self._recovering(call, repeatable)
 
-        def _recovering(self, call: Callable, repeatable: bool = True) -> Any:
+        def _recovering(self, call: Callable[..., Any], repeatable: bool = True) -> Any:
             connection = self.connection
             if connection.has_stale_plans:
                 _forget_plans(connection)

@@ -58,7 +58,9 @@ class ThreadedConnection:
             return value
         return partial(self._call, name, value)
 
-    def _call(self, name: str, fn: Callable, *args: Any, **kwargs: Any) -> Any:
+    def _call(
+        self, name: str, fn: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
         """Call *fn* in the thread; wrap a cursor that it returns like any other."""
         refuse_to_block("This connection")
         result = self.worker.call(partial(fn, *args, **kwargs), name=name)
@@ -81,13 +83,15 @@ class ThreadedCursor:
         self.more = True
         self.spool: Spool | None = None
 
-    def _run(self, method: Callable, args: tuple, kwargs: dict) -> tuple[Any, list]:
+    def _run(
+        self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[Any, Any]
+    ) -> tuple[Any, list[Any]]:
         """In the thread: call *method*, and fetch the first rows if it gave any."""
         result = method(*args, **kwargs)
         has_rows = self.raw.description is not None
         return result, self.raw.fetchmany(ROWS_PER_HOP) if has_rows else []
 
-    def _execute(self, name: str, args: tuple, kwargs: dict) -> Any:
+    def _execute(self, name: str, args: tuple[Any, ...], kwargs: dict[Any, Any]) -> Any:
         refuse_to_block("This cursor")
         self._forget_rows()
         self.more = True

@@ -20,7 +20,7 @@ __all__ = ["TABLE"]
 
 def twins(
     calls_twin: Callable[[Any, str, str], bool],
-) -> Callable[[Callable], Callable]:
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """
     Return the patch for a method that has a twin: `has_perm` for plain code and
     `ahas_perm` for async code. The patched method calls its twin, in the bridge, where
@@ -30,7 +30,7 @@ def twins(
         calls_twin: Is given the object, the plain name and the async name.
     """
 
-    def patch_twin(original: Callable) -> Callable:
+    def patch_twin(original: Callable[..., Any]) -> Callable[..., Any]:
         if inspect.iscoroutinefunction(original):
             asynchronous = original.__name__
             plain = asynchronous.removeprefix("a")
@@ -89,7 +89,7 @@ _heed_plain = twins(_is_plain_overridden)
 _heed_async = twins(_is_async_overridden)
 
 
-def patch_acheck_password(original: Callable) -> Callable:
+def patch_acheck_password(original: Callable[..., Any]) -> Callable[..., Any]:
     """
     Patch the function `acheck_password()`, which would hash on the event loop: the
     plain one runs in the bridge, and awaits *setter*.
@@ -111,7 +111,7 @@ def patch_acheck_password(original: Callable) -> Callable:
     return acheck_password
 
 
-def patch_factory(names: str) -> Callable[[Callable], Callable]:
+def patch_factory(names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """
     Return the patch for a function that makes objects of classes that a project lists
     in its settings: one object, or a list of them. Their methods may be `async def`:
@@ -121,7 +121,7 @@ def patch_factory(names: str) -> Callable[[Callable], Callable]:
         names: The methods, separated by spaces.
     """
 
-    def patch(make: Callable) -> Callable:
+    def patch(make: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(make)
         def make_dual(*args: Any) -> Any:
             made = make(*args)

@@ -40,7 +40,7 @@ _NOT_BLOCKING = (
 )
 
 
-def patch_blocking(fn: Callable) -> Callable:
+def patch_blocking(fn: Callable[..., Any]) -> Callable[..., Any]:
     """
     Patch a function that always keeps the processor or the disk busy for long, such as
     a hash of a password: called inside the bridge, it runs in a worker thread.
@@ -55,7 +55,7 @@ def patch_blocking(fn: Callable) -> Callable:
     return method
 
 
-def patch_backend(fn: Callable) -> Callable:
+def patch_backend(fn: Callable[..., Any]) -> Callable[..., Any]:
     """
     The change for a method of Django's caches, file storages and e-mail backends:
     called inside the bridge, one that blocks runs in a thread, and the event loop goes

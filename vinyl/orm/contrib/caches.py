@@ -40,7 +40,7 @@ _caches: WeakKeyDictionary[Any, WeakKeyDictionary[Any, dict[str, Any]]]
 _caches = WeakKeyDictionary()
 
 
-def patch_getitem(getitem: Callable) -> Callable:
+def patch_getitem(getitem: Callable[..., Any]) -> Callable[..., Any]:
     """The change for `caches[alias]`: on an event loop, the one of the loop."""
 
     @functools.wraps(getitem)

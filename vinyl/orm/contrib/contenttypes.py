@@ -103,7 +103,7 @@ def content_type_of(model: Any, using: str | None, for_concrete_model: bool) -> 
     return UnknownContentType(model, using, for_concrete_model)
 
 
-def patch_get_for_model(get_for_model: Callable) -> Callable:
+def patch_get_for_model(get_for_model: Callable[..., Any]) -> Callable[..., Any]:
     """`ContentType.objects.get_for_model()`, which on the loop knows or refuses."""
 
     @functools.wraps(get_for_model)
@@ -155,7 +155,7 @@ class _AskingOfManager:
         vars(manager)["get_content_type"] = value
 
 
-def patch_create_manager(create: Callable) -> Callable:
+def patch_create_manager(create: Callable[..., Any]) -> Callable[..., Any]:
     """
     `create_generic_related_manager` makes managers that need not know their content
     type. Where lazy loads are noticed, their querysets tell whose they are, as those of
@@ -181,7 +181,9 @@ def patch_create_manager(create: Callable) -> Callable:
     return create_generic_related_manager
 
 
-def patch_content_type_of_relation(get_content_type: Callable) -> Callable:
+def patch_content_type_of_relation(
+    get_content_type: Callable[..., Any],
+) -> Callable[..., Any]:
     """`GenericRelation.get_content_type`, which joins use, some before a query runs."""
 
     @functools.wraps(get_content_type)

@@ -24,7 +24,7 @@ from vinyl.exceptions import NotAwaitedError
 __all__ = ["TABLE"]
 
 
-def run_nowait(fn: Callable, *args: Any) -> Any:
+def run_nowait(fn: Callable[..., Any], *args: Any) -> Any:
     """
     Return `fn(*args)`, called on the event loop as sync code that has no need to wait.
 
@@ -65,7 +65,7 @@ def patch_validation_result(getter: Any) -> Any:
     return property(get) if isinstance(getter, property) else get
 
 
-def patch_management_form(getter: cached_property) -> cached_property:
+def patch_management_form(getter: cached_property[Any]) -> cached_property[Any]:
     """The change for a cached property that validates a form without any query."""
 
     @functools.wraps(getter.func)
@@ -87,7 +87,7 @@ class NotCleaned:
         )
 
 
-def patch_full_clean(full_clean: Callable) -> Callable:
+def patch_full_clean(full_clean: Callable[..., Any]) -> Callable[..., Any]:
     """
     The change for `full_clean`: what `many_to_many` has left for later is loaded, so
     that the form knows what was there before it was saved.
@@ -106,7 +106,9 @@ def patch_full_clean(full_clean: Callable) -> Callable:
     return dual(load_and_clean)
 
 
-def patch_value_from_object(value_from_object: Callable) -> Callable:
+def patch_value_from_object(
+    value_from_object: Callable[..., Any],
+) -> Callable[..., Any]:
     """
     The change for a many-to-many field's part in the initial data of a form: on the
     event loop a queryset, since making a form cannot wait.
@@ -121,7 +123,7 @@ def patch_value_from_object(value_from_object: Callable) -> Callable:
     return value
 
 
-def patch_save(save: Callable) -> Callable:
+def patch_save(save: Callable[..., Any]) -> Callable[..., Any]:
     """The change for a formset's `save`, whose `save_m2m` is made on the fly."""
     if inspect.iscoroutinefunction(save):
         return dual(save)

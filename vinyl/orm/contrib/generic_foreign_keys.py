@@ -22,7 +22,7 @@ from vinyl.orm.contrib.contenttypes import UnknownContentType, content_type_of
 __all__ = ["DESCRIPTOR", "TABLE", "is_fetched", "name_of"]
 
 
-def patch_set_target(set_target: Callable) -> Callable:
+def patch_set_target(set_target: Callable[..., Any]) -> Callable[..., Any]:
     """`__set__` of a generic foreign key: an unknown content type is left out."""
 
     @functools.wraps(set_target)
@@ -43,7 +43,7 @@ def patch_set_target(set_target: Callable) -> Callable:
     return __set__
 
 
-def patch_get_target(get_target: Callable) -> Callable:
+def patch_get_target(get_target: Callable[..., Any]) -> Callable[..., Any]:
     """
     `__get__` of a generic foreign key, on the loop: a target that was set while its
     content type was unknown is returned as it is.
@@ -84,7 +84,7 @@ def _left_out(instance: Model) -> Iterator[tuple[str, Any, Model]]:
                 yield type_field.attname, field, target
 
 
-def patch_check_parent_chain(check: Callable) -> Callable:
+def patch_check_parent_chain(check: Callable[..., Any]) -> Callable[..., Any]:
     """
     `DeferredAttribute._check_parent_chain`, which tells what a missing value is
     without loading it: for a content type that was left out, that of the target.
@@ -101,7 +101,7 @@ def patch_check_parent_chain(check: Callable) -> Callable:
     return _check_parent_chain
 
 
-def patch_prepare_for_save(prepare: Callable) -> Callable:
+def patch_prepare_for_save(prepare: Callable[..., Any]) -> Callable[..., Any]:
     """
     `Model._prepare_related_fields_for_save`: what was left out is found, or it would
     count as deferred and not be saved.

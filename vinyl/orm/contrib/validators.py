@@ -13,7 +13,7 @@ from vinyl.bridge.patching import Row
 __all__ = ["TABLE"]
 
 
-def patch_run_validators(run_validators: Callable) -> Callable:
+def patch_run_validators(run_validators: Callable[..., Any]) -> Callable[..., Any]:
     """
     The change for a field's `run_validators`: it waits for those that are async. Their
     coroutines would raise nothing, and so let every value pass.

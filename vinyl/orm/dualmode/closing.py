@@ -76,7 +76,7 @@ def _is_of_block(wrapper: BaseDatabaseWrapper) -> bool:
     return False
 
 
-def patch_close(method: Callable) -> Callable:
+def patch_close(method: Callable[..., Any]) -> Callable[..., Any]:
     """`connection.close()` for both modes."""
     in_turn = borrowing(method)
 
@@ -97,7 +97,9 @@ def patch_close(method: Callable) -> Callable:
     return close
 
 
-def patch_close_if_unusable_or_obsolete(method: Callable) -> Callable:
+def patch_close_if_unusable_or_obsolete(
+    method: Callable[..., Any],
+) -> Callable[..., Any]:
     """
     What `close_old_connections()` calls, as Django does at either end of a request.
 
@@ -118,7 +120,7 @@ def patch_close_if_unusable_or_obsolete(method: Callable) -> Callable:
     return close_if_unusable_or_obsolete
 
 
-def patch_close_all(method: Callable) -> Callable:
+def patch_close_all(method: Callable[..., Any]) -> Callable[..., Any]:
     """`connections.close_all()` for both modes."""
 
     @functools.wraps(method)
@@ -145,7 +147,7 @@ def patch_close_all(method: Callable) -> Callable:
     return close_all
 
 
-def patch_all(method: Callable) -> Callable:
+def patch_all(method: Callable[..., Any]) -> Callable[..., Any]:
     """
     `connections.all()` for both modes: on the event loop, what is there already is what
     a block holds, and what the thread has.

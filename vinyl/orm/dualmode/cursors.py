@@ -161,7 +161,7 @@ class AsyncCursor(Pinned):
         finally:
             await super()._clean_up(lease)
 
-    def _in_turn(self, fn: Callable, *args: Any, **kwargs: Any) -> Any:
+    def _in_turn(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """In the bridge: call *fn* once this run has the lock on the connection."""
         connections[self.alias]
         return fn(*args, **kwargs)
@@ -224,7 +224,9 @@ class AsyncCopy:
     `async for`.
     """
 
-    def __init__(self, cursor: AsyncCursor, arguments: tuple[tuple, dict]) -> None:
+    def __init__(
+        self, cursor: AsyncCursor, arguments: tuple[tuple[Any, ...], dict[Any, Any]]
+    ) -> None:
         self._cursor = cursor
         self._arguments = arguments
         self._manager: Any = None
@@ -266,7 +268,7 @@ class AsyncCopy:
         finally:
             self._release()
 
-    async def _run(self, fn: Callable, *args: Any) -> Any:
+    async def _run(self, fn: Callable[..., Any], *args: Any) -> Any:
         """Call *fn*, of psycopg, in the bridge; its errors become Django's."""
         return await run(self._lease.wrapper.wrap_database_errors(fn), *args)
 
@@ -304,7 +306,7 @@ class AsyncCopy:
             yield data
 
 
-def opened(make: Callable) -> Callable:
+def opened(make: Callable[..., Any]) -> Callable[..., Any]:
     """`cursor()` and `chunked_cursor()` for both modes."""
 
     @functools.wraps(make)
@@ -316,7 +318,7 @@ def opened(make: Callable) -> Callable:
     return make_cursor
 
 
-def connected(ensure: Callable) -> Callable:
+def connected(ensure: Callable[..., Any]) -> Callable[..., Any]:
     """`ensure_connection()`, which on the event loop may ask but not connect."""
 
     @functools.wraps(ensure)
@@ -327,7 +329,7 @@ def connected(ensure: Callable) -> Callable:
     return ensure_connection
 
 
-def pinned(_: None) -> Callable:
+def pinned(_: None) -> Callable[..., Any]:
     """The `pinned()` of a connection."""
 
     def pinned(self: Any) -> Any:
@@ -337,20 +339,20 @@ def pinned(_: None) -> Callable:
     return pinned
 
 
-def borrowing(method: Callable) -> Callable:
+def borrowing(method: Callable[..., Any]) -> Callable[..., Any]:
     """A connection's method that talks to the server, for both modes."""
     name = method.__name__
 
     def on_own(alias: str, *args: Any, **kwargs: Any) -> Any:
         return getattr(connections[alias], name)(*args, **kwargs)
 
-    def in_async(self: Any, *args: Any, **kwargs: Any) -> Coroutine:
+    def in_async(self: Any, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
         return run(on_own, self.alias, *args, **kwargs)
 
     return dual(method, None, in_async, name=f"connection.{name}")
 
 
-def in_block_only(set_autocommit: Callable) -> Callable:
+def in_block_only(set_autocommit: Callable[..., Any]) -> Callable[..., Any]:
     """
     `set_autocommit()` for both modes. Where no block holds a connection, it would
     change one that goes back to the pool at once.

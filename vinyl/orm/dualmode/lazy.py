@@ -106,7 +106,7 @@ def patch_get(
     is_fetched: Callable[[Any, models.Model], bool],
     name: Callable[[Any], str],
     kind: str = "one",
-) -> Callable[[Callable], Callable]:
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """
     Return the change that makes a descriptor's `__get__` lazy.
 
@@ -116,7 +116,7 @@ def patch_get(
         kind: What kind of lazy load it makes; see `Load`.
     """
 
-    def change(get: Callable) -> Callable:
+    def change(get: Callable[..., Any]) -> Callable[..., Any]:
         def noticed(
             self: Any, instance: Any, cls: Any, callsite: Callsite | None = None
         ) -> Any:
@@ -147,7 +147,7 @@ def patch_get(
     return change
 
 
-def patch_pre_init(send: Callable) -> Callable:
+def patch_pre_init(send: Callable[..., Any]) -> Callable[..., Any]:
     """
     The change for `pre_init.send`, which every new instance calls with what it is
     given: a `NotFetched` is refused. Wrapping `Model.__init__` would slow down each

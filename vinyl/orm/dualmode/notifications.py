@@ -202,7 +202,7 @@ class Notifications:
         return f"<Notifications of {names} on {self.alias!r}, {state}>"
 
 
-def listen(_: None) -> Callable:
+def listen(_: None) -> Callable[..., Any]:
     """The `listen()` of a connection, for both modes."""
 
     def listen(

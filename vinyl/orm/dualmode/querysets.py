@@ -58,7 +58,7 @@ async def evaluate(queryset: Any) -> list[Any]:
     return list(queryset._result_cache)
 
 
-def patch_await(_: None) -> Callable:
+def patch_await(_: None) -> Callable[..., Any]:
     """The `__await__` of a queryset: a list of its results."""
 
     def __await__(self: Any) -> Generator[Any, Any, list[Any]]:
@@ -67,7 +67,7 @@ def patch_await(_: None) -> Callable:
     return __await__
 
 
-def patch_aiter(_: Any) -> Callable:
+def patch_aiter(_: Any) -> Callable[..., Any]:
     """The `__aiter__` of a queryset: its results, fetched at once."""
 
     async def __aiter__(self: Any) -> AsyncIterator[Any]:
@@ -77,7 +77,7 @@ def patch_aiter(_: Any) -> Callable:
     return __aiter__
 
 
-def patch_fetch_all(fetch_all: Callable) -> Callable:
+def patch_fetch_all(fetch_all: Callable[..., Any]) -> Callable[..., Any]:
     """`_fetch_all` for both modes: never fetches on the event loop unawaited."""
 
     @functools.wraps(fetch_all)
@@ -99,7 +99,7 @@ def patch_fetch_all(fetch_all: Callable) -> Callable:
     return _fetch_all
 
 
-def fetch_rows(queryset: Any, fetch_all: Callable) -> None:
+def fetch_rows(queryset: Any, fetch_all: Callable[..., Any]) -> None:
     """Call *fetch_all* for *queryset*, and notice a lazy load if that is wanted."""
     if recorder.notices_loads:
         noticing_rows(queryset, fetch_all)
@@ -107,7 +107,7 @@ def fetch_rows(queryset: Any, fetch_all: Callable) -> None:
         fetch_all(queryset)
 
 
-def fetch_at_once(queryset: Any, fetch_all: Callable) -> None:
+def fetch_at_once(queryset: Any, fetch_all: Callable[..., Any]) -> None:
     """
     Fetch the rows of *queryset* so that other tasks see either none of them, or all
     with everything that was prefetched for them.
@@ -129,7 +129,7 @@ def fetch_at_once(queryset: Any, fetch_all: Callable) -> None:
         vars(queryset).update(vars(twin))
 
 
-def patch_prefetch_related_objects(prefetch: Callable) -> Callable:
+def patch_prefetch_related_objects(prefetch: Callable[..., Any]) -> Callable[..., Any]:
     """
     `prefetch_related_objects()` for the bridge: a second task that is given the same
     instances waits, and finds what the first has fetched.
@@ -153,7 +153,7 @@ prefetch_related_objects = use_driver(
 )
 
 
-class AwaitedColumns(cached_property):
+class AwaitedColumns(cached_property):  # type: ignore[type-arg]
     """`raw().columns`, which takes a query: on the event loop it is to be awaited."""
 
     def __get__(self, instance: Any, cls: Any = None) -> Any:
@@ -175,14 +175,14 @@ def columns_of(queryset: Any) -> list[str]:
     return columns
 
 
-def patch_columns(columns: Any) -> cached_property:
+def patch_columns(columns: Any) -> cached_property[Any]:
     """`RawQuerySet.columns` for both modes."""
     changed = AwaitedColumns(columns.func)
     changed.__set_name__(query.RawQuerySet, "columns")
     return changed
 
 
-def patch_repr(represent: Callable) -> Callable:
+def patch_repr(represent: Callable[..., Any]) -> Callable[..., Any]:
     """`__repr__` for both modes: on the event loop it fetches nothing."""
 
     @functools.wraps(represent)
@@ -194,7 +194,7 @@ def patch_repr(represent: Callable) -> Callable:
     return __repr__
 
 
-def patch_str(to_text: Callable) -> Callable:
+def patch_str(to_text: Callable[..., Any]) -> Callable[..., Any]:
     """
     `__str__` for both modes, and with it f-strings and `%s`: what would end up in a
     page or an answer is refused like any other use. `repr()` is for debugging.
@@ -209,7 +209,7 @@ def patch_str(to_text: Callable) -> Callable:
     return __str__
 
 
-def patch_getitem(getitem: Callable) -> Callable:
+def patch_getitem(getitem: Callable[..., Any]) -> Callable[..., Any]:
     """`__getitem__` for both modes: what needs a query is to be awaited."""
 
     @functools.wraps(getitem)

@@ -27,7 +27,7 @@ __all__ = ["Stream"]
 CHUNK_ROWS = 100
 
 
-def patch_iterator(iterator: Callable) -> Callable:
+def patch_iterator(iterator: Callable[..., Any]) -> Callable[..., Any]:
     """`iterator()` for both modes: in async mode a `Stream`."""
 
     @functools.wraps(iterator)
@@ -42,7 +42,7 @@ def patch_iterator(iterator: Callable) -> Callable:
     return dual
 
 
-def patch_aiterator(aiterator: Callable) -> Callable:
+def patch_aiterator(aiterator: Callable[..., Any]) -> Callable[..., Any]:
     """`aiterator()`: the same stream under Django's async name."""
 
     @functools.wraps(aiterator)
@@ -144,7 +144,7 @@ class Reader:
             else:
                 cast(Lease, self.lease).streams.discard(self)
 
-    async def _run(self, fn: Callable, *args: Any) -> Any:
+    async def _run(self, fn: Callable[..., Any], *args: Any) -> Any:
         """
         Run *fn* in the bridge, where the stream's connection is.
 

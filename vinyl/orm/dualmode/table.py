@@ -46,7 +46,7 @@ from vinyl.orm.scopes.scope import connection_of, install
 __all__ = ["TABLE", "apply"]
 
 
-def patch_get_running_loop(get_running_loop: Callable) -> Callable:
+def patch_get_running_loop(get_running_loop: Callable[..., Any]) -> Callable[..., Any]:
     """
     The change for the question that Django's `async_unsafe` asks before blocking: "is
     there an event loop?" Inside the bridge nothing blocks, so the answer is no.
@@ -68,7 +68,7 @@ def patch_get_running_loop(get_running_loop: Callable) -> Callable:
     return guard
 
 
-def patch_getitem(getitem: Callable) -> Callable:
+def patch_getitem(getitem: Callable[..., Any]) -> Callable[..., Any]:
     """
     The change for `connections[alias]`: inside the bridge, and in a block on the event
     loop, it gives the connection of the scope.

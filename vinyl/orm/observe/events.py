@@ -327,11 +327,17 @@ def _patch_cursors(observed: bool) -> None:
     _is_patched = observed
 
 
-def patch_execute_with_wrappers(execute_with_wrappers: Callable) -> Callable:
+def patch_execute_with_wrappers(
+    execute_with_wrappers: Callable[..., Any],
+) -> Callable[..., Any]:
     """`CursorWrapper._execute_with_wrappers()`, between begin and end of its event."""
 
     def _execute_with_wrappers(
-        self: CursorWrapper, sql: Any, params: Any, many: bool, executor: Callable
+        self: CursorWrapper,
+        sql: Any,
+        params: Any,
+        many: bool,
+        executor: Callable[..., Any],
     ) -> Any:
         observers = _block_observers.get() + _observers
         if not observers:

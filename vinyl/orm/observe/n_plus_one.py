@@ -35,7 +35,7 @@ logger = logging.getLogger("vinyl.queries")
 in_templates = "allow"
 
 # What has been logged of loads in templates outside requests.
-_told: set[tuple] = set()
+_told: set[tuple[Any, ...]] = set()
 
 
 class Way(NamedTuple):
@@ -234,7 +234,7 @@ def cure_of(way: Way, kind: str) -> tuple[str, str]:
 
 def repeated(record: recorder.Recording) -> list[Repeated]:
     """The lazy loads of *record* that a line repeated, the most frequent first."""
-    groups: dict[tuple, list[Noted]] = {}
+    groups: dict[tuple[Any, ...], list[Noted]] = {}
     for load in record.notes.get("loads", ()):
         key = (load.name, load.way, load.kind, load.callsite)
         groups.setdefault(key, []).append(load)
@@ -317,7 +317,7 @@ def _relation_of(queryset: Any, instance: models.Model) -> tuple[str, str] | Non
     return None
 
 
-def _text_of(queryset: Any) -> tuple:
+def _text_of(queryset: Any) -> tuple[Any, ...]:
     return queryset.query.chain().get_compiler(queryset.db).as_sql()
 
 

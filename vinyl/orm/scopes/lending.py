@@ -40,7 +40,7 @@ from vinyl.orm.scopes.scope import (
 __all__ = ["Loan", "leave_loans", "patch_async_to_sync", "patch_sync_to_async"]
 
 
-def patch_async_to_sync(call: Callable) -> Callable:
+def patch_async_to_sync(call: Callable[..., Any]) -> Callable[..., Any]:
     """
     The change for `async_to_sync(fn)(...)`: what is awaited takes part in the
     transaction of the code that waits. Inside the bridge, where asgiref would
@@ -82,7 +82,7 @@ def _lent_by_thread() -> Iterator[None]:
         current_scope.set(before)
 
 
-def patch_sync_to_async(call: Callable) -> Callable:
+def patch_sync_to_async(call: Callable[..., Any]) -> Callable[..., Any]:
     """
     The change for `sync_to_async(fn)(...)`: inside a block that holds a connection, the
     thread uses that connection.
@@ -114,7 +114,11 @@ def patch_sync_to_async(call: Callable) -> Callable:
 
 
 async def _call_with_loan(
-    call: Callable, sync_to_async: Any, around: ConnectionScope, args: Any, kwargs: Any
+    call: Callable[..., Any],
+    sync_to_async: Any,
+    around: ConnectionScope,
+    args: Any,
+    kwargs: Any,
 ) -> Any:
     __traceback_hide__ = True
     async with Loan(around) as loan:
@@ -210,7 +214,7 @@ class Loan(Waiter):
         if cancelled is not None:
             raise cancelled
 
-    def call(self, fn: Callable, /, *args: Any, **kwargs: Any) -> Any:
+    def call(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """In the thread: call *fn*, which uses what has been lent."""
         __traceback_hide__ = True
         if not self.use.set_running_or_notify_cancel():

@@ -12,7 +12,7 @@ from vinyl.bridge.patching import Row, dual_if_async
 __all__ = ["TABLE"]
 
 
-def looking_up(lookup_field: Callable) -> Callable:
+def looking_up(lookup_field: Callable[..., Any]) -> Callable[..., Any]:
     """The change for what gives the value of a column, or of a read-only field."""
 
     @functools.wraps(lookup_field)

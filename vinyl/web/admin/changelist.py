@@ -37,7 +37,7 @@ class ChangeList(main.ChangeList):
 
     search_form_class = SearchForm
 
-    def apply_select_related(self, qs: QuerySet) -> QuerySet:
+    def apply_select_related(self, qs: QuerySet[Any]) -> QuerySet[Any]:
         if self.list_select_related is False:
             relations = [*filter(None, map(self._relation, self.list_display))]
             return qs.select_related(*relations) if relations else qs

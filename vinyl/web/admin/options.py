@@ -33,7 +33,7 @@ def adapted(cls: type, base: type) -> type:
     return metaclass(cls.__name__, (cls, base), namespace)
 
 
-class _Options(BaseModelAdmin):
+class _Options(BaseModelAdmin):  # type: ignore[type-arg]  # not generic at runtime
     """What ModelAdmin and the inlines have in common."""
 
     def __init__(self, *args: Any) -> None:
@@ -60,7 +60,7 @@ class _Options(BaseModelAdmin):
         return Media()
 
 
-class ModelAdmin(_Options, admin.ModelAdmin):
+class ModelAdmin(_Options, admin.ModelAdmin):  # type: ignore[type-arg]
     """
     Django's ModelAdmin: `list_display`, `search_fields`, `list_filter`, `fieldsets` and
     all its methods. It runs in the bridge, so what you override may use the database
@@ -119,11 +119,11 @@ class _Inline(_Options):
         return formset
 
 
-class StackedInline(_Inline, admin.StackedInline):
+class StackedInline(_Inline, admin.StackedInline):  # type: ignore[type-arg]
     """Django's StackedInline."""
 
 
-class TabularInline(_Inline, admin.TabularInline):
+class TabularInline(_Inline, admin.TabularInline):  # type: ignore[type-arg]
     """Django's TabularInline."""
 
 

@@ -33,7 +33,7 @@ class AdminSite(admin.AdminSite):
     def register(
         self,
         model_or_iterable: Any,
-        admin_class: type[admin.ModelAdmin] | None = None,
+        admin_class: type[admin.ModelAdmin[Any]] | None = None,
         **options: Any,
     ) -> None:
         admin_class = adapted(admin_class or ModelAdmin, ModelAdmin)

@@ -28,7 +28,7 @@ def files_of_django() -> frozenset[str]:
     return frozenset(file.relative_to(root).as_posix() for file in files)
 
 
-def patch_init(init: Callable) -> Callable:
+def patch_init(init: Callable[..., Any]) -> Callable[..., Any]:
     """`AppDirectoriesFinder.__init__()`, heeding the `files_path` of app configs."""
 
     @functools.wraps(init)

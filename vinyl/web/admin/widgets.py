@@ -41,7 +41,7 @@ class SplitDateTime(forms.SplitDateTimeWidget):
 
 
 # As Django's formfield_overrides: options of the form field by model field.
-FORM_FIELDS: dict[type[models.Field], dict[str, Any]] = {
+FORM_FIELDS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
     models.DateTimeField: {
         "form_class": forms.SplitDateTimeField,
         "widget": SplitDateTime,

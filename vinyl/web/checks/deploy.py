@@ -37,7 +37,7 @@ def translate_djangos_checks() -> None:
                 known.add(translated(check))
 
 
-def translated(check: Callable) -> Any:
+def translated(check: Callable[..., Any]) -> Any:
     @functools.wraps(check)
     def checked(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
         with middleware_under_djangos_names():

@@ -12,6 +12,7 @@ import functools
 import logging
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 from django.utils.html import format_html
 from django.views.debug import ExceptionReporter
@@ -24,7 +25,7 @@ __all__ = ["TABLE"]
 logger = logging.getLogger("vinyl.reports")
 
 
-def patch_text(make: Callable) -> Callable:
+def patch_text(make: Callable[..., Any]) -> Callable[..., Any]:
     """`get_traceback_text()`, with the traceback alone where all of it fails."""
 
     @functools.wraps(make)
@@ -37,7 +38,7 @@ def patch_text(make: Callable) -> Callable:
     return get_traceback_text
 
 
-def patch_html(make: Callable) -> Callable:
+def patch_html(make: Callable[..., Any]) -> Callable[..., Any]:
     """`get_traceback_html()`, with the traceback alone where all of it fails."""
 
     @functools.wraps(make)

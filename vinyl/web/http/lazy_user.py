@@ -22,7 +22,7 @@ LAZY_USER = "vinyl.user"
 _ASKING = "asyncio", "inspect"
 
 
-class LazyUser(SimpleLazyObject):
+class LazyUser(SimpleLazyObject):  # type: ignore[type-arg]  # not at runtime
     """
     Django's lazy user, which can be awaited: `user = await request.user`, any number of
     times. Sync code and templates use it as it is.

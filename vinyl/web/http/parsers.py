@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 from django.conf import settings
 from django.core.exceptions import BadRequest
@@ -41,7 +41,7 @@ __all__ = [
     "submitted",
 ]
 
-Submitted = tuple[QueryDict, MultiValueDict[str, UploadedFile]]
+Submitted: TypeAlias = "tuple[QueryDict, MultiValueDict[str, UploadedFile[Any]]]"
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
@@ -191,7 +191,9 @@ def _check_charset(name: str | None) -> None:
         raise BadRequest(f"The form is in the charset {name!r}, which is none.")
 
 
-def form_data(post: QueryDict, files: MultiValueDict[str, UploadedFile]) -> FormData:
+def form_data(
+    post: QueryDict, files: MultiValueDict[str, UploadedFile[Any]]
+) -> FormData:
     """Fields and files as Starlette's `request.form()` gives them."""
     items: list[tuple[str, str | UploadFile]] = [
         (name, str(value)) for name, values in post.lists() for value in values
@@ -201,7 +203,7 @@ def form_data(post: QueryDict, files: MultiValueDict[str, UploadedFile]) -> Form
     return FormData(items)
 
 
-def _starlettes(uploaded: UploadedFile) -> UploadFile:
+def _starlettes(uploaded: UploadedFile[Any]) -> UploadFile:
     # An upload handler may give another kind of file.
     kind = getattr(uploaded, "content_type", "") or ""
     for name, value in (getattr(uploaded, "content_type_extra", None) or {}).items():
@@ -214,7 +216,7 @@ def _starlettes(uploaded: UploadedFile) -> UploadFile:
 def submitted(form: FormData) -> Submitted:
     """The fields and the files of *form*, as Django's forms take them."""
     data = QueryDict(mutable=True)
-    files: MultiValueDict[str, UploadedFile] = MultiValueDict()
+    files: MultiValueDict[str, UploadedFile[Any]] = MultiValueDict()
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
             # Browsers send a nameless file where none was chosen.
@@ -226,7 +228,7 @@ def submitted(form: FormData) -> Submitted:
     return data, files
 
 
-def _djangos(upload: UploadFile) -> UploadedFile | None:
+def _djangos(upload: UploadFile) -> UploadedFile[Any] | None:
     if isinstance(upload.file, UploadedFile):
         return upload.file
     # It keeps no state; what it makes of a name is the last part that can be printed.

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from django.conf import LazySettings, settings
 from django.urls import get_script_prefix, set_script_prefix
-from starlette.routing import get_route_path
+from starlette.routing import get_route_path  # type: ignore[attr-defined]
 from starlette.types import Scope
 
 from vinyl.bridge.patching import Row
@@ -140,7 +140,7 @@ def base_url_each_time(cached: Any) -> Any:
     return EachTime(cached.func)
 
 
-def remember_base_url(init: Callable) -> Callable:
+def remember_base_url(init: Callable[..., Any]) -> Callable[..., Any]:
     """The change for `StaticFilesStorage.__init__`, which reads `STATIC_URL`."""
 
     @functools.wraps(init)
@@ -165,7 +165,7 @@ def static_url_each_time(inherited: Any) -> Any:
     return EachTime(base_url)
 
 
-def patterns_without_prefix(static: Callable) -> Callable:
+def patterns_without_prefix(static: Callable[..., Any]) -> Callable[..., Any]:
     """
     The change for `static()` of urlpatterns: a relative `MEDIA_URL` has the prefix of
     the request that imports them, and patterns are for what follows it.

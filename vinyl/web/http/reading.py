@@ -144,13 +144,13 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
         self._post = data
 
     @property
-    def FILES(self) -> MultiValueDict[str, UploadedFile]:  # type: ignore[override]
+    def FILES(self) -> MultiValueDict[str, UploadedFile[Any]]:  # type: ignore[override]
         """The uploaded files, as Django's forms take them; else as `POST`."""
         if not hasattr(self, "_files"):
             self._post, self._files = self._posted()
         return self._files
 
-    def _posted(self) -> tuple[QueryDict, MultiValueDict[str, UploadedFile]]:
+    def _posted(self) -> tuple[QueryDict, MultiValueDict[str, UploadedFile[Any]]]:
         if self.method != "POST" or self.content_type not in FORM_TYPES:
             return QueryDict(), MultiValueDict()
         if self._form is None:

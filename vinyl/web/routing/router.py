@@ -58,7 +58,7 @@ class Route(NamedTuple):
     path: str
     path_format: str
     name: str | None
-    endpoint: Callable
+    endpoint: Callable[..., Any]
 
 
 def tell_tools(scope: Scope, match: ResolverMatch) -> None:
@@ -127,7 +127,7 @@ def _with_slash(request: Request) -> RedirectResponse:
 
 
 async def call_view(
-    view: Callable, request: Request, /, *args: Any, **kwargs: Any
+    view: Callable[..., Any], request: Request, /, *args: Any, **kwargs: Any
 ) -> ASGIApp:
     """
     Call *view* as Django does: an async one is awaited, a plain one runs in the bridge,
@@ -161,7 +161,12 @@ async def call_view(
 
 
 async def response_of(
-    called: Callable, view: Callable, request: Request, /, *args: Any, **kwargs: Any
+    called: Callable[..., Any],
+    view: Callable[..., Any],
+    request: Request,
+    /,
+    *args: Any,
+    **kwargs: Any,
 ) -> ASGIApp:
     """What *called* answers, which may be *view* in a wrapper; see `call_view`."""
     with refusing_unawaited(partial(describe_view, view, request.method)):
@@ -185,7 +190,7 @@ def _is_read_whole(request: Request) -> bool:
     return kind in FORM_TYPES or kind == "application/json" or kind.endswith("+json")
 
 
-def _atomic_databases(view: Callable) -> list[str]:
+def _atomic_databases(view: Callable[..., Any]) -> list[str]:
     """The databases with ATOMIC_REQUESTS from which *view* is not exempt."""
     exempt = getattr(view, "_non_atomic_requests", ())
     return [

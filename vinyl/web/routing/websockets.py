@@ -152,7 +152,7 @@ async def _content(receiving: Awaitable[Any], wanted: str, other: str) -> Any:
     return content
 
 
-def websocket(view: Callable) -> Callable:
+def websocket(view: Callable[..., Any]) -> Callable[..., Any]:
     """
     Make *view* serve WebSockets, at any place of the urlpatterns:
 

@@ -233,7 +233,9 @@ def media_type_of(path: str) -> str:
     return kind or "application/octet-stream"
 
 
-async def serve(request: Request, path: str, document_root: str | os.PathLike) -> Any:
+async def serve(
+    request: Request, path: str, document_root: str | os.PathLike[str]
+) -> Any:
     """
     A view: the file at *path* in *document_root*. What visitors have uploaded is sent
     with `X-Content-Type-Options: nosniff`, so that no browser takes a picture for a
@@ -252,7 +254,7 @@ async def serve(request: Request, path: str, document_root: str | os.PathLike) -
     return response
 
 
-def static(prefix: str, document_root: str | os.PathLike) -> list[Any]:
+def static(prefix: str, document_root: str | os.PathLike[str]) -> list[Any]:
     """
     URL patterns that serve *document_root* below *prefix* while `DEBUG` is on, and none
     otherwise:

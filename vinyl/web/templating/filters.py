@@ -20,7 +20,7 @@ from django.templatetags import l10n, tz
 from django.utils import translation
 from django.utils.safestring import SafeData, SafeString, mark_safe
 from django.utils.timezone import template_localtime  # type: ignore[attr-defined]
-from jinja2.defaults import DEFAULT_FILTERS
+from jinja2.defaults import DEFAULT_FILTERS  # type: ignore[attr-defined]
 from jinja2.runtime import Context
 from markupsafe import Markup
 
@@ -53,7 +53,7 @@ def install(environment: jinja2.Environment) -> None:
     environment.globals.setdefault("get_language", translation.get_language)
 
 
-def as_jinjas(name: str, fn: Callable) -> Callable:
+def as_jinjas(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
     """
     Django's filter *fn* as one of Jinja2: what is safe stays safe, and the rest is
     escaped once.
@@ -86,7 +86,7 @@ def _djangos(value: Any) -> Any:
     return SafeString(value) if isinstance(value, Markup) else value
 
 
-def _all() -> Iterator[tuple[str, Callable]]:
+def _all() -> Iterator[tuple[str, Callable[..., Any]]]:
     for library in LIBRARIES:
         for name, fn in library.filters.items():
             if name not in DEFAULT_FILTERS:
@@ -94,4 +94,4 @@ def _all() -> Iterator[tuple[str, Callable]]:
 
 
 # By name, what templates have beyond the filters of Jinja2.
-FILTERS: dict[str, Callable] = dict(_all())
+FILTERS: dict[str, Callable[..., Any]] = dict(_all())

@@ -99,12 +99,12 @@ def rows_of(record: Recording) -> list[Row]:
 def tree(uses: list[TemplateUse]) -> Iterator[tuple[int, TemplateUse, int]]:
     """Each template below the one that uses it: its depth, itself, and how often."""
     times = Counter((one.name, one.parent, one.how, one.line) for one in uses)
-    below: dict[str | None, dict[tuple, TemplateUse]] = {}
+    below: dict[str | None, dict[tuple[Any, ...], TemplateUse]] = {}
     for one in uses:
         key = (one.name, one.how, one.line)
         below.setdefault(one.parent, {}).setdefault(key, one)
 
-    def walk(parent: str | None, depth: int, path: frozenset) -> Iterator[Any]:
+    def walk(parent: str | None, depth: int, path: frozenset[Any]) -> Iterator[Any]:
         for one in below.get(parent, {}).values():
             yield depth, one, times[one.name, one.parent, one.how, one.line]
             # One that includes itself is shown once.
@@ -114,7 +114,9 @@ def tree(uses: list[TemplateUse]) -> Iterator[tuple[int, TemplateUse, int]]:
     return walk(None, 0, frozenset())
 
 
-def facts_of(request: Request, status: int) -> Iterator[tuple[str, list[tuple]]]:
+def facts_of(
+    request: Request, status: int
+) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
     """Headings, each with names and values."""
     match = request.resolver_match
     yield "Request", [("Address", f"{request.method} {request.url}")]

@@ -26,7 +26,7 @@ class Command(test.Command):
         found: list[int] = []
         runner: Any = get_runner(settings, options["testrunner"])
 
-        class Runner(runner):
+        class Runner(runner):  # type: ignore[misc]  # the class of the settings
             def run_suite(self, suite: Any, **kwargs: Any) -> Any:
                 found.append(suite.countTestCases())
                 return super().run_suite(suite, **kwargs)
