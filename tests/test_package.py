@@ -154,6 +154,23 @@ def test_the_map_of_a_package_lists_what_is_in_it(package: str) -> None:
     assert not [name for name in contents_of(BY_NAME[package]) if name not in shown]
 
 
+@pytest.mark.parametrize("package", ["vinyl.web.http"])
+def test_modules_import_only_from_those_above_in_the_map(package: str) -> None:
+    shown = import_module(package).__doc__ or ""
+    places = {
+        f"{package}.{path.stem}": shown.index(f"\n{path.name} ")
+        for path in BY_NAME[package].parent.glob("*.py")
+        if path.name != "__init__.py"
+    }
+    against = [
+        (module, name)
+        for module, place in places.items()
+        for name in imports_of(BY_NAME[module]) & places.keys()
+        if places[name] > place
+    ]
+    assert not against
+
+
 @pytest.mark.parametrize(
     "module",
     [

@@ -26,8 +26,8 @@ from vinyl.bridge.greenlets import await_, in_bridge, run, runs_sync
 from vinyl.bridge.patching import dual
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.contrib.blocking import patch_blocking
+from vinyl.web.http.cookies import cookies_of
 from vinyl.web.http.django_responses import amended
-from vinyl.web.http.headers import cookies_of
 from vinyl.web.http.requests import Request
 
 __all__ = ["SessionMiddleware", "session_store"]

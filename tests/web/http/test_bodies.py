@@ -30,7 +30,8 @@ from vinyl.web import (
     mount,
     path,
 )
-from vinyl.web.http.bodies import Body, BodyTimeout
+from vinyl.web.http.bodies import Body
+from vinyl.web.http.limits import BodyTimeout
 
 pytestmark = pytest.mark.anyio
 
@@ -341,7 +342,9 @@ async def test_a_form_that_is_too_long_to_be_kept_is_an_error(middleware: type) 
         "raising": True,
     }
     async with asyncio.timeout(30), serving(path("", by_form), **options) as http:
-        with pytest.raises(RuntimeError, match="9 bytes are too many") as caught:
+        with pytest.raises(
+            RuntimeError, match="9 bytes are more than vinyl keeps"
+        ) as caught:
             await http.post("/", data={"name": "Nina"})
     assert "vinyl.web.Request.of" in str(caught.value)
 

@@ -172,12 +172,12 @@ class TestRedirect:
         with pytest.raises(DisallowedRedirect, match="javascript"):
             redirect("javascript:alert(1)/")
 
-    def test_to_a_model_whose_address_is_none(self) -> None:
+    def test_to_a_model_without_a_url(self) -> None:
         async def address() -> str:
             return "/"
 
         for get in (address, lambda: None):
-            with pytest.raises(TypeError, match="no address"):
+            with pytest.raises(TypeError, match="not a URL"):
                 redirect(SimpleNamespace(get_absolute_url=get))
 
     def test_to_a_name_that_is_not_there(self) -> None:

@@ -30,8 +30,8 @@ from vinyl.web.errors.report import (
     mark_logged,
     report,
 )
-from vinyl.web.http.bodies import BodyTimeout
 from vinyl.web.http.headers import refuse_injection
+from vinyl.web.http.limits import BodyTimeout
 from vinyl.web.http.redaction import safe_text
 from vinyl.web.http.requests import Request
 from vinyl.web.http.responses import HTMLResponse

@@ -1,19 +1,23 @@
 """
-Requests and responses.
+Requests and responses. Each module imports only from those above it:
 
-requests.py          Request
-reading.py           its part that reads: form, JSON, bytes
-bodies.py            the body of a request, received once, in time, for all readers
-spool.py             the file that a body is kept in
-parsers.py           forms, by Django's parsers, and strict JSON
 prefix.py            the prefix under which the site is served
-headers.py           text in headers and cookies
-lazy_user.py         what request.user is before it has been fetched
+headers.py           text in the headers of a response
+cookies.py           cookies of a request, and those that a response sets
+strict_json.py       JSON, read and written
+limits.py            limits for the size of a body and for the time to send it
+spool.py             the file that a body is kept in
+bodies.py            Body: received once, for all readers
+parsers.py           forms, by Django's parsers
+body_attribute.py    request.body, as a method and as an attribute
+reading.py           the part of Request that reads headers, query and body
+redaction.py         what reports and logs leave out
+lazy_user.py         request.user before it has been fetched
+csp.py               Content Security Policy
+requests.py          Request
+background.py        BackgroundTask: calls after the response
 responses.py         the response classes, redirect
 streaming.py         StreamingResponse
 events.py            EventSourceResponse: server-sent events
-background.py        BackgroundTask: what is done after the response
 django_responses.py  Django's responses as Starlette's
-csp.py               Content Security Policy
-redaction.py         what reports and logs leave out
 """

@@ -1,4 +1,4 @@
-"""What a view leaves to be done after its response has been sent."""
+"""Calls that a view makes after its response has been sent."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import starlette.background
 
 from vinyl.bridge.greenlets import run
 
-__all__ = ["BackgroundTask", "BackgroundTasks"]
+__all__ = ["BackgroundTask", "BackgroundTasks", "with_bridge"]
 
 logger = logging.getLogger("vinyl.background")
 
 
 class BackgroundTask(starlette.background.BackgroundTask):
     """
-    A call to make after the response:
+    A call that is made after the response has been sent:
 
         return JSONResponse({}, background=BackgroundTask(count, album))
 
-    An `async def` is awaited; a plain function runs inside the bridge, where it may use
-    the ORM, on the connections of the event loop. (Starlette's would run in a thread,
-    and leave a connection open there.) What it raises is logged: the client has its
-    response already.
+    An `async def` function is awaited. A plain function runs in the bridge, where it
+    may use the ORM on the connections of the event loop. (Starlette's would run in a
+    thread, and leave a connection open there.) Errors are logged, because the client
+    has its response already.
 
     Args:
-        func: What to call.
+        func: The function.
         args, kwargs: Its arguments.
     """
 
@@ -44,7 +44,8 @@ class BackgroundTask(starlette.background.BackgroundTask):
 
 class BackgroundTasks(starlette.background.BackgroundTasks):
     """
-    Several of them, one after the other; one that fails does not stop the next:
+    Several calls after the response, one after the other. If one fails, the next ones
+    are made all the same:
 
         tasks = BackgroundTasks()
         tasks.add_task(send_mail, user)
@@ -52,22 +53,23 @@ class BackgroundTasks(starlette.background.BackgroundTasks):
     """
 
     def add_task(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Append a call of *func*; see `BackgroundTask`. Never switches."""
         self.tasks.append(BackgroundTask(func, *args, **kwargs))
 
     async def __call__(self) -> None:
         for task in self.tasks:
-            await ours(task)()
+            await with_bridge(task)()
 
 
-def ours(
+def with_bridge(
     task: starlette.background.BackgroundTask,
 ) -> starlette.background.BackgroundTask:
-    """*task*, if it is Starlette's, as one of vinyl's."""
+    """Return vinyl's counterpart of *task*, if that is Starlette's. Never switches."""
     if type(task) is starlette.background.BackgroundTask:
         return BackgroundTask(task.func, *task.args, **task.kwargs)
     if type(task) is starlette.background.BackgroundTasks:
         tasks = BackgroundTasks()
-        # The same list: what is added to the one is in the other.
+        # The same list, so that a task which is added later is in both.
         tasks.tasks = task.tasks
         return tasks
     return task

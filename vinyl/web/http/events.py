@@ -12,8 +12,8 @@ from starlette.background import BackgroundTask
 from starlette.types import Receive, Scope, Send
 
 from vinyl.bridge.greenlets import run
-from vinyl.web.http.responses import to_json
 from vinyl.web.http.streaming import Pumped, StreamingResponse, cancelled, closing
+from vinyl.web.http.strict_json import dump_json
 
 __all__ = ["Event", "EventSourceResponse"]
 
@@ -73,7 +73,7 @@ class Event:
             lines.append(f"id: {self.id}")
         if self.retry is not None:
             lines.append(f"retry: {self.retry}")
-        text = self.data if isinstance(self.data, str) else to_json(self.data)
+        text = self.data if isinstance(self.data, str) else dump_json(self.data)
         lines += [f"data: {line}" for line in LINE_END.split(text)]
         return "\n".join([*lines, "", ""]).encode()
 

@@ -1,31 +1,30 @@
-"""Text in headers: what a response may send, and the cookies of a request."""
+"""Text in the headers of a response."""
 
 from __future__ import annotations
 
 import re
 from typing import Self
 
-from django.http import BadHeaderError, parse_cookie
+from django.http import BadHeaderError
 from django.http.response import ResponseHeaders as DjangosHeaders
 from django.utils.encoding import iri_to_uri
 from starlette.datastructures import MutableHeaders
-from starlette.types import Message, Scope
+from starlette.types import Message
 
-__all__ = ["ResponseHeaders", "cookies_of", "encoded", "refuse_injection"]
+__all__ = ["ResponseHeaders", "encoded", "refuse_injection"]
 
 _BREAKS = re.compile(rb"[\r\n\0]")
 
 
 def encoded(name: str, value: str) -> bytes:
     """
-    *value* as a response sends it in the header called *name*.
+    Return *value* as a response sends it in the header *name*. Never switches.
 
-    As in Django: Latin-1, and encoded words of RFC 2047 where that does not suffice. An
-    address is percent-encoded, and cookies are UTF-8, which `request.cookies` and
-    JavaScript read.
+    As in Django: Latin-1, or encoded words of RFC 2047 if it is other text. A URL is
+    percent-encoded. Cookies are UTF-8, as `request.cookies` and JavaScript read them.
 
     Raises:
-        BadHeaderError: It is not Latin-1 and has a line break.
+        BadHeaderError: It is not Latin-1 and contains a line break.
     """
     if value.isascii():
         return value.encode("ascii")
@@ -41,7 +40,7 @@ def encoded(name: str, value: str) -> bytes:
 
 
 class ResponseHeaders(MutableHeaders):
-    """Starlette's headers of a response, whose values may be any text."""
+    """The headers of a response, as in Starlette; but values may be any text."""
 
     def __setitem__(self, key: str, value: str) -> None:
         super().__setitem__(key, _as_latin_1(key, value))
@@ -57,7 +56,7 @@ class ResponseHeaders(MutableHeaders):
 
 
 def _as_latin_1(name: str, value: str) -> str:
-    """Text that Starlette, which knows of Latin-1 only, makes the right bytes of."""
+    """Text that gives the right bytes when Starlette encodes it in Latin-1."""
     return encoded(name, value).decode("latin-1")
 
 
@@ -80,13 +79,3 @@ def refuse_injection(message: Message) -> None:
                     f"header, so nothing was sent. Remove such characters from the "
                     f"text before you put it into a header."
                 )
-
-
-def cookies_of(scope: Scope) -> dict[str, str]:
-    """
-    The cookies of the request or WebSocket in *scope*, as Django reads them under WSGI:
-    in UTF-8, as JavaScript sets them, with U+FFFD for what is none.
-    """
-    # HTTP/2 may send each in a header of its own.
-    sent = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
-    return parse_cookie(sent.decode("utf-8", "replace"))

@@ -1,6 +1,6 @@
 """
-What a request brings: its headers and query under Django's names, and its body, as a
-form, as JSON, or in bytes.
+Reading a request: its headers and query under Django's names, and its body as a form,
+as JSON or as bytes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Self
+from typing import Any
 
 import starlette.requests
 from django.core.exceptions import BadRequest
@@ -19,32 +19,45 @@ from django.http import HttpRequest, QueryDict
 from django.utils.datastructures import MultiValueDict
 from django.utils.functional import cached_property
 from starlette.datastructures import FormData
+from starlette.types import Scope
 
 from vinyl.bridge.calls import Call
 from vinyl.bridge.mode import begin
-from vinyl.bridge.refusals import refusing
 from vinyl.bridge.threads import can_wait, wait
 from vinyl.exceptions import NotAwaitedError
 from vinyl.web.http.bodies import Body
-from vinyl.web.http.headers import cookies_of
-from vinyl.web.http.parsers import (
-    FORM_TYPES,
-    django_request,
-    form_data,
-    load_json,
-    parse_form,
-)
+from vinyl.web.http.body_attribute import ReadBody, UnreadBody
+from vinyl.web.http.cookies import cookies_of
+from vinyl.web.http.parsers import FORM_TYPES, form_data, parse_form
 from vinyl.web.http.prefix import path_info
+from vinyl.web.http.strict_json import load_json
 
-__all__ = ["MalformedJSON", "ReadableRequest"]
+__all__ = ["MalformedJSON", "ReadableRequest", "django_request"]
+
+# The keys of the scope that ASGI defines. Those of vinyl hold its own request.
+ASGI_KEYS = (
+    "client",
+    "headers",
+    "http_version",
+    "method",
+    "path",
+    "query_string",
+    "root_path",
+    "scheme",
+    "server",
+    "type",
+)
 
 
 class MalformedJSON(BadRequest, json.JSONDecodeError):
-    """The body is no JSON: 400, unless the view catches it."""
+    """The body is not JSON: 400, unless the view catches it."""
 
 
 class FormCall(Call):
-    """A call of `request.form()`, which closes the files where it is entered."""
+    """
+    A call of `request.form()` that has not been awaited yet. As an async context
+    manager it closes the files of the form at the end of the block.
+    """
 
     __slots__ = ("_form",)
 
@@ -56,19 +69,37 @@ class FormCall(Call):
         await self._form.close()
 
 
+def django_request(scope: Scope) -> ASGIRequest:
+    """
+    Return Django's own request of *scope*, without the body.
+
+    Raises:
+        BadRequest: The query string is not UTF-8, or the Content-Type is malformed.
+
+    Never switches.
+    """
+    known = {key: scope[key] for key in ASGI_KEYS if key in scope}
+    try:
+        return ASGIRequest(known, io.BytesIO())
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"The query string is not UTF-8: {error}") from error
+    except ValueError as error:
+        raise BadRequest(f"The Content-Type header is malformed: {error}") from error
+
+
 class Meta(dict[str, Any]):
-    """What `request.META` is. Django's login asks in it for a new CSRF cookie."""
+    """`request.META`, in which Django's login asks for a new CSRF cookie."""
 
     def get(self, key: str, default: Any = None) -> Any:
-        # Nothing here reads that cookie, so no decorator needs to set it.
+        # Vinyl does not read this cookie, so no decorator needs to set it.
         return False if key == "CSRF_COOKIE_NEEDS_UPDATE" else super().get(key, default)
 
 
 class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[misc, override]
-    """The part of `vinyl.web.Request` that reads."""
+    """The part of `vinyl.web.Request` that reads headers, query and body."""
 
     _encoding: str | None = None
-    # Whether read() has been called, under the name that Django REST framework knows.
+    # Whether read() was called; Django REST framework reads this attribute.
     _read_started = False
 
     @cached_property
@@ -79,7 +110,7 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
     @cached_property
     def META(self) -> dict[str, Any]:  # type: ignore[override]
         """
-        Headers and addresses under CGI's names.
+        Headers and addresses under the names of CGI.
 
         Raises:
             BadRequest: The query string is not UTF-8.
@@ -95,7 +126,7 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
 
         Raises:
             BadRequest: It is not UTF-8.
-            TooManyFieldsSent: They are more than `DATA_UPLOAD_MAX_NUMBER_FIELDS`.
+            TooManyFieldsSent: There are more than `DATA_UPLOAD_MAX_NUMBER_FIELDS`.
         """
         return QueryDict(self.META["QUERY_STRING"], encoding=self._encoding)
 
@@ -112,7 +143,7 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
 
     @property
     def content_type(self) -> str:  # type: ignore[override]
-        """The type of the body, without parameters; empty if none is told."""
+        """The media type of the body, without parameters; empty if there is none."""
         return self.django_request.content_type or ""
 
     @property
@@ -132,7 +163,7 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
         Raises:
             NotAwaitedError: On the event loop, before `await request.form()`.
 
-        Switches to the event loop inside the bridge.
+        Switches to the event loop in the bridge.
         """
         if not hasattr(self, "_post"):
             self._post, self._files = self._posted()
@@ -140,12 +171,20 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
 
     @POST.setter
     def POST(self, data: QueryDict) -> None:
-        # Django's UserAdmin adds to what was posted.
+        # Django's UserAdmin adds fields to it.
         self._post = data
 
     @property
     def FILES(self) -> MultiValueDict[str, UploadedFile[Any]]:  # type: ignore[override]
-        """The uploaded files, as Django's forms take them; else as `POST`."""
+        """
+        The uploaded files, as Django's forms take them; empty if no form was sent with
+        POST.
+
+        Raises:
+            NotAwaitedError: On the event loop, before `await request.form()`.
+
+        Switches to the event loop in the bridge.
+        """
         if not hasattr(self, "_files"):
             self._post, self._files = self._posted()
         return self._files
@@ -174,30 +213,30 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
     @encoding.setter
     def encoding(self, encoding: str | None) -> None:
         self._encoding = encoding
-        # They are decoded anew when they are asked for.
+        # They are decoded again on their next use.
         for name in ("GET", "_post", "_files"):
             vars(self).pop(name, None)
         self._form = None
 
     def form(self, **limits: Any) -> Any:
         """
-        The submitted form, a `FormData`; files are in it, too. Read once, by Django's
-        parsers, upload handlers and limits.
+        Return the submitted form, a `FormData` that contains its files, too. It is
+        parsed once, by Django's parsers and upload handlers and within Django's limits.
 
         `async with request.form() as form` closes the files at the end of the block.
 
         Raises:
-            BadRequest: It is malformed, or cut off: 400.
+            BadRequest: It is malformed or incomplete: 400.
             TooManyFieldsSent, TooManyFilesSent: 400.
             RequestDataTooBig, BodyTimeout, ClientDisconnect: As for `body()`.
-            TypeError: It was given limits of Starlette's, which its parsers take.
+            TypeError: It was given the arguments of Starlette's `form()`.
 
         Switches to the event loop.
         """
         if limits:
             raise TypeError(
-                f"request.form() was given {', '.join(limits)}, but Django's parsers, "
-                f"which read the form, take their limits from the settings. Set "
+                f"request.form() was given {', '.join(limits)}, but forms are read by "
+                f"Django's parsers, which take their limits from the settings. Set "
                 f"DATA_UPLOAD_MAX_NUMBER_FIELDS, DATA_UPLOAD_MAX_NUMBER_FILES and "
                 f"DATA_UPLOAD_MAX_MEMORY_SIZE."
             )
@@ -205,7 +244,7 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
         return wait(form) if can_wait() else FormCall(form, "Request.form")
 
     async def _get_form(self, **limits: Any) -> FormData:
-        # Starlette's limits are left to the settings, which Django's parsers heed.
+        # Starlette calls this with its own limits; Django's come from the settings.
         if self._form is None:
             fields: Any = QueryDict(), MultiValueDict()
             if self.content_type in FORM_TYPES:
@@ -218,9 +257,9 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
     async def _parsed_once(self, body: Body) -> Any:
         async with body.parsing:
             if self.encoding not in body.forms:
-                # Left by a report, they would say that the form has been read.
+                # A report may have left these empty, as if the form had been read.
                 vars(self).pop("_files", None)
-                body.forms[self.encoding] = await parse_form(self, body)
+                body.forms[self.encoding] = await parse_form(self, body, self.receive)
         return body.forms[self.encoding]
 
     # ----- The body
@@ -231,13 +270,13 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """
-        The body in pieces: as they arrive, unless somebody has received it before, as
-        it is for a plain view, for a form or JSON, and for `ATOMIC_REQUESTS`.
+        Iterate over the body: as it arrives, or from memory or the disk if it has been
+        received already, as for a plain view, a form or JSON, and `ATOMIC_REQUESTS`.
 
         Raises:
             RequestDataTooBig: It is longer than `VINYL["MAX_BODY_SIZE"]` bytes: 413.
-            BodyTimeout: It does not arrive within `VINYL["BODY_TIMEOUT"]`: 408.
-            ClientDisconnect: The client has gone.
+            BodyTimeout: It does not arrive within `VINYL["BODY_TIMEOUT"]` seconds: 408.
+            ClientDisconnect: The client has left.
 
         Switches to the event loop.
         """
@@ -249,30 +288,36 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
     @property
     def body(self) -> Any:
         """
-        The body in bytes: `request.body()`, to be awaited in an async view, or
-        Django's `request.body`, where it can be had without `await`: in a plain view,
-        and wherever it has arrived.
+        The body in bytes: `request.body()`, awaited in an async view, or Django's
+        `request.body` where no `await` is needed: in a plain view, and once the body
+        has arrived.
 
         Raises:
-            RequestDataTooBig: It is longer than `DATA_UPLOAD_MAX_MEMORY_SIZE` bytes,
-                and as for `stream()`.
+            RequestDataTooBig: It is longer than `DATA_UPLOAD_MAX_MEMORY_SIZE` bytes:
+                413.
+            BodyTimeout, ClientDisconnect: As for `stream()`.
 
-        Switches to the event loop inside the bridge.
+        Switches to the event loop in the bridge.
         """
         content = wait(self._read()) if can_wait() else self._whole_body.content_now()
-        return UnreadBody(self) if content is None else ReadBody.of(self, content)
+        attribute = vars(ReadableRequest)["body"].fget
+        if content is None:
+            return UnreadBody(self._read, attribute)
+        return ReadBody.of(content, self._read, attribute)
 
     async def _read(self) -> bytes:
         return await self._whole_body.content(self._receive)
 
     def json(self) -> Any:
         """
-        The body, decoded from JSON. Switches to the event loop.
+        Return the value of the body, which is JSON.
 
         Raises:
-            MalformedJSON: The body is no JSON: a `json.JSONDecodeError` that is
+            MalformedJSON: The body is not JSON: a `json.JSONDecodeError` that is
                 answered with 400.
-            RequestDataTooBig: As for `body()`.
+            RequestDataTooBig, BodyTimeout, ClientDisconnect: As for `body()`.
+
+        Switches to the event loop.
         """
         if can_wait():
             return wait(self._read_json())
@@ -291,59 +336,9 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
 
     @cached_property
     def _stream(self) -> io.BytesIO:  # type: ignore[override]
-        # Where Django's read() and readline() read from.
+        # Django's read() and readline() use it.
         return io.BytesIO(self.body())
 
     async def close(self) -> None:  # type: ignore[override]
         """Close the files of the body. Switches to the event loop."""
         await self._whole_body.close()
-
-
-class _BodyCall:
-    """The call of `request.body()`."""
-
-    _request: ReadableRequest
-
-    def __call__(self) -> Any:
-        read = self._request._read
-        if can_wait():
-            return wait(read())
-        return begin(vars(ReadableRequest)["body"].fget, "Request.body", read)
-
-
-class ReadBody(_BodyCall, bytes):
-    """What `request.body` is once it has arrived: bytes, which can be called."""
-
-    @classmethod
-    def of(cls, request: ReadableRequest, content: bytes) -> Self:
-        body = cls(content)
-        body._request = request
-        return body
-
-    def __reduce__(self) -> Any:
-        # As a value, for caches, it is bytes.
-        return bytes, (bytes(self),)
-
-
-@refusing
-class _NoValue:
-    def _refuse(self, use: str) -> Any:
-        raise NotAwaitedError(
-            f"request.body was used in async code before the body was read, so {use} "
-            f"is not possible. Write `await request.body()`."
-        )
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name.endswith("__"):
-            raise AttributeError(name)
-        return self._refuse(f"reading .{name} from it")
-
-
-class UnreadBody(_BodyCall, _NoValue):
-    """What `request.body` is on the event loop before it has arrived: to be called."""
-
-    def __init__(self, request: ReadableRequest) -> None:
-        self._request = request
-
-    def __repr__(self) -> str:
-        return "<UnreadBody: await request.body()>"

@@ -20,8 +20,7 @@ from django.views.debug import (
 from starlette.datastructures import FormData, Headers
 from starlette.types import Scope
 
-from vinyl.web.http.parsers import django_request
-from vinyl.web.http.reading import ReadableRequest
+from vinyl.web.http.reading import ReadableRequest, django_request
 
 __all__ = ["make_readable", "report_filter", "safe_text"]
 

@@ -14,9 +14,9 @@ from django.core.exceptions import BadRequest
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
-from vinyl.web.http.parsers import load_json
 from vinyl.web.http.requests import MalformedJSON, Request
-from vinyl.web.http.responses import PlainTextResponse, Response, to_json
+from vinyl.web.http.responses import PlainTextResponse, Response
+from vinyl.web.http.strict_json import dump_json, load_json
 
 __all__ = ["BadMessage", "WebSocket", "WebSocketDisconnect", "websocket"]
 
@@ -127,9 +127,9 @@ class WebSocket(starlette.websockets.WebSocket):
         """
         _check_mode(mode)
         if mode == "text":
-            await self.send_text(to_json(data))
+            await self.send_text(dump_json(data))
         else:
-            await self.send_bytes(to_json(data).encode())
+            await self.send_bytes(dump_json(data).encode())
 
 
 def _check_mode(mode: str) -> None:

@@ -1,0 +1,77 @@
+"""`request.body`: Starlette's method and Django's attribute in one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Self
+
+from vinyl.bridge.mode import begin
+from vinyl.bridge.refusals import refusing
+from vinyl.bridge.threads import can_wait, wait
+from vinyl.exceptions import NotAwaitedError
+
+__all__ = ["ReadBody", "UnreadBody"]
+
+
+class _BodyCall:
+    _read: Callable[[], Coroutine[Any, Any, bytes]]
+    _attribute: Callable[..., Any]
+
+    def __call__(self) -> Any:
+        if can_wait():
+            return wait(self._read())
+        return begin(self._attribute, "Request.body", self._read)
+
+
+class ReadBody(_BodyCall, bytes):
+    """A body that has arrived: bytes, which can also be called."""
+
+    @classmethod
+    def of(
+        cls,
+        content: bytes,
+        read: Callable[[], Coroutine[Any, Any, bytes]],
+        attribute: Callable[..., Any],
+    ) -> Self:
+        """Args: as for `UnreadBody`, after the *content*. Never switches."""
+        body = cls(content)
+        body._read, body._attribute = read, attribute
+        return body
+
+    def __reduce__(self) -> Any:
+        # In a cache it is a value like any other.
+        return bytes, (bytes(self),)
+
+
+@refusing
+class _NoValue:
+    def _refuse(self, use: str) -> Any:
+        raise NotAwaitedError(
+            f"request.body was used in async code before the body was read, so {use} "
+            f"is not possible. Write `await request.body()`."
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        return self._refuse(f"reading .{name} from it")
+
+
+class UnreadBody(_BodyCall, _NoValue):
+    """
+    A body that has not arrived, on the event loop: it can only be called.
+
+    Args:
+        read: Reads the body.
+        attribute: The function of the attribute, by which the caller is recognised.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Coroutine[Any, Any, bytes]],
+        attribute: Callable[..., Any],
+    ) -> None:
+        self._read, self._attribute = read, attribute
+
+    def __repr__(self) -> str:
+        return "<UnreadBody: await request.body()>"
