@@ -107,6 +107,13 @@ def rows(expression: str) -> str:
 
 PART = 'prefetch_related(Prefetch("tracks", queryset=..., to_attr=...))'
 
+# What a template may show instead of a part, once that is prefetched to an attribute.
+PARTS = {
+    "tracks.filter(position=1)": "first_tracks",
+    "genres.order_by('name')": "ordered",
+    "tags.filter(word='blue')": "blue",
+}
+
 # What a template shows of each row, the queryset, what is loaded, and the cure.
 CASES = {
     "a foreign key": (
@@ -129,6 +136,13 @@ CASES = {
         "Album.label",
         'the queryset of Album: select_related("label").',
         lambda: Album.objects.prefetch_related("tracks").select_related("label"),
+    ),
+    "a foreign key of what was prefetched by name": (
+        "row.albums.all()[0].label.name",
+        lambda: Artist.objects.prefetch_related("albums"),
+        "Album.label",
+        'the queryset of Artist: prefetch_related("albums__label").',
+        lambda: Artist.objects.prefetch_related("albums__label"),
     ),
     "a one-to-one relation from its other side": (
         "row.biography.text",
@@ -183,6 +197,35 @@ CASES = {
             )
         ),
     ),
+    "a part of a relation to many that was prefetched": (
+        "row.tracks.filter(position=1) | length",
+        lambda: Album.objects.prefetch_related("tracks"),
+        "Album.tracks",
+        f"the queryset of Album: {PART}.",
+        lambda: Album.objects.prefetch_related(
+            models.Prefetch(
+                "tracks", Track.objects.filter(position=1), to_attr="first_tracks"
+            )
+        ),
+    ),
+    "a many-to-many relation in another order": (
+        "row.genres.order_by('name') | length",
+        lambda: Album.objects.all(),
+        "Album.genres",
+        f"the queryset of Album: {PART.replace('tracks', 'genres')}.",
+        lambda: Album.objects.prefetch_related(
+            models.Prefetch("genres", Genre.objects.order_by("name"), to_attr="ordered")
+        ),
+    ),
+    "a part of a generic relation": (
+        "row.tags.filter(word='blue') | length",
+        lambda: Album.objects.all(),
+        "Album.tags",
+        f"the queryset of Album: {PART.replace('tracks', 'tags')}.",
+        lambda: Album.objects.prefetch_related(
+            models.Prefetch("tags", Tag.objects.filter(word="blue"), to_attr="blue")
+        ),
+    ),
     "a deferred field": (
         "row.notes",
         lambda: Album.objects.defer("notes"),
@@ -212,7 +255,9 @@ async def test_an_n_plus_1_is_reported_and_its_cure_cures(
         reports.one(),
     )
     reports.clear()
-    text = rows(expression.replace("tracks.filter(position=1)", "first_tracks"))
+    for part, to_attr in PARTS.items():
+        expression = expression.replace(part, to_attr)
+    text = rows(expression)
     with recording() as record:
         assert await visit(text, cured) == before
     assert reports.all() == []
@@ -499,7 +544,7 @@ def test_fetch_modes_need_a_newer_django() -> None:
     with override_settings(VINYL=vinyl):
         [told] = checks.run_checks(tags=["vinyl"])
     assert told.id == "vinyl.E005"
-    assert "for which Django 6.1 is needed" in told.msg
+    assert "requires Django 6.1" in told.msg
 
 
 @pytest.mark.skipif(not FETCH_MODES, reason="Django 6.1 has fetch modes")

@@ -10,7 +10,7 @@ from django.core.signals import setting_changed
 from vinyl.bridge import greenlets
 from vinyl.conf import vinyl_settings
 from vinyl.orm.dualmode import table
-from vinyl.orm.observe import events, fetch_modes, n_plus_one
+from vinyl.orm.observe import events, fetch_modes, lazy_loads
 from vinyl.orm.observe.slow_log import SlowLog
 from vinyl.orm.observe.tracing import Tracing
 
@@ -48,7 +48,7 @@ def read_settings() -> None:
     greenlets.forced_mode = None if mode == "auto" else mode
     observers = (SlowLog.from_settings(), Tracing.from_settings())
     events.set_observers(*(each for each in observers if each is not None))
-    n_plus_one.read_settings()
+    lazy_loads.read_settings()
     fetch_modes.read_settings()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.conf import settings
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vinyl.orm.observe import n_plus_one
+from vinyl.conf import vinyl_settings
+from vinyl.orm.observe.n_plus_one import log_n_plus_ones
 from vinyl.orm.recording import recording
 
 __all__ = ["RecordingMiddleware"]
@@ -24,7 +25,7 @@ class RecordingMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        records = settings.DEBUG or n_plus_one.in_templates == "warn"
+        records = settings.DEBUG or vinyl_settings.LAZY_IN_TEMPLATES == "warn"
         if not records or scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -32,4 +33,4 @@ class RecordingMiddleware:
             try:
                 await self.app(scope, receive, send)
             finally:
-                n_plus_one.report(record)
+                log_n_plus_ones(record)

@@ -20,7 +20,7 @@ from django.db.models.expressions import Expression
 from vinyl.bridge.greenlets import runs_sync
 from vinyl.bridge.patching import Row, native
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm.observe import recorder
+from vinyl.orm.observe.lazy_loads import patch_create_related_manager
 
 __all__ = ["TABLE", "UnknownContentType", "content_type_of"]
 
@@ -158,8 +158,7 @@ class _AskingOfManager:
 def patch_create_manager(create: Callable[..., Any]) -> Callable[..., Any]:
     """
     `create_generic_related_manager` makes managers that need not know their content
-    type. Where lazy loads are noticed, their querysets tell whose they are, as those of
-    all other relations do.
+    type.
     """
 
     @functools.wraps(create)
@@ -167,15 +166,6 @@ def patch_create_manager(create: Callable[..., Any]) -> Callable[..., Any]:
         cls = create(superclass, rel)
         cls.content_type = _ContentTypeOfManager()
         cls.get_content_type = _AskingOfManager()
-        filtered = cls._apply_rel_filters
-
-        def _apply_rel_filters(self: Any, queryset: Any) -> Any:
-            found = filtered(self, queryset)
-            if recorder.notices_loads:
-                found._add_hints(instance=self.instance)
-            return found
-
-        cls._apply_rel_filters = _apply_rel_filters
         return cls
 
     return create_generic_related_manager
@@ -201,6 +191,7 @@ TABLE = tuple(
     for row in (
         Row(f"{_APP}.models:ContentTypeManager", "get_for_model", patch_get_for_model),
         Row(_FIELDS, "create_generic_related_manager", patch_create_manager),
+        Row(_FIELDS, "create_generic_related_manager", patch_create_related_manager),
         Row(
             f"{_FIELDS}:GenericRelation",
             "get_content_type",

@@ -21,7 +21,7 @@ from vinyl.exceptions import NotFetchedError
 from vinyl.orm.dualmode.singleflight import others_done, under_way
 from vinyl.orm.observe import recorder
 from vinyl.orm.observe.callsite import Callsite, find_callsite
-from vinyl.orm.observe.n_plus_one import Load, noticing
+from vinyl.orm.observe.lazy_loads import LazyLoad, observe_load
 
 __all__ = ["NotFetched", "fetch", "patch_get"]
 
@@ -113,7 +113,7 @@ def patch_get(
     Args:
         is_fetched: Tells from descriptor and instance whether reading needs no query.
         name: Gives the attribute's name from the descriptor.
-        kind: What kind of lazy load it makes; see `Load`.
+        kind: What kind of lazy load it makes; see `LazyLoad`.
     """
 
     def change(get: Callable[..., Any]) -> Callable[..., Any]:
@@ -122,21 +122,21 @@ def patch_get(
         ) -> Any:
             if is_fetched(self, instance):
                 return get(self, instance, cls)
-            load = Load(instance, name(self), kind, callsite)
-            return noticing(load, functools.partial(get, self, instance, cls))
+            load = LazyLoad(instance, name(self), kind, callsite)
+            return observe_load(load, functools.partial(get, self, instance, cls))
 
         @functools.wraps(get)
         def __get__(self: Any, instance: Any, cls: type | None = None) -> Any:
             if instance is None:
                 return get(self, instance, cls)
             if runs_sync():
-                if recorder.notices_loads:
+                if recorder.observes_loads:
                     return noticed(self, instance, cls)
                 return get(self, instance, cls)
             if is_fetched(self, instance):
                 return get(self, instance, cls)
             read = functools.partial(get, self, instance, cls)
-            if recorder.notices_loads:
+            if recorder.observes_loads:
                 # Here, since a task that awaits it need not show the user's line.
                 callsite = find_callsite()
                 read = functools.partial(noticed, self, instance, cls, callsite)

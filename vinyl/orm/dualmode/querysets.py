@@ -23,7 +23,7 @@ from vinyl.bridge.mode import begin
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.dualmode.singleflight import is_under_way, others_done, under_way
 from vinyl.orm.observe import recorder
-from vinyl.orm.observe.n_plus_one import noticing_rows
+from vinyl.orm.observe.lazy_loads import observe_rows
 
 __all__ = ["prefetch_related_objects"]
 
@@ -101,8 +101,8 @@ def patch_fetch_all(fetch_all: Callable[..., Any]) -> Callable[..., Any]:
 
 def fetch_rows(queryset: Any, fetch_all: Callable[..., Any]) -> None:
     """Call *fetch_all* for *queryset*, and notice a lazy load if that is wanted."""
-    if recorder.notices_loads:
-        noticing_rows(queryset, fetch_all)
+    if recorder.observes_loads:
+        observe_rows(queryset, fetch_all)
     else:
         fetch_all(queryset)
 

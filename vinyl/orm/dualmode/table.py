@@ -40,6 +40,7 @@ from vinyl.orm.dualmode import (
     streams,
     versions,
 )
+from vinyl.orm.observe import lazy_loads
 from vinyl.orm.scopes import fork, lending
 from vinyl.orm.scopes.scope import connection_of, install
 
@@ -197,6 +198,16 @@ TABLE = (
     Row("django.db.models.query", "sync_to_async", native),
     Row("django.db.models.base", "sync_to_async", native),
     Row(_DESCRIPTORS, "sync_to_async", native),
+    Row(
+        _DESCRIPTORS,
+        "create_reverse_many_to_one_manager create_forward_many_to_many_manager",
+        lazy_loads.patch_create_related_manager,
+    ),
+    Row(
+        "django.db.models.query",
+        "prefetch_one_level",
+        lazy_loads.patch_prefetch_one_level,
+    ),
     *forms.TABLE,
     *contenttypes.TABLE,
     *generic_foreign_keys.TABLE,

@@ -7,6 +7,8 @@ tracing.py      OpenTelemetry spans
 recorder.py     the queries of a block: counted and timed, or each with its line
 callsite.py     which line of the user's code or template is running
 sql_text.py     what logs, spans and pages show of a query's text and parameters
-n_plus_one.py   relations that code loads where it touches them, and N+1s
+lazy_loads.py   relations and fields that are loaded where code touches them
+lookup_paths.py how an instance was reached, and what would have loaded the rest
+n_plus_one.py   the report of lazy loads that a line repeats
 fetch_modes.py  templates that fetch for a whole list at once
 """

@@ -25,12 +25,17 @@ from vinyl.orm.observe.events import (
 )
 from vinyl.orm.observe.sql_text import describe_params, summary_of, text_of
 
-__all__ = ["Query", "Recording", "current_recording", "recording"]
+__all__ = [
+    "Query",
+    "Recording",
+    "current_recording",
+    "observe_loads",
+    "recording",
+]
 
-# Whether lazy loads are noticed (vinyl.orm.observe.n_plus_one). Kept here because
-# each lazy read asks. It stays after a full recording, since the next request brings
-# another.
-notices_loads = False
+# Whether lazy loads are observed (vinyl.orm.observe.lazy_loads), which each lazy read
+# looks up. It stays on after a full recording, because the next request brings another.
+observes_loads = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +135,7 @@ class recording(observe[Recording]):
 
     def __enter__(self) -> Recording:
         if self.observer.full:
-            notice_loads(True)
+            observe_loads(True)
         return super().__enter__()
 
     def __exit__(self, *exc_info: object) -> None:
@@ -138,10 +143,13 @@ class recording(observe[Recording]):
         super().__exit__(*exc_info)
 
 
-def notice_loads(wanted: bool) -> None:
-    """Notice lazy loads from now on if *wanted*, or if a recording is full."""
-    global notices_loads
-    notices_loads = wanted or any(
+def observe_loads(always: bool) -> None:
+    """
+    Observe lazy loads from now on: *always*, or else while a full recording runs.
+    Never switches.
+    """
+    global observes_loads
+    observes_loads = always or any(
         getattr(one, "full", False) for one in all_observers()
     )
 

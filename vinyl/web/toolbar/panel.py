@@ -14,7 +14,7 @@ from django.utils.functional import LazyObject, empty
 from django.views.debug import SafeExceptionReporterFilter
 from markupsafe import Markup
 
-from vinyl.orm.observe.n_plus_one import repeated
+from vinyl.orm.observe.n_plus_one import find_n_plus_ones
 from vinyl.orm.recording import Query, Recording
 from vinyl.web.http.lazy_user import LAZY_USER
 from vinyl.web.http.requests import Request
@@ -66,7 +66,7 @@ def panel(
     style = environ.loader.get_source(environ, "toolbar.css")[0]  # type: ignore[union-attr]
     uses = template_uses(record)
     return environ.get_template("toolbar.html").render(
-        advice=repeated(record),
+        advice=find_n_plus_ones(record),
         nonce=nonce,
         record=record,
         rendered=list(tree(uses)),
