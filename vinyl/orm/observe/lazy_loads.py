@@ -35,7 +35,7 @@ __all__ = [
 logger = logging.getLogger("vinyl.queries")
 
 # What has been warned of outside of recordings.
-_warned: set[tuple] = set()
+_warned: set[tuple[Any, ...]] = set()
 # Whether the running code sets the paths of the rows that are fetched inside it.
 _sets_paths: ContextVar[bool] = ContextVar("vinyl_sets_paths", default=False)
 
@@ -176,7 +176,7 @@ class _Origin(NamedTuple):
 
     instance: Any
     name: str
-    shape: tuple | None
+    shape: tuple[Any, ...] | None
 
 
 def observe_rows(queryset: Any, fetch_all: Callable[[Any], None]) -> None:
@@ -201,7 +201,7 @@ def observe_rows(queryset: Any, fetch_all: Callable[[Any], None]) -> None:
         observe_load(LazyLoad(origin.instance, origin.name, kind), rows)
 
 
-def patch_create_related_manager(create: Callable) -> Callable:
+def patch_create_related_manager(create: Callable[..., Any]) -> Callable[..., Any]:
     """
     The functions that make the managers of relations to many: the querysets of these
     managers keep their origin while lazy loads are observed.
@@ -239,7 +239,9 @@ def patch_create_related_manager(create: Callable) -> Callable:
     return create_manager
 
 
-def patch_prefetch_one_level(prefetch_one_level: Callable) -> Callable:
+def patch_prefetch_one_level(
+    prefetch_one_level: Callable[..., Any],
+) -> Callable[..., Any]:
     """`prefetch_one_level()`, whose rows are reached from those that they are for."""
 
     @functools.wraps(prefetch_one_level)
@@ -255,7 +257,7 @@ def patch_prefetch_one_level(prefetch_one_level: Callable) -> Callable:
     return prefetch
 
 
-def _shape_of(query: Any) -> tuple:
+def _shape_of(query: Any) -> tuple[Any, ...]:
     """What differs if anything has been added to *query*."""
     return (
         len(query.where),

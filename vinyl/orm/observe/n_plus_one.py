@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from vinyl.orm.observe.callsite import Callsite
 from vinyl.orm.observe.lazy_loads import RecordedLoad
-from vinyl.orm.observe.lookup_paths import cure_of
+from vinyl.orm.observe.lookup_paths import LookupPath, cure_of
 from vinyl.orm.observe.recorder import Recording
 
 __all__ = ["NPlusOne", "find_n_plus_ones", "log_n_plus_ones"]
@@ -56,7 +56,7 @@ def find_n_plus_ones(record: Recording) -> list[NPlusOne]:
 
     Never switches.
     """
-    groups: dict[tuple, list[RecordedLoad]] = {}
+    groups: dict[tuple[str, LookupPath, str, Callsite], list[RecordedLoad]] = {}
     for load in record.notes.get("loads", ()):
         key = (load.name, load.path, load.kind, load.callsite)
         groups.setdefault(key, []).append(load)
