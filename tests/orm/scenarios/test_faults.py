@@ -20,7 +20,7 @@ from tests.proxy import Proxy, proxy
 from tests.records.models import Artist
 from tests.settings import database
 from vinyl.orm import connection, run, transaction
-from vinyl.orm.backends import psycopg as backend
+from vinyl.orm.backends import psycopg_waiting
 from vinyl.orm.pools import pool
 from vinyl.orm.pools.registry import close_pools, pool_for
 
@@ -284,7 +284,7 @@ class TestTheNetwork:
     async def network(
         self, postgres_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> AsyncIterator[Proxy]:
-        monkeypatch.setattr(backend, "CANCEL_TIMEOUT", 0.2)
+        monkeypatch.setattr(psycopg_waiting, "CANCEL_TIMEOUT", 0.2)
         monkeypatch.setattr(pool, "CHECK_TIMEOUT", 0.2)
         async with proxy(postgres_url) as network:
             with default_at(HOST="127.0.0.1", PORT=str(network.port)):
@@ -366,7 +366,7 @@ class TestTheNetwork:
         A ROLLBACK that the server cancels leaves the transaction open, which costs the
         connection, or the transaction around a savepoint.
         """
-        monkeypatch.setattr(backend, "CANCEL_TIMEOUT", 30)
+        monkeypatch.setattr(psycopg_waiting, "CANCEL_TIMEOUT", 30)
 
         async def undo() -> None:
             async with transaction.atomic():

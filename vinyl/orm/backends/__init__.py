@@ -5,10 +5,11 @@ base.py         what every such DatabaseWrapper offers to the pool
 psycopg.py      the mixin for backends built on Django's PostgreSQL backend
 psycopg_cursors.py
                 what that adds to the cursors of psycopg
-psycopg_threads.py
-                how it waits in a thread that an event loop has lent it to
+psycopg_waiting.py
+                how psycopg's operations are cancelled in the server
 threaded.py     the mixin for any other Django backend: a thread per connection
 worker.py       that thread
+settling.py     what happens to an operation whose task is cancelled
 spool.py        rows kept in memory, then in a file, while a stream is read
 postgresql/     the ENGINE for PostgreSQL
 sqlite3/        the ENGINE for SQLite

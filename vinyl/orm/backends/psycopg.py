@@ -30,19 +30,20 @@ from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.waiting import wait_async
 
 from vinyl.bridge.greenlets import in_bridge, postponing, refuse_to_block, suspend
-from vinyl.bridge.tasks import outlast
-from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.backends.base import BridgeMixin, ThreadLoan
 from vinyl.orm.backends.psycopg_cursors import closed_when_cancelled, recovering_plans
-from vinyl.orm.backends.psycopg_threads import wait_in_thread
+from vinyl.orm.backends.psycopg_waiting import (
+    WAIT_INTERVAL,
+    LoopOperation,
+    ThreadOperation,
+    looking,
+)
+from vinyl.orm.backends.settling import Postpone, settle, settle_in_thread
 
 __all__ = ["BridgeConnection", "PsycopgMixin"]
 
-# How long the server may take to answer that a query is cancelled, in seconds.
-CANCEL_TIMEOUT = 5.0
 # After so many operations without a wait, others have their turn.
 MAX_UNWAITED = 100
-# How often a wait looks whether the socket is still open, in seconds; psycopg's own.
-WAIT_INTERVAL = 0.1
 
 
 class RefusingDumper(Dumper):
@@ -113,7 +114,7 @@ class BridgeConnection(psycopg.Connection[Any]):
             if in_bridge():
                 return suspend(self._wait(postponing(), gen, *args, **kwargs))
             if loan is not None:
-                return wait_in_thread(self, super().wait, loan, gen, *args, **kwargs)
+                return self._wait_in_thread(loan, gen, *args, **kwargs)
         except asyncio.CancelledError:
             if wrapper is not None:
                 wrapper.note_interruption()
@@ -123,7 +124,7 @@ class BridgeConnection(psycopg.Connection[Any]):
 
     async def _wait(
         self,
-        postpone: Callable[[asyncio.CancelledError, bool], None] | None,
+        postpone: Postpone | None,
         gen: Any,
         interval: float = WAIT_INTERVAL,
         **kwargs: Any,
@@ -143,34 +144,28 @@ class BridgeConnection(psycopg.Connection[Any]):
             # It takes up a generator that has begun, as after a wait in vain.
             return await wait_async(gen, self.pgconn.socket, interval, **kwargs)
         except asyncio.CancelledError as cancelled:
-            outcome = await outlast(self._cancel_query(gen))
-            if postpone is not None:
-                postpone(cancelled, outcome is not None)
-                if outcome is not None:
-                    return outcome[0]
-            raise
+            operation = LoopOperation(self.twin, gen)
+            undoing = self._is_undoing()
+            return await settle(operation, cancelled, postpone, is_undoing=undoing)
 
-    async def _cancel_query(self, gen: Any) -> tuple[Any] | None:
-        """
-        Cancel what the server is doing, unless that undoes something, and read its
-        reply; or close the connection.
-
-        Returns: in a tuple, what *gen* gives if it succeeded first; None if not.
-        """
-        outcome = None
-        wrapper = self.wrapper()
+    def _wait_in_thread(
+        self, loan: ThreadLoan, gen: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """As `wait()`, in a thread that the connection is lent to."""
+        loan.begin()
+        wait = super().wait
         try:
-            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                with suppress(psycopg.Error, TimeoutError):
-                    async with asyncio.timeout(CANCEL_TIMEOUT):
-                        if wrapper is None or not wrapper.is_undoing:
-                            await self.twin.cancel_safe(timeout=CANCEL_TIMEOUT)
-                        fd = self.pgconn.socket
-                        outcome = (await wait_async(gen, fd, WAIT_INTERVAL),)
-        finally:
-            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                self.pgconn.finish()
-        return outcome
+            return wait(looking(gen, loan.look), *args, **kwargs)
+        except asyncio.CancelledError as cancelled:
+            operation = ThreadOperation(self, gen, wait)
+            undoing = self._is_undoing()
+            return settle_in_thread(
+                operation, cancelled, postponing(), is_undoing=undoing
+            )
+
+    def _is_undoing(self) -> bool:
+        wrapper = self.wrapper()
+        return wrapper is not None and wrapper.is_undoing
 
     def has_heard(self) -> bool:
         """Whether the server has sent something, or hung up. Never switches."""

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import concurrent.futures
 import contextlib
 import threading
 import time
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from django.db import InterfaceError
 
 from vinyl.bridge.greenlets import postponing, suspend
-from vinyl.bridge.tasks import outlast
 from vinyl.orm.backends.base import ThreadLoan
+from vinyl.orm.backends.settling import Postpone, settle, settle_in_thread
 
 __all__ = ["Worker"]
 
@@ -115,57 +116,46 @@ class Worker:
     async def _call(
         self,
         fn: Callable[[], T],
-        postpone: Callable[[asyncio.CancelledError, bool], None] | None,
+        postpone: Postpone | None,
     ) -> T:
         future = asyncio.wrap_future(self.submit(fn))
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError as cancelled:
             # The thread has to be done before anybody uses the connection again.
-            await outlast(self._interrupt(future))
-            failed = future.cancelled() or future.exception() is not None
-            if postpone is not None:
-                postpone(cancelled, not failed)
-                if not failed:
-                    return future.result()
-            raise
+            wait = partial(asyncio.wait, [future], timeout=INTERRUPT_INTERVAL)
+            operation = _Operation(self, future, wait)
+            undoing = self.wrapper.is_undoing
+            try:
+                return await settle(operation, cancelled, postpone, is_undoing=undoing)
+            finally:
+                self.interrupted = False
 
     def _call_from_thread(
         self,
         fn: Callable[[], T],
-        postpone: Callable[[asyncio.CancelledError, bool], None] | None,
+        postpone: Postpone | None,
         loan: ThreadLoan,
     ) -> T:
         """As `_call()`, in a thread that the connection is lent to."""
         loan.begin()
         future = self.submit(fn)
+        wait = partial(concurrent.futures.wait, [future], timeout=INTERRUPT_INTERVAL)
         try:
-            while not _ends(future):
+            while not wait().done:
                 loan.look()
         except BaseException as error:
-            self.interrupted = True
-            while not future.done():
-                self._interrupt_driver()
-                _ends(future)
-            self.interrupted = False
-            failed = future.exception() is not None
-            if isinstance(error, asyncio.CancelledError) and postpone is not None:
-                postpone(error, not failed)
-                if not failed:
-                    return future.result()
-            raise
+            operation = _Operation(self, future, wait)
+            undoing = self.wrapper.is_undoing
+            try:
+                return settle_in_thread(operation, error, postpone, is_undoing=undoing)
+            finally:
+                self.interrupted = False
         return future.result()
 
-    async def _interrupt(self, future: asyncio.Future[Any]) -> None:
-        self.interrupted = not self.wrapper.is_undoing
-        while not future.done():
-            # Again and again: an interruption before the driver has begun is lost.
-            if self.interrupted:
-                self._interrupt_driver()
-            await asyncio.wait([future], timeout=INTERRUPT_INTERVAL)
-        self.interrupted = False
-
-    def _interrupt_driver(self) -> None:
+    def interrupt(self) -> None:
+        """Ask the driver to end the running call early. Never switches."""
+        self.interrupted = True
         # None yet, or none any more: a driver may refuse if it is closed just now.
         if self.raw is not None:
             with contextlib.suppress(Exception):
@@ -180,16 +170,38 @@ class Worker:
 
     def end(self, deadline: float) -> None:
         """At exit: interrupt the thread until it ends, or until *deadline*."""
-        self.interrupted = self.closed = True
+        self.closed = True
         self.calls.put(None)
         while self.thread.is_alive() and time.monotonic() < deadline:
-            self._interrupt_driver()
+            self.interrupt()
             self.thread.join(INTERRUPT_INTERVAL)
 
 
-def _ends(future: Future[Any]) -> bool:
-    """Whether *future* is done soon: within INTERRUPT_INTERVAL."""
-    return bool(wait([future], INTERRUPT_INTERVAL).done)
+class _Operation(Generic[T]):
+    """
+    A call in a worker's thread. An `Operation` for `settle()`.
+
+    Args:
+        future: What the call gives.
+        wait: Waits for that for INTERRUPT_INTERVAL, as the caller does: on the event
+            loop or in a thread.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        future: Future[T] | asyncio.Future[T],
+        wait: Callable[[], Any],
+    ) -> None:
+        self.future = future
+        self.ended = future.done
+        self.interrupt = worker.interrupt
+        self.wait = wait
+
+    def outcome(self) -> tuple[T] | None:
+        if self.future.cancelled() or self.future.exception() is not None:
+            return None
+        return (self.future.result(),)
 
 
 class _Thread(threading.Thread):

@@ -1,0 +1,128 @@
+"""An interrupted operation is waited for, and its outcome decides what is raised."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from vinyl.orm.backends.settling import Operation, settle, settle_in_thread
+
+pytestmark = pytest.mark.anyio
+
+
+class Script:
+    """An operation that ends at its wait number *length*, and notes what is done."""
+
+    def __init__(self, length: int, outcome: tuple[str] | None) -> None:
+        self.length = length
+        self.given = outcome
+        self.log: list[str] = []
+
+    def ended(self) -> bool:
+        return self.log.count("wait") >= self.length
+
+    def interrupt(self) -> Any:
+        self.log.append("interrupt")
+
+    def wait(self) -> Any:
+        self.log.append("wait")
+
+    def outcome(self) -> tuple[str] | None:
+        return self.given
+
+
+class AsyncScript(Script):
+    async def interrupt(self) -> None:
+        super().interrupt()
+        await asyncio.sleep(0)
+
+    async def wait(self) -> None:
+        await asyncio.sleep(0)
+        super().wait()
+
+
+@pytest.fixture(params=[AsyncScript, Script], ids=["on the loop", "in a thread"])
+def script(request: pytest.FixtureRequest) -> type[Script]:
+    return request.param
+
+
+async def settled(
+    operation: Operation[str], *args: Any, is_undoing: bool = False
+) -> str:
+    if isinstance(operation, AsyncScript):
+        return await settle(operation, *args, is_undoing=is_undoing)
+    return settle_in_thread(operation, *args, is_undoing=is_undoing)
+
+
+CANCELLED = asyncio.CancelledError("by a test")
+
+
+async def test_is_interrupted_until_it_has_ended(script: type[Script]) -> None:
+    operation = script(3, None)
+    with pytest.raises(asyncio.CancelledError, match="by a test"):
+        await settled(operation, CANCELLED, None)
+    assert operation.log == ["interrupt", "wait"] * 3
+
+
+async def test_what_has_ended_is_not_interrupted(script: type[Script]) -> None:
+    operation = script(0, None)
+    with pytest.raises(asyncio.CancelledError, match="by a test"):
+        await settled(operation, CANCELLED, None)
+    assert operation.log == []
+
+
+async def test_what_undoes_is_only_waited_for(script: type[Script]) -> None:
+    operation = script(2, None)
+    with pytest.raises(asyncio.CancelledError):
+        await settled(operation, CANCELLED, None, is_undoing=True)
+    assert operation.log == ["wait", "wait"]
+
+
+async def test_success_is_a_cancellation_outside_a_shield(script: type[Script]) -> None:
+    with pytest.raises(asyncio.CancelledError):
+        await settled(script(1, ("done",)), CANCELLED, None)
+
+
+async def test_success_counts_in_a_shield(script: type[Script]) -> None:
+    postponed: list[Any] = []
+
+    def postpone(error: asyncio.CancelledError, succeeded: bool) -> None:
+        postponed.append((error, succeeded))
+
+    assert await settled(script(1, ("done",)), CANCELLED, postpone) == "done"
+    assert postponed == [(CANCELLED, True)]
+
+
+async def test_failure_in_a_shield_is_noted_and_raised(script: type[Script]) -> None:
+    postponed: list[Any] = []
+
+    def postpone(error: asyncio.CancelledError, succeeded: bool) -> None:
+        postponed.append((error, succeeded))
+
+    with pytest.raises(asyncio.CancelledError, match="by a test"):
+        await settled(script(1, None), CANCELLED, postpone)
+    assert postponed == [(CANCELLED, False)]
+
+
+def test_an_interrupt_from_the_keyboard_is_never_postponed() -> None:
+    def postpone(error: asyncio.CancelledError, succeeded: bool) -> None:
+        pytest.fail("It was postponed.")
+
+    operation = Script(2, ("done",))
+    with pytest.raises(KeyboardInterrupt):
+        settle_in_thread(operation, KeyboardInterrupt(), postpone, is_undoing=False)
+    assert operation.log == ["interrupt", "wait"] * 2
+
+
+async def test_goes_on_although_the_task_is_cancelled_again() -> None:
+    operation = AsyncScript(5, None)
+    task = asyncio.create_task(settled(operation, CANCELLED, None))
+    await asyncio.sleep(0)
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert operation.log == ["interrupt", "wait"] * 5

@@ -1,0 +1,123 @@
+"""
+Settling a database operation whose task has been cancelled.
+
+The operation is interrupted and waited for until it has ended, so that the connection
+is in a known state when the cancellation goes on. Then its outcome is known: where the
+code is shielded, an operation that succeeded before the interruption reached it counts,
+as a COMMIT must, and the cancellation is raised later.
+
+The algorithm is one flow. It runs on the event loop or in a thread that an event loop
+waits for; the drivers say how to interrupt, and how to wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from typing import Any, Protocol, TypeVar
+
+from vinyl.bridge.flows import drive, drive_async
+from vinyl.bridge.tasks import outlast
+
+__all__ = ["Operation", "Postpone", "settle", "settle_in_thread"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+# What `vinyl.bridge.greenlets.postponing()` returns.
+Postpone = Callable[[asyncio.CancelledError, bool], None]
+
+
+class Operation(Protocol[T_co]):
+    """
+    An operation that a driver has begun, to be settled.
+
+    On the event loop `interrupt()` and `wait()` return awaitables; in a thread they
+    block.
+    """
+
+    def ended(self) -> bool:
+        """Whether there is nothing left to wait for. Never switches."""
+
+    def interrupt(self) -> Any:
+        """Ask for an early end. It may come too early or too late to have an effect."""
+
+    def wait(self) -> Any:
+        """Wait for the end, until it is time for another interruption."""
+
+    def outcome(self) -> tuple[T_co] | None:
+        """
+        Return, in a tuple, the result of an operation that has succeeded; None if it
+        has failed. Called once, after the end. Never switches.
+        """
+
+
+async def settle(
+    operation: Operation[T],
+    error: BaseException,
+    postpone: Postpone | None,
+    *,
+    is_undoing: bool,
+) -> T:
+    """
+    Interrupt *operation* and wait for its end on the event loop, however often the
+    task is cancelled meanwhile.
+
+    Args:
+        error: What ended the task's own wait: its cancellation.
+        postpone: What `postponing()` returned in the code that waits.
+        is_undoing: Whether the operation rolls something back. It is waited for but
+            not interrupted.
+
+    Returns: the result of the operation, if it succeeded and the code is shielded.
+
+    Raises:
+        CancelledError: In all other cases, *error*.
+
+    Switches to the event loop.
+    """
+    await outlast(drive_async(_settle_flow(operation, is_undoing=is_undoing)))
+    return _decide(operation, error, postpone)
+
+
+def settle_in_thread(
+    operation: Operation[T],
+    error: BaseException,
+    postpone: Postpone | None,
+    *,
+    is_undoing: bool,
+) -> T:
+    """
+    Settle *operation* as `settle()` does, in a thread that an event loop waits for.
+
+    Args: as for `settle()`; *error* may be a KeyboardInterrupt, too.
+
+    Raises: *error*, unless the operation succeeded and the code is shielded.
+
+    Never switches.
+    """
+    drive(_settle_flow(operation, is_undoing=is_undoing))
+    return _decide(operation, error, postpone)
+
+
+def _settle_flow(
+    operation: Operation[Any], *, is_undoing: bool
+) -> Generator[Any, Any, None]:
+    while not operation.ended():
+        # Repeatedly: an interruption that comes before the database has begun with the
+        # operation is lost. A rollback that was interrupted would leave the transaction
+        # open.
+        if not is_undoing:
+            yield operation.interrupt, ()
+        yield operation.wait, ()
+
+
+def _decide(
+    operation: Operation[T], error: BaseException, postpone: Postpone | None
+) -> T:
+    outcome = operation.outcome()
+    if postpone is not None and isinstance(error, asyncio.CancelledError):
+        postpone(error, outcome is not None)
+        if outcome is not None:
+            return outcome[0]
+    raise error
