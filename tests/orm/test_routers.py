@@ -25,7 +25,7 @@ from vinyl.orm import (
     run,
     transaction,
 )
-from vinyl.orm.dualmode.singleflight import is_under_way
+from vinyl.orm.dualmode.singleflight import is_in_flight
 from vinyl.orm.pools.registry import pool_for
 from vinyl.orm.routers import PrimaryReplicaRouter, note_write, unit_of_work
 
@@ -334,7 +334,7 @@ class TestObjects:
         async def sibling() -> str:
             await inside.wait()
             fetching = asyncio.ensure_future(fetch(album, "artist"))
-            while not is_under_way([album], "artist"):
+            while not is_in_flight([album], "artist"):
                 await asyncio.sleep(0)
             waiting.set()
             return (await fetching).name

@@ -186,14 +186,14 @@ class TestFetch:
         assert albums[0].artist.name == "Nina Simone"
 
     async def test_needs_an_attribute(self) -> None:
-        with pytest.raises(TypeError, match="no attribute"):
+        with pytest.raises(TypeError, match="without an attribute"):
             await fetch(await make_album())
 
     async def test_a_deferred_field_of_a_deleted_row_raises(self) -> None:
         await make_album()
         albums = await Album.objects.defer("notes")
         await Album.objects.all().delete()
-        with pytest.raises(ObjectDoesNotExist, match="no row any more"):
+        with pytest.raises(ObjectDoesNotExist, match="no longer exists"):
             await fetch(albums, "notes")
 
 

@@ -443,7 +443,7 @@ class TestReadingOn:
         async with transaction.atomic():
             stream = Track.objects.iterator(chunk_size=20)
             await anext(stream)
-        with pytest.raises(ScopeClosedError, match="Read it to its end"):
+        with pytest.raises(ScopeClosedError, match="Read it to the end"):
             _ = [track async for track in stream]
         await stream.aclose()
 

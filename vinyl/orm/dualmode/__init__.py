@@ -1,14 +1,14 @@
 """
-Django's entry points in both modes.
+Django's entry points in both modes, sync and async.
 
-table.py          START HERE: each entry point, and what it becomes
-versions.py       every private Django name in use, and which Django has it
+table.py          START HERE: every entry point, with its patch
+versions.py       the versions of Django, and the private names in use
 querysets.py      awaiting querysets
 streams.py        reading a queryset row by row
-lazy.py           NotFetched and the attributes that give it
-singleflight.py   one piece of work for several tasks that want its result
+lazy.py           NotFetched, the attributes that return it, and fetch()
+singleflight.py   one task does the work, others that want it wait
 cursors.py        raw cursors, COPY, pinned connections, savepoints
 notifications.py  receiving PostgreSQL's notifications
 closing.py        closing connections with Django's functions, on the event loop
-awaited_value.py  a note on the error of awaiting a value that was fetched before
+awaited_value.py  explains the TypeError of awaiting a value already fetched
 """

@@ -1,9 +1,9 @@
 """
-Lazy attributes: what `album.artist` is before it has been fetched.
+Lazy attributes: relations and deferred fields that have not been fetched yet.
 
-Django's descriptors fetch when they are read. In async mode reading cannot wait, so an
-attribute whose value is not there yet reads as `NotFetched`, and `await` fetches it.
-Inside the bridge and in sync mode the descriptors are Django's own.
+Django's descriptors run a query when they are read. In async mode reading an attribute
+cannot wait, so one that has not been fetched gives a `NotFetched`, and `await` fetches
+it. In sync mode and inside the bridge the descriptors work as in Django.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from vinyl.bridge.flows import use_driver
 from vinyl.bridge.greenlets import run, runs_sync
 from vinyl.bridge.refusals import asked_by, refusing
 from vinyl.exceptions import NotFetchedError
-from vinyl.orm.dualmode.singleflight import others_done, under_way
+from vinyl.orm.dualmode.singleflight import in_flight, wait_for_flight
 from vinyl.orm.observe import recorder
 from vinyl.orm.observe.callsite import Callsite, find_callsite
 from vinyl.orm.observe.lazy_loads import LazyLoad, observe_load
@@ -32,16 +32,21 @@ _TO_ORM = "passing it to the ORM as a value"
 @refusing
 class NotFetched:
     """
-    Stands for the value of a lazy attribute that has not been fetched.
+    A placeholder for the value of a lazy attribute that has not been fetched.
 
-    `await` fetches the value, stores it on the instance and returns it; several tasks
-    that await at the same time share one fetch. Any use as a value raises
-    `NotFetchedError`.
+    `await` fetches the value, stores it on the instance and returns it; tasks that
+    await it at the same time share one fetch.
 
     Args:
         instance: The model instance whose attribute was read.
         attribute: The attribute's name.
-        read: Reads the attribute as sync code does.
+        read: Reads the attribute as sync code does. Called in the bridge.
+
+    Raises:
+        NotFetchedError: It is used as a value: an attribute is read from it, it is
+            compared, tested, iterated, formatted, or passed to the ORM.
+
+    Switches to the event loop when awaited.
     """
 
     __slots__ = ("_attribute", "_instance", "_read")
@@ -57,14 +62,14 @@ class NotFetched:
         return self._fetch().__await__()
 
     async def _fetch(self) -> Any:
-        await others_done([self._instance], self._attribute)
-        with under_way(self._served(), self._attribute):
+        await wait_for_flight([self._instance], self._attribute)
+        with in_flight(self._peers(), self._attribute):
             return await run(self._read)
 
-    def _served(self) -> list[models.Model]:
-        """The instances that one fetch serves: this one, or all its peers."""
+    def _peers(self) -> list[models.Model]:
+        """The instances that one fetch fetches for: this one, or all its peers."""
         state: Any = self._instance._state
-        # Django 6.1 has fetch modes; FETCH_PEERS fetches for all of a queryset.
+        # Fetch modes are new in Django 6.1; FETCH_PEERS fetches for a whole queryset.
         mode = getattr(state, "fetch_mode", None)
         tracks = getattr(mode, "track_peers", False)
         if not getattr(mode, "awaits_peers", tracks):
@@ -87,8 +92,8 @@ class NotFetched:
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        # isinstance() asks for it. Debuggers, error pages and asyncio have to be able
-        # to look at anything; Django's ORM only looks at what it was given as a value.
+        # isinstance() reads it. Debuggers, error pages and asyncio must be able to
+        # look at any object; Django's ORM looks only at what it was given as a value.
         if asked_by(*_ORM):
             self._refuse("looking at its class")
         return NotFetched
@@ -108,15 +113,18 @@ def patch_get(
     kind: str = "one",
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """
-    Return the change that makes a descriptor's `__get__` lazy.
+    Return a patch that makes a descriptor's `__get__` lazy.
 
     Args:
-        is_fetched: Tells from descriptor and instance whether reading needs no query.
-        name: Gives the attribute's name from the descriptor.
-        kind: What kind of lazy load it makes; see `LazyLoad`.
+        is_fetched: Whether the descriptor can be read from the instance without a
+            query.
+        name: Returns the attribute's name from the descriptor.
+        kind: The kind of lazy load that reading is; see `LazyLoad`.
+
+    Never switches.
     """
 
-    def change(get: Callable[..., Any]) -> Callable[..., Any]:
+    def patch(get: Callable[..., Any]) -> Callable[..., Any]:
         def noticed(
             self: Any, instance: Any, cls: Any, callsite: Callsite | None = None
         ) -> Any:
@@ -137,21 +145,21 @@ def patch_get(
                 return get(self, instance, cls)
             read = functools.partial(get, self, instance, cls)
             if recorder.observes_loads:
-                # Here, since a task that awaits it need not show the user's line.
+                # Found here, since the task that awaits may not show the user's line.
                 callsite = find_callsite()
                 read = functools.partial(noticed, self, instance, cls, callsite)
             return NotFetched(instance, name(self), read)
 
         return __get__
 
-    return change
+    return patch
 
 
 def patch_pre_init(send: Callable[..., Any]) -> Callable[..., Any]:
     """
-    The change for `pre_init.send`, which every new instance calls with what it is
-    given: a `NotFetched` is refused. Wrapping `Model.__init__` would slow down each
-    row; this costs no more than what it replaces.
+    Patch `pre_init.send`, which every new instance calls with its arguments, to refuse
+    a `NotFetched`. Wrapping `Model.__init__` would slow down each row; this costs no
+    more than the call it replaces.
     """
     signal = send.__self__  # type: ignore[attr-defined]
 
@@ -169,32 +177,33 @@ def patch_pre_init(send: Callable[..., Any]) -> Callable[..., Any]:
 @use_driver
 def fetch(objects: Any, *attributes: str) -> Generator[Any, Any, Any]:
     """
-    Fetch whatever is missing of *attributes*, and accept what is there.
+    Fetch those of *attributes* that have not been fetched yet, and return the values.
 
-    For one object each missing attribute takes a query; for several objects one query
-    per attribute serves them all. Dual-mode.
+    For one object each missing attribute takes a query; for several objects each
+    attribute takes one query for all of them. Dual-mode.
 
     Args:
         objects: A model instance, or an iterable of them (a queryset is evaluated).
         attributes: Names of relations or deferred fields. At least one.
 
-    Returns: For one object the value of the attribute, or a tuple of values where
-        several are named. For an iterable None.
+    Returns:
+        For one object the value of the attribute, or a tuple of values if several are
+        named. For an iterable None.
 
     Raises:
         TypeError: No attribute was named.
-        AttributeError: An object has no such attribute.
-        ObjectDoesNotExist: A deferred field of an object whose row is gone.
+        AttributeError: An object does not have such an attribute.
+        ObjectDoesNotExist: The row of an object with a deferred field has been deleted.
 
     Switches to the event loop in async mode.
     """
     if not attributes:
         raise TypeError(
-            "fetch() was given no attribute to fetch. Name at least one, as in "
-            "fetch(album, 'artist')."
+            "fetch() was called without an attribute, so there is nothing to fetch. "
+            "Name at least one, as in fetch(album, 'artist')."
         )
     if not isinstance(objects, models.Model):
-        instances = yield _listed, (objects,)
+        instances = yield _to_list, (objects,)
         for attribute in attributes:
             yield _fetch_for_all, (instances, attribute)
         return None
@@ -208,13 +217,13 @@ def fetch(objects: Any, *attributes: str) -> Generator[Any, Any, Any]:
 
 
 @use_driver
-def _listed(objects: Iterable[models.Model]) -> list[models.Model]:
+def _to_list(objects: Iterable[models.Model]) -> list[models.Model]:
     return list(objects)
 
 
 @use_driver
 def _fetch_for_all(instances: Iterable[models.Model], attribute: str) -> None:
-    """Fetch *attribute* of those *instances* that miss it, in one query per model."""
+    """Fetch *attribute* for the *instances* that lack it, with one query per model."""
     by_model: dict[type[models.Model], list[models.Model]] = {}
     for instance in instances:
         by_model.setdefault(type(instance), []).append(instance)
@@ -222,14 +231,14 @@ def _fetch_for_all(instances: Iterable[models.Model], attribute: str) -> None:
         if all(attribute != field.attname for field in model._meta.concrete_fields):
             models.prefetch_related_objects(group, attribute)
         elif missing := [i for i in group if attribute not in i.__dict__]:
-            # The routers are asked, as where one object's field is read.
+            # Gives the routers the same hint as reading one object's field.
             manager = model._base_manager.db_manager(hints={"instance": missing[0]})
             rows = manager.only(attribute)
             found = rows.in_bulk([i.pk for i in missing])
             for instance in missing:
                 if instance.pk not in found:
                     raise model.DoesNotExist(
-                        f"{model.__name__} {instance.pk!r} has no row any more, so its "
-                        f"{attribute} cannot be fetched."
+                        f"{model.__name__} {instance.pk!r} no longer exists in the "
+                        f"database, so its {attribute!r} cannot be fetched."
                     )
                 setattr(instance, attribute, getattr(found[instance.pk], attribute))

@@ -1,19 +1,20 @@
 """
 Awaiting querysets.
 
-`await qs` fills the queryset's cache and gives a list. On a queryset that has not been
-awaited, everything that needs its rows raises `NotAwaitedError` on the event loop.
-The functions here become methods of Django's QuerySet and RawQuerySet; see
-vinyl.orm.dualmode.table for which.
+`await qs` fills the queryset's cache and returns a list. On the event loop, anything
+that needs the rows of a queryset that has not been awaited raises `NotAwaitedError`.
+The functions here patch Django's QuerySet and RawQuerySet; vinyl.orm.dualmode.table
+lists which method gets which.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from typing import Any, NoReturn
 
-from django.db.models import query
+from django.db import models
+from django.db.models.query import RawQuerySet
 from django.db.models.sql.query import RawQuery
 from django.utils.functional import cached_property
 
@@ -21,13 +22,13 @@ from vinyl.bridge.flows import use_driver
 from vinyl.bridge.greenlets import in_bridge, run, runs_sync, suspend
 from vinyl.bridge.mode import begin
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm.dualmode.singleflight import is_under_way, others_done, under_way
+from vinyl.orm.dualmode.singleflight import in_flight, is_in_flight, wait_for_flight
 from vinyl.orm.observe import recorder
 from vinyl.orm.observe.lazy_loads import observe_rows
 
 __all__ = ["prefetch_related_objects"]
 
-# What tasks do to a queryset that they evaluate, and to instances.
+# What a task fetches: the rows of a queryset, or what is related to instances.
 ROWS, RELATED = "rows", "related"
 
 
@@ -44,22 +45,22 @@ def describe(queryset: Any) -> str:
 
 def refuse(queryset: Any) -> NoReturn:
     raise NotAwaitedError(
-        f"This {describe(queryset)} has not been awaited, so its rows are not here: it "
-        f"cannot be iterated, counted, tested, indexed, pickled or turned into text on "
-        f"the event loop. Write `results = await queryset` first, or iterate with "
-        f"`async for`. To see which queryset it is, use `repr()` (in a format, `!r` or "
-        f"`%r`)."
+        f"This {describe(queryset)} has not been awaited, so its rows have not been "
+        f"fetched and it cannot be iterated, counted, tested, indexed, pickled or "
+        f"turned into text on the event loop. Write `results = await queryset` first, "
+        f"or iterate with `async for`. To show the queryset itself, use `repr()` (`!r` "
+        f"or `%r` in a format string)."
     )
 
 
 async def evaluate(queryset: Any) -> list[Any]:
-    """Fill the cache of *queryset*; return its results. Switches to the event loop."""
+    """Fill the cache of *queryset* and return a list. Switches to the event loop."""
     await run(queryset._fetch_all)
     return list(queryset._result_cache)
 
 
 def patch_await(_: None) -> Callable[..., Any]:
-    """The `__await__` of a queryset: a list of its results."""
+    """Give querysets `__await__`, which returns a list of the results."""
 
     def __await__(self: Any) -> Generator[Any, Any, list[Any]]:
         return evaluate(self).__await__()
@@ -68,7 +69,7 @@ def patch_await(_: None) -> Callable[..., Any]:
 
 
 def patch_aiter(_: Any) -> Callable[..., Any]:
-    """The `__aiter__` of a queryset: its results, fetched at once."""
+    """Patch `__aiter__` to fetch all results at once, natively."""
 
     async def __aiter__(self: Any) -> AsyncIterator[Any]:
         for result in await evaluate(self):
@@ -78,7 +79,10 @@ def patch_aiter(_: Any) -> Callable[..., Any]:
 
 
 def patch_fetch_all(fetch_all: Callable[..., Any]) -> Callable[..., Any]:
-    """`_fetch_all` for both modes: never fetches on the event loop unawaited."""
+    """
+    Patch `_fetch_all`: outside the bridge it refuses to block the event loop, and
+    inside, tasks that need the same rows share one query.
+    """
 
     @functools.wraps(fetch_all)
     def _fetch_all(self: Any) -> None:
@@ -89,50 +93,50 @@ def patch_fetch_all(fetch_all: Callable[..., Any]) -> Callable[..., Any]:
         if not in_bridge():
             fetch_rows(self, fetch_all)
             return
-        if is_under_way([self], ROWS):
-            suspend(others_done([self], ROWS))
+        if is_in_flight([self], ROWS):
+            suspend(wait_for_flight([self], ROWS))
             if is_loaded(self):
                 return
-        with under_way([self], ROWS):
-            fetch_at_once(self, fetch_all)
+        with in_flight([self], ROWS):
+            fetch_atomically(self, fetch_all)
 
     return _fetch_all
 
 
 def fetch_rows(queryset: Any, fetch_all: Callable[..., Any]) -> None:
-    """Call *fetch_all* for *queryset*, and notice a lazy load if that is wanted."""
+    """Call *fetch_all* for *queryset*, and observe a lazy load if that is wanted."""
     if recorder.observes_loads:
         observe_rows(queryset, fetch_all)
     else:
         fetch_all(queryset)
 
 
-def fetch_at_once(queryset: Any, fetch_all: Callable[..., Any]) -> None:
+def fetch_atomically(queryset: Any, fetch_all: Callable[..., Any]) -> None:
     """
-    Fetch the rows of *queryset* so that other tasks see either none of them, or all
-    with everything that was prefetched for them.
+    Fetch the rows of *queryset* so that other tasks see either no rows, or all of them
+    with everything that was prefetched.
 
-    Not every other task waits meanwhile: one in a nested block, or in a run that holds
-    a connection, fetches as well. All use the rows that were complete first.
+    Some other tasks do not wait and fetch as well: those in a nested block, and runs
+    that hold a connection. All use the rows that were complete first.
 
     Switches to the event loop.
     """
-    # Applies a filter that is still put off, which the twin would not share.
+    # Reading `query` applies a deferred filter, which the copy would not share.
     query = queryset.query
-    twin = object.__new__(type(queryset))
-    vars(twin).update(vars(queryset))
+    copy = object.__new__(type(queryset))
+    vars(copy).update(vars(queryset))
     if isinstance(query, RawQuery):
         # It keeps the cursor, and clones of a raw queryset share it.
-        twin.query = query.chain(using=query.using)
-    fetch_rows(twin, fetch_all)
+        copy.query = query.chain(using=query.using)
+    fetch_rows(copy, fetch_all)
     if not is_loaded(queryset):
-        vars(queryset).update(vars(twin))
+        vars(queryset).update(vars(copy))
 
 
 def patch_prefetch_related_objects(prefetch: Callable[..., Any]) -> Callable[..., Any]:
     """
-    `prefetch_related_objects()` for the bridge: a second task that is given the same
-    instances waits, and finds what the first has fetched.
+    Patch `prefetch_related_objects()` for the bridge: a second task that prefetches for
+    the same instances waits, and finds what the first one has fetched.
     """
 
     @functools.wraps(prefetch)
@@ -140,50 +144,69 @@ def patch_prefetch_related_objects(prefetch: Callable[..., Any]) -> Callable[...
         if not in_bridge():
             prefetch(model_instances, *lookups)
             return
-        if is_under_way(model_instances, RELATED):
-            suspend(others_done(model_instances, RELATED))
-        with under_way(model_instances, RELATED):
+        if is_in_flight(model_instances, RELATED):
+            suspend(wait_for_flight(model_instances, RELATED))
+        with in_flight(model_instances, RELATED):
             prefetch(model_instances, *lookups)
 
     return prefetch_related_objects
 
 
-prefetch_related_objects = use_driver(
-    patch_prefetch_related_objects(query.prefetch_related_objects)
-)
+_prefetch = patch_prefetch_related_objects(models.prefetch_related_objects)
 
 
-class AwaitedColumns(cached_property):  # type: ignore[type-arg]
-    """`raw().columns`, which takes a query: on the event loop it is to be awaited."""
+@use_driver
+def prefetch_related_objects(
+    model_instances: Sequence[Any], *related_lookups: str | models.Prefetch[Any]
+) -> None:
+    """
+    Fetch what *related_lookups* name for all of *model_instances*, with one query for
+    each relation. Dual-mode.
+
+    Args:
+        model_instances: Instances of one model.
+        related_lookups: As in `QuerySet.prefetch_related()`.
+
+    Raises:
+        AttributeError: The model does not have such a relation.
+        ValueError: A lookup cannot be prefetched.
+
+    Switches to the event loop in async mode.
+    """
+    _prefetch(model_instances, *related_lookups)
+
+
+class DualColumns(cached_property):  # type: ignore[type-arg]
+    """`raw().columns`, which takes a query, so on the event loop it is awaited."""
 
     def __get__(self, instance: Any, cls: Any = None) -> Any:
         if instance is None or runs_sync():
             return super().__get__(instance, cls)
         name = "RawQuerySet.columns"
-        return begin(AwaitedColumns.__get__, name, run, columns_of, instance)
+        return begin(DualColumns.__get__, name, run, columns_of, instance)
 
 
 def columns_of(queryset: Any) -> list[str]:
-    """The columns of a raw *queryset*. In the bridge; switches to the event loop."""
-    # Django keeps the cursor in the query; this one is nobody else's, and closed.
-    twin = queryset.using(queryset.query.using)
+    """The columns of a raw *queryset*. Switches to the event loop in the bridge."""
+    # Django leaves the cursor open in the query, so use a copy and close it.
+    copy = queryset.using(queryset.query.using)
     try:
-        columns = vars(queryset)["columns"] = twin.columns
+        columns = vars(queryset)["columns"] = copy.columns
     finally:
-        if twin.query.cursor is not None:
-            twin.query.cursor.close()
+        if copy.query.cursor is not None:
+            copy.query.cursor.close()
     return columns
 
 
 def patch_columns(columns: Any) -> cached_property[Any]:
-    """`RawQuerySet.columns` for both modes."""
-    changed = AwaitedColumns(columns.func)
-    changed.__set_name__(query.RawQuerySet, "columns")
-    return changed
+    """Patch `RawQuerySet.columns` to be awaited on the event loop."""
+    patched = DualColumns(columns.func)
+    patched.__set_name__(RawQuerySet, "columns")
+    return patched
 
 
 def patch_repr(represent: Callable[..., Any]) -> Callable[..., Any]:
-    """`__repr__` for both modes: on the event loop it fetches nothing."""
+    """Patch `__repr__` not to fetch anything on the event loop."""
 
     @functools.wraps(represent)
     def __repr__(self: Any) -> str:
@@ -196,8 +219,8 @@ def patch_repr(represent: Callable[..., Any]) -> Callable[..., Any]:
 
 def patch_str(to_text: Callable[..., Any]) -> Callable[..., Any]:
     """
-    `__str__` for both modes, and with it f-strings and `%s`: what would end up in a
-    page or an answer is refused like any other use. `repr()` is for debugging.
+    Patch `__str__`, which f-strings and `%s` call: on the event loop it is refused, as
+    any other use is, since the text would end up in a page. `repr()` is for debugging.
     """
 
     @functools.wraps(to_text)
@@ -210,7 +233,7 @@ def patch_str(to_text: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def patch_getitem(getitem: Callable[..., Any]) -> Callable[..., Any]:
-    """`__getitem__` for both modes: what needs a query is to be awaited."""
+    """Patch `__getitem__`: on the event loop an index that needs a query is awaited."""
 
     @functools.wraps(getitem)
     def __getitem__(self: Any, k: Any) -> Any:

@@ -1,15 +1,16 @@
 """
-One piece of work for several tasks that want the same result of the same object.
+Single flight: of several tasks that want the same result of the same object, one does
+the work and the others wait for it.
 
-    await others_done([queryset], "rows")   # until no other task is at it
-    with under_way([queryset], "rows"):     # others wait
+    await wait_for_flight([queryset], "rows")   # until no other task is doing it
+    with in_flight([queryset], "rows"):         # other tasks wait
         ...
 
-Whoever has waited looks again: either the result is there, or the work has failed or
-been cancelled and the next task tries it.
+A task that has waited looks again: either the result is there, or the work failed or
+was cancelled, and the next task tries.
 
-What is under way is kept here, per event loop, and never on the objects themselves:
-those are pickled, copied and used by several loops.
+The flights are kept here, by event loop, and not on the objects themselves, which are
+pickled, copied and shared between loops.
 """
 
 from __future__ import annotations
@@ -17,12 +18,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from vinyl.bridge.tasks import running_task
 from vinyl.orm.scopes.scope import current_scope
 
-__all__ = ["is_under_way", "others_done", "under_way"]
+__all__ = ["in_flight", "is_in_flight", "wait_for_flight"]
 
 
 class Flight:
@@ -30,19 +30,20 @@ class Flight:
     Work that the running task does.
 
     Args:
-        objects: What it is done to. Kept, so that their ids stay theirs until its end.
+        objects: The objects it works on. Kept alive, so that no other object gets the
+            id of one of them before the work ends.
     """
 
     __slots__ = ("ended", "loop", "objects", "task")
 
-    def __init__(self, objects: list[Any]) -> None:
+    def __init__(self, objects: list[object]) -> None:
         self.objects = objects
         self.loop = asyncio._get_running_loop()
         self.task = running_task()
         self.ended = asyncio.Event()
 
     def end(self) -> None:
-        """Let those who wait go on. Never switches."""
+        """Wake the tasks that wait. Never switches."""
         if self.loop is None or self.loop is asyncio._get_running_loop():
             self.ended.set()
         elif not self.loop.is_closed():
@@ -53,50 +54,51 @@ class Flight:
 _flights: dict[Hashable, Flight] = {}
 
 
-def _keys(objects: Iterable[Any], what: str) -> list[Hashable]:
+def _keys(objects: Iterable[object], what: str) -> list[Hashable]:
     """
     The keys of *what* for each of *objects*, as the running code sees them.
 
-    The scope is one part of them. A task in a nested block, or a run that holds a
-    connection, must not wait for work outside, which may wait for that connection.
+    They include the scope: a task in a nested block, or a run that holds a connection,
+    must not wait for work outside, which may be waiting for that connection.
     """
     place = id(asyncio._get_running_loop()), current_scope.get(), what
-    return [(*place, id(one)) for one in objects]
+    return [(*place, id(obj)) for obj in objects]
 
 
-def _others(objects: Iterable[Any], what: str) -> Flight | None:
-    """The work of another task, if one does *what* to one of *objects*."""
+def _flight_of_others(objects: Iterable[object], what: str) -> Flight | None:
+    """The work of another task that does *what* to one of *objects*, if any."""
     task = running_task()
     for key in _keys(objects, what) if _flights else ():
         flight = _flights.get(key)
-        # A task that came across its own work would wait for ever.
+        # A task that waited for its own work would wait for ever.
         if flight is not None and flight.task is not task:
             return flight
     return None
 
 
-def is_under_way(objects: Iterable[Any], what: str) -> bool:
+def is_in_flight(objects: Iterable[object], what: str) -> bool:
     """
-    Whether another task does *what* to one of *objects*, in the same scope. Never
-    switches.
+    Whether another task, in the same scope, does *what* to one of *objects*.
+
+    Never switches.
     """
-    return _others(objects, what) is not None
+    return _flight_of_others(objects, what) is not None
 
 
-async def others_done(objects: Iterable[Any], what: str) -> None:
+async def wait_for_flight(objects: Iterable[object], what: str) -> None:
     """
-    Wait while another task does *what* to one of *objects*, in the same scope.
+    Return when no other task in the same scope does *what* to any of *objects*.
 
     Switches to the event loop.
     """
-    while (flight := _others(objects, what)) is not None:
+    while (flight := _flight_of_others(objects, what)) is not None:
         await flight.ended.wait()
 
 
 @contextmanager
-def under_way(objects: Iterable[Any], what: str) -> Iterator[None]:
+def in_flight(objects: Iterable[object], what: str) -> Iterator[None]:
     """
-    Have other tasks that ask for it wait while this block does *what* to *objects*.
+    Let other tasks that want *what* of *objects* wait while the block runs.
 
     Never switches.
     """

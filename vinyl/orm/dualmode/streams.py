@@ -1,8 +1,8 @@
 """
-Streaming: reading a queryset row by row, `async for album in qs.iterator()`.
+Streams: `async for album in qs.iterator()` reads a queryset a chunk at a time.
 
-The functions here become methods of Django's QuerySet and RawQuerySet; see
-vinyl.orm.dualmode.table for which.
+The functions here patch Django's QuerySet and RawQuerySet; vinyl.orm.dualmode.table
+lists which method gets which.
 """
 
 from __future__ import annotations
@@ -23,53 +23,54 @@ from vinyl.orm.scopes.scope import ConnectionScope, current_scope, nearest_lease
 
 __all__ = ["Stream"]
 
-# How many rows are read in one run of the bridge.
+# Rows that are read in one run of the bridge.
 CHUNK_ROWS = 100
 
 
 def patch_iterator(iterator: Callable[..., Any]) -> Callable[..., Any]:
-    """`iterator()` for both modes: in async mode a `Stream`."""
+    """Patch `iterator()` to return a `Stream` in async mode."""
 
     @functools.wraps(iterator)
-    def dual(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def iterator_or_stream(self: Any, *args: Any, **kwargs: Any) -> Any:
         if runs_sync():
             return iterator(self, *args, **kwargs)
-        # A router that picks a replica is asked once.
+        # Ask a router that picks a replica only once.
         queryset = self.using(self.db) if hasattr(self, "using") else self
         rows = iterator(queryset, *args, **kwargs)
         return Stream(queryset, lambda: rows)
 
-    return dual
+    return iterator_or_stream
 
 
 def patch_aiterator(aiterator: Callable[..., Any]) -> Callable[..., Any]:
-    """`aiterator()`: the same stream under Django's async name."""
+    """Patch `aiterator()` to return the same `Stream`."""
 
     @functools.wraps(aiterator)
-    def native(self: Any, chunk_size: int = 2000) -> Stream:
+    def stream(self: Any, chunk_size: int = 2000) -> Stream:
         queryset = self.using(self.db)
-        # One that a user overrides is plain in the bridge.
+        # Looked up in the bridge, where an overridden iterator() is plain.
         return Stream(queryset, functools.partial(queryset.iterator, chunk_size))
 
-    return native
+    return stream
 
 
 class Stream(AsyncGenerator[Any, None]):
     """
-    The rows of a queryset, a chunk at a time. An async generator: `async for`,
-    `anext()` and `contextlib.aclosing()` take it.
+    The rows of a queryset, read a chunk at a time. An async generator, for `async for`,
+    `anext()` and `contextlib.aclosing()`.
 
-    The loop's body may use the database. Outside a transaction, a database that can
-    write while another connection reads lends the stream a connection of its own, from
-    the first row to the last; from any other the rows are copied to a temporary file
-    first. Leaving the loop early closes the stream.
+    The loop's body may use the database. Outside a transaction, the stream has a
+    connection of its own from the first row to the last if the database can write while
+    another connection reads; otherwise the rows are first copied to a temporary file.
+    Leaving the loop early closes the stream.
 
     Args:
-        queryset: What is streamed.
-        start: Gives Django's own sync iterator over it. Called in the bridge.
+        queryset: The queryset to read.
+        start: Returns Django's own sync iterator over it. Called in the bridge.
     """
 
-    # Not referred to by the reader: a stream that is dropped must be closed at once.
+    # The reader does not refer to it, so that a stream that is dropped is closed at
+    # once.
     __slots__ = ("_reader", "_rows")
 
     def __init__(self, queryset: Any, start: Callable[[], Iterator[Any]]) -> None:
@@ -90,8 +91,8 @@ class Stream(AsyncGenerator[Any, None]):
 
     def __iter__(self) -> NoReturn:
         raise NotIterableError(
-            f"The {self._reader!r} was iterated with `for` on the event loop, where it "
-            f"would block. Write `async for`."
+            f"{self._reader!r} was iterated with `for` on the event loop, which would "
+            f"block it. Write `async for`."
         )
 
     def __repr__(self) -> str:
@@ -99,20 +100,23 @@ class Stream(AsyncGenerator[Any, None]):
 
 
 class NotIterableError(NotAwaitedError, TypeError):
-    """As from any async generator: Django's streaming responses try `iter()` first."""
+    """
+    A `TypeError`, as from any async generator: Django's streaming responses try
+    `iter()` first.
+    """
 
 
 class Reader:
-    """What a stream reads with: Django's iterator, and the connection under it."""
+    """Reads a stream with Django's iterator, on the connection that it holds."""
 
     def __init__(self, queryset: Any, start: Callable[[], Iterator[Any]]) -> None:
         self.queryset = queryset
         self.alias: str = queryset.db
         self.start = start
         self.rows: Iterator[Any] | None = None
-        # Whether the cursor is closed, and whether it needs a connection no more.
+        # Whether the cursor is closed, and whether it no longer needs a connection.
         self.ended = self.detached = False
-        # Where the connection is, until it is detached.
+        # The scope and the lease of the connection, until the cursor is detached.
         self.scope: ConnectionScope | None = None
         self.lease: Lease | None = None
 
@@ -136,7 +140,7 @@ class Reader:
                         yield row
             finally:
                 if not self.ended:
-                    # Closes the cursor in the server, which is a wait.
+                    # Waits for the server to close the cursor.
                     await self._run(self._close)
         finally:
             if own is not None:
@@ -146,10 +150,10 @@ class Reader:
 
     async def _run(self, fn: Callable[..., Any], *args: Any) -> Any:
         """
-        Run *fn* in the bridge, where the stream's connection is.
+        Run *fn* in the bridge, in the scope of the stream's connection.
 
-        The scope is set around each run, not once: between two rows the caller's own
-        code runs in this context, and the clean-up may run in another.
+        The scope is set around each run and not once, because the caller's own code
+        runs in this context between two rows, and the clean-up may run in another.
         """
         if self.detached or self._is_here():
             return await run(fn, *args)
@@ -161,8 +165,8 @@ class Reader:
 
     def _is_here(self) -> bool:
         """
-        Whether code here uses the stream's connection anyway. In a nested block it has
-        the lock, and must not wait for it in the block around.
+        Whether the running code already uses the stream's connection. In a nested
+        block it has the lock, and must not wait for the lock of the outer block.
         """
         with suppress(ScopeClosedError, ForeignLoopError):
             here = nearest_lease(current_scope.get(), self.alias)
@@ -178,7 +182,7 @@ class Reader:
         """
         self._check()
         if not self.detached:
-            # Waits for the lock, if a sibling has it. Meanwhile the block may end.
+            # Waits if a sibling has the lock. The block may end meanwhile.
             wrapper = connections[self.alias]
             self._check()
         if self.rows is None:
@@ -191,21 +195,21 @@ class Reader:
     def _check(self) -> None:
         if self.ended:
             raise ScopeClosedError(
-                f"{self!r} on database {self.alias!r} was read on after the block that "
-                f"it was started in had ended, and its cursor with it. Read it to its "
+                f"{self!r} on database {self.alias!r} was read after the block that it "
+                f"was started in had ended, which closed its cursor. Read it to the "
                 f"end inside the block, or start it outside."
             )
 
     def _close(self) -> None:
         if not self.detached:
-            # Where the block has ended meanwhile, so has this.
+            # If the block has ended meanwhile, the stream has ended, too.
             with suppress(ScopeClosedError):
                 _ = connections[self.alias]
         if not self.ended:
             self.end()
 
     def end(self) -> None:
-        """Close the cursor. In the bridge; switches to the event loop."""
+        """Close the cursor. Switches to the event loop in the bridge."""
         self.ended = True
         if (close := getattr(self.rows, "close", None)) is not None:
             close()
