@@ -1,5 +1,8 @@
 """Cancelling a task at a wait of one's choice, and statements that do not end."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="attr-defined, has-type"
+
 from __future__ import annotations
 
 import asyncio
@@ -25,7 +28,9 @@ class _CancelledAt:
     Attributes: `done`, whether that wait was reached.
     """
 
-    def __init__(self, coroutine: Coroutine, step: int, *, late: bool) -> None:
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, Any], step: int, *, late: bool
+    ) -> None:
         self.coroutine = coroutine
         self.step = step
         self.late = late
@@ -34,7 +39,7 @@ class _CancelledAt:
     def __await__(self) -> Generator[Any, Any, Any]:
         task = asyncio.current_task()
         assert task is not None
-        resume: Callable = self.coroutine.send
+        resume: Callable[..., Any] = self.coroutine.send
         value: Any = None
         waits = 0
         while True:
@@ -56,7 +61,9 @@ class _CancelledAt:
                 resume, value = self.coroutine.throw, error
 
 
-async def cancel_at(step: int, coroutine: Coroutine, *, late: bool) -> tuple[Any, bool]:
+async def cancel_at(
+    step: int, coroutine: Coroutine[Any, Any, Any], *, late: bool
+) -> tuple[Any, bool]:
     """
     Run *coroutine* in a task of its own, cancelled at its wait number *step*.
 

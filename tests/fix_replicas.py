@@ -7,6 +7,7 @@ Nothing is replicated. Both have the same few rows, and each row says where it i
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -34,7 +35,9 @@ def postgres_replica_url(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def replica(request: pytest.FixtureRequest, db: str, migrated: set[str]) -> Iterator:
+def replica(
+    request: pytest.FixtureRequest, db: str, migrated: set[str]
+) -> Iterator[Any]:
     """The database "replica". The only album and its artist bear its alias as name."""
     url = SQLITE_URL.replace("vinyl.sqlite3", "replica.sqlite3")
     if db == "postgresql":

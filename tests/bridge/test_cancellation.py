@@ -6,6 +6,11 @@ until it comes to its end. "early" cancels as the wait begins, "late" when it is
 and the task has not gone on yet.
 """
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="arg-type, attr-defined, misc"
+# Not all helpers are annotated.
+# mypy: disable-error-code="var-annotated"
+
 from __future__ import annotations
 
 import asyncio
@@ -129,7 +134,7 @@ def select_one(wrapper: Any) -> None:
 
 
 @pytest.fixture
-async def nothing_left(db: str, options: Any) -> AsyncIterator[Callable]:
+async def nothing_left(db: str, options: Any) -> AsyncIterator[Callable[..., Any]]:
     """Checks that nothing is open, lent or running that should not be."""
 
     async def check() -> Pool:
@@ -163,7 +168,7 @@ async def rows(mark: str) -> int:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda fn: fn.__name__)
 async def test_at_every_wait(
-    operation: Callable, late: bool, nothing_left: Callable
+    operation: Callable[..., Any], late: bool, nothing_left: Callable[..., Any]
 ) -> None:
     await Artist.objects.create(name="kept")
     for step in range(1, 500):
@@ -181,7 +186,7 @@ async def test_at_every_wait(
     assert step > 1
 
 
-async def test_while_connecting(late: bool, nothing_left: Callable) -> None:
+async def test_while_connecting(late: bool, nothing_left: Callable[..., Any]) -> None:
     for step in range(1, 500):
         await close_pools()
         _, reached = await cancel_at(step, create(f"{step}"), late=late)
@@ -192,7 +197,7 @@ async def test_while_connecting(late: bool, nothing_left: Callable) -> None:
 
 
 async def test_while_waiting_for_the_pool(
-    options: dict[str, Any], late: bool, nothing_left: Callable
+    options: dict[str, Any], late: bool, nothing_left: Callable[..., Any]
 ) -> None:
     options["max_size"] = 1
     pool = pool_for("default")
@@ -213,7 +218,9 @@ async def test_while_waiting_for_the_pool(
 @only_postgresql
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda fn: fn.__name__)
 async def test_on_a_busy_loop(
-    operation: Callable, nothing_left: Callable, monkeypatch: pytest.MonkeyPatch
+    operation: Callable[..., Any],
+    nothing_left: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """There psycopg lets others run also when an operation has ended."""
     monkeypatch.setattr("psycopg.waiting.MAX_BUSY_TIME", 0, raising=False)
@@ -230,7 +237,7 @@ async def test_on_a_busy_loop(
 
 @pytest.mark.parametrize("operation", [block, stream], ids=lambda fn: fn.__name__)
 async def test_by_anyio_again_and_again(
-    db: str, operation: Callable, nothing_left: Callable
+    db: str, operation: Callable[..., Any], nothing_left: Callable[..., Any]
 ) -> None:
     """anyio cancels a task anew at each wait until it has left the scope."""
     await Artist.objects.create(name="kept")
@@ -250,7 +257,7 @@ async def test_by_anyio_again_and_again(
 @only_postgresql
 @pytest.mark.parametrize("server_side_binding", [True, False])
 async def test_server_side_cursors_of_both_kinds_are_closed(
-    server_side_binding: bool, late: bool, nothing_left: Callable
+    server_side_binding: bool, late: bool, nothing_left: Callable[..., Any]
 ) -> None:
     connections.settings["default"]["OPTIONS"].update(
         server_side_binding=server_side_binding, pool={"max_size": 1}
@@ -274,7 +281,7 @@ async def test_server_side_cursors_of_both_kinds_are_closed(
 
 
 @only_postgresql
-async def test_ends_the_query_in_the_server(nothing_left: Callable) -> None:
+async def test_ends_the_query_in_the_server(nothing_left: Callable[..., Any]) -> None:
     async def sleep() -> None:
         async with connection.cursor() as cursor:
             await cursor.execute("SELECT pg_sleep(60)")

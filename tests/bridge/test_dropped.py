@@ -60,7 +60,7 @@ def transfer(thing: Thing) -> Any:
     yield thing.save, ()
 
 
-def compiled(text: str, filename: str, names: dict[str, Any]) -> Callable:
+def compiled(text: str, filename: str, names: dict[str, Any]) -> Callable[..., Any]:
     """The function `work` of *text*, as if it stood in *filename*."""
     module = Path(filename).stem
     namespace = {

@@ -1,5 +1,8 @@
 """retry_on_conflict: real conflicts in every mode, and what is not tried again."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="attr-defined, func-returns-value, misc"
+
 from __future__ import annotations
 
 import asyncio
@@ -53,7 +56,7 @@ class Mode:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def decorated(self, flow: Flow, **arguments: Any) -> Callable:
+    def decorated(self, flow: Flow, **arguments: Any) -> Callable[..., Any]:
         """*flow* as a function of the mode's kind, with both decorators."""
         retry = transaction.retry_on_conflict(**arguments)
         if self.name != "async def":
@@ -66,21 +69,21 @@ class Mode:
 
         return native
 
-    async def call(self, fn: Callable, *args: Any) -> Any:
+    async def call(self, fn: Callable[..., Any], *args: Any) -> Any:
         if self.name == "thread":
             return await asyncio.to_thread(_closing_connection, fn, *args)
         if self.name == "bridge":
             return await run(fn, *args)
         return await fn(*args)
 
-    def meeting(self) -> Callable:
+    def meeting(self) -> Callable[..., Any]:
         """A function that two callers call, and that returns when both have."""
         if self.name == "thread":
             return threading.Barrier(2, timeout=60).wait
         return asyncio.Barrier(2).wait
 
 
-def _closing_connection(fn: Callable, *args: Any) -> Any:
+def _closing_connection(fn: Callable[..., Any], *args: Any) -> Any:
     try:
         return fn(*args)
     finally:
@@ -258,7 +261,7 @@ class TestSQLite:
 
     @pytest.mark.parametrize("impatient", ["IMMEDIATE"], indirect=True)
     async def test_the_last_error_is_raised_as_it_is(
-        self, impatient: None, other: sqlite3.Connection, mode: Mode, pauses: list
+        self, impatient: None, other: sqlite3.Connection, mode: Mode, pauses: list[Any]
     ) -> None:
         def create() -> Generator[Any, Any, None]:
             yield Artist.objects.create, (), {"name": "Nina"}
@@ -276,7 +279,7 @@ class TestSQLite:
 class TestAroundIt:
     """A transaction that is open around the call: one attempt, and a note."""
 
-    async def test_async_with(self, mode: Mode, pauses: list) -> None:
+    async def test_async_with(self, mode: Mode, pauses: list[Any]) -> None:
         tried = []
 
         def conflicting() -> Generator[Any, Any, None]:
@@ -350,7 +353,7 @@ class TestAroundIt:
         assert isinstance(results[0], OperationalError)
         assert len(tried) == 1
 
-    async def test_a_transaction_by_hand(self, pauses: list) -> None:
+    async def test_a_transaction_by_hand(self, pauses: list[Any]) -> None:
         tried = []
 
         @transaction.retry_on_conflict
@@ -370,7 +373,9 @@ class TestAroundIt:
                 await conflicting()
         assert len(tried) == 4
 
-    async def test_one_of_another_database_does_not_count(self, pauses: list) -> None:
+    async def test_one_of_another_database_does_not_count(
+        self, pauses: list[Any]
+    ) -> None:
         tried = []
 
         @transaction.retry_on_conflict(using="elsewhere")
@@ -389,7 +394,7 @@ class TestAfterTheCommit:
     """A conflict in a hook of on_commit(): nothing is done twice."""
 
     async def test_the_function_is_not_called_again(
-        self, mode: Mode, pauses: list
+        self, mode: Mode, pauses: list[Any]
     ) -> None:
         def conflicting() -> None:
             raise serialization_failure()
@@ -404,7 +409,9 @@ class TestAfterTheCommit:
         assert "after the commit" in caught.value.__notes__[0]
         assert pauses == []
 
-    async def test_the_hook_may_be_called_again(self, mode: Mode, pauses: list) -> None:
+    async def test_the_hook_may_be_called_again(
+        self, mode: Mode, pauses: list[Any]
+    ) -> None:
         called = []
 
         @transaction.retry_on_conflict
@@ -460,7 +467,7 @@ class TestWhatIsTriedAgain:
         ids=repr,
     )
     async def test_other_errors_leave_at_once(
-        self, error: Exception, pauses: list
+        self, error: Exception, pauses: list[Any]
     ) -> None:
         tried = []
 
@@ -520,7 +527,7 @@ class TestWhatIsTriedAgain:
         assert len(tried) == 1
 
     def test_the_pauses_double_up_to_a_second(
-        self, pauses: list, monkeypatch: Any
+        self, pauses: list[Any], monkeypatch: Any
     ) -> None:
         slept: list[float] = []
         monkeypatch.setattr(retry.time, "sleep", slept.append)
@@ -563,19 +570,19 @@ class TestDecorating:
         assert native.__name__ == "native"
         assert native.__doc__ == "Does."
 
-    async def test_a_method_with_arguments(self, pauses: list) -> None:
+    async def test_a_method_with_arguments(self, pauses: list[Any]) -> None:
         attempt = self.conflicts_once()
 
         class Account:
             @transaction.retry_on_conflict
-            async def add(self, amount: int, *, to: str) -> tuple:
+            async def add(self, amount: int, *, to: str) -> tuple[Any, ...]:
                 return attempt(), self, amount, to
 
         account = Account()
         assert await account.add(3, to="x") == (2, account, 3, "x")
 
     async def test_a_plain_function_that_returns_a_coroutine(
-        self, pauses: list
+        self, pauses: list[Any]
     ) -> None:
         attempt = self.conflicts_once()
 
@@ -585,7 +592,7 @@ class TestDecorating:
         assert await transaction.retry_on_conflict(lambda: native())() == 2
         assert len(pauses) == 1
 
-    def test_a_plain_function_in_sync_mode(self, pauses: list) -> None:
+    def test_a_plain_function_in_sync_mode(self, pauses: list[Any]) -> None:
         assert transaction.retry_on_conflict(self.conflicts_once())() == 2
 
     async def test_one_attempt_is_none_more(self) -> None:
@@ -607,7 +614,7 @@ class TestDecorating:
         ids=str,
     )
     def test_wrong_arguments(
-        self, arguments: dict, error: type[Exception], message: str
+        self, arguments: dict[Any, Any], error: type[Exception], message: str
     ) -> None:
         with pytest.raises(error, match=message):
             transaction.retry_on_conflict(**arguments)

@@ -42,12 +42,12 @@ def main() -> int:
     sys.stdout.write(f"seed {seed}, {chosen.tasks} tasks, a pool of {chosen.pool}\n")
     if chosen.sqlite:
         settings = database(SQLITE_URL)
-        settings["OPTIONS"]["pool"] = {"max_size": chosen.pool}  # type: ignore[index]
+        settings["OPTIONS"]["pool"] = {"max_size": chosen.pool}
         with default_database(settings):
             return soak(chosen, seed)
     with own_server() as server:
         settings = database(server.get_uri())
-        settings["OPTIONS"]["pool"] = {"max_size": chosen.pool}  # type: ignore[index]
+        settings["OPTIONS"]["pool"] = {"max_size": chosen.pool}
 
         def restart() -> None:
             server.stop()

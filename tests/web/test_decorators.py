@@ -1,5 +1,10 @@
 """Django's decorators for views: on each kind of view, with each kind of response."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="misc"
+# Not all helpers are annotated.
+# mypy: disable-error-code="no-untyped-call, type-arg"
+
 from __future__ import annotations
 
 import datetime
@@ -43,7 +48,7 @@ LAST = "Wed, 01 Jan 2020 00:00:00 GMT"
 # ----- The kinds of views, each made from what gives its response
 
 
-def plain(respond: Callable, decorate: Callable) -> Callable:
+def plain(respond: Callable[..., Any], decorate: Callable[..., Any]) -> Callable:
     @decorate
     def view(request: Any) -> Any:
         return respond(request)
@@ -51,7 +56,7 @@ def plain(respond: Callable, decorate: Callable) -> Callable:
     return view
 
 
-def asynchronous(respond: Callable, decorate: Callable) -> Callable:
+def asynchronous(respond: Callable[..., Any], decorate: Callable[..., Any]) -> Callable:
     @decorate
     async def view(request: Any) -> Any:
         response = respond(request)
@@ -60,7 +65,7 @@ def asynchronous(respond: Callable, decorate: Callable) -> Callable:
     return view
 
 
-def plain_class(respond: Callable, decorate: Callable) -> Callable:
+def plain_class(respond: Callable[..., Any], decorate: Callable[..., Any]) -> Callable:
     @method_decorator(decorate, name="dispatch")
     class Decorated(View):
         def get(self, request: Any) -> Any:
@@ -71,7 +76,7 @@ def plain_class(respond: Callable, decorate: Callable) -> Callable:
     return Decorated.as_view()
 
 
-def async_class(respond: Callable, decorate: Callable) -> Callable:
+def async_class(respond: Callable[..., Any], decorate: Callable[..., Any]) -> Callable:
     class Decorated(View):
         @method_decorator(decorate)
         async def get(self, request: Any) -> Any:
@@ -93,19 +98,19 @@ RESPONSES = {
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
-def kind(request: pytest.FixtureRequest) -> Callable:
+def kind(request: pytest.FixtureRequest) -> Callable[..., Any]:
     return request.param
 
 
 @pytest.fixture(params=RESPONSES)
-def respond(request: pytest.FixtureRequest) -> Callable:
+def respond(request: pytest.FixtureRequest) -> Callable[..., Any]:
     return RESPONSES[request.param]
 
 
 # ----- What each decorator does to the answer of a GET and of a POST
 
 
-def has(name: str, *words: str) -> Callable:
+def has(name: str, *words: str) -> Callable[..., Any]:
     def check(got: Any, posted: Any) -> None:
         assert (got.status_code, got.text) == (200, TEXT)
         for word in words:
@@ -114,7 +119,7 @@ def has(name: str, *words: str) -> Callable:
     return check
 
 
-def allows(*methods: str) -> Callable:
+def allows(*methods: str) -> Callable[..., Any]:
     def check(got: Any, posted: Any) -> None:
         assert (got.status_code == 200) == ("GET" in methods)
         assert (posted.status_code == 200) == ("POST" in methods)
@@ -173,7 +178,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_a_decorator(name: str, kind: Callable, respond: Callable) -> None:
+async def test_a_decorator(
+    name: str, kind: Callable[..., Any], respond: Callable[..., Any]
+) -> None:
     decorate, check = CASES[name]
     files = templates(files={"text.html": TEXT})
     async with serving(path("", kind(respond, decorate)), **files) as page:
@@ -182,7 +189,7 @@ async def test_a_decorator(name: str, kind: Callable, respond: Callable) -> None
 
 @pytest.mark.parametrize("name", ["conditional_page", "etag", "condition"])
 async def test_an_unchanged_page_is_not_sent_again(
-    name: str, kind: Callable, respond: Callable
+    name: str, kind: Callable[..., Any], respond: Callable[..., Any]
 ) -> None:
     decorate, _ = CASES[name]
     files = templates(files={"text.html": TEXT})
@@ -214,7 +221,7 @@ async def first_made_async(request: Any) -> datetime.datetime | None:
     ("tag", "made"), [(newest, first_made), (newest_async, first_made_async)]
 )
 async def test_conditions_may_use_the_database(
-    db: str, kind: Callable, tag: Any, made: Any
+    db: str, kind: Callable[..., Any], tag: Any, made: Any
 ) -> None:
     def respond(request: Any) -> Any:
         return PlainTextResponse(TEXT)
@@ -252,7 +259,7 @@ class Watching:
 
 
 async def test_middleware_can_see_an_exemption(
-    kind: Callable, respond: Callable
+    kind: Callable[..., Any], respond: Callable[..., Any]
 ) -> None:
     view = kind(respond, decorators.xframe_options_exempt)
     settings = templates(files={"text.html": TEXT})
@@ -272,7 +279,7 @@ async def test_no_slash_is_appended_where_the_view_says_so() -> None:
 
 @pytest.mark.skipif(django.VERSION < (6, 0), reason="Django 6 has it")
 async def test_the_decorators_of_the_content_security_policy(
-    kind: Callable, respond: Callable
+    kind: Callable[..., Any], respond: Callable[..., Any]
 ) -> None:
     from django.views.decorators.csp import csp_override
 
@@ -284,7 +291,7 @@ async def test_the_decorators_of_the_content_security_policy(
     assert Watching.response._csp_config == policy
 
 
-def test_login_not_required_marks_the_view(kind: Callable) -> None:
+def test_login_not_required_marks_the_view(kind: Callable[..., Any]) -> None:
     from django.contrib.auth.decorators import login_not_required
 
     view = login_not_required(kind(RESPONSES["vinyl's"], lambda view: view))
@@ -344,7 +351,7 @@ CACHES = {
 @pytest.mark.parametrize("backend", CACHES)
 @pytest.mark.parametrize("decorator", [cache_page, django_cache.cache_page])
 async def test_a_cached_page(
-    backend: str, decorator: Any, kind: Callable, db: str
+    backend: str, decorator: Any, kind: Callable[..., Any], db: str
 ) -> None:
     calls = []
 
@@ -375,7 +382,7 @@ async def test_a_cached_page(
                 await dropped()
 
 
-def id_(view: Callable) -> Callable:
+def id_(view: Callable[..., Any]) -> Callable[..., Any]:
     return view
 
 

@@ -1,5 +1,8 @@
 """The language of a request: how it is chosen, and that it stays with its request."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="arg-type"
+
 from __future__ import annotations
 
 import asyncio

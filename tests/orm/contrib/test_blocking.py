@@ -1,5 +1,8 @@
 """Caches, file storages and e-mail backends that block do so in threads."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="attr-defined, misc"
+
 from __future__ import annotations
 
 import asyncio

@@ -1,5 +1,8 @@
 """The note on the error of awaiting a lazy attribute whose value is there."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="call-overload, misc"
+
 from __future__ import annotations
 
 import asyncio
@@ -156,11 +159,11 @@ async def a_variable(album: Album) -> None:
 
 
 async def a_method(album: Album) -> None:
-    await album.refresh_from_db  # type: ignore[misc]
+    await album.refresh_from_db
 
 
 async def another_error(album: Album) -> None:
-    _ = album.title + 1  # type: ignore[operator]
+    _ = album.title + 1
 
 
 async def raised_by_hand(album: Album) -> None:

@@ -1,5 +1,8 @@
 """Slow queries are logged, on the loop and without one; and what is in the settings."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="attr-defined, misc"
+
 from __future__ import annotations
 
 import asyncio

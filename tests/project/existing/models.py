@@ -1,3 +1,8 @@
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="override"
+# Not all helpers are annotated.
+# mypy: disable-error-code="var-annotated"
+
 from __future__ import annotations
 
 import threading

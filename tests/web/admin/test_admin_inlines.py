@@ -1,5 +1,10 @@
 """The forms of inlines and hidden fields: all that is posted back, and all errors."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="arg-type, attr-defined, misc, override"
+# Not all helpers are annotated.
+# mypy: disable-error-code="type-arg"
+
 from __future__ import annotations
 
 from collections.abc import Iterator

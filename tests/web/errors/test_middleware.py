@@ -1,5 +1,8 @@
 """The pass from an error to a response, over HTTP, and what ends up with the client."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="arg-type, union-attr"
+
 from __future__ import annotations
 
 from types import ModuleType

@@ -1,5 +1,8 @@
 """What is done after the response: on the event loop, natively, and without threads."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="misc"
+
 from __future__ import annotations
 
 import logging

@@ -1,5 +1,8 @@
 """Django's caches in views: whole pages by `cache_page`, and values."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="arg-type"
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,5 +1,8 @@
 """Each request is a unit of work: with vinyl.web and with Django's own handlers."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="arg-type"
+
 from __future__ import annotations
 
 import asyncio
