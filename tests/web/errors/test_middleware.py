@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import logging
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +16,7 @@ import pytest
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Message
 
 from tests.records.models import Artist
 from tests.web.errors.failing import (
@@ -24,8 +28,15 @@ from tests.web.errors.failing import (
     missing,
     raising,
 )
-from tests.web.serving import serving, templates
-from vinyl.web import Request, Response, StreamingResponse, path
+from tests.web.serving import serving, settings_for, templates
+from vinyl.web import (
+    EventSourceResponse,
+    Request,
+    Response,
+    StreamingResponse,
+    get_asgi_application,
+    path,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -155,6 +166,117 @@ async def test_an_error_after_the_start_ends_the_response() -> None:
     async with serving(path("", view), raising=True) as http:
         with pytest.raises(ZeroDivisionError, match="too late"):
             await http.get("/")
+
+
+# ----- Clients that leave
+
+
+async def endless(request: Request) -> Response:
+    async def parts() -> Any:
+        try:
+            while True:
+                yield "part"
+        finally:
+            ended.append("async")
+
+    return StreamingResponse(parts())
+
+
+def endless_plainly(request: Request) -> Response:
+    def parts() -> Any:
+        try:
+            while True:
+                yield "part"
+        finally:
+            ended.append("plain")
+
+    return StreamingResponse(parts())
+
+
+async def endless_events(request: Request) -> Response:
+    async def events() -> Any:
+        try:
+            await asyncio.sleep(0.02)
+            while True:
+                yield "event"
+        finally:
+            ended.append("events")
+
+    return EventSourceResponse(events(), ping=0.001)
+
+
+async def whole(request: Request) -> Response:
+    ended.append("whole")
+    return Response("whole")
+
+
+ended: list[str] = []
+
+
+@pytest.mark.parametrize("name", ["async", "plain", "events", "whole"])
+async def test_an_oserror_of_send_says_that_the_client_left(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As ASGI 2.4 defines it; the error is not the site's."""
+    views = {
+        "async": endless,
+        "plain": endless_plainly,
+        "events": endless_events,
+        "whole": whole,
+    }
+    sent = []
+
+    async def receive() -> Message:
+        await asyncio.sleep(60)
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+        if len(sent) > 1:
+            raise BrokenPipeError("of the server")
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/",
+        "raw_path": b"/",
+        "query_string": b"",
+        "headers": [(b"host", b"testserver")],
+        "client": ("127.0.0.1", 1),
+        "server": ("testserver", 80),
+    }
+    caplog.set_level(logging.INFO)
+    ended.clear()
+    async with asyncio.timeout(20):
+        with settings_for((path("", views[name]),), {}):
+            await get_asgi_application()(scope, receive, send)
+    assert ended == [name]
+    assert sent[0] == "http.response.start"
+    assert len(sent) <= 3
+    gc.collect()
+    assert [r.levelname for r in caplog.records if r.name != "asyncio"] == ["INFO"]
+    assert "The client left: '/'" in caplog.text
+    assert "never retrieved" not in caplog.text
+
+
+async def test_an_oserror_of_the_content_is_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def parts() -> Any:
+        yield "half a page"
+        raise FileNotFoundError("the other half")
+
+    async def view(request: Request) -> Response:
+        return StreamingResponse(parts())
+
+    async with serving(path("", view)) as http:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await http.get("/")
+    assert "Response broken off: GET /" in caplog.text
+    assert "FileNotFoundError" in caplog.text
 
 
 # ----- What clients and projects ask for

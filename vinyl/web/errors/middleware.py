@@ -51,6 +51,10 @@ STARTS = frozenset(
 )
 
 
+class ClientLeft(ClientDisconnect, OSError):
+    """Nobody receives the response any more; `OSError` for apps that catch it."""
+
+
 class ErrorMiddleware:
     """
     Answers the errors of *app* with a response, and logs each one once. A WebSocket is
@@ -78,7 +82,11 @@ class ErrorMiddleware:
             nonlocal last_sent
             if self.outermost and message["type"] in STARTS:
                 refuse_injection(message)
-            await send(message)
+            try:
+                await send(message)
+            except OSError as error:
+                # Servers raise it for a client that has left, since ASGI 2.4.
+                raise ClientLeft from error
             last_sent = message["type"]
 
         try:

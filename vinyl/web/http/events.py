@@ -195,5 +195,9 @@ class Sender:
             rest = self._last + self._ping - self._clock()
             if rest > 0:
                 await asyncio.sleep(rest)
-            else:
+                continue
+            try:
                 await self.send(PING)
+            except OSError:
+                # The client has left, which ends the stream by other means.
+                return
