@@ -10,10 +10,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.urls.converters import get_converters
 
 from tests.web.serving import serving
 from vinyl.exceptions import NotAwaitedError
-from vinyl.web import JSONResponse, PlainTextResponse, Request, Response, path
+from vinyl.web import (
+    JSONResponse,
+    PlainTextResponse,
+    Request,
+    Response,
+    path,
+    register_converter,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -156,3 +164,24 @@ async def test_a_client_that_leaves_early_is_told_apart_from_an_error(
         await http.app(scope, receive, send)
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
     assert sent == []
+
+
+class AlbumConverter:
+    regex = "[0-9]+"
+
+    async def to_python(self, value: str) -> Any:
+        return value
+
+    def to_url(self, value: Any) -> str:
+        return str(value)
+
+
+async def test_an_async_path_converter_is_refused() -> None:
+    async def view(request: Request, album: Any) -> Response:
+        raise AssertionError("called with a coroutine")
+
+    if "async_album" not in get_converters():
+        register_converter(AlbumConverter, "async_album")
+    async with serving(path("<async_album:album>/", view), raising=True) as http:
+        with pytest.raises(TypeError, match=r"'album' .* returned a coroutine"):
+            await http.get("/5/")

@@ -7,6 +7,7 @@ generic views, forms, messages and sessions take it for their own.
 
 from __future__ import annotations
 
+from types import CoroutineType
 from typing import Any, Self
 
 from django.conf import settings
@@ -68,15 +69,17 @@ class Request(ReadableRequest):
 
     def resolve(self) -> ResolverMatch:
         """
-        What the URL leads to; looked up once.
+        Return what the URL leads to; looked up once. Never switches.
 
         Raises:
             Resolver404: No pattern matches.
+            TypeError: A path converter is async.
         """
         match = self.scope.get("resolver_match")
         if match is None:
             urlconf = getattr(self, "urlconf", settings.ROOT_URLCONF)
             match = get_resolver(urlconf).resolve(self.path_info)
+            refuse_coroutines(match)
             self.scope["resolver_match"] = match
         return match
 
@@ -153,3 +156,19 @@ class Request(ReadableRequest):
     def id(self) -> str | None:
         """The name that AccessLogMiddleware has given it; None without that."""
         return self.scope.get("vinyl.request_id")
+
+
+def refuse_coroutines(match: ResolverMatch) -> None:
+    """
+    Raises:
+        TypeError: The view would get a coroutine as an argument.
+    """
+    for name, value in match.kwargs.items():
+        if isinstance(value, CoroutineType):
+            value.close()
+            raise TypeError(
+                f"The path converter of {name!r} in the URL pattern {match.route!r} "
+                f"returned a coroutine, but URLs are resolved by code that cannot "
+                f"await it. Make its to_python() a plain function that converts the "
+                f"text, and fetch the object in the view."
+            )
