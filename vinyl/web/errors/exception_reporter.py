@@ -1,9 +1,9 @@
 """
-Django's report of an error, for pages and for e-mail to `settings.ADMINS`, which never
-fails because of what it shows.
+Patches that keep Django's report of an error, for pages and for email to
+`settings.ADMINS`, from failing because of what it shows.
 
-It has the values of all frames, and the text of the error itself. Where one of them
-raises when it is looked at, the report is made without values.
+A report shows the values of all frames and the text of the error. If one of them raises
+when it is looked at, the report is made without values.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from vinyl.bridge.patching import Row
 
 __all__ = ["TABLE"]
 
-# Not `django.request`: what goes there is sent by e-mail, which is being written.
+# Not `django.request`: its records are sent by email, and this may be one.
 logger = logging.getLogger("vinyl.reports")
 
 
-def patch_text(make: Callable[..., Any]) -> Callable[..., Any]:
-    """`get_traceback_text()`, with the traceback alone where all of it fails."""
+def patch_get_traceback_text(make: Callable[..., Any]) -> Callable[..., Any]:
+    """The patch for `get_traceback_text()`: only the traceback if the report fails."""
 
     @functools.wraps(make)
     def get_traceback_text(self: ExceptionReporter) -> str:
@@ -38,8 +38,8 @@ def patch_text(make: Callable[..., Any]) -> Callable[..., Any]:
     return get_traceback_text
 
 
-def patch_html(make: Callable[..., Any]) -> Callable[..., Any]:
-    """`get_traceback_html()`, with the traceback alone where all of it fails."""
+def patch_get_traceback_html(make: Callable[..., Any]) -> Callable[..., Any]:
+    """The patch for `get_traceback_html()`: only the traceback if the report fails."""
 
     @functools.wraps(make)
     def get_traceback_html(self: ExceptionReporter) -> str:
@@ -57,17 +57,17 @@ def patch_html(make: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _without_values(reporter: ExceptionReporter, failure: Exception) -> str:
-    logger.error("A report is shown without values.", exc_info=failure)
+    logger.error("A report of an error is made without values.", exc_info=failure)
     error: BaseException | None = reporter.exc_value
     lines = [] if error is None else traceback.format_exception(error)
     reason = "".join(traceback.format_exception_only(failure)).strip()
-    lines.append(f"\nThe values are missing, because the report failed: {reason}\n")
+    lines.append(f"\nThe values are missing, because showing them failed: {reason}\n")
     return "".join(lines)
 
 
 _REPORTER = "django.views.debug:ExceptionReporter"
 
 TABLE = (
-    Row(_REPORTER, "get_traceback_text", patch_text, inherited=True),
-    Row(_REPORTER, "get_traceback_html", patch_html, inherited=True),
+    Row(_REPORTER, "get_traceback_text", patch_get_traceback_text, inherited=True),
+    Row(_REPORTER, "get_traceback_html", patch_get_traceback_html, inherited=True),
 )

@@ -1,4 +1,4 @@
-"""Django's responses as Starlette's, for views that Django or other people wrote."""
+"""Django's responses as Starlette's, for views that were written for Django."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = ["amended", "translated"]
 
 async def translated(response: HttpResponseBase) -> ASGIApp:
     """
-    *response* as an ASGI app that sends its status, headers, cookies and body. A
-    `TemplateResponse` is rendered, inside the bridge.
+    Return an ASGI app that sends status, headers, cookies and body of *response*. A
+    `TemplateResponse` is rendered, in the bridge.
 
     Switches to the event loop.
     """
@@ -48,7 +48,8 @@ async def translated(response: HttpResponseBase) -> ASGIApp:
         try:
             await result(scope, receive, send)
         finally:
-            # Its close() would send request_finished, too: for Django's handlers.
+            # Its close() would also send request_finished, which is for Django's
+            # handlers.
             for closer in cast(Any, response)._resource_closers:
                 closer()
 
@@ -62,8 +63,8 @@ def raw(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[bytes, bytes]]:
 
 async def amended(message: Message, amend: Callable[[HttpResponse], Any]) -> None:
     """
-    Have *amend*, sync code of Django's middleware, put cookies and `Vary` on the
-    response that *message* starts. It runs in the bridge.
+    Add the cookies and the `Vary` header that *amend* sets, sync code of Django's
+    middleware, to the response that *message* starts. It runs in the bridge.
 
     Switches to the event loop.
     """

@@ -1,4 +1,4 @@
-"""Server-sent events: a response that tells a page what happens, as it happens."""
+"""Server-sent events: a response that sends events to a page as they happen."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from starlette.background import BackgroundTask
 from starlette.types import Receive, Scope, Send
 
 from vinyl.bridge.greenlets import run
-from vinyl.web.http.streaming import Pumped, StreamingResponse, cancelled, closing
+from vinyl.web.http.streaming import (
+    PlainContent,
+    StreamingResponse,
+    cancel_and_wait,
+    closing,
+)
 from vinyl.web.http.strict_json import dump_json
 
 __all__ = ["Event", "EventSourceResponse"]
 
-# Proxies and browsers close what says nothing for long.
+# A comment, for proxies and browsers that close an idle connection.
 PING = b": ping\n\n"
 LINE_END = re.compile(r"\r\n|\r|\n")
 NAMES = frozenset({"data", "event", "id", "retry"})
@@ -29,13 +34,14 @@ class Event:
     One event.
 
     Args:
-        data: Text is sent as it is, anything else as JSON, as `JSONResponse` writes it.
+        data: Text is sent as it is, other values as JSON, as by `JSONResponse`.
         event: Its name, for `addEventListener()`; "message" if None.
-        id: What the browser says in `Last-Event-ID` when it connects again.
-        retry: How long the browser waits before that, in milliseconds.
+        id: The value that the browser sends as `Last-Event-ID` when it reconnects.
+        retry: How long the browser waits before it reconnects, in milliseconds.
 
     Raises:
-        ValueError: A name or id has a line break in it, and would become other fields.
+        ValueError: *event* or *id* contains a line break or a NUL; or *retry* is not a
+            non-negative integer.
     """
 
     data: Any = ""
@@ -48,23 +54,27 @@ class Event:
             value = str(getattr(self, name))
             if "\n" in value or "\r" in value or "\0" in value:
                 raise ValueError(
-                    f"The {name} of a server-sent event is {value!r}. It has to be one "
-                    f"line, without NUL, or it would be read as other fields."
+                    f"The {name} of a server-sent event is {value!r}, which contains a "
+                    f"line break or a NUL, so the browser would read it as several "
+                    f"fields. Use text of one line."
                 )
         if self.retry is not None and not (
             isinstance(self.retry, int) and self.retry >= 0
         ):
             raise ValueError(
-                f"The retry of a server-sent event is {self.retry!r}. It is a number "
-                f"of milliseconds, a whole one."
+                f"The retry of a server-sent event is {self.retry!r}, but it must be a "
+                f"non-negative integer, in milliseconds."
             )
 
     def encode(self) -> bytes:
         """
-        What is sent for it.
+        Return the bytes that are sent for the event.
 
         Raises:
-            NotFetchedError, NotAwaitedError, TypeError: As for `JSONResponse`.
+            NotFetchedError, NotAwaitedError, TypeError, ValueError: As for
+                `JSONResponse`.
+
+        Switches to the event loop in the bridge, to fetch a queryset.
         """
         lines = []
         if self.event is not None:
@@ -80,10 +90,10 @@ class Event:
 
 def event_of(item: Any) -> Event:
     """
-    *item* as an event: text is its data, a dict has its fields.
+    Return *item* as an event: text is its data, a dict contains its fields.
 
     Raises:
-        TypeError: It is something else, or has other keys.
+        TypeError: It is something else, or the dict has other keys.
     """
     if isinstance(item, Event):
         return item
@@ -92,8 +102,9 @@ def event_of(item: Any) -> Event:
     if isinstance(item, Mapping) and item.keys() <= NAMES:
         return Event(**item)
     raise TypeError(
-        f"A stream of events gave {item!r}. Give an Event, text, or a dict with no "
-        f"keys but {sorted(NAMES)}; other data goes into Event(data=...)."
+        f"A stream of events gave {item!r}, which is not an event. Use an Event, text, "
+        f"or a dict whose keys are among {sorted(NAMES)}; send other data as "
+        f"Event(data=...)."
     )
 
 
@@ -108,14 +119,16 @@ class EventSourceResponse(StreamingResponse):
 
             return EventSourceResponse(events())
 
-    It ends as any `StreamingResponse` does. A comment is sent while nothing happens, so
-    that nobody takes the connection for a dead one.
+    It ends like any `StreamingResponse`. While there are no events, comments are sent
+    to keep the connection open.
 
     Args:
-        content: Gives `Event`s, text, or dicts with the fields of an event. An async
-            iterable; or a plain one, which runs inside the bridge and holds one
-            connection until its end, so it is for streams that do end.
-        ping: Seconds without an event after which the comment is sent; None for never.
+        content: Gives events: `Event`s, text, or dicts with the fields of an event. An
+            async iterable; or a plain one, which runs in the bridge and holds one
+            connection until its end, so it should be short.
+        status_code, headers, background: As for `Response`.
+        ping: How long no event may be sent before a comment is, in seconds; None for no
+            comments.
     """
 
     media_type = "text/event-stream"
@@ -131,36 +144,38 @@ class EventSourceResponse(StreamingResponse):
     ) -> None:
         super().__init__(content, status_code, headers, background=background)
         self.headers.setdefault("cache-control", "no-cache")
-        # nginx would keep the events until it has a buffer full of them.
+        # nginx would hold events back until its buffer is full.
         self.headers.setdefault("x-accel-buffering", "no")
         self.ping = ping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("method") == "HEAD":
-            # Nothing of it may be sent, and nobody would wait for the end.
-            self.body_iterator = Pumped(())
+            # Nothing of the body may be sent, and its end may never come.
+            self.body_iterator = PlainContent(())
         await super().__call__(scope, receive, send)
 
     async def stream_response(self, send: Send) -> None:
-        # At once: the first event may be a long time coming.
+        # At once: the first event may be late.
         await send(self._head())
         sender = Sender(send, self.ping)
-        pinging = asyncio.ensure_future(sender.ping_for_ever())
+        pinging = asyncio.ensure_future(sender.send_pings())
         content = self.body_iterator
         try:
-            if isinstance(content, Pumped):
-                await run(self._pump, encoded(content.content), sender.forward)
+            if isinstance(content, PlainContent):
+                await run(
+                    self._send_pieces, encode_events(content.content), sender.forward
+                )
             else:
                 async with closing(aiter(content)) as events:
                     async for item in events:
                         await sender.send(event_of(item).encode())
         finally:
-            await cancelled(pinging)
+            await cancel_and_wait(pinging)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def encoded(content: Iterable[Any]) -> Iterator[bytes]:
-    """What is sent for each item of a plain iterable; closes it in the end."""
+def encode_events(content: Iterable[Any]) -> Iterator[bytes]:
+    """The bytes for each item of a plain iterable, which is closed in the end."""
     events = iter(content)
     try:
         for item in events:
@@ -171,7 +186,7 @@ def encoded(content: Iterable[Any]) -> Iterator[bytes]:
 
 
 class Sender:
-    """Sends events and, where none have come for *ping* seconds, comments."""
+    """Sends events, and a comment if there has been no event for *ping* seconds."""
 
     def __init__(self, send: Send, ping: float | None) -> None:
         self._send = send
@@ -190,7 +205,7 @@ class Sender:
             await self._send(message)
             self._last = self._clock()
 
-    async def ping_for_ever(self) -> None:
+    async def send_pings(self) -> None:
         while self._ping is not None:
             rest = self._last + self._ping - self._clock()
             if rest > 0:

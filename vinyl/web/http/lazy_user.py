@@ -1,4 +1,4 @@
-"""`request.user`: who is logged in, fetched when somebody asks."""
+"""`request.user`: the user who is logged in, fetched on first use."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from vinyl.exceptions import NotFetchedError
 
 __all__ = ["LAZY_USER", "LazyUser"]
 
-# Where the scope has it. Tools use what they find under "user" without waiting.
+# Its key in the scope. Tools use the value of the key "user" without awaiting it.
 LAZY_USER = "vinyl.user"
 
-# What asks of anything whether it can be awaited.
+# Modules that test whether an object can be awaited.
 _ASKING = "asyncio", "inspect"
 
 
 class LazyUser(SimpleLazyObject):  # type: ignore[type-arg]  # not at runtime
     """
-    Django's lazy user, which can be awaited: `user = await request.user`, any number of
-    times. Sync code and templates use it as it is.
+    Django's lazy user, which can also be awaited: `user = await request.user`, any
+    number of times. Sync code and templates use it as it is.
 
     Args:
-        fetch: Sync code that gives the user; it runs in the bridge.
+        fetch: A sync function that returns the user; it runs in the bridge.
     """
 
     _wrapped: Any
@@ -39,7 +39,7 @@ class LazyUser(SimpleLazyObject):  # type: ignore[type-arg]  # not at runtime
 
     @classmethod
     def of(cls, user: Any) -> Any:
-        """*user* so that it can be awaited."""
+        """Return *user* in a form that can be awaited. Never switches."""
         if hasattr(type(user), "__await__"):
             return user
         lazy = cls(lambda: user)
@@ -71,7 +71,7 @@ class LazyUser(SimpleLazyObject):  # type: ignore[type-arg]  # not at runtime
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        # By isinstance(). In between is the __getattribute__ of LazyObject.
+        # Called by isinstance(), through the __getattribute__ of LazyObject.
         if self._wrapped is empty and (
             asked_by(*_ASKING, depth=3)
             or (asked_by("abc", depth=3) and asked_by(*_ASKING, depth=4))
@@ -80,7 +80,7 @@ class LazyUser(SimpleLazyObject):  # type: ignore[type-arg]  # not at runtime
         return self._user().__class__
 
     def __hash__(self) -> int:
-        # gather() puts what it is given into a dict.
+        # gather() uses its arguments as keys of a dict.
         return object.__hash__(self) if asked_by("asyncio") else hash(self._user())
 
     def __copy__(self) -> Any:

@@ -2,8 +2,8 @@
 The prefix under which visitors see the site: `/shop` where it is served below
 `https://example.org/shop/`.
 
-It is settled once for each request, outside all middleware: `FORCE_SCRIPT_NAME`, or
-what the server says (`root_path`, uvicorn's `--root-path`). `reverse()`, `static()` and
+It is determined once for each request, outside all middleware: `FORCE_SCRIPT_NAME`, or
+the server's `root_path` (`uvicorn --root-path`). `reverse()`, `static()` and
 `MEDIA_URL` take it from Django's script prefix, everything else from the scope.
 """
 
@@ -32,23 +32,24 @@ __all__ = [
     "without_prefix",
 ]
 
-# The settings that Django puts the prefix before, where they are relative.
+# Settings that Django puts below the prefix if they are relative.
 URLS = ("MEDIA_URL", "STATIC_URL")
 
 
 @contextmanager
 def below_prefix(scope: Scope) -> Iterator[None]:
     """
-    In the block, Django's script prefix is that of the request or WebSocket in *scope*,
-    whose `root_path`, `path` and `raw_path` agree with it from then on: `path` begins
-    with `root_path`, which is empty or begins with a slash and does not end with one.
+    Set Django's script prefix to that of the request or WebSocket in *scope* for the
+    block. From then on `root_path`, `path` and `raw_path` agree with it: `path` begins
+    with `root_path`, which is empty, or begins with a slash and does not end with one.
+    Never switches.
     """
     given, forced = scope.get("root_path") or "", settings.FORCE_SCRIPT_NAME or ""
     prefix, forced_one = _normalized(given), _normalized(forced)
-    # An application that is mounted in another one has more than the forced one.
+    # The prefix of an application that is mounted in another one is longer.
     if forced_one and not f"{prefix}/".startswith(f"{forced_one}/"):
         prefix = forced_one
-    # Where the server knows of no prefix, the proxy may have left it in the path.
+    # If the server does not know the prefix, the proxy may have left it in the path.
     known = given or forced
     scope["root_path"] = prefix
     scope["path"] = prefix + _rest(scope["path"], known)
@@ -61,7 +62,10 @@ def below_prefix(scope: Scope) -> Iterator[None]:
 
 @contextmanager
 def forced_prefix() -> Iterator[None]:
-    """In the block, outside of requests, `FORCE_SCRIPT_NAME` is the script prefix."""
+    """
+    Set the script prefix to `FORCE_SCRIPT_NAME` for a block that is not part of a
+    request. Never switches.
+    """
     if settings.FORCE_SCRIPT_NAME:
         with script_prefix(f"{_normalized(settings.FORCE_SCRIPT_NAME)}/"):
             yield
@@ -79,17 +83,22 @@ def script_prefix(prefix: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # A test's client calls the application in the test's own context.
+        # The test client calls the application in the context of the test.
         set_script_prefix(before)
 
 
 def path_info(scope: Scope) -> str:
-    """The path in *scope* below the prefix; empty where it is the prefix itself."""
+    """
+    Return the path in *scope* below the prefix; empty for the prefix itself. Never
+    switches.
+    """
     return get_route_path(scope)
 
 
 def without_prefix(path: str) -> str:
-    """*path*, of a link to this site, as `path_info` will have it."""
+    """
+    Return the path of a link to this site as `path_info` has it. Never switches.
+    """
     prefix = get_script_prefix()
     return f"/{path.removeprefix(prefix)}" if path.startswith(prefix) else path
 
@@ -101,10 +110,9 @@ def _normalized(prefix: str) -> str:
 
 def _rest(path: str, prefix: str) -> str:
     """
-    *path* below *prefix*: empty, or with a slash at the front.
+    *path* below *prefix*: empty, or beginning with a slash.
 
-    Some servers put `root_path`, as it is, before the path of the request, others
-    leave the path alone.
+    Some servers put `root_path` in front of the path of the request, others do not.
     """
     for start in (prefix, prefix.rstrip("/")):
         rest = path.removeprefix(start)
@@ -113,11 +121,11 @@ def _rest(path: str, prefix: str) -> str:
     return path
 
 
-# ----- What Django reads once, and which is another value for each prefix
+# ----- Values that Django caches, although each prefix has its own
 
 
 class EachTime:
-    """In place of a `cached_property`: not cached, but may be set on an instance."""
+    """A property that can be set on an instance, like a `cached_property`."""
 
     def __init__(self, func: Callable[[Any], Any]) -> None:
         self.func = func
@@ -128,20 +136,21 @@ class EachTime:
 
 def patch_settings() -> None:
     """
-    Look these settings up each time. Django's `__getattr__` keeps what it has found; it
-    is not wrapped, since it looks at its caller before it warns of a deprecation.
+    Read the settings in URLS again on each use, where Django's `__getattr__` caches
+    them. (It cannot be wrapped: it looks at its caller before it warns of a
+    deprecation.) Never switches.
     """
     for name in URLS:
         setattr(LazySettings, name, property(methodcaller("__getattr__", name)))
 
 
-def base_url_each_time(cached: Any) -> Any:
-    """The change for `base_url` of storages, `MEDIA_URL` unless it is given."""
+def patch_base_url(cached: Any) -> Any:
+    """The patch for `base_url` of storages, which is `MEDIA_URL` unless given."""
     return EachTime(cached.func)
 
 
-def remember_base_url(init: Callable[..., Any]) -> Callable[..., Any]:
-    """The change for `StaticFilesStorage.__init__`, which reads `STATIC_URL`."""
+def patch_static_files_init(init: Callable[..., Any]) -> Callable[..., Any]:
+    """The patch for `StaticFilesStorage.__init__`, which reads `STATIC_URL`."""
 
     @functools.wraps(init)
     def __init__(
@@ -153,8 +162,8 @@ def remember_base_url(init: Callable[..., Any]) -> Callable[..., Any]:
     return __init__
 
 
-def static_url_each_time(inherited: Any) -> Any:
-    """The change for `StaticFilesStorage.base_url`."""
+def patch_static_base_url(inherited: Any) -> Any:
+    """The patch for `StaticFilesStorage.base_url`."""
 
     def base_url(self: Any) -> Any:
         if not getattr(self, "_is_at_static_url", False):
@@ -165,10 +174,10 @@ def static_url_each_time(inherited: Any) -> Any:
     return EachTime(base_url)
 
 
-def patterns_without_prefix(static: Callable[..., Any]) -> Callable[..., Any]:
+def patch_static(static: Callable[..., Any]) -> Callable[..., Any]:
     """
-    The change for `static()` of urlpatterns: a relative `MEDIA_URL` has the prefix of
-    the request that imports them, and patterns are for what follows it.
+    The patch for `static()` in urlpatterns. A relative `MEDIA_URL` begins with the
+    prefix of the request that imports them, and patterns match what follows the prefix.
     """
 
     @functools.wraps(static)
@@ -182,9 +191,9 @@ STORAGES = "django.core.files.storage"
 STATIC = "django.contrib.staticfiles.storage:StaticFilesStorage"
 
 TABLE = (
-    Row(f"{STORAGES}.filesystem:FileSystemStorage", "base_url", base_url_each_time),
-    Row(f"{STORAGES}.memory:InMemoryStorage", "base_url", base_url_each_time),
-    Row("django.conf.urls.static", "static", patterns_without_prefix),
-    Row(STATIC, "__init__", remember_base_url),
-    Row(STATIC, "base_url", static_url_each_time),
+    Row(f"{STORAGES}.filesystem:FileSystemStorage", "base_url", patch_base_url),
+    Row(f"{STORAGES}.memory:InMemoryStorage", "base_url", patch_base_url),
+    Row("django.conf.urls.static", "static", patch_static),
+    Row(STATIC, "__init__", patch_static_files_init),
+    Row(STATIC, "base_url", patch_static_base_url),
 )

@@ -1,8 +1,8 @@
 """
 The request that views and middleware get: Starlette's and Django's in one.
 
-Its interface is Starlette's. Django's is there as well, so that Django's decorators,
-generic views, forms, messages and sessions take it for their own.
+It has Starlette's interface, and Django's as well, so that Django's decorators, generic
+views, forms, messages and sessions accept it.
 """
 
 from __future__ import annotations
@@ -26,31 +26,37 @@ __all__ = ["MalformedJSON", "Request"]
 
 class Request(ReadableRequest):
     """
-    Starlette's request, whose `body()`, `json()` and `form()` are dual-mode: awaited
-    in an async view, called plainly in a `def` view or a template.
+    Starlette's request, whose `body()`, `json()` and `form()` are dual-mode: awaited in
+    an async view, called without `await` in a `def` view or a template.
 
     Django's names work, too: `GET`, `POST`, `FILES`, `COOKIES`, `META`, `path`,
-    `get_host()`, `is_secure()` and so on. In an async view `POST` and `FILES` are there
-    after `await request.form()`; elsewhere they read the form when they are first used.
+    `get_host()`, `is_secure()` and so on. In an async view `POST` and `FILES` can be
+    used after `await request.form()`; elsewhere they read the form on first use.
 
     There is one object for each request, which middleware shares: see `Request.of`.
+
+    Args:
+        scope, receive, send: The arguments of the ASGI application.
     """
 
-    # CSRFMiddleware has seen to it, so Django's decorators need not look for tokens.
+    # CSRFMiddleware has checked it, so that Django's decorators look for no token.
     csrf_processing_done = True
 
     @classmethod
     def of(cls, scope: Scope, receive: Receive, send: Send) -> Self:
-        """The request of *scope*, the same one in each middleware and in the view."""
+        """
+        Return the request of *scope*, the same one in each middleware and in the view.
+        Never switches.
+        """
         request = scope.get("vinyl.request")
         if request is None:
             request = scope["vinyl.request"] = cls(scope, receive, send)
         else:
-            # A layer between may have put others in their place.
+            # Middleware may have replaced them since.
             request.scope, request._receive, request._send = scope, receive, send
         return request
 
-    # ----- Where it leads
+    # ----- The URL
 
     @property
     def path(self) -> str:  # type: ignore[override]
@@ -85,7 +91,7 @@ class Request(ReadableRequest):
 
     @property
     def resolver_match(self) -> ResolverMatch | None:
-        """What the URL leads to: view, arguments, names. None if to nothing."""
+        """The view, its arguments and names, as in Django; None if there is none."""
         try:
             return self.resolve()
         except Resolver404:
@@ -95,11 +101,16 @@ class Request(ReadableRequest):
     def resolver_match(self, match: ResolverMatch | None) -> None:
         self.scope["resolver_match"] = match
 
-    # ----- Who sent it
+    # ----- The client
 
     @property
     def session(self) -> Any:
-        """The session, of which SessionMiddleware takes care."""
+        """
+        The session, which SessionMiddleware provides.
+
+        Raises:
+            AttributeError: No middleware has set it.
+        """
         return self._from_middleware("session", "vinyl.web.sessions.SessionMiddleware")
 
     @session.setter
@@ -108,8 +119,13 @@ class Request(ReadableRequest):
 
     @property
     def user(self) -> Any:
-        """Who is logged in, as AuthenticationMiddleware found out."""
-        # Middleware of others may have decided; vinyl itself leaves that key alone.
+        """
+        The user who is logged in, whom AuthenticationMiddleware provides: awaitable.
+
+        Raises:
+            AttributeError: No middleware has set it.
+        """
+        # Other middleware may have set this key; vinyl's own does not use it.
         if "user" not in self.scope and (lazy := self.scope.get(LAZY_USER)) is not None:
             return lazy
         return self._from_middleware("user", "vinyl.web.auth.AuthenticationMiddleware")
@@ -121,26 +137,26 @@ class Request(ReadableRequest):
             self.scope["user"] = user
 
     async def auser(self) -> Any:
-        """Django's async name for `await request.user`. Switches to the event loop."""
+        """Return the user, as in Django. Switches to the event loop."""
         return await self.user
 
     @cached_property
     def exception_reporter_filter(self) -> Any:  # type: ignore[override]
-        """What leaves secrets out of reports, as Django's attribute of this name."""
+        """The filter that leaves secrets out of reports, as in Django."""
         return report_filter()
 
     @cached_property
     def csp_nonce(self) -> Any:
         """
-        For `<script nonce="{{ csp_nonce }}">`: made on first use, and then part of the
-        policy in the response's header, where `SECURE_CSP` has `CSP.NONCE`. None before
-        Django 6.0.
+        The text for `<script nonce="{{ csp_nonce }}">`, made on first use. It is part
+        of the policy in the response's header if `SECURE_CSP` contains `CSP.NONCE`.
+        None before Django 6.0.
         """
         return make_nonce()
 
     @property
     def _csp_nonce(self) -> Any:
-        # Where Django's context processor looks.
+        # Django's context processor reads this attribute.
         return self.csp_nonce
 
     def _from_middleware(self, name: str, middleware: str) -> Any:
@@ -148,13 +164,13 @@ class Request(ReadableRequest):
             return self.scope[name]
         except KeyError:
             raise AttributeError(
-                f"The request has no {name!r}, since no middleware has set it. Add "
+                f"The request has no {name!r}, because no middleware has set it. Add "
                 f"{middleware!r} to settings.MIDDLEWARE."
             ) from None
 
     @property
     def id(self) -> str | None:
-        """The name that AccessLogMiddleware has given it; None without that."""
+        """The request id that AccessLogMiddleware has set; None without it."""
         return self.scope.get("vinyl.request_id")
 
 

@@ -1,4 +1,4 @@
-"""A file for a body: in memory, or on the disk once it is long."""
+"""A file for a body: in memory, or on the disk if it is long."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ __all__ = ["Spool"]
 
 T = TypeVar("T")
 
-# How much is read at a time.
+# The size of the pieces in which a file is read.
 CHUNK_BYTES = 64 * 2**10
 
 
 class Spool:
     """
-    A file that is written once and read by several. More than
-    `FILE_UPLOAD_MAX_MEMORY_SIZE` bytes are put into `FILE_UPLOAD_TEMP_DIR`, by threads.
+    A file that is written once and read by several readers. If it is longer than
+    `FILE_UPLOAD_MAX_MEMORY_SIZE` bytes, threads move it to `FILE_UPLOAD_TEMP_DIR` and
+    read it there.
     """
 
     def __init__(self) -> None:
@@ -33,11 +34,13 @@ class Spool:
 
     @property
     def in_memory(self) -> bool:
+        """Whether the content is short enough to stay in memory."""
         return self.size <= settings.FILE_UPLOAD_MAX_MEMORY_SIZE
 
     async def append(self, piece: bytes) -> None:
+        """Write *piece* at the end. Switches to the event loop."""
         self.size += len(piece)
-        await self._hopping(self._append, piece)
+        await self._call(self._append, piece)
 
     def _append(self, piece: bytes) -> None:
         if not self.in_memory and isinstance(self._file, io.BytesIO):
@@ -47,32 +50,45 @@ class Spool:
         self._file.write(piece)
 
     async def read(self, position: int, length: int = CHUNK_BYTES) -> bytes:
-        """*length* bytes from *position* on, or up to the end; with -1, all of them."""
+        """
+        Return the bytes from *position* on. Switches to the event loop.
+
+        Args:
+            length: At most so many bytes; -1 for all.
+        """
         async with self._turn:
-            return await self._hopping(self._read, position, length)
+            return await self._call(self._read, position, length)
 
     def _read(self, position: int, length: int) -> bytes:
         self._file.seek(position)
         return self._file.read(length)
 
     def read_now(self) -> bytes | None:
-        """All of it, if it is in memory and nobody is reading. Never switches."""
+        """
+        Return the content if it is in memory and nobody is reading it, else None. Never
+        switches.
+        """
         if not self.in_memory or self._turn.locked():
             return None
         return self._read(0, -1)
 
     async def lend(self, read: Callable[[Any], Awaitable[T]]) -> T:
-        """What *read* gives for the file itself. Switches to the event loop."""
+        """
+        Return the result of *read*, which gets the file itself and has it to itself.
+        Switches to the event loop.
+        """
         async with self._turn:
             self._file.seek(0)
             return await read(self._file)
 
     async def close(self, others: Iterable[Any] = ()) -> None:
-        """Close it, and other files that were made of it."""
-        await self._hopping(_close, [self._file, *others])
+        """
+        Close the file, and *others* that were made from it. Switches to the event loop.
+        """
+        await self._call(_close, [self._file, *others])
 
-    async def _hopping(self, fn: Callable[..., T], *args: Any) -> T:
-        """`fn(*args)`, in a thread if it uses the disk."""
+    async def _call(self, fn: Callable[..., T], *args: Any) -> T:
+        """Call *fn*, in a thread if the file is on the disk."""
         return fn(*args) if self.in_memory else await run_in_threadpool(fn, *args)
 
 

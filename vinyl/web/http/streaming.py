@@ -15,19 +15,20 @@ from starlette.types import Receive, Scope, Send
 from vinyl.bridge.greenlets import await_, run
 from vinyl.web.http.responses import Response
 
-__all__ = ["Pumped", "StreamingResponse", "cancelled", "closing"]
+__all__ = ["PlainContent", "StreamingResponse", "cancel_and_wait", "closing"]
 
 
 class StreamingResponse(Response, starlette.responses.StreamingResponse):
     """
-    A response whose *content*, text or bytes, is sent piece by piece.
+    A response whose content is sent piece by piece.
 
-    When the client leaves, or the server has to stop, the content is cancelled where
-    it waits; its `finally` runs, and may wait for the database.
+    When the client leaves, or the server shuts down, the content is cancelled where it
+    waits. Its `finally` blocks run, and may use the database.
 
     Args:
-        content: An async iterable, or a plain one. The plain one runs inside the
+        content: An async iterable of text or bytes; or a plain one, which runs in the
             bridge: it may use the ORM, and holds one connection until its end.
+        status_code, headers, media_type, background: As for `Response`.
     """
 
     streaming = True
@@ -41,34 +42,35 @@ class StreamingResponse(Response, starlette.responses.StreamingResponse):
         background: BackgroundTask | None = None,
     ) -> None:
         if not isinstance(content, AsyncIterable):
-            content = Pumped(content)
+            content = PlainContent(content)
         super().__init__(content, status_code, headers, media_type, background)
 
     @property
     def is_async(self) -> bool:
-        return not isinstance(self.body_iterator, Pumped)
+        """Whether the content is an async iterable, as in Django."""
+        return not isinstance(self.body_iterator, PlainContent)
 
     @property
     def streaming_content(self) -> Any:
-        """The pieces in bytes, under Django's name; asynchronous if `is_async`."""
-        if isinstance(self.body_iterator, Pumped):
+        """The pieces in bytes, as in Django; an async iterator if `is_async`."""
+        if isinstance(self.body_iterator, PlainContent):
             return map(self._encoded, self.body_iterator.content)
         return (self._encoded(chunk) async for chunk in self.body_iterator)
 
     @streaming_content.setter
     def streaming_content(self, content: Any) -> None:
         is_async = isinstance(content, AsyncIterable)
-        self.body_iterator = cast(Any, content if is_async else Pumped(content))
+        self.body_iterator = cast(Any, content if is_async else PlainContent(content))
 
     def _encoded(self, chunk: Any) -> bytes:
         return chunk.encode(self.charset) if isinstance(chunk, str) else bytes(chunk)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            # A refusal, after which there is nobody to listen to.
+            # It refuses the WebSocket, after which no message comes.
             await super().__call__(scope, receive, send)
             return
-        # Not in a task group: it would cancel each wait of a `finally` as well.
+        # Not in a task group: that would cancel each `await` of a `finally` block, too.
         streaming = asyncio.ensure_future(self.stream_response(send))
         leaving = asyncio.ensure_future(self.listen_for_disconnect(receive))
         try:
@@ -76,8 +78,8 @@ class StreamingResponse(Response, starlette.responses.StreamingResponse):
                 {streaming, leaving}, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
-            await cancelled(leaving)
-            await cancelled(streaming)
+            await cancel_and_wait(leaving)
+            await cancel_and_wait(streaming)
         for task in (streaming, leaving):
             if not task.cancelled():
                 task.result()
@@ -85,19 +87,19 @@ class StreamingResponse(Response, starlette.responses.StreamingResponse):
             await self.background()
 
     async def stream_response(self, send: Send) -> None:
-        """Send all of it, head and end included. Switches to the event loop."""
+        """Send the head, the pieces and the end. Switches to the event loop."""
         content = self.body_iterator
-        if isinstance(content, Pumped):
-            await run(self._start_and_pump, content.content, send)
+        if isinstance(content, PlainContent):
+            await run(self._send_with_head, content.content, send)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
             async with closing(aiter(content)) as self.body_iterator:
                 await super().stream_response(send)
 
-    def _start_and_pump(self, content: Iterable[Any], send: Send) -> None:
+    def _send_with_head(self, content: Iterable[Any], send: Send) -> None:
         """
-        Inside the bridge: send the head with the first piece. Until then an error gets
-        its page, and what happens to the session and the messages is kept.
+        In the bridge: send the head together with the first piece. Before that, an
+        error gets its page, and changes of session and messages are stored.
         """
 
         def begun() -> Iterator[Any]:
@@ -112,7 +114,7 @@ class StreamingResponse(Response, starlette.responses.StreamingResponse):
             finally:
                 _close(pieces)
 
-        self._pump(begun(), send)
+        self._send_pieces(begun(), send)
 
     def _head(self) -> dict[str, Any]:
         return {
@@ -121,8 +123,8 @@ class StreamingResponse(Response, starlette.responses.StreamingResponse):
             "headers": self.raw_headers,
         }
 
-    def _pump(self, content: Iterable[Any], send: Send) -> None:
-        """Inside the bridge: send each piece of *content*."""
+    def _send_pieces(self, content: Iterable[Any], send: Send) -> None:
+        """In the bridge: send each piece of *content*."""
         iterator = iter(content)
         try:
             for chunk in iterator:
@@ -133,7 +135,7 @@ class StreamingResponse(Response, starlette.responses.StreamingResponse):
                     )
                 )
         finally:
-            # A generator's own clean-up runs here, where it may use the database.
+            # The `finally` blocks of a generator run here, and may use the database.
             _close(iterator)
 
 
@@ -144,7 +146,10 @@ def _close(iterator: Any) -> None:
 
 @asynccontextmanager
 async def closing(iterator: AsyncIterator[Any]) -> AsyncIterator[AsyncIterator[Any]]:
-    """Close *iterator*, if it can be, at the end of the block, not some time later."""
+    """
+    Close *iterator* at the end of the block, if it has an `aclose()`, not when it is
+    garbage-collected. Switches to the event loop.
+    """
     try:
         yield iterator
     finally:
@@ -152,20 +157,25 @@ async def closing(iterator: AsyncIterator[Any]) -> AsyncIterator[AsyncIterator[A
             await close()
 
 
-async def cancelled(task: asyncio.Future[Any]) -> None:
-    """Cancel *task*, and wait until it has ended. Switches to the event loop."""
+async def cancel_and_wait(task: asyncio.Future[Any]) -> None:
+    """
+    Cancel *task* and wait until it has ended, even if the caller is cancelled. Switches
+    to the event loop.
+    """
     task.cancel()
     with anyio.CancelScope(shield=True):
         await asyncio.wait({task})
 
 
-class Pumped:
-    """A plain iterable, which the bridge iterates over."""
+class PlainContent:
+    """A plain iterable, over which the bridge iterates."""
 
     def __init__(self, content: Iterable[Any]) -> None:
         self.content = content
 
     def __aiter__(self) -> NoReturn:
         raise TypeError(
-            f"{self.content!r} is iterated over while it is sent, inside the bridge."
+            f"The content {self.content!r} cannot be iterated over with `async for`: "
+            f"it is a plain iterable, which runs in the bridge while it is sent. Use "
+            f"`streaming_content`."
         )

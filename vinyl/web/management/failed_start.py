@@ -1,6 +1,6 @@
 """
-What `vinyl runserver` serves while the project does not start: the error, to every
-request, until a change to the code replaces the process.
+The server that `vinyl runserver` runs if the project does not start. It answers every
+request with the error, until a change to the code replaces the process.
 """
 
 from __future__ import annotations
@@ -30,17 +30,18 @@ from vinyl.web.routing.websockets import refuse
 
 __all__ = ["FailedStart", "error_of", "serve_error"]
 
-# The colours that a message for the terminal has.
+# The escape sequences for colours in a message for the terminal.
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def error_of(exit: SystemExit) -> BaseException:
     """
-    The error that a command reported before it ended with *exit*, or its cause if the
-    report names none; *exit* itself if there was no error.
+    Return the error that a command reported before it raised *exit*, or the cause of
+    that error if it is only a message; *exit* itself if there was no error. Never
+    switches.
     """
     error = exit.__context__
-    # A status that is a text says more than what it may have been raised after.
+    # If the status is a text, it says more than an earlier error.
     if error is None or not isinstance(exit.code, int):
         return exit
     if isinstance(error, CommandError) and error.__cause__ is not None:
@@ -50,11 +51,11 @@ def error_of(exit: SystemExit) -> BaseException:
 
 def serve_error(error: BaseException, sock: socket) -> None:
     """Answer all requests to *sock* with *error*, until the process is stopped."""
-    sys.stderr.write("Every request gets this error until a change mends it.\n")
+    sys.stderr.write("Every request is answered with this error until you fix it.\n")
     sys.stderr.flush()
     config = uvicorn.Config(
         FailedStart(error),
-        # As the reloader has set it up; the settings may be what is broken.
+        # The reloader has set up logging, and the settings may be what is broken.
         log_config=None,
         lifespan="off",
         timeout_graceful_shutdown=1,
@@ -64,8 +65,11 @@ def serve_error(error: BaseException, sock: socket) -> None:
 
 class FailedStart:
     """
-    An ASGI application that answers everything with status 500 and *error*; without
+    An ASGI application that answers every request with status 500 and an error; without
     details if the settings can be read and `DEBUG` is off.
+
+    Args:
+        error: The error that kept the project from starting.
     """
 
     def __init__(self, error: BaseException) -> None:
@@ -74,7 +78,7 @@ class FailedStart:
         try:
             self.debug = settings.DEBUG
         except (Exception, SystemExit):
-            # Whatever their module raises.
+            # The settings module may raise anything.
             self.readable = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,7 +92,7 @@ class FailedStart:
         media_type = preferred_media_type(request)
         if not self.debug:
             return plain_response(500, media_type)
-        # What a command has to say, such as failed checks, is a text for users.
+        # The message of a command, such as failed checks, needs no traceback.
         is_message = isinstance(self.error, CommandError)
         if self.readable and isinstance(self.error, Exception) and not is_message:
             try:
@@ -96,12 +100,12 @@ class FailedStart:
                     self.error, 500, media_type, request
                 )
             except Exception:
-                # It needs more of the project than there is.
+                # The report needs parts of the project that do not work.
                 traceback.print_exc()
         return self.plain(media_type)
 
     def plain(self, media_type: str) -> Response:
-        """The error in a page that needs no settings."""
+        """The error, in a response that needs no settings."""
         lines = traceback.format_exception(self.error)
         if isinstance(self.error, CommandError):
             text = detail = COLOURS.sub("", safe_text(self.error))

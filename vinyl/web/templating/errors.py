@@ -1,6 +1,6 @@
 """
-Jinja2's errors about templates as Django's, with what Django's pages show of them:
-where a missing template was looked for, and the line of the template that is at fault.
+Jinja2's errors about templates as Django's, with the attributes that Django's debug
+page shows: where a missing template was looked for, and the line of the template.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from vinyl.web.http.redaction import safe_text
 
 __all__ = ["djangos_errors", "place_in_template", "places"]
 
-NOT_THERE = "Source does not exist"
+MISSING = "Source does not exist"
 
 
 class Place(NamedTuple):
     """
-    Somewhere that a template was looked for, as Django's pages show it.
+    A place where a template was looked for, with the attributes of Django's `Origin`.
 
     Attributes:
-        name: The path of the file, or the name that the loader was asked for.
+        name: The path of the file, or the name that the loader looks for.
         loader_name: The class of the loader.
-        template_name: What the template was asked for as.
+        template_name: The name of the template.
     """
 
     name: str
@@ -42,7 +42,15 @@ class Place(NamedTuple):
 @contextmanager
 def djangos_errors(backend: Any) -> Iterator[None]:
     """
-    Raise Jinja2's errors about templates as Django's, which come from the same lines.
+    Raise Jinja2's errors about templates as Django's, with the same traceback.
+
+    Args:
+        backend: Django's template backend, which has the environment as `env`.
+
+    Raises:
+        TemplateDoesNotExist, TemplateSyntaxError: Jinja2 raised its counterpart.
+
+    Switches if the block does.
     """
     try:
         yield
@@ -55,14 +63,14 @@ def djangos_errors(backend: Any) -> Iterator[None]:
         missing: Any = TemplateDoesNotExist(str(error), tried, backend)
         if place := place_in_template(error, str(error)):
             missing.template_debug = place
-        # One error with the frames of both: told apart, each would be half of it.
+        # One error with the frames of both; chained, each would show only half of them.
         raise missing.with_traceback(error.__traceback__) from None
     except jinja2.TemplateSyntaxError as error:
         problem: Any = TemplateSyntaxError(
             f"{error.message} ({error.filename}, line {error.lineno})"
         )
-        # The debug page shows the lines around it. Django strips the text before it
-        # counts lines, so blank ones at the ends have to look like text.
+        # Django strips the text before it counts lines. The zero-width spaces keep
+        # blank lines at both ends.
         found: Any = error
         if found.source is not None:
             found.source = f"\u200b{found.source}\u200b"
@@ -71,10 +79,13 @@ def djangos_errors(backend: Any) -> Iterator[None]:
 
 
 def places(loader: Any, name: str) -> Iterator[tuple[Place, str]]:
-    """Where *loader* looks for the template called *name*, and why it is not there."""
+    """
+    Iterate over the places where *loader* looks for the template *name*, each with the
+    reason why it is not there. Never switches.
+    """
     kind = type(loader).__name__
 
-    def place(where: object, why: str = NOT_THERE) -> tuple[Place, str]:
+    def place(where: object, why: str = MISSING) -> tuple[Place, str]:
         return Place(str(where), kind, name), why
 
     match loader:
@@ -87,12 +98,12 @@ def places(loader: Any, name: str) -> Iterator[tuple[Place, str]]:
                 yield from places(loader.mapping[prefix], rest)
             else:
                 known = ", ".join(map(repr, loader.mapping)) or "none"
-                yield place(name, f"The prefix is none of its prefixes: {known}")
+                yield place(name, f"The prefixes of the loader are: {known}")
         case jinja2.FileSystemLoader() | jinja2.PackageLoader():
             try:
                 parts = split_template_path(name)
             except jinja2.TemplateNotFound:
-                yield place(name, "The name leads outside its folders")
+                yield place(name, "The name leads out of the folders")
                 return
             if isinstance(loader, jinja2.PackageLoader):
                 folders = [PurePath(loader.package_name, loader.package_path)]
@@ -101,9 +112,9 @@ def places(loader: Any, name: str) -> Iterator[tuple[Place, str]]:
             for folder in folders:
                 yield place(folder.joinpath(*parts))
             if not folders:
-                yield place(name, "It has no folders")
+                yield place(name, "The loader has no folders")
         case None:
-            yield Place(name, "Environment", name), "It has no loader"
+            yield Place(name, "Environment", name), "The environment has no loader"
         case _:
             yield place(name)
 
@@ -112,15 +123,15 @@ def place_in_template(
     error: BaseException, message: str | None = None
 ) -> dict[str, Any] | None:
     """
-    The line of the Jinja2 template that *error* passed last, with its surroundings, as
-    Django's report shows it; None if it passed none.
+    Return the last line of a Jinja2 template in the traceback of *error*, and the lines
+    around it, as Django's report shows them; None if there is none. Never switches.
 
     Args:
-        message: What is shown of the error; its class and text unless given.
+        message: The text that is shown for the error; None for its class and text.
     """
     place = None
     for frame, line in traceback.walk_tb(error.__traceback__):
-        # Jinja2 puts such frames in the place of its compiled code's.
+        # Jinja2 replaces the frames of its compiled code with such frames.
         if "__jinja_exception__" in frame.f_globals:
             place = frame.f_code.co_filename, line
     if place is None:
@@ -128,13 +139,13 @@ def place_in_template(
     filename, line = place
     try:
         with open(filename, encoding="utf-8") as file:
-            # As it is stripped before its lines are counted.
+            # Django strips the text before it counts lines.
             source = f"\u200b{file.read()}\u200b"
     except (OSError, ValueError):
-        # There is none, or it is written in another encoding.
+        # There is no such file, or it has another encoding.
         return None
     if line > source.count("\n") + 1:
-        # It is not the text any more that was compiled.
+        # The file has changed since it was compiled.
         return None
     found: Any = SimpleNamespace(
         filename=filename,
