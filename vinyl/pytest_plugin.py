@@ -5,11 +5,11 @@ The pytest plugin of a project: its settings, a database for each test, a client
     addopts = ["-p", "vinyl.pytest_plugin", "-p", "no:django"]
     anyio_mode = "auto"
 
-A call that nobody awaits fails its test, and the error of awaiting a relation that had
-been fetched says what to write. An error that the client raises in a test is shown with
-the lines of the project; `--full-trace` shows all. `no:django` keeps out pytest-django,
-if it is installed: it has fixtures of the same names and refuses database access to
-everything but its own marks.
+A call that is never awaited fails its test, and the error of awaiting a relation that
+had already been fetched says what to write. The traceback of an error is shortened to
+the lines of the project; `--full-trace` shows all. `no:django` turns off pytest-django,
+if it is installed: it has fixtures of the same names, and forbids database access in
+tests without its own marks.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ __all__ = [
     "pytest_runtest_makereport",
 ]
 
-# Django's own choice for tests: the real ones take a third of a second each.
+# What Django recommends for tests: a real hash takes a third of a second.
 FAST_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def pytest_load_initial_conftests(early_config: Any) -> None:
-    """Start Django, with the settings that `[tool.vinyl]` names, unless it runs."""
+    """Set up Django with the settings module that `[tool.vinyl]` names."""
     find_settings(Path(early_config.rootpath))
     django.setup()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> None:
-    """Have the error of a test explained, and shown as what its author wrote."""
+    """Explain the error of a test, and shorten its traceback to the project's lines."""
     from vinyl.web.testing.tracebacks import shorten
 
     if call.excinfo is None:
         return
     error = call.excinfo.value
-    # First: it looks for the line that awaited.
+    # Before shortening, because it looks for the line that awaited.
     note_awaited_value(error)
     if not item.config.getoption("fulltrace") and shorten(error):
         call.excinfo = pytest.ExceptionInfo.from_exception(error)
@@ -72,11 +72,10 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 def databases() -> Iterator[None]:
     """
-    Empty, migrated databases beside the real ones, removed at the end. Each process of
-    pytest-xdist has its own.
+    Empty, migrated test databases, which are removed at the end of the session. Each
+    process of pytest-xdist has its own.
 
-    While they are there, passwords are hashed by MD5, unless the settings say
-    otherwise.
+    Meanwhile passwords are hashed by MD5, unless the settings set `PASSWORD_HASHERS`.
     """
     from django.test.utils import (
         override_settings,
@@ -94,7 +93,7 @@ def databases() -> Iterator[None]:
         hashers = FAST_HASHERS
     setup_test_environment()
     made = setup_databases(verbosity=0, interactive=False)
-    # Left open, it would keep SQLite locked.
+    # An open connection would keep SQLite locked.
     connections.close_all()
     try:
         with override_settings(PASSWORD_HASHERS=hashers):
@@ -105,10 +104,10 @@ def databases() -> Iterator[None]:
 
 
 def _name_apart(connection: BaseDatabaseWrapper, worker: str) -> None:
-    """Give the test database of *connection* a name of its own for *worker*."""
+    """Name the test database of *connection* after *worker*."""
     test = connection.settings_dict["TEST"]
     if connection.vendor == "sqlite":
-        # Without a name it is in the memory of this process.
+        # Without a name it is in memory.
         if test["NAME"]:
             file = Path(test["NAME"])
             test["NAME"] = file.with_stem(f"{file.stem}_{worker}")
@@ -136,10 +135,10 @@ async def _transactions(
 @pytest.fixture
 def db(_transactions: dict[str, BaseDatabaseWrapper]) -> Iterator[None]:
     """
-    The databases, with everything that the test writes undone after it.
+    The test databases. What the test writes is rolled back after it.
 
-    All that the test awaits is in the transaction, and so is a plain `def` test, which
-    uses the same connections, with the async fixtures that it asks for.
+    Everything that the test awaits runs in one transaction. So does a plain `def` test,
+    on the same connections as its async fixtures.
     """
     own: dict[str, Any] = {}
     storage: Any = vars(connections)["_connections"]
@@ -157,7 +156,7 @@ def db(_transactions: dict[str, BaseDatabaseWrapper]) -> Iterator[None]:
 @pytest.fixture
 async def client(db: None) -> AsyncIterator[Any]:
     """
-    A `vinyl.web.testing.Client` of the project's application, which calls it directly,
+    A `vinyl.web.testing.Client`, which calls the project's application directly,
     without a server.
     """
     from vinyl.web import testing

@@ -24,7 +24,7 @@ class VinylORMConfig(AppConfig):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        # Here, not in ready(): no model class exists yet, so each is made dual-mode.
+        # Not in ready(): here no model class exists yet, so all become dual-mode.
         table.apply()
 
     def ready(self) -> None:

@@ -1,6 +1,6 @@
 """
-A pytest plugin: a test that makes a call and never awaits it fails, and the error of
-awaiting a lazy attribute that had been fetched says what to write.
+A pytest plugin: a call that is never awaited fails its test, and the error of awaiting
+a lazy attribute that had already been fetched says what to write.
 
     pytest_plugins = ["vinyl.orm.testing"]    # in the conftest.py of the root
 """
@@ -15,16 +15,16 @@ __all__ = ["pytest_configure", "pytest_runtest_makereport"]
 
 
 def pytest_configure(config: Any) -> None:
-    """Turn Python's warning of a coroutine that nobody awaited into an error."""
+    """Turn Python's warning "coroutine was never awaited" into an error."""
     for line in (
         "error:coroutine '.*' was never awaited:RuntimeWarning",
-        # Where it is thrown away no exception can be raised; pytest tells of it later.
+        # No exception can be raised where a coroutine is deleted; pytest warns later.
         "error:(?s).*was never awaited:pytest.PytestUnraisableExceptionWarning",
     ):
         config.addinivalue_line("filterwarnings", line)
 
 
 def pytest_runtest_makereport(call: Any) -> None:
-    """Have the error of a test explained before it is shown."""
+    """Explain the error of a test before pytest reports it."""
     if call.excinfo is not None:
         note_awaited_value(call.excinfo.value)

@@ -38,7 +38,7 @@ def test_a_django_that_lacks_a_name_is_refused_by_that_name(
 def test_so_is_one_whose_app_lacks_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     app = "django.contrib.contenttypes"
     read = {"django.contrib.contenttypes.models:ContentTypeManager": "_no_such"}
-    monkeypatch.setitem(versions.READ_WITH_APP, app, read)
+    monkeypatch.setitem(versions.READ_FROM_APPS, app, read)
     versions.check_apps(set())
     with pytest.raises(UnsupportedVersion, match=r"no '_no_such' in .*ContentType"):
         versions.check_apps({app})

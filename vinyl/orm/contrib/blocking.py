@@ -1,6 +1,6 @@
 """
-Django's caches, file storages and e-mail backends: inside the bridge, the calls of one
-that blocks run in a worker thread, so that the event loop goes on.
+Django's caches, file storages and e-mail backends: called inside the bridge, a backend
+that blocks runs in a worker thread, so that the event loop goes on.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from vinyl.bridge.threads import in_thread, run_in_worker
 
 __all__ = ["TABLE", "patch_blocking"]
 
-# What blocks is said by the classes between these and that of a backend.
+# Base classes, which do not decide whether a backend blocks.
 _ABSTRACT = (BaseCache, BaseEmailBackend, Storage)
 
-# These use the memory, or the database natively.
+# Backends that use memory, or the database natively.
 _NOT_BLOCKING = (
     BaseDatabaseCache,
     DummyCache,
@@ -57,9 +57,8 @@ def patch_blocking(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 def patch_backend(fn: Callable[..., Any]) -> Callable[..., Any]:
     """
-    The change for a method of Django's caches, file storages and e-mail backends:
-    called inside the bridge, one that blocks runs in a thread, and the event loop goes
-    on. One that is async is awaited.
+    Patch a method of Django's caches, file storages and e-mail backends: called inside
+    the bridge, one that blocks runs in a worker thread, and an async one is awaited.
     """
     if inspect.iscoroutinefunction(fn):
         return dual(fn)
@@ -79,12 +78,12 @@ def patch_backend(fn: Callable[..., Any]) -> Callable[..., Any]:
 @functools.cache
 def _blocks(backend: Any) -> bool:
     """
-    Whether *backend*, a class for caching, files or e-mail, waits for the network or a
-    disk.
+    Whether *backend*, a class for caching, files or e-mail, waits for the network or
+    the disk.
 
-    One that is all of apps with models keeps its things in the database (a queue of
-    mail): it is to take part in the transaction of the code that calls it. Another that
-    does says so with `vinyl_in_bridge = True`.
+    A backend whose classes all come from apps with models stores its data in the
+    database (a queue of mail), so it must take part in the caller's transaction. Any
+    other backend that does so sets `vinyl_in_bridge = True`.
     """
     if issubclass(backend, _NOT_BLOCKING) or getattr(backend, "vinyl_in_bridge", False):
         return False

@@ -1,9 +1,8 @@
 """
-Which cache object a task uses.
+One cache object for all tasks of an event loop.
 
-Django gives each context one of its own, so each request would open a connection to
-Redis or memcached anew. On an event loop tasks share one instead, if its client allows
-that.
+Django makes a cache object for each context, so that each request would connect to
+Redis or memcached again. On an event loop tasks share one, if its client supports that.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from vinyl.bridge.patching import Row, native
 
 __all__ = ["TABLE"]
 
-# Without state, or with a client that several threads may use at once.
+# Backends without state, or with a client that is safe to share between threads.
 SHAREABLE = (
     BaseDatabaseCache,
     DummyCache,
@@ -35,13 +34,13 @@ SHAREABLE = (
     RedisCache,
 )
 
-# By event loop and the handler's storage, which a change of CACHES replaces.
+# By event loop and by the handler's storage, which changing CACHES replaces.
 _caches: WeakKeyDictionary[Any, WeakKeyDictionary[Any, dict[str, Any]]]
 _caches = WeakKeyDictionary()
 
 
 def patch_getitem(getitem: Callable[..., Any]) -> Callable[..., Any]:
-    """The change for `caches[alias]`: on an event loop, the one of the loop."""
+    """Patch `caches[alias]` to return the event loop's cache object."""
 
     @functools.wraps(getitem)
     def __getitem__(self: Any, alias: str) -> Any:

@@ -30,9 +30,9 @@ class UnknownContentType(Expression):
     The key, in a query, of a content type that this process does not know yet.
 
     Args:
-        model: Whose content type it is.
-        using: The alias of the database that has it; None for the routers' choice.
-        for_concrete_model: Whether that of a proxy is its concrete model's.
+        model: The model that the content type stands for.
+        using: The alias of the database to ask; None leaves it to the routers.
+        for_concrete_model: Whether a proxy has the content type of its concrete model.
     """
 
     def __init__(self, model: Any, using: str | None, for_concrete_model: bool) -> None:
@@ -51,10 +51,12 @@ class UnknownContentType(Expression):
 
     def resolve(self) -> Any:
         """
-        The content type. Switches to the event loop where Django asks for it.
+        Return the content type.
 
         Raises:
-            NotAwaitedError: Asked on the event loop.
+            NotAwaitedError: Called on the event loop.
+
+        Switches to the event loop in the bridge, if Django has to ask the database.
         """
         return _manager(self.using).get_for_model(self.model, self.for_concrete_model)
 
@@ -90,10 +92,10 @@ def _known(manager: Any, model: Any, for_concrete_model: bool) -> Any:
 
 def content_type_of(model: Any, using: str | None, for_concrete_model: bool) -> Any:
     """
-    The content type of *model*; on the event loop an `UnknownContentType` if it would
-    have to be asked for. Arguments as for that.
+    Return the content type of *model*. On the event loop, where asking the database
+    would block, it may be an `UnknownContentType`, which takes the same arguments.
 
-    Switches to the event loop, in the bridge, where Django asks for it.
+    Switches to the event loop in the bridge, if Django has to ask the database.
     """
     manager = _manager(using)
     if (found := _known(manager, model, for_concrete_model)) is not None:
@@ -104,22 +106,25 @@ def content_type_of(model: Any, using: str | None, for_concrete_model: bool) -> 
 
 
 def patch_get_for_model(get_for_model: Callable[..., Any]) -> Callable[..., Any]:
-    """`ContentType.objects.get_for_model()`, which on the loop knows or refuses."""
+    """
+    Patch `ContentType.objects.get_for_model()`: on the event loop, one that Django
+    would have to ask the database for is refused.
+    """
 
     @functools.wraps(get_for_model)
-    def known(self: Any, model: Any, for_concrete_model: bool = True) -> Any:
+    def get_known(self: Any, model: Any, for_concrete_model: bool = True) -> Any:
         if not runs_sync() and _known(self, model, for_concrete_model) is None:
             name = model._meta.label
             raise NotAwaitedError(
                 f"The content type of {name} is not known in this process yet, and "
-                f"asking for it here would block the event loop. Write `await "
+                f"asking the database here would block the event loop. Write `await "
                 f"run(ContentType.objects.get_for_model, {name.split('.')[1]})`, or "
-                f"run the function that asks for it in the bridge: `await "
+                f"run the function that needs it in the bridge: `await "
                 f"run(function, ...)`."
             )
         return get_for_model(self, model, for_concrete_model)
 
-    return known
+    return get_known
 
 
 # ----- The manager of a generic relation
@@ -127,8 +132,8 @@ def patch_get_for_model(get_for_model: Callable[..., Any]) -> Callable[..., Any]
 
 class _ContentTypeOfManager:
     """
-    The attribute `content_type` of the manager. One that was unknown when the manager
-    was made, on the event loop, is found when a method reads it in the bridge.
+    The attribute `content_type` of the manager. If it was unknown when the manager was
+    made, on the event loop, it is looked up when a method reads it in the bridge.
     """
 
     def __get__(self, manager: Any, cls: type) -> Any:
@@ -142,8 +147,8 @@ class _ContentTypeOfManager:
         vars(manager)["content_type"] = value
 
 
-class _AskingOfManager:
-    """The attribute `get_content_type` of the manager: a function of an instance."""
+class _GetContentTypeOfManager:
+    """The attribute `get_content_type` of the manager: takes an instance."""
 
     def __get__(self, manager: Any, cls: type) -> Callable[[Model], Any]:
         asked = vars(manager)["get_content_type"]
@@ -165,7 +170,7 @@ def patch_create_manager(create: Callable[..., Any]) -> Callable[..., Any]:
     def create_generic_related_manager(superclass: type, rel: Any) -> Any:
         cls = create(superclass, rel)
         cls.content_type = _ContentTypeOfManager()
-        cls.get_content_type = _AskingOfManager()
+        cls.get_content_type = _GetContentTypeOfManager()
         return cls
 
     return create_generic_related_manager
@@ -174,7 +179,7 @@ def patch_create_manager(create: Callable[..., Any]) -> Callable[..., Any]:
 def patch_content_type_of_relation(
     get_content_type: Callable[..., Any],
 ) -> Callable[..., Any]:
-    """`GenericRelation.get_content_type`, which joins use, some before a query runs."""
+    """Patch `GenericRelation.get_content_type`, which joins use before a query runs."""
 
     @functools.wraps(get_content_type)
     def of_relation(self: Any) -> Any:

@@ -1,9 +1,9 @@
 """
 Django's forms in both modes.
 
-On the event loop `await form.is_valid()` and `await form.save()`; in plain views,
-templates and sync code the same calls without `await`. A form is validated and saved
-inside the bridge as a whole, with what its class overrides.
+On the event loop write `await form.is_valid()` and `await form.save()`; in plain views,
+templates and sync code the same calls without `await`. Validating or saving a form runs
+in the bridge as a whole, including methods that its class overrides.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ __all__ = ["TABLE"]
 
 def run_nowait(fn: Callable[..., Any], *args: Any) -> Any:
     """
-    Return `fn(*args)`, called on the event loop as sync code that has no need to wait.
+    Return `fn(*args)`, called as sync code on the event loop.
 
     Raises:
-        NotAwaitedError: It would have to wait after all.
+        NotAwaitedError: *fn* would have to wait for the database.
+
+    Never switches.
     """
     running = run(fn, *args)
     try:
@@ -38,16 +40,16 @@ def run_nowait(fn: Callable[..., Any], *args: Any) -> Any:
         return stop.value
     running.close()
     raise NotAwaitedError(
-        f"'{fn.__qualname__}' needs the database, and was used on the event loop, "
-        f"where it would block everything else. Use it in a plain function, and run "
-        f"that in the bridge: `await vinyl.orm.run(function, ...)`."
+        f"'{fn.__qualname__}' needs the database and was used on the event loop, which "
+        f"it would block. Use it in a plain function, and run that function in the "
+        f"bridge: `await vinyl.orm.run(function, ...)`."
     )
 
 
 def patch_validation_result(getter: Any) -> Any:
     """
-    The change for what Django validates a form for, when it is first asked: on the
-    event loop, a form has to be validated before.
+    Patch an attribute for which Django validates a form when it is first read: on the
+    event loop, the form must have been validated before.
     """
     fget: Any = getter.fget if isinstance(getter, property) else getter
 
@@ -58,7 +60,8 @@ def patch_validation_result(getter: Any) -> Any:
         if self.is_bound and self._errors is None:
             raise NotAwaitedError(
                 f"{type(self).__name__}.{fget.__name__} was used before the form was "
-                f"validated, which means waiting. Write `await form.is_valid()` first."
+                f"validated, which may need the database. Write `await "
+                f"form.is_valid()` first."
             )
         return run_nowait(fget, self)
 
@@ -66,7 +69,7 @@ def patch_validation_result(getter: Any) -> Any:
 
 
 def patch_management_form(getter: cached_property[Any]) -> cached_property[Any]:
-    """The change for a cached property that validates a form without any query."""
+    """Patch a cached property that validates a form without a query."""
 
     @functools.wraps(getter.func)
     def get(self: Any) -> Any:
@@ -78,19 +81,19 @@ def patch_management_form(getter: cached_property[Any]) -> cached_property[Any]:
 
 
 class NotCleaned:
-    """In place of `cleaned_data`, until the form has been validated."""
+    """Explains the missing `cleaned_data` of a form that has not been validated."""
 
     def __get__(self, form: Any, cls: type) -> NoReturn:
         raise AttributeError(
-            f"{cls.__name__} has no cleaned_data: it has not been validated. Call "
-            f"form.is_valid() first (on the event loop, `await form.is_valid()`)."
+            f"{cls.__name__} has no cleaned_data, because it has not been validated. "
+            f"Call form.is_valid() first (on the event loop, `await form.is_valid()`)."
         )
 
 
 def patch_full_clean(full_clean: Callable[..., Any]) -> Callable[..., Any]:
     """
-    The change for `full_clean`: what `many_to_many` has left for later is loaded, so
-    that the form knows what was there before it was saved.
+    Patch `full_clean` to load the querysets in the initial data, so that the form knows
+    the values from before it is saved. See patch_value_from_object().
     """
     if inspect.iscoroutinefunction(full_clean):
         return dual(full_clean)
@@ -110,8 +113,8 @@ def patch_value_from_object(
     value_from_object: Callable[..., Any],
 ) -> Callable[..., Any]:
     """
-    The change for a many-to-many field's part in the initial data of a form: on the
-    event loop a queryset, since making a form cannot wait.
+    Patch `value_from_object` of a many-to-many field, which gives the initial data of a
+    form: on the event loop it returns a queryset, because making a form cannot wait.
     """
 
     @functools.wraps(value_from_object)
@@ -124,12 +127,12 @@ def patch_value_from_object(
 
 
 def patch_save(save: Callable[..., Any]) -> Callable[..., Any]:
-    """The change for a formset's `save`, whose `save_m2m` is made on the fly."""
+    """Patch a formset's `save()`, which makes `save_m2m()` while it runs."""
     if inspect.iscoroutinefunction(save):
         return dual(save)
 
     @functools.wraps(save)
-    def save_and_remember(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def save_and_patch_save_m2m(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = save(self, *args, **kwargs)
         later = vars(self).get("save_m2m")
         if later is not None and not hasattr(later, "is_dual"):
@@ -137,7 +140,7 @@ def patch_save(save: Callable[..., Any]) -> Callable[..., Any]:
             self.save_m2m = dual(later)
         return result
 
-    return dual(save_and_remember)
+    return dual(save_and_patch_save_m2m)
 
 
 _FORM = "django.forms.forms:BaseForm"
@@ -145,10 +148,10 @@ _FIELD = "django.forms.fields:Field"
 _FORMSET = "django.forms.formsets:BaseFormSet"
 
 TABLE = (
-    # Saving belongs to model forms and to the forms of people who call it so.
+    # BaseForm has no save(): model forms have, and users' forms that define one.
     Row(_FORM, "is_valid clean save _save_m2m", dual, inherited=True),
     Row(_FORM, "full_clean", patch_full_clean, inherited=True),
-    # The latter are hooks of the forms of django.contrib.auth.
+    # The last two are hooks of the forms of django.contrib.auth.
     Row(
         _FORM, "clean_* confirm_login_allowed send_mail", dual_if_async, inherited=True
     ),

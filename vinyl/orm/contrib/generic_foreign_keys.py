@@ -23,7 +23,7 @@ __all__ = ["DESCRIPTOR", "TABLE", "is_fetched", "name_of"]
 
 
 def patch_set_target(set_target: Callable[..., Any]) -> Callable[..., Any]:
-    """`__set__` of a generic foreign key: an unknown content type is left out."""
+    """Patch `__set__` of a generic foreign key to leave an unknown content type out."""
 
     @functools.wraps(set_target)
     def __set__(self: Any, instance: Model, value: Any) -> None:
@@ -45,8 +45,8 @@ def patch_set_target(set_target: Callable[..., Any]) -> Callable[..., Any]:
 
 def patch_get_target(get_target: Callable[..., Any]) -> Callable[..., Any]:
     """
-    `__get__` of a generic foreign key, on the loop: a target that was set while its
-    content type was unknown is returned as it is.
+    Patch `__get__` of a generic foreign key: on the event loop, a target that was set
+    while its content type was unknown is returned as it is.
     """
 
     @functools.wraps(get_target)
@@ -73,8 +73,8 @@ def _content_type_of_target(field: Any, target: Model) -> Any:
 
 def _left_out(instance: Model) -> Iterator[tuple[str, Any, Model]]:
     """
-    The content types that *instance* lacks because its target was set while they were
-    unknown: the name of the attribute, the generic foreign key, and the target.
+    The content types that *instance* lacks because a target was set while its content
+    type was unknown: the attribute's name, the generic foreign key, and the target.
     """
     for field in instance._meta.private_fields:
         if hasattr(field, "ct_field") and field.is_cached(instance):
@@ -86,8 +86,8 @@ def _left_out(instance: Model) -> Iterator[tuple[str, Any, Model]]:
 
 def patch_check_parent_chain(check: Callable[..., Any]) -> Callable[..., Any]:
     """
-    `DeferredAttribute._check_parent_chain`, which tells what a missing value is
-    without loading it: for a content type that was left out, that of the target.
+    Patch `DeferredAttribute._check_parent_chain`, which finds a missing value without
+    loading it: for a content type that was left out, it returns that of the target.
     """
 
     @functools.wraps(check)
@@ -103,8 +103,8 @@ def patch_check_parent_chain(check: Callable[..., Any]) -> Callable[..., Any]:
 
 def patch_prepare_for_save(prepare: Callable[..., Any]) -> Callable[..., Any]:
     """
-    `Model._prepare_related_fields_for_save`: what was left out is found, or it would
-    count as deferred and not be saved.
+    Patch `Model._prepare_related_fields_for_save` to look up content types that were
+    left out; otherwise they would count as deferred and not be saved.
     """
 
     @functools.wraps(prepare)
@@ -138,15 +138,16 @@ def _is_current(field: Any, instance: Model) -> bool:
 
 
 def is_fetched(descriptor: Any, instance: Model) -> bool:
-    """Whether *descriptor* gives the target of *instance* without a query."""
+    """Whether reading the target of *instance* needs no query. Never switches."""
     return _is_current(_field_of(descriptor), instance)
 
 
 def name_of(descriptor: Any) -> str:
+    """The name of the attribute. Never switches."""
     return _field_of(descriptor).name
 
 
-# The class whose instances are the attributes of models.
+# The class of the attribute that a model has for a generic foreign key.
 DESCRIPTOR = "django.contrib.contenttypes.fields:GenericForeignKey"
 if django.VERSION >= (6, 1):
     DESCRIPTOR += "Descriptor"

@@ -1,6 +1,6 @@
 """
-The rows of Django's own managers and objects that do more than one query at a time: as
-sync code they run in the bridge as a whole, and are awaited under their own names.
+Managers and objects of Django whose methods run several queries: in async mode a method
+runs in the bridge as a whole, and is awaited under its own name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["TABLE"]
 _CONTRIB = "django.contrib"
 
 TABLE = (
-    # Files are stored and deleted together with the row that names them.
+    # Saving or deleting a file also saves the model instance.
     Row("django.db.models.fields.files:FieldFile", "save delete", dual, inherited=True),
     Row(
         "django.core.serializers.base:DeserializedObject",
@@ -21,7 +21,7 @@ TABLE = (
         dual,
         inherited=True,
     ),
-    # Django keeps the site that it finds for the whole process.
+    # Django caches the site for the whole process.
     Row(
         f"{_CONTRIB}.sites.models:SiteManager",
         "get_current",

@@ -1,4 +1,4 @@
-"""Validators of fields, of models and of forms, that are `async def`."""
+"""Validators of model fields and form fields that are `async def`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["TABLE"]
 
 def patch_run_validators(run_validators: Callable[..., Any]) -> Callable[..., Any]:
     """
-    The change for a field's `run_validators`: it waits for those that are async. Their
-    coroutines would raise nothing, and so let every value pass.
+    Patch a field's `run_validators` to wait for async validators. Otherwise nothing
+    would run their coroutines, and every value would be valid.
     """
 
     @functools.wraps(run_validators)

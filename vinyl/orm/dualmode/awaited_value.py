@@ -1,8 +1,8 @@
 """
-Notes on errors of Python's own that have a cause in the ORM.
+Explains the TypeError of awaiting a value that had already been fetched.
 
-`await ticket.project` fetches a relation, and is a TypeError once the value is there,
-for instance because somebody has added `select_related("project")` to the queryset.
+`await ticket.project` fetches a relation, and raises a TypeError once the value is
+there, for instance after `select_related("project")` was added to the queryset.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from vinyl.bridge.tasks import is_own
 
 __all__ = ["note_awaited_value"]
 
-# What Python says of a value that is awaited, up to 3.13 and since, with its type's
-# name; and what asyncio says, which does not name it.
+# The messages of Python, up to 3.13 and since 3.14, which name the value's type, and
+# that of asyncio, which does not.
 _MESSAGES = re.compile(
     r"object (?P<before>.+) can't be used in 'await' expression"
     r"|'(?P<since>.+)' object can't be awaited"
     r"|An asyncio\.Future, a coroutine or an awaitable is required"
 )
 _NOTE = (
-    "{text} had been fetched before, as by select_related(), by an earlier "
-    "await or by an assignment, so it is the value itself and cannot be awaited. "
-    "Write `await fetch({owner}, {name!r})`, which takes what is there and fetches "
-    "what is missing (`from vinyl.orm import fetch`), or leave out `await`."
+    "{text} had already been fetched (by select_related(), by an earlier await or by "
+    "an assignment), so it is the value itself and cannot be awaited. Write `await "
+    "fetch({owner}, {name!r})`, which fetches only what is missing (`from vinyl.orm "
+    "import fetch`), or leave out `await`."
 )
 _DESCRIPTORS = (
     ForwardManyToOneDescriptor,
@@ -50,8 +50,8 @@ _UNKNOWN: Any = object()
 
 def note_awaited_value(error: BaseException | None) -> None:
     """
-    Add a note to *error* if it comes from awaiting a lazy attribute whose value was
-    there already. Does the same for the errors in a group, and for causes.
+    Add a note to *error* if it comes from awaiting a lazy attribute that had already
+    been fetched. Errors in a group and causes get their note as well.
 
     Never switches.
     """
@@ -86,11 +86,11 @@ def _note_on(error: TypeError) -> str | None:
     expression = _expression(own.tb_frame.f_code, own.tb_lasti)
     asked: list[Any] = []
     if isinstance(expression, ast.Await):
-        # What stands after `await` itself, not something inside it.
+        # The operand of `await` itself, not a part of it.
         asked = [expression.value]
         expression = expression.value
     if not directly:
-        # asyncio was given it, as in gather().
+        # The value was passed to asyncio, as in gather().
         asked = getattr(expression, "args", [])
     for node in asked:
         if isinstance(node, ast.Attribute):
@@ -109,26 +109,26 @@ def _expression(code: CodeType, lasti: int) -> ast.expr | None:
     position = next(islice(code.co_positions(), lasti // 2, None), (None,) * 4)
     first, last, start, end = position
     if first is None or last is None or start is None or end is None:
-        # Python was told to keep no positions.
+        # Python was told not to keep positions.
         return None
     lines = [
         line.encode() for line in linecache.getlines(code.co_filename)[first - 1 : last]
     ]
     if not lines:
         return None
-    # In this order, for it may be one and the same line.
+    # In this order, because the two may be the same line.
     lines[-1] = lines[-1][:end]
     lines[0] = lines[0][start:]
     try:
         source = b"".join(lines).decode()
         return ast.parse(f"({source})", mode="eval").body
     except (SyntaxError, ValueError):
-        # The file has been changed since it was read.
+        # The file has changed since it was imported.
         return None
 
 
 def _value(node: ast.expr, frame: FrameType) -> Any:
-    """What *node* stands for in *frame*, found without running any code of it."""
+    """The value of *node* in *frame*, found without running code."""
     match node:
         case ast.Name(id=name):
             return frame.f_locals.get(name, frame.f_globals.get(name, _UNKNOWN))
@@ -142,11 +142,11 @@ def _value(node: ast.expr, frame: FrameType) -> Any:
 
 def _is_there(owner: Any, name: str, kind: str | None) -> bool:
     """
-    Whether *name* is a lazy attribute of *owner* whose value has been fetched; where
-    the owner is not known, whether it is likely to be.
+    Whether *name* is a lazy attribute of *owner* that has been fetched or, if the owner
+    is not known, is likely to be.
 
     Args:
-        kind: The name of the value's type, where Python has told it.
+        kind: The name of the value's type, if the message has it.
     """
     if isinstance(owner, Model):
         held = {**vars(owner), **owner._state.fields_cache}
@@ -168,7 +168,7 @@ def _is_lazy(model: type[Model], name: str) -> bool:
 
 
 def _leads_to(model: type[Model], name: str, kind: str) -> bool:
-    """Whether the relation *name* of *model* gives an object of a type named *kind*."""
+    """Whether the relation *name* of *model* leads to a type named *kind*."""
     descriptor: Any = inspect.getattr_static(model, name)
     match descriptor:
         case ForwardManyToOneDescriptor():
@@ -182,5 +182,5 @@ def _leads_to(model: type[Model], name: str, kind: str) -> bool:
 
 
 def _names(model: Any) -> set[str]:
-    """What its objects' types may be called: those of subclasses, too."""
+    """The names that the type of its objects may have: subclasses count, too."""
     return {model.__name__, *(sub.__name__ for sub in model.__subclasses__())}

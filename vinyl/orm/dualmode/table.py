@@ -1,9 +1,9 @@
 """
-The dual-mode table: each Django callable that touches the database, and what it
-becomes in async mode.
+The dual-mode table: every Django callable that uses the database, with the patch that
+makes it work in async mode.
 
-Sync mode is untouched: the changed callables call what they replaced. How a row is
-applied is in vinyl.bridge.patching; most patches are beside what they patch.
+Sync mode is unchanged: a patched callable calls the original. vinyl.bridge.patching
+applies the table; most patches are in the modules beside this one and in contrib.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ __all__ = ["TABLE", "apply"]
 
 def patch_get_running_loop(get_running_loop: Callable[..., Any]) -> Callable[..., Any]:
     """
-    The change for the question that Django's `async_unsafe` asks before blocking: "is
-    there an event loop?" Inside the bridge nothing blocks, so the answer is no.
+    Patch the function by which Django's `async_unsafe` asks for a running event loop
+    before it blocks. Inside the bridge nothing blocks, so the answer is that none runs.
     """
 
     @functools.wraps(get_running_loop)
@@ -60,7 +60,7 @@ def patch_get_running_loop(get_running_loop: Callable[..., Any]) -> Callable[...
         loop = get_running_loop()
         if not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
             raise NotAwaitedError(
-                "Sync code used the database on the event loop, where it would block "
+                "Sync code used the database on the event loop, which would block "
                 "everything else. Await the call itself (`await obj.save()`), or run "
                 "the sync code in the bridge: `await vinyl.orm.run(function, ...)`."
             )
@@ -71,8 +71,8 @@ def patch_get_running_loop(get_running_loop: Callable[..., Any]) -> Callable[...
 
 def patch_getitem(getitem: Callable[..., Any]) -> Callable[..., Any]:
     """
-    The change for `connections[alias]`: inside the bridge, and in a block on the event
-    loop, it gives the connection of the scope.
+    Patch `connections[alias]` to return the scope's connection inside the bridge, and
+    in a block on the event loop.
     """
 
     @functools.wraps(getitem)
@@ -92,7 +92,7 @@ def _is_cached(descriptor: Any, instance: Any) -> bool:
 def _is_loaded(descriptor: Any, instance: Any) -> bool:
     if descriptor.field.attname in instance.__dict__:
         return True
-    # The key of a parent's row is that of the child's.
+    # With multi-table inheritance, the key of the parent is that of the child.
     return descriptor._check_parent_chain(instance) is not None
 
 
@@ -145,8 +145,8 @@ TABLE = (
     ),
     Row(_FIELD, "clean to_python validate", dual_if_async, inherited=True),
     *validators.TABLE,
-    # The related managers are made on the fly; they and users' managers override
-    # these. Of Django's own managers only they have them.
+    # Related managers, whose classes Django makes when they are needed, and users'
+    # managers override these. BaseManager itself has none of them.
     Row(
         "django.db.models.manager:BaseManager",
         f"add clear remove set {_QUERIES}",
@@ -190,7 +190,7 @@ TABLE = (
     ),
     Row(_HANDLER, "all", closing.patch_all),
     Row(_HANDLER, "close_all", closing.patch_close_all),
-    # These drop what the connection's methods of the same names return.
+    # Django's functions drop what the connection's methods of the same name return.
     Row(_TRANSACTION, _DROPPING, dual),
     Row("vinyl.orm.transaction", _DROPPING, dual),
     Row(_TRANSACTION, "on_commit", transaction.returning),
@@ -237,10 +237,16 @@ TABLE = (
 
 def apply(*, with_apps: bool = False) -> None:
     """
-    Apply the rows of Django's core, or those of the installed contrib apps. Once each.
+    Patch Django. Each patch is applied once, however often this is called.
+
+    Args:
+        with_apps: Whether to apply the patches of the installed contrib apps, or those
+            of Django's core.
 
     Raises:
-        UnsupportedVersion: This Django is not supported, or lacks a name of the table.
+        UnsupportedVersion: This Django is not supported, or lacks a name in the table.
+
+    Never switches.
     """
     versions.check_django()
     if with_apps:

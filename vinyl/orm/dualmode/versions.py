@@ -1,9 +1,9 @@
 """
-Which Django vinyl knows, and every private Django name that it uses.
+The versions of Django that vinyl supports, and the private Django names that it reads.
 
-The table (table.py) names what is patched; this module names what is only read. Both
-are checked at start-up, so that a Django that has moved one of them is refused by name
-instead of failing later.
+The table (table.py) lists what is patched; this module lists what is only read. Both
+are checked at start-up, so that a Django that lacks one of the names is refused with
+that name instead of failing later.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["check_apps", "check_django"]
 
 SUPPORTED = ((5, 2), (6, 0), (6, 1))
 
-# Class or module, and the names read from it.
+# The names that are read, by class or module.
 READ = {
     "asgiref.sync": "_restore_context",
     "django.core.cache:caches": "_connections",
@@ -41,8 +41,8 @@ READ = {
     "django.forms.widgets:Media": "_css _js",
 }
 
-# The same where an app is installed; its modules cannot be imported otherwise.
-READ_WITH_APP = {
+# The same by contrib app, whose modules can be imported only if it is installed.
+READ_FROM_APPS = {
     "django.contrib.contenttypes": {
         "django.contrib.contenttypes.models:ContentTypeManager": (
             "_get_from_cache _get_opts"
@@ -58,24 +58,33 @@ READ_WITH_APP = {
 
 def check_django() -> None:
     """
-    Raise `UnsupportedVersion` unless the installed Django is one that vinyl knows.
+    Check that vinyl supports the installed Django.
+
+    Raises:
+        UnsupportedVersion: It does not, or Django lacks a name that vinyl reads.
+
+    Never switches.
     """
     if django.VERSION[:2] not in SUPPORTED:
         known = ", ".join(f"{major}.{minor}" for major, minor in SUPPORTED)
         raise UnsupportedVersion(
-            f"Django {django.get_version()} is installed, whose internals this vinyl "
-            f"does not know. It works with Django {known}: install one of these, or a "
-            f"newer vinyl."
+            f"Django {django.get_version()} is installed, which this version of vinyl "
+            f"does not support, because it relies on Django's internals. It works with "
+            f"Django {known}: install one of these, or a newer vinyl."
         )
     _check(READ)
 
 
 def check_apps(installed: set[str]) -> None:
     """
-    Raise `UnsupportedVersion` if one of the *installed* apps, names such as
-    "django.contrib.auth", lacks what vinyl reads from it.
+    Check the contrib apps among *installed*, names such as "django.contrib.auth".
+
+    Raises:
+        UnsupportedVersion: One of them lacks a name that vinyl reads.
+
+    Never switches.
     """
-    for app, read in READ_WITH_APP.items():
+    for app, read in READ_FROM_APPS.items():
         if app in installed:
             _check(read)
 
