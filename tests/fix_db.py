@@ -103,7 +103,7 @@ def db(request: pytest.FixtureRequest, migrated: set[str]) -> Iterator[str]:
         connections["default"].close()
         yield vendor
         loops = registry._pools.values()
-        lent = [pool for loop in loops for pool in loop.values() if pool.lent]
+        lent = [pool for loop in loops for pool in loop.values() if pool.in_use]
         empty_tables()
     gc.collect()
     assert not lent, f"Connections were not given back: {lent}"

@@ -55,7 +55,7 @@ def replica(
         connections[alias].close()
     yield
     loops = registry._pools.values()
-    lent = [pool for loop in loops for pool in loop.values() if pool.lent]
+    lent = [pool for loop in loops for pool in loop.values() if pool.in_use]
     empty_tables("replica")
     connections["replica"].close()
     del connections["replica"]

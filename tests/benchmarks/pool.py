@@ -49,17 +49,17 @@ async def loans(url: str) -> None:
 
     async def ours() -> None:
         for _ in range(LOANS):
-            wrapper = pool.lend_nowait()
+            wrapper = pool.acquire_nowait()
             assert wrapper is not None
-            pool.give_back(wrapper)
+            pool.release(wrapper)
 
     def theirs(peer: AsyncConnectionPool) -> Callable[[], Awaitable[None]]:
-        async def lend() -> None:
+        async def check_out() -> None:
             for _ in range(LOANS):
                 connection = await peer.getconn()
                 await peer.putconn(connection)
 
-        return lend
+        return check_out
 
     async with peer, checking:
         await peer.wait()
@@ -86,12 +86,12 @@ async def throughput() -> None:
     artist = await Artist.objects.create(name="Nina Simone")
     waits: list[float] = []
     pool = pool_for("default")
-    lend = Pool.lend
+    acquire = Pool.acquire
 
     async def timed(self: Pool) -> Any:
         start = time.perf_counter()
         try:
-            return await lend(self)
+            return await acquire(self)
         finally:
             waits.append((time.perf_counter() - start) * 1e3)
 
@@ -100,7 +100,7 @@ async def throughput() -> None:
             await Artist.objects.get(pk=artist.pk)
 
     sys.stdout.write("get() by key on a pool of 10: per second, and the waits in ms\n")
-    Pool.lend = timed  # type: ignore[method-assign]
+    Pool.acquire = timed  # type: ignore[method-assign]
     try:
         for tasks in (1, 10, 100, 1_000):
             rates = []
@@ -110,7 +110,7 @@ async def throughput() -> None:
                 each = max(OPERATIONS // tasks, 3)
                 await asyncio.gather(*(work(each) for _ in range(tasks)))
                 rates.append(tasks * each / (time.perf_counter() - start))
-            assert not pool.lent
+            assert not pool.in_use
             if waits:
                 p50 = statistics.median(waits)
                 p99 = statistics.quantiles(waits, n=100)[98]
@@ -120,7 +120,7 @@ async def throughput() -> None:
             rate = statistics.median(rates)
             sys.stdout.write(f"    {tasks:>5} tasks{rate:>8,.0f} /s    waits: {told}\n")
     finally:
-        Pool.lend = lend  # type: ignore[method-assign]
+        Pool.acquire = acquire  # type: ignore[method-assign]
     await artist.delete()
 
 

@@ -146,7 +146,7 @@ async def nothing_left(db: str, options: Any) -> AsyncIterator[Callable[..., Any
             for task in asyncio.all_tasks() - {asyncio.current_task()}
             if "TestRunner" not in repr(task.get_coro())
         }
-        assert pool.lent == {}
+        assert pool.in_use == {}
         assert not pool.waiters
         for pooled in pool.idle:
             assert pooled.wrapper.is_reusable()
@@ -155,11 +155,11 @@ async def nothing_left(db: str, options: Any) -> AsyncIterator[Callable[..., Any
     yield check
     # Each that is left works, and may write.
     pool = await check()
-    wrappers = [await pool.lend() for _ in range(pool.max_size)]
+    wrappers = [await pool.acquire() for _ in range(pool.max_size)]
     for wrapper in wrappers:
         if wrapper.connection is not None:
             await run(wrapper.use, partial(select_one, wrapper))
-        pool.give_back(wrapper)
+        pool.release(wrapper)
 
 
 async def rows(mark: str) -> int:
@@ -202,12 +202,12 @@ async def test_while_waiting_for_the_pool(
     options["max_size"] = 1
     pool = pool_for("default")
     for step in range(1, 500):
-        held = await pool.lend()
+        held = await pool.acquire()
         attempt = asyncio.create_task(cancel_at(step, create(f"{step}"), late=late))
         # Two steps: to the task that it starts, and to the queue of the pool.
         for _ in range(3):
             await asyncio.sleep(0)
-        pool.give_back(held)
+        pool.release(held)
         _, reached = await attempt
         await nothing_left()
         if not reached:
@@ -372,7 +372,7 @@ class TestALostTask:
             del task
             gc.collect()
             await asyncio.sleep(0)
-            assert pool_for("default").lent == {}
+            assert pool_for("default").in_use == {}
         assert await Artist.objects.count() == 0
 
     @only_postgresql
@@ -394,5 +394,5 @@ class TestALostTask:
             gc.collect()
             await asyncio.sleep(0)
             await create("kept")
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
         assert [artist.name for artist in await Artist.objects.all()] == ["kept a"]

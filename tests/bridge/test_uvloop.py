@@ -80,7 +80,7 @@ async def test_timeouts_cancel_the_query() -> None:
                 await sleep(60)
 
     await asyncio.gather(*(limited(n) for n in range(10)))
-    assert registry.pool_for("default").lent == {}
+    assert registry.pool_for("default").in_use == {}
     await asyncio.gather(*(sleep(0.001) for _ in range(10)))
 
 

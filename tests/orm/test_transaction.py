@@ -183,8 +183,8 @@ class TestSharing:
         with pytest.raises(transaction.TransactionManagementError, match="same corou"):
             await block.__aexit__(None, None, None)
         # The block of the task that is gone is dropped with the task's pool.
-        for lent in list(registry.pool_for("default").lent):
-            registry.pool_for("default").give_back(lent)
+        for lent in list(registry.pool_for("default").in_use):
+            registry.pool_for("default").release(lent)
 
 
 class TestDecorator:
@@ -301,7 +301,7 @@ class TestCancellation:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert registry.pool_for("default").lent == {}
+        assert registry.pool_for("default").in_use == {}
         assert await names() == []
 
     async def test_while_waiting_for_a_turn(self) -> None:
@@ -342,7 +342,7 @@ class TestCancellation:
         for number, result in enumerate(results):
             rows = [name for name in found if name.startswith(f"{number} ")]
             assert len(rows) in ((2,) if result is None else (0, 2))
-        assert registry.pool_for("default").lent == {}
+        assert registry.pool_for("default").in_use == {}
 
 
 def test_sync_mode_is_djangos_own(db: str) -> None:

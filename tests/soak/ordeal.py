@@ -149,7 +149,7 @@ class Ordeal:
         pool = pool_for("default")
         deadline = time.monotonic() + 10
         # A stream that was left early is closed in a task of its own.
-        while pool.lent and time.monotonic() < deadline:
+        while pool.in_use and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
         self.stats = stats = pool.stats()
         if stats["in_use"] or stats["waiting"]:

@@ -110,7 +110,7 @@ async def test_a_failing_view_gives_its_connection_back() -> None:
 
     async with serving(path("", view)) as http:
         assert (await http.get("/")).status_code == 500
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
 
 
 ALBUM = (

@@ -110,7 +110,7 @@ class TestWaiting:
                 for n in range(4)
                 for work in (write, write_in_block)
             ]
-            while len(pool_for("default").lent) < 8:
+            while len(pool_for("default").in_use) < 8:
                 await asyncio.sleep(0)
             # Each step of this goes through the loop.
             for _ in range(50):
@@ -339,7 +339,7 @@ class TestCancelling:
                             await work("never")
                 # SQLite's own patience is 20 s here.
                 assert time.monotonic() - start < 5
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
         await freed()
         await work("Nina")
         assert await Artist.objects.count() == 1
@@ -350,10 +350,10 @@ class TestCancelling:
                 async with asyncio.TaskGroup() as group:
                     for number in range(8):
                         group.create_task(write_in_block(f"{number}"))
-                    while len(pool_for("default").lent) < 8:
+                    while len(pool_for("default").in_use) < 8:
                         await asyncio.sleep(0)
                     raise LookupError
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
         await freed()
         assert await Artist.objects.count() == 0
 
@@ -363,7 +363,7 @@ class TestCancelling:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(number / 10_000):
                     await write_in_block(f"{number}")
-            assert pool_for("default").lent == {}
+            assert pool_for("default").in_use == {}
             await freed()
 
     async def test_a_commit_that_succeeds_all_the_same_counts(self) -> None:
@@ -392,7 +392,7 @@ class TestCancelling:
                     await write_in_block("never")
             # SQLite's own patience is 20 s here.
             assert time.monotonic() - start < 5
-            assert pool_for("default").lent == {}
+            assert pool_for("default").in_use == {}
             reader.execute("COMMIT")
         await freed()
         assert await Artist.objects.count() == 0
@@ -447,7 +447,7 @@ class TestCancelling:
                 async with asyncio.timeout(0.2):
                     await Artist.objects.count()
             assert time.monotonic() - start < 5
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
         await freed()
         assert await Artist.objects.count() == 0
 
@@ -456,13 +456,13 @@ class TestCancelling:
         await Artist.objects.count()
         with locked():
             task = asyncio.create_task(write_in_block("never"))
-            while not pool_for("default").lent:
+            while not pool_for("default").in_use:
                 await asyncio.sleep(0)
             while not task.done():
                 task.cancel()
                 await asyncio.sleep(0)
             assert task.cancelled()
-            assert pool_for("default").lent == {}
+            assert pool_for("default").in_use == {}
             assert await Artist.objects.count() == 0
         await freed()
 
@@ -475,7 +475,7 @@ class TestCancelling:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(number / 20_000):
                     await run(use)
-            assert pool_for("default").lent == {}
+            assert pool_for("default").in_use == {}
         assert await Artist.objects.count() == 0
 
 
@@ -488,7 +488,7 @@ async def test_an_abandoned_run_closes_quietly() -> None:
     next(step)
     coroutine.close()
     await asyncio.sleep(0)
-    assert pool_for("default").lent == {}
+    assert pool_for("default").in_use == {}
     assert await Artist.objects.count() == 2_500
 
 

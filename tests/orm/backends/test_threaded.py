@@ -63,7 +63,7 @@ class TestPostgreSQL:
             await task
         while (await run(query, running, "%/* to be cancelled */"))[0][0] != 0:
             await asyncio.sleep(0.01)
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
 
     async def test_operations_under_random_timeouts_leave_clean_connections(
         self,
@@ -75,7 +75,7 @@ class TestPostgreSQL:
         for _ in range(4):
             await asyncio.gather(*(use(n) for n in range(50)), return_exceptions=True)
         pool = pool_for("default")
-        assert pool.lent == {}
+        assert pool.in_use == {}
         assert all(pooled.wrapper.is_reusable() for pooled in pool.idle)
         assert (
             await asyncio.gather(*(run(query, "SELECT 7") for _ in range(10)))
@@ -129,7 +129,7 @@ class TestPostgreSQL:
                 await Artist.objects.count()
         finally:
             settings.update(HOST=host, PORT=port)
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
 
     async def test_copy_through_psycopg(self) -> None:
         def copy() -> int:
@@ -211,7 +211,7 @@ class TestSQLite:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await run(query, endless)
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
         assert await Artist.objects.count() == 0
 
     async def test_the_thread_ends_with_the_connection(self) -> None:

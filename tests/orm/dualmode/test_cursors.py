@@ -122,14 +122,14 @@ class TestCursor:
             await asyncio.gather(*(Artist.objects.count() for _ in range(5)))
             async with transaction.atomic():
                 await cursor.execute(INSERT, ["Nina"])
-            assert len(pool_for("default").lent) == 1
-        assert pool_for("default").lent == {}
+            assert len(pool_for("default").in_use) == 1
+        assert pool_for("default").in_use == {}
 
     async def test_errors_are_djangos_and_nothing_is_lost(self) -> None:
         with pytest.raises(DatabaseError, match="missing"):
             async with connection.cursor() as cursor:
                 await cursor.execute("SELECT * FROM missing")
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
         assert await Artist.objects.count() == 0
 
     @only_postgresql
@@ -150,7 +150,7 @@ class TestCursor:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
         assert await Artist.objects.count() == 0
 
     @only_postgresql
@@ -236,9 +236,9 @@ class TestPinned:
     async def test_holds_one_connection_without_a_transaction(self) -> None:
         async with connection.pinned():
             await asyncio.gather(*(Artist.objects.count() for _ in range(5)))
-            assert len(pool_for("default").lent) == 1
+            assert len(pool_for("default").in_use) == 1
             assert await run(lambda: connection.in_atomic_block) is False
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
 
     @only_postgresql
     async def test_what_the_session_is_told_lasts_for_the_block(self) -> None:

@@ -64,7 +64,7 @@ async def nobody_listens(admin: psycopg.Connection) -> None:
     async with asyncio.timeout(10):
         while listeners(admin):
             await asyncio.sleep(0.01)
-    assert pool_for("default").lent == {}
+    assert pool_for("default").in_use == {}
 
 
 async def notify(channel: str, payload: str = "") -> None:

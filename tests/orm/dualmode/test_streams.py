@@ -76,7 +76,7 @@ class TestStreaming:
             if track.position == 30:
                 break
         await stream.aclose()
-        assert registry.pool_for("default").lent == {}
+        assert registry.pool_for("default").in_use == {}
         assert await Track.objects.count() == 250
 
     async def test_refuses_a_bad_chunk_size_at_once(self) -> None:
@@ -113,7 +113,7 @@ class TestInterface:
             async for track in stream:
                 if track.position == 130:
                     break
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
         assert [track async for track in stream] == []
 
     async def test_throwing_an_error_into_it(self) -> None:
@@ -122,7 +122,7 @@ class TestInterface:
         assert (await stream.asend(None)).position == 0
         with pytest.raises(LookupError):
             await stream.athrow(LookupError("lost"))
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
 
     async def test_in_djangos_streaming_response(self) -> None:
         await make_tracks(3)
@@ -139,18 +139,18 @@ class TestInterface:
         await make_tracks(250)
         async for _ in Track.objects.iterator(20):
             break
-        while pool_for("default").lent:
+        while pool_for("default").in_use:
             await asyncio.sleep(0)
 
     async def test_that_finds_no_connection(self) -> None:
         connections.settings["default"]["OPTIONS"]["pool"] = {"timeout": 0.01}
         await close_pools()
         pool = pool_for("default")
-        held = [await pool.lend() for _ in range(pool.max_size)]
+        held = [await pool.acquire() for _ in range(pool.max_size)]
         with pytest.raises(PoolTimeout):
             await anext(Track.objects.iterator())
         for wrapper in held:
-            pool.give_back(wrapper)
+            pool.release(wrapper)
         await close_pools()
 
     async def test_is_awaited_by_one_task_at_a_time(self) -> None:
@@ -218,7 +218,7 @@ class TestWritingInTheBody:
     async def many(self, journal: None) -> AsyncIterator[None]:
         await make_tracks(MANY)
         yield
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
         await close_pools()
 
     async def changed(self) -> int:
@@ -321,7 +321,7 @@ class TestWritingInTheBody:
         await asyncio.gather(*(self.change(track) for _ in range(3)))
         async with transaction.atomic():
             await self.change(track)
-        while pool_for("default").lent:
+        while pool_for("default").in_use:
             await asyncio.sleep(0)
 
     async def test_with_a_wait_that_times_out(self) -> None:
@@ -353,7 +353,7 @@ class TestWritingInTheBody:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-        while pool_for("default").lent:
+        while pool_for("default").in_use:
             await asyncio.sleep(0)
         assert await Track.objects.count() == MANY
 
@@ -398,7 +398,7 @@ class TestWritingInTheBody:
             await asyncio.create_task(step())
         await stream.aclose()
         # The stream inside is dropped with it, and closed by a task of the loop's.
-        while pool_for("default").lent:
+        while pool_for("default").in_use:
             await asyncio.sleep(0)
         assert await self.changed() == MANY / 100
 
@@ -463,7 +463,7 @@ async def test_a_stream_keeps_no_one_waiting(journal: None) -> None:
     await make_tracks(MANY)
     stream = Track.objects.iterator()
     await anext(stream)
-    assert pool_for("default").lent == {}
+    assert pool_for("default").in_use == {}
     await Track.objects.all().delete()
     # It shows what was there when it began.
     assert len([track async for track in stream]) == MANY - 1

@@ -263,7 +263,7 @@ async def test_an_error_of_a_receiver_is_logged_and_tried_again(
         while pool.stats()["idle"] < 1:
             await asyncio.sleep(0.01)
         assert len(calls) == 3
-        assert pool.lent == {}
+        assert pool.in_use == {}
         assert caplog.text.count("No connection to database 'default': no such") == 2
         assert "LookupError" in caplog.text
         # The failed ones were closed, and no query meets them.

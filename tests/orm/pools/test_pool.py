@@ -41,11 +41,11 @@ async def test_lends_no_more_than_its_size(options: dict[str, Any]) -> None:
     def count() -> None:
         nonlocal most
         Artist.objects.count()
-        most = max(most, len(pool.lent))
+        most = max(most, len(pool.in_use))
 
     await asyncio.gather(*(run(count) for _ in range(40)))
     assert most == 3
-    assert pool.lent == {}
+    assert pool.in_use == {}
     assert len(pool.idle) == 3
 
 
@@ -72,27 +72,27 @@ async def test_a_wait_that_is_too_long_names_size_and_remedy(
 ) -> None:
     options.update(max_size=1, timeout=0.05)
     pool = pool_for("default")
-    wrapper = await pool.lend()
+    wrapper = await pool.acquire()
     with pytest.raises(PoolTimeout, match=r"within 0\.05 s.*max_size") as caught:
         await Artist.objects.count()
     assert (caught.value.alias, caught.value.size) == ("default", 1)
-    pool.give_back(wrapper)
+    pool.release(wrapper)
     assert await Artist.objects.count() == 0
 
 
 async def test_a_cancelled_wait_leaves_the_queue(options: dict[str, Any]) -> None:
     options["max_size"] = 1
     pool = pool_for("default")
-    wrapper = await pool.lend()
-    task = asyncio.create_task(pool.lend())
+    wrapper = await pool.acquire()
+    task = asyncio.create_task(pool.acquire())
     await asyncio.sleep(0)
     assert len(pool.waiters) == 1
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not pool.waiters
-    pool.give_back(wrapper)
-    assert pool.lent == {}
+    pool.release(wrapper)
+    assert pool.in_use == {}
     assert await Artist.objects.count() == 0
 
 
@@ -101,14 +101,14 @@ async def test_a_wait_cancelled_as_it_is_served_loses_nothing(
 ) -> None:
     options["max_size"] = 1
     pool = pool_for("default")
-    wrapper = await pool.lend()
-    task = asyncio.create_task(pool.lend())
+    wrapper = await pool.acquire()
+    task = asyncio.create_task(pool.acquire())
     await asyncio.sleep(0)
-    pool.give_back(wrapper)
+    pool.release(wrapper)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert pool.lent == {}
+    assert pool.in_use == {}
     assert await Artist.objects.count() == 0
 
 
@@ -122,7 +122,7 @@ async def test_a_connection_left_in_a_transaction_is_discarded() -> None:
 
     await run(leave_open)
     pool = pool_for("default")
-    assert pool.lent == {}
+    assert pool.in_use == {}
     assert pool.idle == []
     assert await Artist.objects.count() == 0
 
@@ -197,13 +197,13 @@ class TestStats:
         options["max_size"] = 2
         pool = pool_for("default")
         assert set(pool.stats().values()) == {0}
-        held = [await pool.lend(), await pool.lend()]
+        held = [await pool.acquire(), await pool.acquire()]
         tasks = [asyncio.create_task(run(Artist.objects.count)) for _ in range(3)]
         await asyncio.sleep(0.02)
         stats = pool.stats()
         assert (stats["in_use"], stats["waiting"], stats["idle"]) == (2, 3, 0)
         for wrapper in held:
-            pool.give_back(wrapper)
+            pool.release(wrapper)
         await asyncio.gather(*tasks)
         stats = pool.stats()
         assert (stats["in_use"], stats["waiting"]) == (0, 0)
@@ -217,12 +217,12 @@ class TestTheQueue:
     async def test_is_bounded(self, options: dict[str, Any]) -> None:
         options.update(max_size=1, max_waiting=2)
         pool = pool_for("default")
-        held = await pool.lend()
+        held = await pool.acquire()
         tasks = [asyncio.create_task(run(Artist.objects.count)) for _ in range(2)]
         await asyncio.sleep(0)
         with pytest.raises(PoolFull, match="nor a place in the queue.*max_waiting"):
             await Artist.objects.count()
-        pool.give_back(held)
+        pool.release(held)
         assert await asyncio.gather(*tasks) == [0, 0]
 
     async def test_a_refusal_names_who_holds_longest(
@@ -237,7 +237,7 @@ class TestTheQueue:
                 await done.wait()
 
         tasks = [asyncio.create_task(selfish(), name=f"selfish {n}") for n in range(2)]
-        while len(pool_for("default").lent) < 2:
+        while len(pool_for("default").in_use) < 2:
             await asyncio.sleep(0)
         with pytest.raises(PoolTimeout) as caught:
             await Artist.objects.count()

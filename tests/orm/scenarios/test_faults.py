@@ -93,7 +93,7 @@ def sound(lost: int | None = None) -> None:
     have been thrown away.
     """
     found = pool_for("default")
-    assert found.lent == {}
+    assert found.in_use == {}
     assert all(p.wrapper.is_reusable() and p.wrapper.is_alive() for p in found.idle)
     assert lost is None or found.stats()["discarded"] == lost
 
@@ -170,7 +170,7 @@ class TestAKilledBackend:
         with pytest.raises(OperationalError):
             async for _ in Artist.objects.iterator(chunk_size=10):
                 if seen == 0:
-                    [pooled] = pool_for("default").lent.values()
+                    [pooled] = pool_for("default").in_use.values()
                     info = pooled.wrapper.connection.info
                     kill(admin, info.backend_pid)
                 seen += 1
@@ -269,7 +269,8 @@ class TestAFullServer:
 
         holders = [asyncio.create_task(hold()) for _ in range(2)]
         while (
-            sum(p.wrapper.has_connected for p in pool_for("default").lent.values()) < 2
+            sum(p.wrapper.has_connected for p in pool_for("default").in_use.values())
+            < 2
         ):
             await asyncio.sleep(0.01)
         with pytest.raises(OperationalError, match="too many connections") as caught:
@@ -389,7 +390,7 @@ class TestTheNetwork:
         task = asyncio.create_task(work())
         while network.flowing.is_set():
             await asyncio.sleep(0)
-        [wrapper] = pool_for("default").lent
+        [wrapper] = pool_for("default").in_use
         while not wrapper.is_undoing:
             await asyncio.sleep(0)
         sessions = len(network.writers)

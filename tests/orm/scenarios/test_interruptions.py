@@ -157,7 +157,7 @@ class TestABlockWaitsForWhoIsInside:
         await asyncio.gather(*tasks)
         await asyncio.gather(holder, return_exceptions=True)
         assert await names() == ["by the report"]
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
 
     @only_postgresql
     async def test_pinned(self) -> None:
@@ -199,7 +199,7 @@ class TestAnAsyncGenerator:
         async for _ in self.pages():
             break
         await Artist.objects.create(name="lost")
-        while pool_for("default").lent:
+        while pool_for("default").in_use:
             await asyncio.sleep(0)
         assert await names() == []
         assert (
@@ -370,7 +370,7 @@ async def test_a_refill_does_not_outgrow_the_pool(
     stats = pool_for("default").stats()
     assert (stats["in_use"] <= 4, stats["waiting"]) == (True, 0)
     pool_for("default").close()
-    while pool_for("default").lent:
+    while pool_for("default").in_use:
         await asyncio.sleep(0.01)
 
 

@@ -96,7 +96,7 @@ class TestClosedLoops:
         last = asyncio.run(use())
 
         assert [p.closed for p in [*left, last]] == [True] * 4
-        assert not any(p.idle or p.lent for p in [*left, last])
+        assert not any(p.idle or p.in_use for p in [*left, last])
         del loop
         gc.collect()
         assert not any(loop.is_closed() for loop in registry._pools)

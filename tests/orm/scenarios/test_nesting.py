@@ -205,7 +205,7 @@ async def check(program: list[Any]) -> None:
     found = await Artist.objects.values_list("name", flat=True)
     assert sorted(found) == expected
     assert sorted(attempt.hooked) == expected
-    assert pool_for("default").lent == {}
+    assert pool_for("default").in_use == {}
 
 
 @examples

@@ -321,7 +321,7 @@ async def test_in_the_block_or_refused(small_pool: None, program: list[Start]) -
     for outcome in outcomes:
         if outcome is not None and not isinstance(outcome, asyncio.CancelledError):
             raise outcome
-    assert pool_for("default").lent == {}
+    assert pool_for("default").in_use == {}
     must, may = attempt.rows()
     found = set(await Artist.objects.values_list("name", flat=True))
     assert must <= found <= may

@@ -383,7 +383,7 @@ class TestCancellation:
                         pass
 
         await asyncio.gather(*(work(number) for number in range(10)))
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
 
 
 class TestFailures:

@@ -105,7 +105,7 @@ async def names() -> list[str]:
 
 def sound() -> None:
     found = pool_for("default")
-    assert found.lent == {}
+    assert found.in_use == {}
     assert all(p.wrapper.is_reusable() and p.wrapper.is_alive() for p in found.idle)
 
 

@@ -215,7 +215,7 @@ class TestBlocks:
         async for _ in numbers():
             break
         # Python closes the generator in a task of its own.
-        while pool_for("default").lent:
+        while pool_for("default").in_use:
             await asyncio.sleep(0.01)
         assert await Artist.objects.count() == 0
 

@@ -326,7 +326,7 @@ async def test_at_every_wait(late: bool) -> None:
             await Artist.objects.all().delete()
         elif outcome is None:
             raise AssertionError(f"Lost without an error at wait {step}")
-        assert not pool_for("default").lent, step
+        assert not pool_for("default").in_use, step
         if not reached:
             break
     assert outcome is None

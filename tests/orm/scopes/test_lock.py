@@ -130,7 +130,7 @@ class TestAWaiterOfABlockThatIsLeft:
         [outcome] = await asyncio.gather(*children, return_exceptions=True)
         assert isinstance(outcome, ScopeClosedError)
         assert await names() == []
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
 
     @only_postgresql
     async def test_to_copy(self) -> None:
@@ -449,7 +449,7 @@ class TestALostBlock:
                     await start()
         else:
             await start()
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
         assert await names() == []
 
 

@@ -61,7 +61,7 @@ async def test_plain_and_async_functions(
         assert (await http.get("/")).status_code == 200
         assert await Artist.objects.filter(name="Nina").exists()
         assert started_threads == []
-        assert pool_for("default").lent == {}
+        assert pool_for("default").in_use == {}
 
 
 @pytest.mark.parametrize("of", [starlette.background, None], ids=["starlette", "vinyl"])

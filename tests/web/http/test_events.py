@@ -169,7 +169,7 @@ async def test_a_client_that_leaves_runs_the_finally(db: str) -> None:
     async with serving(path("", endless(ended))) as http:
         async with http.stream("GET", "/") as response:
             assert await anext(response.aiter_lines()) == "data: here"
-            assert pool_for("default").lent == {}
+            assert pool_for("default").in_use == {}
         assert ended.is_set()
         assert await Artist.objects.filter(name="gone").exists()
 

@@ -291,7 +291,7 @@ async def test_no_connection_to_the_database_is_held_between_messages(
             ws = await session.__aenter__()
             await ws.send_text(f"Artist {number}")
             assert await ws.receive_json() == number
-            assert pool_for("default").lent == {}
+            assert pool_for("default").in_use == {}
         for session in sessions:
             await session.__aexit__(None, None, None)
 

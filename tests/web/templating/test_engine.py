@@ -93,7 +93,7 @@ class TestRelations:
 
         async def count() -> str:
             nonlocal most
-            most = max(most, len(pool_for("default").lent))
+            most = max(most, len(pool_for("default").in_use))
             return ""
 
         text = ALBUM.replace("{{ track }}", "{{ track }}{{ count() }}")

@@ -79,7 +79,7 @@ class Maintenance:
                 try:
                     await run(wrapper.use, wrapper.ensure_connection)
                 finally:
-                    pool.give_back(wrapper)
+                    pool.release(wrapper)
         except Exception as error:
             # Any error but the database's is a bug, which the traceback locates.
             is_bug = not isinstance(error, DatabaseError | InterfaceError)

@@ -83,7 +83,7 @@ class Pool:
         self.min_size = 0 if self.in_memory else self.options.min_size
         self.closed = False
         # What is out on loan.
-        self.lent: dict[BridgeMixin, Pooled] = {}
+        self.in_use: dict[BridgeMixin, Pooled] = {}
         # What is at rest, most recently used last.
         self.idle: list[Pooled] = []
         self.waiters: WaitQueue[BridgeMixin] = WaitQueue()
@@ -100,8 +100,8 @@ class Pool:
         connections that were closed as lost, broken or past their time.
         """
         return {
-            "size": len(self.lent) + len(self.idle),
-            "in_use": len(self.lent),
+            "size": len(self.in_use) + len(self.idle),
+            "in_use": len(self.in_use),
             "idle": len(self.idle),
             "waiting": len(self.waiters),
             "acquired_total": self.acquired,
@@ -110,12 +110,12 @@ class Pool:
             "discarded": self.discarded,
         }
 
-    def lend_nowait(self) -> BridgeMixin | None:
+    def acquire_nowait(self) -> BridgeMixin | None:
         """
         Return a wrapper that is outside any transaction, or None if all are lent, or
         the next one has to be checked first.
 
-        The caller gives it back with `give_back()`. Never switches.
+        The caller gives it back with `release()`. Never switches.
         """
         if self.waiters:
             return None
@@ -140,10 +140,10 @@ class Pool:
     def _take(self, rested: Pooled | None) -> BridgeMixin | None:
         """The wrapper of *rested*, the next one; a new one while there may be more."""
         if rested is not None:
-            return self._lend(self.idle.pop())
-        if len(self.lent) >= self.max_size:
+            return self._hand_out(self.idle.pop())
+        if len(self.in_use) >= self.max_size:
             return None
-        return self._lend(self._new())
+        return self._hand_out(self._new())
 
     def _new(self) -> Pooled:
         lifetime = self.options.max_lifetime * (1 - random.random() / 10)
@@ -153,16 +153,16 @@ class Pool:
         wrapper.pooled_id = id(wrapper)
         return Pooled(wrapper, time.monotonic() + lifetime)
 
-    def _lend(self, pooled: Pooled) -> BridgeMixin:
+    def _hand_out(self, pooled: Pooled) -> BridgeMixin:
         pooled.since = time.monotonic()
         pooled.task = _weakly(running_task())
-        self.lent[pooled.wrapper] = pooled
+        self.in_use[pooled.wrapper] = pooled
         self.acquired += 1
         return pooled.wrapper
 
-    async def lend(self) -> BridgeMixin:
+    async def acquire(self) -> BridgeMixin:
         """
-        Return a wrapper as `lend_nowait()` does, after waiting for a free one.
+        Return a wrapper as `acquire_nowait()` does, after waiting for a free one.
 
         Raises:
             PoolTimeout: None became free within `timeout` seconds.
@@ -183,7 +183,7 @@ class Pool:
         start = time.monotonic()
         try:
             given = await self.waiters.wait(
-                self.give_back, self.options.timeout, self._refuse
+                self.release, self.options.timeout, self._refuse
             )
         finally:
             self.waited += time.monotonic() - start
@@ -192,7 +192,7 @@ class Pool:
         if wrapper.connection is not None and not wrapper.is_alive():
             # Lost since it was given: the wrapper connects anew.
             self._drop(wrapper)
-        self.lent[wrapper].task = _weakly(running_task())
+        self.in_use[wrapper].task = _weakly(running_task())
         return wrapper
 
     async def _works(self, wrapper: BridgeMixin) -> bool:
@@ -206,7 +206,7 @@ class Pool:
         finally:
             if not works:
                 wrapper.discard()
-                self.give_back(wrapper)
+                self.release(wrapper)
                 # The others that have heard nothing for as long are gone as well.
                 for pooled in list(filter(self._rested_long, self.idle)):
                     self.idle.remove(pooled)
@@ -221,27 +221,27 @@ class Pool:
     def _facts(self, waiting: int) -> tuple[str, int, float, int, tuple[str, ...]]:
         """What a refused task is told; first the loans that have lasted longest."""
         now = time.monotonic()
-        loans = sorted(self.lent.values(), key=lambda pooled: pooled.since)
+        loans = sorted(self.in_use.values(), key=lambda pooled: pooled.since)
         holders = tuple(
             f"{now - pooled.since:.1f} s by {place_of(pooled.holder())}"
             for pooled in loans[:3]
         )
         return (
             self.alias,
-            len(self.lent),
+            len(self.in_use),
             self.options.timeout,
             waiting,
             holders,
         )
 
-    def give_back(self, wrapper: BridgeMixin) -> None:
+    def release(self, wrapper: BridgeMixin) -> None:
         """
         Take *wrapper* back, and pass it on to the task that waits longest.
 
         One that is not fit for the next borrower (inside a transaction, in an unknown
         state, closed) is discarded, and a new one takes its place. Never switches.
         """
-        pooled = self.lent.pop(wrapper)
+        pooled = self.in_use.pop(wrapper)
         pooled.task = None
         now = pooled.since = time.monotonic()
         sound = now < pooled.expires and wrapper.is_reusable()
@@ -263,14 +263,14 @@ class Pool:
 
     def lacks(self) -> int:
         """How many connections `min_size` asks for beyond those that are there."""
-        return self.min_size - len(self.lent) - len(self.idle)
+        return self.min_size - len(self.in_use) - len(self.idle)
 
     def add(self) -> BridgeMixin:
         """Return a new wrapper, to be connected and given back. Never switches."""
         pooled = self._new()
         pooled.since = time.monotonic()
         pooled.task = _weakly(running_task())
-        self.lent[pooled.wrapper] = pooled
+        self.in_use[pooled.wrapper] = pooled
         return pooled.wrapper
 
     def drop_expired(self) -> None:
@@ -292,8 +292,8 @@ class Pool:
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
         return (
-            f"<Pool {self.alias!r} {state}: {len(self.lent)} of {self.max_size} lent, "
-            f"{len(self.idle)} idle, {len(self.waiters)} waiting>"
+            f"<Pool {self.alias!r} {state}: {len(self.in_use)} of {self.max_size} "
+            f"in use, {len(self.idle)} idle, {len(self.waiters)} waiting>"
         )
 
 

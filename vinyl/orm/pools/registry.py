@@ -139,7 +139,7 @@ def _close_forsaken() -> None:
             for pool in _pools.pop(loop, {}).values():
                 _close(pool)
                 # The tasks that have these will never go on.
-                for wrapper in list(pool.lent):
+                for wrapper in list(pool.in_use):
                     wrapper.discard()
 
 
@@ -156,7 +156,7 @@ def disown_pools() -> None:
         for pool in pools.values():
             pool.closed = True
             idle = [pooled.wrapper for pooled in pool.idle]
-            for wrapper in [*pool.lent, *idle]:
+            for wrapper in [*pool.in_use, *idle]:
                 wrapper.disown()
     _pools, _closers = WeakKeyDictionary(), WeakKeyDictionary()
     _maintenance = WeakKeyDictionary()

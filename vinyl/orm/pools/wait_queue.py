@@ -31,7 +31,7 @@ class WaitQueue(Generic[T]):
 
     async def wait(
         self,
-        take_back: Callable[[T], object],
+        release: Callable[[T], object],
         after: float,
         on_timeout: Callable[[], BaseException | None],
     ) -> T | None:
@@ -40,7 +40,7 @@ class WaitQueue(Generic[T]):
         queue is closed.
 
         Args:
-            take_back: Called with what this task was given and cannot use any more.
+            release: Called with what this task was given and cannot use any more.
             after: When to call *on_timeout*, in seconds.
             on_timeout: Returns the error to raise here, or None to go on waiting.
 
@@ -62,18 +62,18 @@ class WaitQueue(Generic[T]):
             with suppress(ValueError):
                 self.waiters.remove(waiter)
             if waiter.done() and not waiter.cancelled() and not waiter.exception():
-                self._give_back(waiter.result(), take_back)
+                self._release(waiter.result(), release)
             raise
         finally:
             timer.cancel()
         if self.closed:
-            self._give_back(given, take_back)
+            self._release(given, release)
             return None
         return given
 
-    def _give_back(self, given: T | None, take_back: Callable[[T], object]) -> None:
+    def _release(self, given: T | None, release: Callable[[T], object]) -> None:
         if given is not None:
-            take_back(given)
+            release(given)
 
     def _time_out(
         self,

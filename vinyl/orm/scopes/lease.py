@@ -72,7 +72,7 @@ class Lease:
         if type(self.source) is Lease:
             self.source.borrower = None
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """End the lease and return the connection to its source. Never switches."""
         self.end()
         match self.source:
@@ -87,4 +87,4 @@ class Lease:
                 if self.streams and not pool.in_memory:
                     # Closing their cursors would be a wait.
                     wrapper.discard()
-                pool.give_back(wrapper)
+                pool.release(wrapper)

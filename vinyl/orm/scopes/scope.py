@@ -127,7 +127,7 @@ class ConnectionScope:
             outer = self.nearest(alias)
             if outer is None:
                 pool = pool_for(alias)
-                wrapper = pool.lend_nowait()
+                wrapper = pool.acquire_nowait()
                 if wrapper is not None:
                     return self._hold(alias, wrapper, pool).wrapper
             elif outer.lock.acquire_nowait():
@@ -151,7 +151,7 @@ class ConnectionScope:
             outer = self.nearest(alias)
             if outer is None:
                 pool = pool_for(alias)
-                return self._hold(alias, await pool.lend(), pool)
+                return self._hold(alias, await pool.acquire(), pool)
             if await outer.lock.acquire():
                 return self._hold(alias, outer.wrapper, outer)
 
@@ -298,7 +298,7 @@ class ConnectionScope:
         while self.blocks:
             self.blocks.pop().close()
         for lease in self.leases.values():
-            lease.give_back()
+            lease.release()
         # Closed elsewhere, as by the garbage collector, it has never been current.
         if current_scope.get() is self:
             current_scope.set(self.before)
@@ -469,7 +469,7 @@ class ScopedStorage:
 
     def __delattr__(self, alias: str) -> None:
         if in_bridge():
-            scope_of_run().leases.pop(alias).give_back()
+            scope_of_run().leases.pop(alias).release()
         else:
             delattr(self._local, alias)
 
