@@ -14,6 +14,7 @@ django.setup()
 pytest_plugins = [
     "tests.fix_bridge",
     "tests.fix_db",
+    "tests.fix_lazy_loads",
     "tests.fix_observing",
     "tests.fix_replicas",
     "tests.fix_threads",

@@ -6,9 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import sys
-from typing import Any
 
 import pytest
 from django.db import IntegrityError, connections
@@ -16,11 +13,9 @@ from django.db.backends.utils import CursorWrapper
 from django.test import override_settings
 
 from tests.fix_observing import INSERT, Call, execute
-from tests.records.models import Album, Artist
+from tests.records.models import Artist
 from vinyl.orm import run
 from vinyl.orm.recording import current_recording, recording
-
-pytest_plugins = ["tests.fix_observing"]
 
 
 class TestCounting:
@@ -133,95 +128,6 @@ class TestDetails:
             execute(INSERT, iter([["a"], ["b"]]), many=True)
         assert record.queries[0].params == "parameters from an iterator"
         assert Artist.objects.count() == 2
-
-
-def line_of(function: Any, text: str) -> tuple[str, int]:
-    """File and number of the line of *function* that has *text*."""
-    lines, first = inspect.getsourcelines(function)
-    [found] = [i for i, line in enumerate(lines) if text in line]
-    return function.__code__.co_filename, first + found
-
-
-@pytest.mark.usefixtures("db")
-class TestWhoAsked:
-    def test_sync_code(self) -> None:
-        def fetch_artists() -> None:
-            list(Artist.objects.all())  # asks
-
-        with recording(full=True) as record:
-            fetch_artists()
-        frame = record.queries[0].callsite.frame
-        assert frame is not None
-        assert (frame.file, frame.line) == line_of(fetch_artists, "# asks")
-        assert frame.function == "fetch_artists"
-        where = f"tests/orm/observe/test_recorder.py:{frame.line}"
-        assert str(frame) == f"{where} in fetch_artists()"
-
-    @pytest.mark.anyio
-    async def test_async_code_that_awaits(self) -> None:
-        async def view() -> None:
-            await Artist.objects.count()  # asks
-
-        with recording(full=True) as record:
-            await asyncio.create_task(view())
-        frame = record.queries[0].callsite.frame
-        assert frame is not None
-        assert (frame.file, frame.line) == line_of(view, "# asks")
-
-    @pytest.mark.anyio
-    async def test_sync_code_in_the_bridge(self) -> None:
-        def work() -> None:
-            Artist.objects.count()  # asks
-
-        async def view() -> None:
-            await run(work)
-
-        with recording(full=True) as record:
-            await view()
-        frame = record.queries[0].callsite.frame
-        assert frame is not None
-        assert (frame.file, frame.line) == line_of(work, "# asks")
-
-    @pytest.mark.anyio
-    @pytest.mark.parametrize("is_call", [True, False], ids=["calls", "querysets"])
-    async def test_tasks_of_gather(self, is_call: bool) -> None:
-        async def view() -> None:
-            artists, albums = Artist.objects.all(), Album.objects.all()
-            if is_call:
-                await asyncio.gather(artists.count(), albums.count())  # asks
-            else:
-                await asyncio.gather(artists, albums)  # also asks
-
-        before = sys.get_coroutine_origin_tracking_depth()
-        try:
-            with recording(full=True) as record:
-                # The development server has Python keep note of it.
-                for depth in (0, 4):
-                    sys.set_coroutine_origin_tracking_depth(depth)
-                    await view()
-        finally:
-            sys.set_coroutine_origin_tracking_depth(before)
-        frames = [query.callsite.frame for query in record.queries]
-        assert frames[:2] == [None, None]
-        assert str(record.queries[0].callsite) == "an unknown line"
-        for frame in frames[2:]:
-            if is_call or sys.version_info >= (3, 12):
-                assert frame is not None
-                text = "# asks" if is_call else "# also asks"
-                assert (frame.file, frame.line) == line_of(view, text)
-            else:
-                assert frame is None
-
-    def test_who_runs_the_loop_is_not_blamed(self, db: str) -> None:
-        async def main() -> None:
-            await asyncio.gather(Album.objects.all(), Artist.objects.all())
-
-        with recording(full=True) as record:
-            asyncio.run(main())
-        assert record.count == 2
-        # Python may keep note of who started the tasks.
-        frames = [query.callsite.frame for query in record.queries]
-        assert all(frame is None or frame.function == "main" for frame in frames)
 
 
 class TestCost:
