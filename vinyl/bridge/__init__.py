@@ -8,7 +8,7 @@ calls.py       what a dual-mode call returns: a coroutine that cannot be used as
 refusals.py    the special methods that an object can refuse, and refusing them
 dropped.py     refusing a call whose result nobody will await
 bytecode.py    what the calling code does with the result of a call
-patching.py    applying the patches of a table to Django's classes and their subclasses
+patching.py    the patches of a table, and applying them to Django's classes
 tasks.py       the current task, and work that outlasts it
 threads.py     in_thread: functions that run in a worker thread
 

@@ -1,9 +1,9 @@
 """
-How a row of a dual-mode table is applied: a change of something of Django's.
+Patches of a dual-mode table, and how they are applied to Django's classes.
 
-A row names a class or module, attributes of it, and the change made to each: a function
-from what is there to what takes its place. Rows apply to Django's own classes, and to
-subclasses that override a name, so that models and managers need not adopt anything.
+A patch names a class or a module, some of its attributes, and a decorator, which makes
+the replacement of each from the original. Patches apply to Django's own classes, and to
+subclasses that override a name, so models and managers need not adopt anything.
 """
 
 from __future__ import annotations
@@ -24,24 +24,27 @@ from vinyl.bridge.mode import dual, dual_if_async
 from vinyl.exceptions import UnsupportedVersion
 
 __all__ = [
-    "Row",
-    "apply_rows",
+    "Patch",
+    "apply_patches",
     "dual",
     "dual_if_async",
     "getattr_or_refuse",
-    "native",
+    "patch_sync_to_async",
     "resolve",
 ]
 
 
-class Row(NamedTuple):
+class Patch(NamedTuple):
     """
+    A replacement of some attributes of a class or a module.
+
     Args:
         owner: "module:Class" or "module".
-        names: Attributes of it, separated by spaces. `start_*`: those of subclasses
-            that begin so.
-        change: Gives what each becomes, from what it is (None if it is not there).
-        inherited: Subclasses that override a name get the change, too.
+        names: Attributes of it, separated by spaces. `start_*` stands for all those of
+            subclasses that begin with `start_`.
+        decorator: Returns the replacement of an attribute, from the original (None if
+            the owner does not have it).
+        inherited: Whether subclasses that override a name are patched, too.
         app: The contrib app that must be installed; empty for Django's core.
         since: The first version of Django that has it; None for all.
         before: The first version of Django that no longer has it; None for none.
@@ -49,7 +52,7 @@ class Row(NamedTuple):
 
     owner: str
     names: str
-    change: Callable[[Any], Any]
+    decorator: Callable[[Any], Any]
     inherited: bool = False
     app: str = ""
     since: tuple[int, int] | None = None
@@ -67,11 +70,17 @@ class Row(NamedTuple):
         )
 
 
-def native(in_thread: Callable[..., Any]) -> Callable[..., Any]:
+def patch_sync_to_async(in_thread: Callable[..., Any]) -> Callable[..., Any]:
     """
-    The change for the name `sync_to_async` in Django's modules, which their `a*` twins
-    use: the sync method runs in the bridge instead of a thread. One that may run in
-    any thread (`thread_sensitive=False`) uses no database but the processor.
+    Return the replacement of `sync_to_async` in a module of Django whose `a*` methods
+    use it: the sync method runs in the bridge instead of a thread. A function that may
+    run in any thread (`thread_sensitive=False`) computes, without a database, and still
+    runs in one.
+
+    Args:
+        in_thread: Django's `sync_to_async`.
+
+    Never switches.
     """
 
     def sync_to_async(
@@ -102,46 +111,50 @@ NEW = frozenset(
     }
 )
 
-_applied: set[Row] = set()
+_applied: set[Patch] = set()
 
 
-def apply_rows(rows: Iterable[Row]) -> None:
+def apply_patches(patches: Iterable[Patch]) -> None:
     """
-    Apply *rows*, of this table or of another layer's, once each.
+    Apply those of *patches* that this Django and the installed apps have, once each.
 
     Raises:
         UnsupportedVersion: This Django lacks one of their names.
+
+    Never switches.
     """
-    for row in rows:
-        if row not in _applied and row.applies():
-            _apply_row(row)
-            _applied.add(row)
+    for patch in patches:
+        if patch not in _applied and patch.applies():
+            _apply(patch)
+            _applied.add(patch)
 
 
-def _apply_row(row: Row) -> None:
-    owner = resolve(row.owner)
-    names = row.names.split()
+def _apply(patch: Patch) -> None:
+    owner = resolve(patch.owner)
+    names = patch.names.split()
     for name in names:
-        subclasses_only = row.inherited and not hasattr(owner, name)
+        subclasses_only = patch.inherited and not hasattr(owner, name)
         if name not in NEW and not subclasses_only:
-            getattr_or_refuse(owner, row.owner, name)
+            getattr_or_refuse(owner, patch.owner, name)
         if not subclasses_only:
-            setattr(owner, name, _changed(row.change, getattr(owner, name, None)))
-    if row.inherited:
-        _follow(owner, names, row.change)
+            setattr(
+                owner, name, _decorated(patch.decorator, getattr(owner, name, None))
+            )
+    if patch.inherited:
+        _patch_subclasses(owner, names, patch.decorator)
 
 
-def _changed(change: Callable[..., Any], fn: Any) -> Any:
-    """What *change* makes of *fn*, marked so that it is not changed again."""
-    changed = change(fn)
-    if changed is not fn and inspect.isfunction(changed):
+def _decorated(decorator: Callable[..., Any], fn: Any) -> Any:
+    """Return what *decorator* makes of *fn*, marked so that it is not patched again."""
+    replacement = decorator(fn)
+    if replacement is not fn and inspect.isfunction(replacement):
         # Itself: a decorator copies the mark to what it makes.
-        changed.changed_by_row = changed  # type: ignore[attr-defined]
-    return changed
+        replacement.is_patch = replacement  # type: ignore[attr-defined]
+    return replacement
 
 
-def _is_changed(fn: Any) -> bool:
-    marks = getattr(fn, "changed_by_row", None), getattr(fn, "is_dual", None)
+def _is_patched(fn: Any) -> bool:
+    marks = getattr(fn, "is_patch", None), getattr(fn, "is_dual", None)
     return any(mark is fn for mark in marks)
 
 
@@ -154,34 +167,37 @@ def _expanded(names: list[str], cls: type) -> Iterator[str]:
             yield name
 
 
-def _follow(base: type, names: list[str], change: Callable[..., Any]) -> None:
-    """Apply *change* in subclasses of *base* that override one of *names*."""
+def _patch_subclasses(
+    base: type, names: list[str], decorator: Callable[..., Any]
+) -> None:
+    """Apply *decorator* in subclasses of *base* that override one of *names*."""
 
-    def adopt(cls: type) -> None:
+    def patch_class(cls: type) -> None:
         for name in _expanded(names, cls):
             for ancestor in cls.__mro__:
                 # A manager made from a queryset calls the queryset's own methods.
                 if ancestor is base or "_queryset_class" in vars(ancestor):
                     break
                 if (fn := vars(ancestor).get(name)) is not None:
-                    # One from a mixin changes in cls, not in the mixin.
-                    if inspect.isfunction(fn) and not _is_changed(fn):
-                        if (changed := _changed(change, fn)) is not fn:
-                            setattr(cls, name, changed)
+                    # One from a mixin is patched in cls, not in the mixin.
+                    if inspect.isfunction(fn) and not _is_patched(fn):
+                        replacement = _decorated(decorator, fn)
+                        if replacement is not fn:
+                            setattr(cls, name, replacement)
                     break
 
-    def adopt_all(cls: type[Any]) -> None:
+    def patch_all(cls: type[Any]) -> None:
         for subclass in cls.__subclasses__():
-            adopt(subclass)
-            adopt_all(subclass)
+            patch_class(subclass)
+            patch_all(subclass)
 
-    adopt_all(base)
+    patch_all(base)
     if base is Model:
         # Model classes are complete only when the signal says so.
-        class_prepared.connect(lambda sender, **_: adopt(sender), weak=False)
+        class_prepared.connect(lambda sender, **_: patch_class(sender), weak=False)
         return
 
-    # Django's own, or that of another row for the same class.
+    # Django's own, or that of another patch for the same class.
     outer = vars(base).get("__init_subclass__")
 
     def __init_subclass__(cls: type, **kwargs: Any) -> None:
@@ -189,19 +205,37 @@ def _follow(base: type, names: list[str], change: Callable[..., Any]) -> None:
             super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type]
         else:
             outer.__get__(None, cls)(**kwargs)
-        adopt(cls)
+        patch_class(cls)
 
     base.__init_subclass__ = classmethod(__init_subclass__)  # type: ignore[assignment, arg-type]
 
 
 def resolve(path: str) -> Any:
-    """The object at *path*, "package.module:Class" or "package.module"."""
+    """
+    Return the object at *path*, "package.module:Class" or "package.module".
+
+    Raises:
+        UnsupportedVersion: This Django lacks the class.
+
+    Never switches.
+    """
     module, _, name = path.partition(":")
     found = import_module(module)
     return getattr_or_refuse(found, module, name) if name else found
 
 
 def getattr_or_refuse(owner: Any, path: str, name: str) -> Any:
+    """
+    Return the attribute *name* of *owner*.
+
+    Args:
+        path: Where *owner* is, for the message.
+
+    Raises:
+        UnsupportedVersion: This Django lacks the attribute.
+
+    Never switches.
+    """
     try:
         return getattr(owner, name)
     except AttributeError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
-from vinyl.bridge.patching import apply_rows
+from vinyl.bridge.patching import apply_patches
 
 __all__ = ["VinylWebConfig"]
 
@@ -29,6 +29,6 @@ class VinylWebConfig(AppConfig):
             prefix,
             views,
         ):
-            apply_rows(module.TABLE)
+            apply_patches(module.TABLE)
         prefix.patch_settings()
         deploy.translate_djangos_checks()

@@ -34,7 +34,7 @@ from django.views.decorators.http import (
 from django.views.decorators.vary import vary_on_cookie, vary_on_headers
 
 from vinyl.bridge.greenlets import await_, run
-from vinyl.bridge.patching import Row, dual_if_async
+from vinyl.bridge.patching import Patch, dual_if_async
 
 __all__ = [
     "TABLE",
@@ -117,8 +117,8 @@ def conditioned(condition: Callable[..., Any]) -> Callable[..., Any]:
 
 
 TABLE = (
-    Row("django.views.decorators.http", "condition", conditioned),
-    Row(__name__, "condition", conditioned),
-    Row("django.views.decorators.cache", "cache_page", making),
-    Row(__name__, "cache_page", making),
+    Patch("django.views.decorators.http", "condition", conditioned),
+    Patch(__name__, "condition", conditioned),
+    Patch("django.views.decorators.cache", "cache_page", making),
+    Patch(__name__, "cache_page", making),
 )

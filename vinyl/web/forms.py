@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.datastructures import FormData
 
-from vinyl.bridge.patching import Row
+from vinyl.bridge.patching import Patch
 from vinyl.web.http.parsers import submitted
 
 __all__ = ["TABLE"]
@@ -30,6 +30,6 @@ def taking_form_data(init: Callable[..., Any]) -> Callable[..., Any]:
 
 
 TABLE = (
-    Row("django.forms.forms:BaseForm", "__init__", taking_form_data),
-    Row("django.forms.formsets:BaseFormSet", "__init__", taking_form_data),
+    Patch("django.forms.forms:BaseForm", "__init__", taking_form_data),
+    Patch("django.forms.formsets:BaseFormSet", "__init__", taking_form_data),
 )

@@ -15,7 +15,7 @@ from django.utils.functional import cached_property
 
 from vinyl.bridge.greenlets import run, runs_sync
 from vinyl.bridge.mode import dual
-from vinyl.bridge.patching import Row
+from vinyl.bridge.patching import Patch
 from vinyl.exceptions import NotAwaitedError
 
 __all__ = ["TABLE", "EmptyPage", "InvalidPage", "PageNotAnInteger", "Paginator"]
@@ -63,6 +63,6 @@ def counted(count: cached_property[Any]) -> cached_property[Any]:
 _PAGINATOR = "django.core.paginator:Paginator"
 
 TABLE = (
-    Row(_PAGINATOR, "get_page page", loaded, inherited=True),
-    Row(_PAGINATOR, "count", counted),
+    Patch(_PAGINATOR, "get_page page", loaded, inherited=True),
+    Patch(_PAGINATOR, "count", counted),
 )

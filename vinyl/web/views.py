@@ -35,7 +35,7 @@ from django.views.generic import (
 )
 
 from vinyl.bridge.greenlets import run
-from vinyl.bridge.patching import Row, dual, dual_if_async
+from vinyl.bridge.patching import Patch, dual, dual_if_async
 
 __all__ = [
     "TABLE",
@@ -96,13 +96,13 @@ def bridged(as_view: Any) -> Any:
 _VIEW = "django.views.generic.base:View"
 
 TABLE = (
-    Row(_VIEW, "as_view", bridged),
-    Row(
+    Patch(_VIEW, "as_view", bridged),
+    Patch(
         _VIEW,
         "dispatch form_invalid form_valid get_context_data get_dated_items get_object "
         "paginate_queryset",
         dual,
         inherited=True,
     ),
-    Row(_VIEW, "*", hook, inherited=True),
+    Patch(_VIEW, "*", hook, inherited=True),
 )

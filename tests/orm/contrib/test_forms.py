@@ -337,6 +337,6 @@ async def test_a_forgotten_await_of_save_m2m(music: dict[str, Any]) -> None:
 # ----- Where it applies
 
 
-def test_the_rows_are_those_of_this_django() -> None:
-    for row in forms_module.TABLE:
-        assert row in patching._applied, row
+def test_the_patches_are_those_of_this_django() -> None:
+    for patch in forms_module.TABLE:
+        assert patch in patching._applied, patch

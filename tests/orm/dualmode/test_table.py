@@ -1,4 +1,4 @@
-"""Each row of the table: the same result in sync mode, awaited, and in the bridge."""
+"""Each patch of the table: the same result in sync mode, awaited, and in the bridge."""
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
 # mypy: disable-error-code="attr-defined, func-returns-value, misc"
@@ -300,9 +300,9 @@ def test_each_dual_mode_name_has_an_operation() -> None:
     used = {n for operation in OPERATIONS.values() for n in operation.__code__.co_names}
     names = {
         name
-        for row in table.TABLE
-        if row.change is patching.dual and not row.owner.startswith(ELSEWHERE)
-        for name in row.names.split()
+        for patch in table.TABLE
+        if patch.decorator is patching.dual and not patch.owner.startswith(ELSEWHERE)
+        for name in patch.names.split()
         if not name.startswith("_")
     }
     assert names - used <= {"explain", *table._DROPPING.split()}
@@ -452,8 +452,8 @@ async def test_awaiting_inside_the_bridge_keeps_to_one_connection() -> None:
 
 
 def test_the_table_names_only_what_exists() -> None:
-    for row in table.TABLE:
-        assert row.applies() == (row in patching._applied), row
+    for patch in table.TABLE:
+        assert patch.applies() == (patch in patching._applied), patch
 
 
 @pytest.mark.anyio

@@ -379,11 +379,11 @@ def test_is_found(kind: str, code: str, source: str) -> None:
     "method",
     [
         (kind, name)
-        for row in table.TABLE
-        if row.change is patching.dual
-        and row.owner.endswith((":Model", "Manager", "QuerySet"))
-        for kind in ["album" if row.owner.endswith(":Model") else "Album.objects"]
-        for name in row.names.split()
+        for patch in table.TABLE
+        if patch.decorator is patching.dual
+        and patch.owner.endswith((":Model", "Manager", "QuerySet"))
+        for kind in ["album" if patch.owner.endswith(":Model") else "Album.objects"]
+        for name in patch.names.split()
     ],
     ids=".".join,
 )

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vinyl.bridge.greenlets import await_, in_bridge, run
-from vinyl.bridge.patching import Row, dual, native
+from vinyl.bridge.patching import Patch, dual, patch_sync_to_async
 from vinyl.orm.contrib.blocking import patch_blocking
 
 __all__ = ["TABLE"]
@@ -145,60 +145,64 @@ _PERMISSIONS = (
 _ASYNC_PERMISSIONS = " ".join(f"a{name}" for name in _PERMISSIONS.split())
 
 TABLE = tuple(
-    row._replace(app="auth")
-    for row in (
-        Row(_AUTH, "sync_to_async", native, since=(6, 1)),
-        Row(f"{_AUTH}.decorators", "sync_to_async", native),
-        Row(f"{_AUTH}.middleware", "sync_to_async", native, before=(6, 1)),
-        Row(f"{_AUTH}.backends", "sync_to_async", native),
-        Row(_AUTH, "authenticate login logout update_session_auth_hash", dual),
-        Row(f"{_AUTH}.models:PermissionsMixin", _PERMISSIONS, dual, inherited=True),
-        Row(f"{_AUTH}.models:PermissionsMixin", _ASYNC_PERMISSIONS, _heed_plain),
-        Row(f"{_AUTH}.models:AnonymousUser", _PERMISSIONS, dual),
+    patch._replace(app="auth")
+    for patch in (
+        Patch(_AUTH, "sync_to_async", patch_sync_to_async, since=(6, 1)),
+        Patch(f"{_AUTH}.decorators", "sync_to_async", patch_sync_to_async),
+        Patch(
+            f"{_AUTH}.middleware", "sync_to_async", patch_sync_to_async, before=(6, 1)
+        ),
+        Patch(f"{_AUTH}.backends", "sync_to_async", patch_sync_to_async),
+        Patch(_AUTH, "authenticate login logout update_session_auth_hash", dual),
+        Patch(f"{_AUTH}.models:PermissionsMixin", _PERMISSIONS, dual, inherited=True),
+        Patch(f"{_AUTH}.models:PermissionsMixin", _ASYNC_PERMISSIONS, _heed_plain),
+        Patch(f"{_AUTH}.models:AnonymousUser", _PERMISSIONS, dual),
         # It calls the plain one.
-        Row(f"{_AUTH}.models:AnonymousUser", "aget_group_permissions", _call_plain),
-        Row(
+        Patch(f"{_AUTH}.models:AnonymousUser", "aget_group_permissions", _call_plain),
+        Patch(
             f"{_AUTH}.base_user:AbstractBaseUser",
             "check_password",
             dual,
             inherited=True,
         ),
         # Those of users without the mixin.
-        Row(f"{_AUTH}.base_user:AbstractBaseUser", _PERMISSIONS, dual, inherited=True),
-        Row(f"{_AUTH}.base_user:AbstractBaseUser", "acheck_password", _call_plain),
-        Row(
+        Patch(
+            f"{_AUTH}.base_user:AbstractBaseUser", _PERMISSIONS, dual, inherited=True
+        ),
+        Patch(f"{_AUTH}.base_user:AbstractBaseUser", "acheck_password", _call_plain),
+        Patch(
             f"{_AUTH}.models:UserManager", "acreate_user acreate_superuser", _call_plain
         ),
-        Row(
+        Patch(
             f"{_AUTH}.models:PermissionManager",
             "get_by_natural_key",
             dual,
             inherited=True,
         ),
         # Of its subclasses, since it has neither itself.
-        Row(
+        Patch(
             f"{_AUTH}.base_user:BaseUserManager",
             "create_user create_superuser",
             dual,
             inherited=True,
         ),
         # From 6.1 on it uses a thread.
-        Row(
+        Patch(
             f"{_AUTH}.hashers", "acheck_password", patch_acheck_password, before=(6, 1)
         ),
-        Row(
+        Patch(
             f"{_AUTH}.hashers:BasePasswordHasher",
             "encode harden_runtime verify",
             patch_blocking,
             inherited=True,
         ),
-        Row(
+        Patch(
             f"{_AUTH}.backends:BaseBackend",
             "authenticate get_user get_all_permissions get_group_permissions "
             "get_user_permissions has_perm",
             _heed_async,
         ),
-        Row(
+        Patch(
             _AUTH,
             "load_backend",
             patch_factory(
@@ -206,18 +210,18 @@ TABLE = tuple(
                 "get_user_permissions has_module_perms has_perm user_can_authenticate"
             ),
         ),
-        Row(
+        Patch(
             f"{_AUTH}.password_validation",
             "get_password_validators",
             patch_factory("validate password_changed get_help_text"),
         ),
-        Row(
+        Patch(
             f"{_AUTH}.backends:BaseBackend",
             "aget_all_permissions ahas_perm",
             _heed_plain,
         ),
-        Row(f"{_AUTH}.backends:ModelBackend", "aauthenticate", _call_plain),
-        Row(
+        Patch(f"{_AUTH}.backends:ModelBackend", "aauthenticate", _call_plain),
+        Patch(
             f"{_AUTH}.backends:ModelBackend",
             "aget_group_permissions aget_user ahas_module_perms ahas_perm "
             "aget_user_permissions",

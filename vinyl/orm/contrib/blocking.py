@@ -21,7 +21,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 
 from vinyl.bridge.greenlets import await_, in_bridge
 from vinyl.bridge.mode import dual
-from vinyl.bridge.patching import Row
+from vinyl.bridge.patching import Patch
 from vinyl.bridge.threads import in_thread, run_in_worker
 
 __all__ = ["TABLE", "patch_blocking"]
@@ -99,21 +99,21 @@ def _has_models(cls: type) -> bool:
 
 
 TABLE = (
-    Row(
+    Patch(
         "django.core.cache.backends.base:BaseCache",
         "add clear close decr delete delete_many get get_many has_key incr set "
         "set_many touch",
         patch_backend,
         inherited=True,
     ),
-    Row(
+    Patch(
         "django.core.files.storage.base:Storage",
         "delete exists get_accessed_time get_created_time get_modified_time listdir "
         "open save size",
         patch_backend,
         inherited=True,
     ),
-    Row(
+    Patch(
         "django.core.mail.backends.base:BaseEmailBackend",
         "close open send_messages",
         patch_backend,

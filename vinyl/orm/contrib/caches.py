@@ -20,7 +20,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.memcached import PyMemcacheCache
 from django.core.cache.backends.redis import RedisCache
 
-from vinyl.bridge.patching import Row, native
+from vinyl.bridge.patching import Patch, patch_sync_to_async
 
 __all__ = ["TABLE"]
 
@@ -60,6 +60,6 @@ def patch_getitem(getitem: Callable[..., Any]) -> Callable[..., Any]:
 
 
 TABLE = (
-    Row("django.core.cache.backends.base", "sync_to_async", native),
-    Row("django.core.cache:CacheHandler", "__getitem__", patch_getitem),
+    Patch("django.core.cache.backends.base", "sync_to_async", patch_sync_to_async),
+    Patch("django.core.cache:CacheHandler", "__getitem__", patch_getitem),
 )

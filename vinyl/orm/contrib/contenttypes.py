@@ -18,7 +18,7 @@ from django.db.models import Model, Value
 from django.db.models.expressions import Expression
 
 from vinyl.bridge.greenlets import runs_sync
-from vinyl.bridge.patching import Row, native
+from vinyl.bridge.patching import Patch, patch_sync_to_async
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.observe.lazy_loads import patch_create_related_manager
 
@@ -192,16 +192,18 @@ _APP = "django.contrib.contenttypes"
 _FIELDS = f"{_APP}.fields"
 
 TABLE = tuple(
-    row._replace(app="contenttypes")
-    for row in (
-        Row(f"{_APP}.models:ContentTypeManager", "get_for_model", patch_get_for_model),
-        Row(_FIELDS, "create_generic_related_manager", patch_create_manager),
-        Row(_FIELDS, "create_generic_related_manager", patch_create_related_manager),
-        Row(
+    patch._replace(app="contenttypes")
+    for patch in (
+        Patch(
+            f"{_APP}.models:ContentTypeManager", "get_for_model", patch_get_for_model
+        ),
+        Patch(_FIELDS, "create_generic_related_manager", patch_create_manager),
+        Patch(_FIELDS, "create_generic_related_manager", patch_create_related_manager),
+        Patch(
             f"{_FIELDS}:GenericRelation",
             "get_content_type",
             patch_content_type_of_relation,
         ),
-        Row(_FIELDS, "sync_to_async", native),
+        Patch(_FIELDS, "sync_to_async", patch_sync_to_async),
     )
 )

@@ -18,7 +18,7 @@ from django.utils.functional import cached_property
 
 from vinyl.bridge.greenlets import run, runs_sync
 from vinyl.bridge.mode import dual, dual_if_async
-from vinyl.bridge.patching import Row
+from vinyl.bridge.patching import Patch
 from vinyl.exceptions import NotAwaitedError
 
 __all__ = ["TABLE"]
@@ -149,33 +149,33 @@ _FORMSET = "django.forms.formsets:BaseFormSet"
 
 TABLE = (
     # BaseForm has no save(): model forms have, and users' forms that define one.
-    Row(_FORM, "is_valid clean save _save_m2m", dual, inherited=True),
-    Row(_FORM, "full_clean", patch_full_clean, inherited=True),
+    Patch(_FORM, "is_valid clean save _save_m2m", dual, inherited=True),
+    Patch(_FORM, "full_clean", patch_full_clean, inherited=True),
     # The last two are hooks of the forms of django.contrib.auth.
-    Row(
+    Patch(
         _FORM, "clean_* confirm_login_allowed send_mail", dual_if_async, inherited=True
     ),
-    Row(_FORM, "errors", patch_validation_result),
-    Row(_FORM, "cleaned_data", lambda missing: NotCleaned()),
-    Row(_FIELD, "clean to_python validate", dual_if_async, inherited=True),
-    Row(
+    Patch(_FORM, "errors", patch_validation_result),
+    Patch(_FORM, "cleaned_data", lambda missing: NotCleaned()),
+    Patch(_FIELD, "clean to_python validate", dual_if_async, inherited=True),
+    Patch(
         _FORMSET,
         "is_valid full_clean clean save_new save_existing delete_existing "
         "save_new_objects save_existing_objects",
         dual,
         inherited=True,
     ),
-    Row(_FORMSET, "save", patch_save, inherited=True),
-    Row(
+    Patch(_FORMSET, "save", patch_save, inherited=True),
+    Patch(
         _FORMSET,
         "errors non_form_errors total_error_count cleaned_data deleted_forms "
         "ordered_forms",
         patch_validation_result,
     ),
-    Row(_FORMSET, "management_form", patch_management_form),
-    Row("django.forms", "all_valid", dual),
-    Row("django.forms.formsets", "all_valid", dual),
-    Row(
+    Patch(_FORMSET, "management_form", patch_management_form),
+    Patch("django.forms", "all_valid", dual),
+    Patch("django.forms.formsets", "all_valid", dual),
+    Patch(
         "django.db.models.fields.related:ManyToManyField",
         "value_from_object",
         patch_value_from_object,

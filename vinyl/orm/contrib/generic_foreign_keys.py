@@ -16,7 +16,7 @@ import django
 from django.db.models import Model
 
 from vinyl.bridge.greenlets import runs_sync
-from vinyl.bridge.patching import Row
+from vinyl.bridge.patching import Patch
 from vinyl.orm.contrib.contenttypes import UnknownContentType, content_type_of
 
 __all__ = ["DESCRIPTOR", "TABLE", "is_fetched", "name_of"]
@@ -153,16 +153,16 @@ if django.VERSION >= (6, 1):
     DESCRIPTOR += "Descriptor"
 
 TABLE = tuple(
-    row._replace(app="contenttypes")
-    for row in (
-        Row(DESCRIPTOR, "__get__", patch_get_target),
-        Row(DESCRIPTOR, "__set__", patch_set_target),
-        Row(
+    patch._replace(app="contenttypes")
+    for patch in (
+        Patch(DESCRIPTOR, "__get__", patch_get_target),
+        Patch(DESCRIPTOR, "__set__", patch_set_target),
+        Patch(
             "django.db.models.query_utils:DeferredAttribute",
             "_check_parent_chain",
             patch_check_parent_chain,
         ),
-        Row(
+        Patch(
             "django.db.models.base:Model",
             "_prepare_related_fields_for_save",
             patch_prepare_for_save,

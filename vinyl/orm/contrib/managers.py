@@ -6,7 +6,7 @@ runs in the bridge as a whole, and is awaited under its own name.
 from __future__ import annotations
 
 from vinyl.bridge.mode import dual
-from vinyl.bridge.patching import Row
+from vinyl.bridge.patching import Patch
 
 __all__ = ["TABLE"]
 
@@ -14,30 +14,32 @@ _CONTRIB = "django.contrib"
 
 TABLE = (
     # Saving or deleting a file also saves the model instance.
-    Row("django.db.models.fields.files:FieldFile", "save delete", dual, inherited=True),
-    Row(
+    Patch(
+        "django.db.models.fields.files:FieldFile", "save delete", dual, inherited=True
+    ),
+    Patch(
         "django.core.serializers.base:DeserializedObject",
         "save save_deferred_fields",
         dual,
         inherited=True,
     ),
     # Django caches the site for the whole process.
-    Row(
+    Patch(
         f"{_CONTRIB}.sites.models:SiteManager",
         "get_current",
         dual,
         inherited=True,
         app="sites",
     ),
-    Row(f"{_CONTRIB}.sites.shortcuts", "get_current_site", dual, app="sites"),
-    Row(
+    Patch(f"{_CONTRIB}.sites.shortcuts", "get_current_site", dual, app="sites"),
+    Patch(
         f"{_CONTRIB}.admin.models:LogEntryManager",
         "log_actions",
         dual,
         inherited=True,
         app="admin",
     ),
-    Row(
+    Patch(
         f"{_CONTRIB}.admin.models:LogEntryManager",
         "log_action",
         dual,

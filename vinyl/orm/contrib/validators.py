@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vinyl.bridge.greenlets import suspend_or_refuse
-from vinyl.bridge.patching import Row
+from vinyl.bridge.patching import Patch
 
 __all__ = ["TABLE"]
 
@@ -44,6 +44,6 @@ def _waiting_for(validator: Any) -> Callable[[Any], None]:
 
 
 TABLE = (
-    Row("django.db.models.fields:Field", "run_validators", patch_run_validators),
-    Row("django.forms.fields:Field", "run_validators", patch_run_validators),
+    Patch("django.db.models.fields:Field", "run_validators", patch_run_validators),
+    Patch("django.forms.fields:Field", "run_validators", patch_run_validators),
 )

@@ -18,7 +18,13 @@ from django.apps import apps
 from django.db import connections
 
 from vinyl.bridge.greenlets import in_bridge
-from vinyl.bridge.patching import Row, apply_rows, dual, dual_if_async, native
+from vinyl.bridge.patching import (
+    Patch,
+    apply_patches,
+    dual,
+    dual_if_async,
+    patch_sync_to_async,
+)
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import routers, transaction
 from vinyl.orm.contrib import (
@@ -119,23 +125,23 @@ _DROPPING = "commit rollback savepoint_commit savepoint_rollback"
 _HANDLER = "django.db.utils:ConnectionHandler"
 _WRAPPER = "django.db.backends.base.base:BaseDatabaseWrapper"
 TABLE = (
-    Row(_QUERYSET, _QUERIES, dual, inherited=True),
-    Row(_QUERYSET, "_fetch_all", querysets.patch_fetch_all),
-    Row(_QUERYSET, "__await__", querysets.patch_await),
-    Row(_QUERYSET, "__aiter__", querysets.patch_aiter),
-    Row(_QUERYSET, "__getitem__", querysets.patch_getitem),
-    Row(_QUERYSET, "__repr__", querysets.patch_repr),
-    Row(_QUERYSET, "__str__", querysets.patch_str),
-    Row(_QUERYSET, "iterator", streams.patch_iterator),
-    Row(_QUERYSET, "aiterator", streams.patch_aiterator),
-    Row(_RAW_QUERYSET, "_fetch_all", querysets.patch_fetch_all),
-    Row(_RAW_QUERYSET, "__await__", querysets.patch_await),
-    Row(_RAW_QUERYSET, "__aiter__", querysets.patch_aiter),
-    Row(_RAW_QUERYSET, "__getitem__", querysets.patch_getitem),
-    Row(_RAW_QUERYSET, "__str__", querysets.patch_str),
-    Row(_RAW_QUERYSET, "columns", querysets.patch_columns),
-    Row(_RAW_QUERYSET, "iterator", streams.patch_iterator),
-    Row(
+    Patch(_QUERYSET, _QUERIES, dual, inherited=True),
+    Patch(_QUERYSET, "_fetch_all", querysets.patch_fetch_all),
+    Patch(_QUERYSET, "__await__", querysets.patch_await),
+    Patch(_QUERYSET, "__aiter__", querysets.patch_aiter),
+    Patch(_QUERYSET, "__getitem__", querysets.patch_getitem),
+    Patch(_QUERYSET, "__repr__", querysets.patch_repr),
+    Patch(_QUERYSET, "__str__", querysets.patch_str),
+    Patch(_QUERYSET, "iterator", streams.patch_iterator),
+    Patch(_QUERYSET, "aiterator", streams.patch_aiterator),
+    Patch(_RAW_QUERYSET, "_fetch_all", querysets.patch_fetch_all),
+    Patch(_RAW_QUERYSET, "__await__", querysets.patch_await),
+    Patch(_RAW_QUERYSET, "__aiter__", querysets.patch_aiter),
+    Patch(_RAW_QUERYSET, "__getitem__", querysets.patch_getitem),
+    Patch(_RAW_QUERYSET, "__str__", querysets.patch_str),
+    Patch(_RAW_QUERYSET, "columns", querysets.patch_columns),
+    Patch(_RAW_QUERYSET, "iterator", streams.patch_iterator),
+    Patch(
         _MODEL,
         "save delete refresh_from_db full_clean clean clean_fields validate_unique "
         "validate_constraints _get_next_or_previous_by_FIELD "
@@ -143,67 +149,69 @@ TABLE = (
         dual,
         inherited=True,
     ),
-    Row(_FIELD, "clean to_python validate", dual_if_async, inherited=True),
+    Patch(_FIELD, "clean to_python validate", dual_if_async, inherited=True),
     *validators.TABLE,
     # Related managers, whose classes Django makes when they are needed, and users'
     # managers override these. BaseManager itself has none of them.
-    Row(
+    Patch(
         "django.db.models.manager:BaseManager",
         f"add clear remove set {_QUERIES}",
         dual,
         inherited=True,
     ),
-    Row(f"{_DESCRIPTORS}:ForwardManyToOneDescriptor", "__get__", _relation),
-    Row(f"{_DESCRIPTORS}:ReverseOneToOneDescriptor", "__get__", _reverse),
-    Row("django.db.models.query_utils:DeferredAttribute", "__get__", _deferred),
-    Row("django.db.models.fields.files:FileDescriptor", "__get__", _deferred),
-    Row("django.db.models.signals:pre_init", "send", lazy.patch_pre_init),
-    Row("django.db.models.query", _PREFETCH, querysets.patch_prefetch_related_objects),
-    Row("django.db.models", _PREFETCH, querysets.patch_prefetch_related_objects),
-    Row("django.db.models.query", _PREFETCH, dual),
-    Row("django.db.models", _PREFETCH, dual),
-    Row("django.shortcuts", "get_object_or_404 get_list_or_404", dual),
-    Row(_ATOMIC, "__aenter__", transaction.entered),
-    Row(_ATOMIC, "__aexit__", transaction.left),
-    Row(_ATOMIC, "__enter__", transaction.not_blocking),
-    Row(_ATOMIC, "__exit__", transaction.shielding),
-    Row(_ATOMIC, "__call__", transaction.decorating),
-    Row(_WRAPPER, "ensure_connection", cursors.connected),
-    Row(_WRAPPER, "on_commit", transaction.registered),
-    Row(_WRAPPER, "run_and_clear_commit_hooks", transaction.accepting_async),
-    Row(_WRAPPER, "cursor chunked_cursor", cursors.opened, inherited=True),
-    Row(_WRAPPER, "pinned", cursors.pinned),
-    Row(_WRAPPER, "listen", notifications.listen),
-    Row(
+    Patch(f"{_DESCRIPTORS}:ForwardManyToOneDescriptor", "__get__", _relation),
+    Patch(f"{_DESCRIPTORS}:ReverseOneToOneDescriptor", "__get__", _reverse),
+    Patch("django.db.models.query_utils:DeferredAttribute", "__get__", _deferred),
+    Patch("django.db.models.fields.files:FileDescriptor", "__get__", _deferred),
+    Patch("django.db.models.signals:pre_init", "send", lazy.patch_pre_init),
+    Patch(
+        "django.db.models.query", _PREFETCH, querysets.patch_prefetch_related_objects
+    ),
+    Patch("django.db.models", _PREFETCH, querysets.patch_prefetch_related_objects),
+    Patch("django.db.models.query", _PREFETCH, dual),
+    Patch("django.db.models", _PREFETCH, dual),
+    Patch("django.shortcuts", "get_object_or_404 get_list_or_404", dual),
+    Patch(_ATOMIC, "__aenter__", transaction.entered),
+    Patch(_ATOMIC, "__aexit__", transaction.left),
+    Patch(_ATOMIC, "__enter__", transaction.not_blocking),
+    Patch(_ATOMIC, "__exit__", transaction.shielding),
+    Patch(_ATOMIC, "__call__", transaction.decorating),
+    Patch(_WRAPPER, "ensure_connection", cursors.connected),
+    Patch(_WRAPPER, "on_commit", transaction.registered),
+    Patch(_WRAPPER, "run_and_clear_commit_hooks", transaction.accepting_async),
+    Patch(_WRAPPER, "cursor chunked_cursor", cursors.opened, inherited=True),
+    Patch(_WRAPPER, "pinned", cursors.pinned),
+    Patch(_WRAPPER, "listen", notifications.listen),
+    Patch(
         _WRAPPER,
         "check_constraints commit get_autocommit rollback savepoint "
         "savepoint_commit savepoint_rollback",
         cursors.borrowing,
         inherited=True,
     ),
-    Row(_WRAPPER, "set_autocommit", cursors.in_block_only),
-    Row(_WRAPPER, "close", closing.patch_close, inherited=True),
-    Row(
+    Patch(_WRAPPER, "set_autocommit", cursors.in_block_only),
+    Patch(_WRAPPER, "close", closing.patch_close, inherited=True),
+    Patch(
         _WRAPPER,
         "close_if_unusable_or_obsolete",
         closing.patch_close_if_unusable_or_obsolete,
     ),
-    Row(_HANDLER, "all", closing.patch_all),
-    Row(_HANDLER, "close_all", closing.patch_close_all),
+    Patch(_HANDLER, "all", closing.patch_all),
+    Patch(_HANDLER, "close_all", closing.patch_close_all),
     # Django's functions drop what the connection's methods of the same name return.
-    Row(_TRANSACTION, _DROPPING, dual),
-    Row("vinyl.orm.transaction", _DROPPING, dual),
-    Row(_TRANSACTION, "on_commit", transaction.returning),
-    Row("vinyl.orm.transaction", "on_commit", transaction.returning),
-    Row("django.db.models.query", "sync_to_async", native),
-    Row("django.db.models.base", "sync_to_async", native),
-    Row(_DESCRIPTORS, "sync_to_async", native),
-    Row(
+    Patch(_TRANSACTION, _DROPPING, dual),
+    Patch("vinyl.orm.transaction", _DROPPING, dual),
+    Patch(_TRANSACTION, "on_commit", transaction.returning),
+    Patch("vinyl.orm.transaction", "on_commit", transaction.returning),
+    Patch("django.db.models.query", "sync_to_async", patch_sync_to_async),
+    Patch("django.db.models.base", "sync_to_async", patch_sync_to_async),
+    Patch(_DESCRIPTORS, "sync_to_async", patch_sync_to_async),
+    Patch(
         _DESCRIPTORS,
         "create_reverse_many_to_one_manager create_forward_many_to_many_manager",
         lazy_loads.patch_create_related_manager,
     ),
-    Row(
+    Patch(
         "django.db.models.query",
         "prefetch_one_level",
         lazy_loads.patch_prefetch_one_level,
@@ -211,23 +219,33 @@ TABLE = (
     *forms.TABLE,
     *contenttypes.TABLE,
     *generic_foreign_keys.TABLE,
-    Row(generic_foreign_keys.DESCRIPTOR, "__get__", _generic, app="contenttypes"),
+    Patch(generic_foreign_keys.DESCRIPTOR, "__get__", _generic, app="contenttypes"),
     *auth.TABLE,
     *managers.TABLE,
-    Row(
-        "django.contrib.sessions.backends.base", "sync_to_async", native, app="sessions"
+    Patch(
+        "django.contrib.sessions.backends.base",
+        "sync_to_async",
+        patch_sync_to_async,
+        app="sessions",
     ),
-    Row("django.contrib.sessions.backends.db", "sync_to_async", native, app="sessions"),
+    Patch(
+        "django.contrib.sessions.backends.db",
+        "sync_to_async",
+        patch_sync_to_async,
+        app="sessions",
+    ),
     *caches.TABLE,
     *blocking.TABLE,
-    Row("django.dispatch.dispatcher", "sync_to_async", native),
-    Row("django.tasks.base", "sync_to_async", native, since=(6, 0)),
-    Row("django.tasks.backends.base", "sync_to_async", native, since=(6, 0)),
-    Row("asgiref.sync:AsyncToSync", "__call__", lending.patch_async_to_sync),
-    Row("asgiref.sync:SyncToAsync", "__call__", lending.patch_sync_to_async),
-    Row("django.utils.asyncio", "get_running_loop", patch_get_running_loop),
-    Row(_HANDLER, "__getitem__", patch_getitem),
-    Row(
+    Patch("django.dispatch.dispatcher", "sync_to_async", patch_sync_to_async),
+    Patch("django.tasks.base", "sync_to_async", patch_sync_to_async, since=(6, 0)),
+    Patch(
+        "django.tasks.backends.base", "sync_to_async", patch_sync_to_async, since=(6, 0)
+    ),
+    Patch("asgiref.sync:AsyncToSync", "__call__", lending.patch_async_to_sync),
+    Patch("asgiref.sync:SyncToAsync", "__call__", lending.patch_sync_to_async),
+    Patch("django.utils.asyncio", "get_running_loop", patch_get_running_loop),
+    Patch(_HANDLER, "__getitem__", patch_getitem),
+    Patch(
         "django.core.handlers.base:BaseHandler",
         "get_response get_response_async",
         routers.in_unit_of_work,
@@ -253,4 +271,4 @@ def apply(*, with_apps: bool = False) -> None:
         versions.check_apps({config.name for config in apps.get_app_configs()})
     install()
     fork.install()
-    apply_rows(row for row in TABLE if bool(row.app) is with_apps)
+    apply_patches(patch for patch in TABLE if bool(patch.app) is with_apps)

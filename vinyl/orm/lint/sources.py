@@ -27,9 +27,9 @@ __all__ = ["ANY", "GIVES", "SAVING", "Thing", "given_to", "is_dual"]
 # What runs a query when it is called on a queryset or a manager.
 _QUERYING = {
     f"{prefix}{name}"
-    for row in TABLE
-    if row.change is dual and row.owner.endswith(("QuerySet", "Manager"))
-    for name in row.names.split()
+    for patch in TABLE
+    if patch.decorator is dual and patch.owner.endswith(("QuerySet", "Manager"))
+    for name in patch.names.split()
     for prefix in ("", "a")
 }
 _OF_CONTAINERS = {name for cls in (dict, list, set, str) for name in dir(cls)}

@@ -8,7 +8,7 @@ from django.contrib.admin import apps
 from django.contrib.admin.checks import check_admin_app
 from django.core import checks
 
-from vinyl.bridge.patching import apply_rows
+from vinyl.bridge.patching import apply_patches
 
 __all__ = ["AdminConfig"]
 
@@ -31,7 +31,7 @@ class AdminConfig(apps.SimpleAdminConfig):
         from vinyl.web.admin.checks import check_dependencies, check_middleware
 
         for module in (awaiting, static):
-            apply_rows(module.TABLE)
+            apply_patches(module.TABLE)
         checks.register(check_admin_app, checks.Tags.admin)
         checks.register(check_dependencies, checks.Tags.admin)
         checks.register(check_middleware, checks.Tags.admin)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from vinyl.bridge.greenlets import suspend_or_refuse
-from vinyl.bridge.patching import Row, dual_if_async
+from vinyl.bridge.patching import Patch, dual_if_async
 
 __all__ = ["TABLE"]
 
@@ -29,9 +29,9 @@ _ADMIN = "django.contrib.admin"
 
 TABLE = (
     # A coroutine of `has_change_permission` would be true, whatever the answer.
-    Row(f"{_ADMIN}.options:BaseModelAdmin", "*", dual_if_async, inherited=True),
-    Row(f"{_ADMIN}.sites:AdminSite", "*", dual_if_async, inherited=True),
-    Row(f"{_ADMIN}.filters:ListFilter", "*", dual_if_async, inherited=True),
-    Row(f"{_ADMIN}.helpers", "lookup_field", looking_up),
-    Row(f"{_ADMIN}.templatetags.admin_list", "lookup_field", looking_up),
+    Patch(f"{_ADMIN}.options:BaseModelAdmin", "*", dual_if_async, inherited=True),
+    Patch(f"{_ADMIN}.sites:AdminSite", "*", dual_if_async, inherited=True),
+    Patch(f"{_ADMIN}.filters:ListFilter", "*", dual_if_async, inherited=True),
+    Patch(f"{_ADMIN}.helpers", "lookup_field", looking_up),
+    Patch(f"{_ADMIN}.templatetags.admin_list", "lookup_field", looking_up),
 )

@@ -15,7 +15,7 @@ from typing import Any
 from django.apps import apps
 from django.contrib import admin
 
-from vinyl.bridge.patching import Row
+from vinyl.bridge.patching import Patch
 
 __all__ = ["TABLE", "files_of_django"]
 
@@ -44,7 +44,7 @@ def patch_init(init: Callable[..., Any]) -> Callable[..., Any]:
 
 
 TABLE = (
-    Row(
+    Patch(
         "django.contrib.staticfiles.finders:AppDirectoriesFinder",
         "__init__",
         patch_init,

@@ -17,7 +17,7 @@ from typing import Any
 from django.utils.html import format_html
 from django.views.debug import ExceptionReporter
 
-from vinyl.bridge.patching import Row
+from vinyl.bridge.patching import Patch
 
 __all__ = ["TABLE"]
 
@@ -68,6 +68,6 @@ def _without_values(reporter: ExceptionReporter, failure: Exception) -> str:
 _REPORTER = "django.views.debug:ExceptionReporter"
 
 TABLE = (
-    Row(_REPORTER, "get_traceback_text", patch_get_traceback_text, inherited=True),
-    Row(_REPORTER, "get_traceback_html", patch_get_traceback_html, inherited=True),
+    Patch(_REPORTER, "get_traceback_text", patch_get_traceback_text, inherited=True),
+    Patch(_REPORTER, "get_traceback_html", patch_get_traceback_html, inherited=True),
 )

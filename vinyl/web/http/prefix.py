@@ -21,7 +21,7 @@ from django.urls import get_script_prefix, set_script_prefix
 from starlette.routing import get_route_path  # type: ignore[attr-defined]
 from starlette.types import Scope
 
-from vinyl.bridge.patching import Row
+from vinyl.bridge.patching import Patch
 
 __all__ = [
     "TABLE",
@@ -191,9 +191,9 @@ STORAGES = "django.core.files.storage"
 STATIC = "django.contrib.staticfiles.storage:StaticFilesStorage"
 
 TABLE = (
-    Row(f"{STORAGES}.filesystem:FileSystemStorage", "base_url", patch_base_url),
-    Row(f"{STORAGES}.memory:InMemoryStorage", "base_url", patch_base_url),
-    Row("django.conf.urls.static", "static", patch_static),
-    Row(STATIC, "__init__", patch_static_files_init),
-    Row(STATIC, "base_url", patch_static_base_url),
+    Patch(f"{STORAGES}.filesystem:FileSystemStorage", "base_url", patch_base_url),
+    Patch(f"{STORAGES}.memory:InMemoryStorage", "base_url", patch_base_url),
+    Patch("django.conf.urls.static", "static", patch_static),
+    Patch(STATIC, "__init__", patch_static_files_init),
+    Patch(STATIC, "base_url", patch_static_base_url),
 )
