@@ -1,5 +1,8 @@
 """Which reads are lazy loads, of which relation, and of which kind."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="attr-defined"
+
 from __future__ import annotations
 
 from collections.abc import Callable

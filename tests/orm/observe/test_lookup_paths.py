@@ -1,5 +1,8 @@
 """How instances were reached, and the calls that would have fetched what is missing."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="attr-defined"
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,8 @@
 """`VINYL["TEMPLATE_FETCH_MODE"]`: a template fetches for a whole list at once."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="attr-defined, misc"
+
 from __future__ import annotations
 
 import asyncio

@@ -1,5 +1,8 @@
 """`VINYL["LAZY_IN_TEMPLATES"]`: lazy loads of templates, allowed, logged or refused."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="arg-type, misc"
+
 from __future__ import annotations
 
 from typing import Any
