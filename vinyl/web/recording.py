@@ -14,11 +14,15 @@ __all__ = ["RecordingMiddleware"]
 
 class RecordingMiddleware:
     """
-    In debug mode, records the queries of each request in full
-    (`vinyl.orm.recording.current_recording()`), and logs at its end which lines loaded
-    the same relation again and again.
+    Pure ASGI middleware that records the queries of each request in full in debug mode
+    (`vinyl.orm.recording.current_recording()`), and logs which lines loaded the same
+    relation again and again when the request ends.
 
-    Where `VINYL["LAZY_IN_TEMPLATES"]` is "warn", it is what "once per request" means.
+    If `VINYL["LAZY_IN_TEMPLATES"]` is "warn", it also records in production, but not in
+    full, so that each line is logged once per request.
+
+    Args:
+        app: The application inside.
     """
 
     def __init__(self, app: ASGIApp) -> None:

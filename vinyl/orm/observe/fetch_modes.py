@@ -1,10 +1,10 @@
 """
 Templates that fetch for a whole list at once: `VINYL["TEMPLATE_FETCH_MODE"]`.
 
-With "peers", on Django 6.1, what one queryset has brought knows its peers, and a
-relation that a template touches is fetched for all of them in one query. It is a fetch
-mode as Django has them, for all querysets that are given none; code other than
-templates fetches for one instance, as ever.
+With "peers", on Django 6.1 and later, the instances of one queryset know each other,
+and a relation that a template touches is fetched for all of them in one query. It is
+one of Django's fetch modes, the default of all querysets. Code outside of templates
+still fetches for one instance.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if django.VERSION >= SINCE:
         __slots__ = ()
 
         track_peers = True
-        # On the event loop each fetch is awaited, so no template asks.
+        # On the event loop each fetch is awaited, by code and not by a template.
         awaits_peers = False
 
         def fetch(self, fetcher: Any, instance: Any) -> None:
@@ -60,7 +60,6 @@ def read_settings() -> None:
         return
     default = getattr_or_refuse(query, "django.db.models.query", "DEFAULT_FETCH_MODE")
     peers = vinyl_settings.TEMPLATE_FETCH_MODE == "peers"
-    # Another's is left alone.
+    # A default that something else has set stays.
     if default in (FETCH_ONE, PEERS_IN_TEMPLATES):
-        wanted = PEERS_IN_TEMPLATES if peers else FETCH_ONE
-        query.DEFAULT_FETCH_MODE = wanted
+        query.DEFAULT_FETCH_MODE = PEERS_IN_TEMPLATES if peers else FETCH_ONE

@@ -45,13 +45,13 @@ class Query:
 
     Args:
         alias: The database, a key of `DATABASES`.
-        sql: Its text with placeholders; of a long one the middle is cut out.
-        params: Its parameters as text, a few of each kind and shortened.
+        sql: Its text with placeholders. A long one is cut in the middle.
+        params: Its parameters as text: the first few, shortened.
         seconds: From handing it over until its result was there.
-        outcome: "done", or how it failed.
+        outcome: "done", or how it failed; see `QueryEvent.outcome`.
         callsite: The line of the user's that made it.
         key: Equal in queries of equal text and parameters.
-        summary: What it does to which tables; empty if that cannot be told.
+        summary: What it does to which tables. Empty if that is unknown.
     """
 
     alias: str
@@ -67,13 +67,13 @@ class Query:
 @dataclass(slots=True, eq=False)
 class Recording:
     """
-    What has been recorded so far; it may be read while the block still runs.
+    What has been recorded so far. It may be read while the block still runs.
 
     Args:
         full: Whether `queries` are kept, or only counted and timed.
     """
 
-    # Of a block with more, the first ones are kept and all are counted.
+    # If there are more, the first ones are kept and all are counted.
     MOST_QUERIES = 1000
 
     full: bool = False
@@ -82,9 +82,9 @@ class Recording:
     count: int = 0
     seconds: float = 0.0
     queries: list[Query] = field(default_factory=list)
-    # What other modules keep for the time of the block, by their own keys.
+    # What other modules keep with the recording, by keys of their own.
     notes: dict[str, Any] = field(default_factory=dict)
-    # Set at the end of the block: a task that outlives it adds nothing.
+    # Set at the end of the block. Tasks that outlive it add nothing.
     ended: bool = False
 
     def begin(self, query: QueryEvent) -> None:
@@ -116,9 +116,9 @@ def _query_of(query: QueryEvent) -> Query:
 
 class recording(observe[Recording]):
     """
-    `with recording() as record:` counts and times the queries of the block, on
-    whichever connection, and in tasks and bridge runs that are started inside. Blocks
-    may nest; each records all that runs in it.
+    `with recording() as record:` counts and times the queries of the block, on all
+    connections, and those of tasks and bridge runs that are started inside. Blocks may
+    nest; each records all that runs in it.
 
     A plain `with` in both modes. Costs each query about a microsecond, and with *full*
     some ten of them.

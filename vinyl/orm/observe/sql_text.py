@@ -1,4 +1,4 @@
-"""What logs, spans and pages show of a query: text and parameters, shortened."""
+"""What logs, spans and pages show of a query: its text and parameters, shortened."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from psycopg import sql as psycopg_sql
 
 __all__ = ["describe_params", "summary_of", "text_of"]
 
-# Longer SQL is cut in the middle: what it does is said at its start, and what it is
-# limited to often at its end.
+# In characters. Longer SQL is cut in the middle: its start shows what it does, and its
+# end often what limits it.
 LONGEST_SQL = 4000
 TAIL = 800
-# As the conventions of OpenTelemetry have it.
+# From the conventions of OpenTelemetry.
 LONGEST_SUMMARY = 255
-# Characters that are read for a summary.
+# How much of the SQL is read for a summary.
 LONGEST_READ = 100_000
-# A few values of each kind, for the parameters may be thousands of rows.
+# A few values of each kind, because there may be thousands of rows.
 _shown = reprlib.Repr()
 _shown.maxlist = _shown.maxtuple = _shown.maxdict = 20
 _shown.maxstring = _shown.maxother = 200
@@ -28,8 +28,11 @@ _shown.maxstring = _shown.maxother = 200
 
 def text_of(sql: Any) -> str:
     """
-    The text of a query, a string or one of psycopg's objects, without the values that
-    are composed into it, and shortened to a size fit for a log. Never switches.
+    Return the text of a query, cut to 4,000 characters. Never switches.
+
+    Args:
+        sql: A string, bytes, or one of psycopg's objects, which is shown without the
+            values that are composed into it.
     """
     text = _uncut(sql)
     if len(text) <= LONGEST_SQL:
@@ -50,19 +53,24 @@ def _uncut(sql: Any) -> str:
             return "%s"
         case psycopg_sql.Composable():
             return sql.as_string(None)
-    # What it is made of is unknown, so it may show values.
+    # An unknown object might show values.
     return f"<{type(sql).__name__}>"
 
 
 def describe_params(params: Any, many: bool, shows_params: bool) -> str:
     """
-    The parameters of a query, or only how many there are. Uses up none that come from
-    an iterator. Never switches.
+    Return a description of a query's parameters. Those from an iterator are not read.
+    Never switches.
+
+    Args:
+        params: The parameters, or with *many* the parameter sets. None if there are
+            none.
+        shows_params: Whether to show a few values, or only how many there are.
     """
     if params is None:
         return "no parameters"
     if not isinstance(params, Sized):
-        # To count or show it would use it up.
+        # Counting or showing them would use them up.
         return "parameters from an iterator"
     if shows_params:
         return f"parameters: {_shown.repr(params)}"
@@ -75,11 +83,11 @@ _QUOTED = r'"(?:[^"]|"")*(?:"|\Z)|`(?:[^`]|``)*(?:`|\Z)'
 _GAP = r"(?>\s|--[^\n]*(?:\n|\Z)|/\*.*?\*/)+"
 _PARTS = re.compile(
     rf"""
-    # Passed over: values, placeholders, comments, and where the words mean something
-    # else. A value without its end goes on to the end of the text.
+    # Skipped: values, placeholders, comments, and keywords with another meaning. A
+    # value that is not closed extends to the end of the text.
       \bE'(?:[^'\\]|''|\\.)*(?:'|\Z) | '(?:[^']|'')*(?:'|\Z)
     | (?<!\w)\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)
-    # At once, since there may be thousands: the rows of an INSERT, the values of an IN.
+    # Together, because there may be thousands: rows of an INSERT, values of an IN.
     | (?>\([%s,\s]*\)[,\s]*)+ | (?>%s[,\s]*)+
     | %\(\w+\)s | --[^\n]* | /\*.*?(?:\*/|\Z)
     | \bDISTINCT{_GAP}FROM\b
@@ -98,17 +106,19 @@ _OPERATIONS = {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE"}
 
 def summary_of(sql: Any) -> str:
     """
-    What a query does and to which tables, in the order of its text, such as
-    `SELECT albums artists`; empty if that cannot be told. An operation is named again
-    after another one only, and so is a table: `INSERT albums SELECT artists`.
-    Takes what text_of() takes, not what it gives: cut SQL may have half a value in it.
+    Return what a query does and to which tables, in the order of its text, such as
+    `SELECT albums artists`. Empty if that is unknown. An operation or a table is only
+    repeated after another operation: `INSERT albums SELECT artists`.
+
+    Args:
+        sql: As for text_of(). Not what that returns, where half a value may be left.
 
     Never switches.
     """
     text = _uncut(sql)
     if len(text) <= LONGEST_SQL:
         return _summary(text)
-    # The cache would keep it.
+    # Not through the cache, which would keep the text.
     return _summary.__wrapped__(text[:LONGEST_READ])
 
 
@@ -118,8 +128,8 @@ def _summary(text: str) -> str:
     operation = ""
     tables: set[str] = set()
     length = 0
-    # Whether there is an operation, in each of the brackets that are open. Where there
-    # is none, FROM is a word of a function: EXTRACT(YEAR FROM released).
+    # For each open bracket, whether it contains an operation. Without one, FROM belongs
+    # to a function: EXTRACT(YEAR FROM released).
     operates = [True]
     for found in _PARTS.finditer(text):
         bracket, before, name, word = found.group("bracket", "before", "table", "word")
@@ -132,7 +142,7 @@ def _summary(text: str) -> str:
             word = before
         if word and (word.upper() in _OPERATIONS or not operation):
             operates[-1] = True
-            # What a WITH does is said by the operations that follow.
+            # After WITH, the operations inside show what it does.
             if word.upper() not in (operation, "WITH"):
                 new.append(word)
                 tables = set()
