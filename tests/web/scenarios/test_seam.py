@@ -8,22 +8,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import functools
-import io
-import itertools
-import threading
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django import http
-from django.core.exceptions import BadRequest
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -35,8 +27,7 @@ from django.views.generic import DetailView, ListView, RedirectView, View
 from tests.records.models import Artist, Label
 from tests.web.serving import serving, templates
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import await_
-from vinyl.web import JSONResponse, PlainTextResponse, StreamingResponse, path
+from vinyl.web import JSONResponse, PlainTextResponse, path
 from vinyl.web.http.requests import Request
 
 pytestmark = pytest.mark.anyio
@@ -169,213 +160,7 @@ async def test_middleware_and_view_share_the_request_and_its_body() -> None:
     assert response.text == "Pastel Blues Pastel Blues x/"
 
 
-class Shouting:
-    """Changes the body on its way in, as middleware that decompresses it does."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def shout() -> Any:
-            message = await receive()
-            return {**message, "body": message.get("body", b"").upper()}
-
-        own = {**scope, "own": True} if scope["type"] == "http" else scope
-        await self.app(own, shout if scope["type"] == "http" else receive, send)
-
-
-async def test_a_request_reads_through_the_middleware_around_the_view() -> None:
-    async def view(request: Any) -> Any:
-        body = await request.body()
-        return PlainTextResponse(f"{body.decode()} {request.scope['own']}")
-
-    # The first one has made the request when the second one comes.
-    middleware = [f"{__name__}.Looking", f"{__name__}.Shouting"]
-    async with serving(path("", view), MIDDLEWARE=middleware) as page:
-        assert (await page.post("/", content=b"hello")).text == "HELLO True"
-
-
-class Looking:
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            assert Request.of(scope, receive, send).method == "POST"
-        await self.app(scope, receive, send)
-
-
-async def test_a_form_is_in_POST_only_if_it_was_posted() -> None:
-    def view(request: Any) -> Any:
-        return JSONResponse([dict(request.POST), request.form()["title"]])
-
-    async with serving(path("", view)) as page:
-        put = await page.put("/", data={"title": "Pastel Blues"})
-        assert put.json() == [{}, "Pastel Blues"]
-
-
-async def test_what_is_too_long_is_answered_with_413() -> None:
-    async def body(request: Any) -> Any:
-        return PlainTextResponse(str(len(await request.body())))
-
-    async def form(request: Any) -> Any:
-        return PlainTextResponse(str(len(await request.form())))
-
-    async def pieces() -> Any:
-        for _ in range(30):
-            yield b"x" * 10
-
-    urls = path("body/", body), path("form/", form)
-    form_type = {"content-type": "application/x-www-form-urlencoded"}
-    async with serving(*urls, DATA_UPLOAD_MAX_MEMORY_SIZE=100) as page:
-        assert (await page.post("/body/", content=b"x" * 100)).text == "100"
-        assert (await page.post("/body/", content=b"x" * 101)).status_code == 413
-        # Told by no header how long it will be.
-        assert (await page.post("/body/", content=pieces())).status_code == 413
-    async with serving(*urls, VINYL={"MAX_BODY_SIZE": 200}) as page:
-        assert (await page.post("/body/", content=b"x" * 201)).status_code == 413
-        response = await page.post("/form/", content=pieces(), headers=form_type)
-        assert response.status_code == 413
-        files = {"f": ("f", b"x" * 200)}
-        assert (await page.post("/form/", files=files)).status_code == 413
-
-
-async def test_malformed_json_is_answered_with_400() -> None:
-    async def view(request: Any) -> Any:
-        return JSONResponse(await request.json())
-
-    async with serving(path("", view)) as page:
-        for content in [b"{", b"", b"\xff", b"[" * 100_000]:
-            assert (await page.post("/", content=content)).status_code == 400
-        assert (await page.post("/", content=b"[1]")).json() == [1]
-
-
-async def test_a_query_string_that_is_no_text_is_answered_with_400() -> None:
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": "/",
-        "query_string": b"q=\xff",
-        "headers": [],
-    }
-    with pytest.raises(BadRequest, match="UTF-8"):
-        Request(scope).GET  # noqa: B018
-
-
 # ----- Django's responses
-
-
-@pytest.mark.parametrize("asynchronous", [False, True])
-async def test_djangos_response_is_sent(asynchronous: bool) -> None:
-    def view(request: Any) -> Any:
-        response = HttpResponse("Café", status=201, headers={"X-A": "1"})
-        response.set_cookie("a", "1", max_age=datetime.timedelta(minutes=1))
-        response.set_cookie("b", "2", httponly=True)
-        return response
-
-    async def async_view(request: Any) -> Any:
-        return view(request)
-
-    async with serving(path("", async_view if asynchronous else view)) as page:
-        response = await page.get("/")
-    assert (response.status_code, response.text) == (201, "Café")
-    assert response.headers["content-length"] == "5"
-    assert response.headers["x-a"] == "1"
-    cookies = response.headers.get_list("set-cookie")
-    assert "Max-Age=60" in cookies[0]
-    assert "HttpOnly" in cookies[1]
-
-
-async def test_a_length_that_the_view_tells_is_told_once() -> None:
-    def view(request: Any) -> Any:
-        return HttpResponse("Café", headers={"Content-Length": "5"})
-
-    async with serving(path("", view)) as page:
-        response = await page.get("/")
-    assert response.headers.get_list("content-length") == ["5"]
-
-
-async def test_a_decorator_may_change_the_content() -> None:
-    def loud(view: Any) -> Any:
-        async def wrapper(request: Any) -> Any:
-            response = await view(request)
-            response.content = response.content.decode() + " é!"
-            return response
-
-        return wrapper
-
-    @loud
-    async def view(request: Any) -> Any:
-        return PlainTextResponse("hello")
-
-    async with serving(path("", view)) as page:
-        response = await page.get("/")
-    assert response.text == "hello é!"
-    assert response.headers["content-length"] == "9"
-
-
-async def test_a_file_is_read_beside_the_event_loop() -> None:
-    threads = []
-
-    class Slow(io.BytesIO):
-        def read(self, size: int | None = -1) -> bytes:
-            threads.append(threading.current_thread())
-            return super().read(size)
-
-    def view(request: Any) -> Any:
-        return http.FileResponse(Slow(b"from a file"))
-
-    async with serving(path("", view)) as page:
-        assert (await page.get("/")).text == "from a file"
-    assert threads
-    assert threading.current_thread() not in threads
-
-
-async def test_djangos_streams_are_sent(db: Any, tmp_path: Path) -> None:
-    await Label.objects.create(name="Philips")
-    file = tmp_path / "a.txt"
-    file.write_text("from a file")
-    opened = []
-
-    def plain(request: Any) -> Any:
-        def pieces() -> Iterator[str]:
-            yield "labels: "
-            for label in Label.objects.iterator():
-                yield label.name
-
-        return http.StreamingHttpResponse(pieces())
-
-    async def native(request: Any) -> Any:
-        async def pieces() -> Any:
-            yield "labels: "
-            async for label in Label.objects.all():
-                yield label.name
-
-        return http.StreamingHttpResponse(pieces())
-
-    def of_file(request: Any) -> Any:
-        opened.append(file.open("rb"))
-        return http.FileResponse(opened[0])
-
-    urls = path("p", plain), path("n", native), path("f", of_file)
-    async with serving(*urls) as page:
-        assert (await page.get("/p")).text == "labels: Philips"
-        assert (await page.get("/n")).text == "labels: Philips"
-        response = await page.get("/f")
-    assert response.text == "from a file"
-    assert response.headers["content-type"] == "text/plain"
-    assert opened[0].closed
-
-
-async def test_a_template_response_is_rendered_in_the_bridge(db: Any) -> None:
-    await Label.objects.create(name="Philips")
-
-    async def view(request: Any) -> Any:
-        return TemplateResponse(request, "a.html", {"labels": Label.objects.all()})
-
-    texts = {"a.html": "{% for label in labels %}{{ label.name }}{% endfor %}"}
-    async with serving(path("", view), **templates(files=texts)) as page:
-        assert (await page.get("/")).text == "Philips"
 
 
 class Labels(ListView):
@@ -488,131 +273,6 @@ async def test_a_view_can_be_exempt_from_the_csrf_check() -> None:
 
 
 # ----- Streams and transactions
-
-
-async def test_an_error_before_the_first_piece_has_its_page() -> None:
-    def pieces() -> Iterator[str]:
-        raise http.Http404
-        yield ""
-
-    async def view(request: Any) -> Any:
-        return StreamingResponse(pieces())
-
-    def djangos(request: Any) -> Any:
-        return http.StreamingHttpResponse(pieces())
-
-    async with serving(path("", view), path("djangos/", djangos)) as page:
-        assert (await page.get("/")).status_code == 404
-        assert (await page.get("/djangos/")).status_code == 404
-
-
-async def test_an_empty_iterator_is_an_empty_body() -> None:
-    async def view(request: Any) -> Any:
-        return StreamingResponse([], headers={"x-a": "1"})
-
-    async with serving(path("", view)) as page:
-        response = await page.get("/")
-    assert (response.status_code, response.text) == (200, "")
-    assert response.headers["x-a"] == "1"
-
-
-async def test_a_plain_iterator_streams_inside_the_bridge(db: Any) -> None:
-    for name in ["Philips", "Verve"]:
-        await Label.objects.create(name=name)
-
-    ended = []
-
-    def names() -> Iterator[str]:
-        try:
-            for label in Label.objects.order_by("name").iterator(chunk_size=1):
-                yield f"{label.name} "
-        finally:
-            ended.append(Label.objects.count())
-
-    async def view(request: Any) -> Any:
-        return StreamingResponse(names(), media_type="text/plain")
-
-    async with serving(path("", view)) as page:
-        assert (await page.get("/")).text == "Philips Verve "
-        both = await asyncio.gather(page.get("/"), page.get("/"))
-        assert [r.text for r in both] == ["Philips Verve "] * 2
-    assert ended == [2, 2, 2]
-
-
-async def test_an_iterator_that_can_be_closed_is_closed_at_its_end(db: Any) -> None:
-    closed = []
-
-    class Rows:
-        def __init__(self) -> None:
-            self.rows = iter(["a", "b"])
-
-        def __iter__(self) -> Any:
-            return self
-
-        def __next__(self) -> str:
-            return next(self.rows)
-
-        def close(self) -> None:
-            closed.append(Label.objects.count())
-
-    async def view(request: Any) -> Any:
-        return StreamingResponse(Rows())
-
-    async with serving(path("", view)) as page:
-        assert (await page.get("/")).text == "ab"
-    assert closed == [0]
-
-
-async def test_a_client_that_leaves_ends_what_is_sent(db: Any) -> None:
-    """Where it may use the database, wherever it was."""
-    closed: list[tuple[str, int]] = []
-
-    def generator() -> Iterator[str]:
-        try:
-            yield from itertools.repeat("more")
-        finally:
-            closed.append(("generator", Label.objects.count()))
-
-    class Rows:
-        def __iter__(self) -> Any:
-            return self
-
-        def __next__(self) -> str:
-            return "more"
-
-        def close(self) -> None:
-            closed.append(("object", Label.objects.count()))
-
-    def waiting() -> Iterator[str]:
-        try:
-            yield "more"
-            await_(asyncio.Event().wait())
-        finally:
-            closed.append(("waiting", Label.objects.count()))
-
-    async def native() -> AsyncIterator[str]:
-        try:
-            while True:
-                yield "more"
-        finally:
-            closed.append(("native", await Label.objects.count()))
-
-    contents = {
-        "generator": generator,
-        "object": Rows,
-        "waiting": waiting,
-        "native": native,
-    }
-
-    async def view(request: Any, kind: str) -> Any:
-        return StreamingResponse(contents[kind]())
-
-    async with serving(path("<kind>/", view)) as page:
-        for kind in contents:
-            async with page.stream("GET", f"/{kind}/") as response:
-                assert (await anext(response.aiter_text())).startswith("more")
-            assert closed.pop() == (kind, 0)
-    assert not closed
 
 
 def failing(request: Any) -> Any:
