@@ -17,5 +17,6 @@ pytest_plugins = [
     "tests.fix_lazy_loads",
     "tests.fix_observing",
     "tests.fix_replicas",
+    "tests.fix_sqlite",
     "tests.fix_threads",
 ]

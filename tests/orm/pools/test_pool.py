@@ -19,7 +19,7 @@ from tests.fix_db import only_postgresql
 from tests.records.models import Artist
 from vinyl.exceptions import PoolFull, PoolTimeout
 from vinyl.orm import connection, run, transaction
-from vinyl.orm.pools.registry import close_pools, pool_for
+from vinyl.orm.pools.registry import pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -251,30 +251,3 @@ class TestTheQueue:
         assert pool_for("default").stats()["timeouts"] == 1
         done.set()
         await asyncio.gather(*tasks)
-
-
-async def test_closing_drops_what_is_idle_and_reopens_on_use() -> None:
-    await Artist.objects.count()
-    pool = pool_for("default")
-    await close_pools()
-    assert pool.idle == []
-    assert await Artist.objects.count() == 0
-    assert pool_for("default") is not pool
-
-
-def test_the_pool_closes_with_its_loop(db: str) -> None:
-    async def main() -> Any:
-        await Artist.objects.count()
-        return pool_for("default")
-
-    pool = asyncio.run(main())
-    assert pool.closed
-    assert pool.idle == []
-
-
-def test_each_loop_has_a_pool_of_its_own(db: str) -> None:
-    async def main() -> Any:
-        await Artist.objects.count()
-        return pool_for("default")
-
-    assert asyncio.run(main()) is not asyncio.run(main())
