@@ -28,19 +28,28 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.parametrize(
     ("configured", "message"),
     [
-        (8, "is 8, which is no dictionary. Write"),
-        ({"maxsize": 8}, "'maxsize', which is no option. Did you mean 'max_size'"),
+        (8, "is 8, but must be a dictionary. Write"),
+        ({"maxsize": 8}, "'maxsize', which is not an option. Did you mean 'max_size'"),
         ({"workers": 3}, "Did you mean 'num_workers'"),
-        ({"nonsense": 3}, "Remove it. There are min_size, max_size"),
-        ({"max_size": 0}, "set to 0. Write a whole number, 1 or more"),
-        ({"max_size": 2.5}, "set to 2.5. Write a whole number"),
-        ({"timeout": "30"}, "set to '30'. Write a number of seconds, 0 or more"),
+        ({"nonsense": 3}, "Remove it. The options are min_size, max_size"),
+        ({"max_size": 0}, "set to 0. Write an integer greater than or equal to 1"),
+        ({"max_size": 2.5}, "set to 2.5. Write an integer"),
+        (
+            {"timeout": "30"},
+            "set to '30'. Write a number of seconds greater than or equal to 0",
+        ),
         ({"timeout": float("nan")}, "set to nan. Write a number of seconds"),
-        ({"max_lifetime": 0}, "set to 0. Write a number of seconds, more than 0"),
-        ({"max_idle": -1}, "set to -1. Write a number of seconds, 0 or more"),
-        ({"min_size": True}, "set to True. Write a whole number"),
+        ({"max_lifetime": 0}, "set to 0. Write a number of seconds greater than 0"),
+        (
+            {"max_idle": -1},
+            "set to -1. Write a number of seconds greater than or equal to 0",
+        ),
+        ({"min_size": True}, "set to True. Write an integer"),
         ({"min_size": 20}, "a min_size of 20 and a max_size of only 10"),
-        ({"max_size": None}, "set to None. Write a whole number, 1 or more"),
+        (
+            {"max_size": None},
+            "set to None. Write an integer greater than or equal to 1",
+        ),
         ({"max_size": None, "min_size": 0}, "'max_size' set to None. Write"),
     ],
 )

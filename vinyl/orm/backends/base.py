@@ -75,7 +75,7 @@ class BridgeMixin(_Wrapper):
     can_listen = False
 
     def is_reusable(self) -> bool:
-        """Whether the next borrower can have this connection. Never switches."""
+        """Whether the pool can lend this connection again. Never switches."""
         return (
             self.connection is not None
             and not self.in_atomic_block
@@ -90,8 +90,8 @@ class BridgeMixin(_Wrapper):
         try:
             super().connect()
         except BaseException:
-            # Half-way, as when the task was cancelled: without Django's session set-up
-            # it is no connection for the next borrower.
+            # Half open, as when the task was cancelled: without Django's session set-up
+            # the next task cannot use it.
             self.discard()
             raise
         self.has_connected = True
@@ -177,7 +177,7 @@ class BridgeMixin(_Wrapper):
         self.acts_for_other = True
 
     def act_for_itself(self) -> None:
-        """Forget what the last borrower set and logged, and its errors."""
+        """Forget what the last task set and logged, and its errors. Never switches."""
         self.errors_occurred = False
         if self.acts_for_other:
             self.execute_wrappers = []
@@ -198,8 +198,8 @@ class BridgeMixin(_Wrapper):
 
     def disown(self) -> None:
         """
-        In a forked process: leave the connection to the parent, whose it is. Never
-        switches.
+        In a forked process: forget the connection, which the parent owns and may be
+        using. Never switches.
         """
         if self.connection is not None:
             self.cut_off()
@@ -220,15 +220,15 @@ class BridgeMixin(_Wrapper):
 
     def recover(self) -> bool:
         """
-        Make a connection that cannot be opened anew fit for the next borrower; tell
-        whether it is. Never switches.
+        Reset a connection that must not be closed, such as that of an in-memory
+        database; return whether it can be used again. Never switches.
         """
         return False
 
     def is_alive(self) -> bool:
         """
-        Whether the other side has not hung up, as far as can be told without asking it.
-        Never switches.
+        Whether the server has not closed the connection, as far as is known without a
+        query. Never switches.
         """
         return True
 
@@ -271,7 +271,7 @@ class BridgeMixin(_Wrapper):
         if self.pooled_id == id(self) and connections[self.alias] is not self:
             raise InterfaceError(
                 f"A connection object of database {self.alias!r}, or a cursor of it, "
-                f"was kept after its run or block had ended, and somebody else may be "
-                f"using that connection. Take `connections[{self.alias!r}]` and its "
-                f"cursors anew in each run and block."
+                f"was kept after its run or block had ended, and other code may be "
+                f"using that connection. Look up `connections[{self.alias!r}]` again "
+                f"and open a new cursor in each run and block."
             )

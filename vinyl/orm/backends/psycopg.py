@@ -42,18 +42,18 @@ from vinyl.orm.backends.settling import Postpone, settle, settle_in_thread
 
 __all__ = ["BridgeConnection", "PsycopgMixin"]
 
-# After so many operations without a wait, others have their turn.
+# After this many operations without a wait, other tasks get to run.
 MAX_UNWAITED = 100
 
 
 class RefusingDumper(Dumper):
-    """For a parameter that stands for a value to come: it says so, by raising."""
+    """For parameters that have to be awaited first: raises their own error."""
 
     def dump(self, obj: Any) -> bytes:
         return obj.__conform__(self)
 
 
-# By name, since neither is loaded yet. Connections copy what is registered here.
+# By name: these modules are not loaded yet. Connections copy what is registered.
 for _refused in ("vinyl.bridge.calls.Call", "vinyl.orm.dualmode.lazy.NotFetched"):
     psycopg.adapters.register_dumper(_refused, RefusingDumper)
 
@@ -66,13 +66,13 @@ class BridgeConnection(psycopg.Connection[Any]):
         self.lock = cast(Any, _Lock(self))
         # The same libpq connection with an asyncio face; made when first needed.
         self._twin: psycopg.AsyncConnection[Any] | None = None
-        # Asks the system for news on the socket; made when first needed.
+        # Polls the socket; created when first needed.
         self._poll: Callable[[int], list[Any]] | None = None
         # Whether a prepared statement may have become invalid; see recovering_plans().
         self.has_stale_plans = False
-        # How many operations in a row, such as those of COPY, needed no wait.
+        # How many operations in a row, such as those of COPY, did not wait.
         self._unwaited = 0
-        # Gives Django's connection that has this one, or None.
+        # Returns the DatabaseWrapper that has this connection, or None.
         self.wrapper: Callable[[], BridgeMixin | None] = _nothing
 
     @classmethod
@@ -135,13 +135,13 @@ class BridgeConnection(psycopg.Connection[Any]):
         try:
             next(gen)
         except StopIteration as ended:
-            # psycopg would let others run here, and a cancellation that came then would
-            # hide that this has been done.
+            # psycopg may let other tasks run here. A cancellation at that point would
+            # hide that the operation has succeeded.
             self._unwaited += 1
             return ended.value
         self._unwaited = 0
         try:
-            # It takes up a generator that has begun, as after a wait in vain.
+            # It continues a generator that has begun, as after a wait without input.
             return await wait_async(gen, self.pgconn.socket, interval, **kwargs)
         except asyncio.CancelledError as cancelled:
             operation = LoopOperation(self.twin, gen)
@@ -167,8 +167,8 @@ class BridgeConnection(psycopg.Connection[Any]):
         wrapper = self.wrapper()
         return wrapper is not None and wrapper.is_undoing
 
-    def has_heard(self) -> bool:
-        """Whether the server has sent something, or hung up. Never switches."""
+    def has_input(self) -> bool:
+        """Whether the server has sent data or closed the socket. Never switches."""
         if self.closed:
             return True
         if self._poll is None:
@@ -333,7 +333,7 @@ class PsycopgMixin(BridgeMixin):
                 copy.shutdown(socket.SHUT_RDWR)
 
     def close_pool(self) -> None:
-        """Nothing: the pool of an event loop closes with the loop."""
+        """Do nothing: the pool of an event loop closes with the loop."""
 
     def connection_is_idle(self) -> bool:
         pgconn = self.connection.pgconn
@@ -348,15 +348,15 @@ class PsycopgMixin(BridgeMixin):
         return status == TransactionStatus.INERROR
 
     def is_alive(self) -> bool:
-        # Between two loans the server has nothing to say but its farewell.
-        return not self.connection.has_heard()
+        # An idle session receives nothing but the error that ends it.
+        return not self.connection.has_input()
 
     def drop_connection(self) -> None:
-        # Sends the farewell and closes the socket; does not wait for an answer.
+        # Sends the Terminate message and closes the socket without waiting.
         self.connection.close()
 
     def cut_off(self) -> None:
-        # The farewell must not go over the parent's socket.
+        # The Terminate message must not be sent over the parent's socket.
         nowhere = os.open(os.devnull, os.O_RDWR)
         os.dup2(nowhere, self.connection.pgconn.socket, inheritable=False)
         os.close(nowhere)

@@ -1,8 +1,8 @@
 """
 The thread of one connection, for drivers that block.
 
-A daemon, unlike the threads of concurrent.futures: at the interpreter's exit those are
-waited for before anybody can interrupt what they do, which may be endless.
+It is a daemon thread, unlike those of concurrent.futures: the interpreter's exit waits
+for those before their calls, which may never end, can be interrupted.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class Worker:
     The thread of one connection.
 
     Args:
-        wrapper: Whose connection it is; asked how to call and to interrupt the driver.
+        wrapper: The DatabaseWrapper of the connection; it knows how to call and how to
+            interrupt the driver.
     """
 
     def __init__(self, wrapper: Employer) -> None:
@@ -73,16 +74,18 @@ class Worker:
 
     def submit(self, fn: Callable[[], T]) -> Future[T]:
         """
-        Have the thread call *fn*, after what it has to do. Never switches.
+        Have the thread call *fn*, after the calls submitted before.
 
         Raises:
-            InterfaceError: The connection has been closed, and the thread ends.
+            InterfaceError: The connection has been closed, so the thread is ending.
+
+        Never switches.
         """
         if self.closed:
             raise InterfaceError(
                 f"This connection to database {self.wrapper.alias!r} has been closed, "
-                f"so nothing of it can be used any more. Use a cursor inside the block "
-                f"that made it, and take `connection` anew for each use."
+                f"so its cursors cannot be used any more. Use a cursor only inside the "
+                f"block that created it, and look up `connection` again for each use."
             )
         future: Future[T] = Future()
         self.calls.put((future, fn))
@@ -90,15 +93,19 @@ class Worker:
 
     def call(self, fn: Callable[..., T], *args: Any, name: str = "") -> T:
         """
-        Return `fn(*args)`, called in the thread.
+        Return `fn(*args)`, called in the worker's thread.
 
-        Outside the bridge (at clean-up) it is called where it stands, but in a thread
-        that the connection is lent to.
+        Outside the bridge, and outside threads that the connection is lent to, *fn* is
+        called directly: that is clean-up.
 
         Args:
-            name: Of the driver's method or attribute, where it may wait for a lock.
+            name: The driver's method or attribute, if it may wait for a lock.
 
-        Switches to the event loop, inside the bridge.
+        Raises:
+            InterfaceError: The connection has been closed.
+            CancelledError: The task was cancelled; the call has ended.
+
+        Switches to the event loop in the bridge.
         """
         call = partial(fn, *args)
         if not self.wrapper.is_guarded():
@@ -156,20 +163,21 @@ class Worker:
     def interrupt(self) -> None:
         """Ask the driver to end the running call early. Never switches."""
         self.interrupted = True
-        # None yet, or none any more: a driver may refuse if it is closed just now.
+        # Without an open connection there is nothing to interrupt, and a driver that is
+        # being closed may refuse.
         if self.raw is not None:
             with contextlib.suppress(Exception):
                 self.wrapper.interrupt(self.raw)
 
     def close(self, fn: Callable[[], Any]) -> None:
-        """Call *fn* in the thread as its last work. Never switches."""
+        """Have the thread call *fn* and then end. Never switches."""
         if not self.closed:
             self.submit(fn)
             self.closed = True
             self.calls.put(None)
 
     def end(self, deadline: float) -> None:
-        """At exit: interrupt the thread until it ends, or until *deadline*."""
+        """At exit: interrupt the thread until it ends or *deadline* has passed."""
         self.closed = True
         self.calls.put(None)
         while self.thread.is_alive() and time.monotonic() < deadline:

@@ -29,44 +29,50 @@ IGNORED = {
 @dataclass(frozen=True)
 class PoolOptions:
     """
-    What a pool goes by; the names are psycopg_pool's where it has the option. Times are
-    in seconds.
+    The options of a pool. Where psycopg_pool has the same option, the name is its name.
+    Times are in seconds.
     """
 
-    # Connections that are kept open, whether they are used or not.
+    # Connections that are kept open even while they are idle.
     min_size: int = 0
     # Connections open at the same time.
     max_size: int = 10
-    # Longest wait for a free one.
+    # Longest wait for a free connection.
     timeout: float = 30.0
-    # Tasks that may wait at the same time; 0 for any number.
+    # Maximum number of waiting tasks; 0 for no limit.
     max_waiting: int = 10_000
-    # One unused for longer is closed.
+    # A connection that is idle for longer is closed.
     max_idle: float = 600.0
-    # One older than this is closed as it comes to rest. Each gets up to a tenth less,
-    # so that those opened together do not close together.
+    # A connection older than this is closed when it is released. Each lives up to a
+    # tenth less, so that those opened together do not close together.
     max_lifetime: float = 3600.0
-    # One at rest for longer is asked whether it works before it is lent.
+    # A connection that was idle for longer is checked (`SELECT 1`) before it is used.
     check_idle: float = 30.0
 
     @classmethod
     def read(cls, configured: Any) -> tuple[Self, list[tuple[str, str]], list[str]]:
         """
-        The options that *configured* gives; what is wrong with it, for each problem a
-        sentence without its beginning, and the remedy; and its keys that have no
-        effect, which are those of `IGNORED`.
-
-        What is wrong counts as left out. Never switches.
+        Read and check the options in *configured*.
 
         Args:
-            configured: A dictionary of some of the options. None, True and False stand
-                for an empty one: in Django OPTIONS["pool"] is a switch as well.
+            configured: A dictionary of options. None, True and False stand for an empty
+                one, because Django accepts them to turn its own pool on and off.
+
+        Returns: the options, with defaults for those that are wrong; for each problem a
+            message without its subject, and the remedy; and the keys that have no
+            effect here, which are those of `IGNORED`.
+
+        Never switches.
         """
         if configured is None or isinstance(configured, bool):
             configured = {}
         if not isinstance(configured, dict):
             remedy = "Write, for instance, {'max_size': 10}."
-            return cls(), [(f"is {configured!r}, which is no dictionary.", remedy)], []
+            return (
+                cls(),
+                [(f"is {configured!r}, but must be a dictionary.", remedy)],
+                [],
+            )
         if configured.get("max_size", 0) is None:
             # As in psycopg_pool: the size is fixed.
             fixed = configured.get("min_size") or None
@@ -81,8 +87,10 @@ class PoolOptions:
             elif name not in known:
                 close = difflib.get_close_matches(str(name), [*known, *IGNORED], 1)
                 remedy = f"Did you mean {close[0]!r}?" if close else "Remove it."
-                remedy += f" There are {', '.join(known)}."
-                problems.append((f"has the key {name!r}, which is no option.", remedy))
+                remedy += f" The options are {', '.join(known)}."
+                problems.append(
+                    (f"has the key {name!r}, which is not an option.", remedy)
+                )
             elif problem := _problem(name, value, whole=known[name] == "int"):
                 remedy = f"Write {problem}."
                 problems.append((f"has {name!r} set to {value!r}.", remedy))
@@ -97,12 +105,13 @@ class PoolOptions:
 
 
 def _problem(name: str, value: Any, *, whole: bool) -> str:
-    """What has to be written in place of *value*; empty if nothing."""
+    """Describe the values that are allowed; empty if *value* is one of them."""
     least = 1 if name == "max_size" else 0
     kinds = int if whole else (int, float)
     is_number = isinstance(value, kinds) and not isinstance(value, bool)
     if is_number and name == "max_lifetime" and value == 0:
-        return "a number of seconds, more than 0"
+        return "a number of seconds greater than 0"
     if is_number and value >= least:
         return ""
-    return f"{'a whole number' if whole else 'a number of seconds'}, {least} or more"
+    kind = "an integer" if whole else "a number of seconds"
+    return f"{kind} greater than or equal to {least}"

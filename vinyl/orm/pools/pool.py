@@ -1,12 +1,12 @@
 """
-The pool: opening, lending, checking and closing connections for one event loop.
+The pool: opens, lends, checks and closes connections for one event loop.
 
 It keeps whole `DatabaseWrapper`s with their live connections, because Django's
-`connect()` (session set-up, signals) is too dear per operation. Lending decides only
-who may use a wrapper; the wrapper connects by itself when it is first used.
+`connect()` (session set-up, signals) is too expensive to do for each operation. The
+pool decides only which task may use a wrapper; the wrapper connects on its first use.
 
-A connection is looked at before each loan: a glance at its socket tells whether the
-server has hung up, and one that rested for long is asked whether it works.
+Before a connection is used again, a poll of its socket shows whether the server has
+closed it; one that was idle for long is checked by a query.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ class Pooled:
 
     def __init__(self, wrapper: BridgeMixin, expires: float) -> None:
         self.wrapper = wrapper
-        # When it is too old to be lent again.
+        # When it is too old to be used again, in time.monotonic().
         self.expires = expires
-        # When it was lent, or came to rest.
+        # When it was acquired or released, in time.monotonic().
         self.since = 0.0
-        # The task that it was lent to. Weak, so that a lost task can be closed.
+        # The task that acquired it. Weak, so that a lost task can be closed.
         self.task: weakref.ref[asyncio.Task[Any]] | None = None
 
     def holder(self) -> asyncio.Task[Any] | None:
-        """The task that has it, if there is one still."""
+        """The task that has it, None if that task is gone. Never switches."""
         return None if self.task is None else self.task()
 
 
@@ -82,9 +82,9 @@ class Pool:
         self.max_size = 1 if self.in_memory else self.options.max_size
         self.min_size = 0 if self.in_memory else self.options.min_size
         self.closed = False
-        # What is out on loan.
+        # The connections that tasks have acquired.
         self.in_use: dict[BridgeMixin, Pooled] = {}
-        # What is at rest, most recently used last.
+        # The idle connections, most recently used last.
         self.idle: list[Pooled] = []
         self.waiters: WaitQueue[BridgeMixin] = WaitQueue()
         self.acquired = self.discarded = self.timeouts = 0
@@ -92,12 +92,15 @@ class Pool:
 
     def stats(self) -> dict[str, float]:
         """
-        The pool in figures. Never switches.
+        Return the pool's statistics.
 
-        `size` connections it has, `in_use` of them lent and `idle` at rest; `waiting`
-        tasks. Since it was made: `acquired_total` loans, `wait_ms` milliseconds that
-        tasks waited for them in all, `timeouts` waits in vain, and `discarded`
-        connections that were closed as lost, broken or past their time.
+        `size` is the number of connections, of which `in_use` are acquired and `idle`
+        are not; `waiting` is the number of waiting tasks. Counted since the pool was
+        created: `acquired_total` connections acquired, `wait_ms` milliseconds that
+        tasks waited for them in total, `timeouts` waits that failed, and `discarded`
+        connections that were closed because they were lost, broken or too old.
+
+        Never switches.
         """
         return {
             "size": len(self.in_use) + len(self.idle),
@@ -112,10 +115,13 @@ class Pool:
 
     def acquire_nowait(self) -> BridgeMixin | None:
         """
-        Return a wrapper that is outside any transaction, or None if all are lent, or
-        the next one has to be checked first.
+        Return a wrapper that is outside any transaction. The caller returns it to the
+        pool with `release()`.
 
-        The caller gives it back with `release()`. Never switches.
+        Returns: None if all connections are in use, tasks are waiting, or the next
+            connection has to be checked first: `acquire()` does what is needed.
+
+        Never switches.
         """
         if self.waiters:
             return None
@@ -125,7 +131,7 @@ class Pool:
         return self._take(rested)
 
     def _next(self) -> Pooled | None:
-        """The connection at rest that is to be lent next, as far as a glance tells."""
+        """The idle connection to use next, if the server has not closed it."""
         now = time.monotonic()
         while self.idle:
             pooled = self.idle[-1]
@@ -138,7 +144,7 @@ class Pool:
         return time.monotonic() - pooled.since > self.options.check_idle
 
     def _take(self, rested: Pooled | None) -> BridgeMixin | None:
-        """The wrapper of *rested*, the next one; a new one while there may be more."""
+        """Acquire *rested*, the next idle one, or a new one within `max_size`."""
         if rested is not None:
             return self._hand_out(self.idle.pop())
         if len(self.in_use) >= self.max_size:
@@ -162,11 +168,12 @@ class Pool:
 
     async def acquire(self) -> BridgeMixin:
         """
-        Return a wrapper as `acquire_nowait()` does, after waiting for a free one.
+        Return a wrapper that is outside any transaction, after waiting for a free one
+        if need be. The caller returns it to the pool with `release()`.
 
         Raises:
-            PoolTimeout: None became free within `timeout` seconds.
-            PoolFull: `max_waiting` tasks wait already.
+            PoolTimeout: No connection became free within `timeout` seconds.
+            PoolFull: `max_waiting` tasks are waiting already.
 
         Switches to the event loop.
         """
@@ -187,16 +194,16 @@ class Pool:
             )
         finally:
             self.waited += time.monotonic() - start
-        # The queue of a pool is never closed: who waits is served to the end.
+        # The queue of a pool is never closed, so None is never given.
         wrapper = cast(BridgeMixin, given)
         if wrapper.connection is not None and not wrapper.is_alive():
-            # Lost since it was given: the wrapper connects anew.
+            # Closed by the server meanwhile: the wrapper connects again.
             self._drop(wrapper)
         self.in_use[wrapper].task = _weakly(running_task())
         return wrapper
 
     async def _works(self, wrapper: BridgeMixin) -> bool:
-        """Whether *wrapper*, lent already, answers; if not, it has been given back."""
+        """Whether *wrapper*, which is acquired, answers; if not, release it."""
         works = False
         try:
             async with asyncio.timeout(min(CHECK_TIMEOUT, self.options.timeout)):
@@ -207,7 +214,7 @@ class Pool:
             if not works:
                 wrapper.discard()
                 self.release(wrapper)
-                # The others that have heard nothing for as long are gone as well.
+                # Others that were idle for as long are probably lost, too.
                 for pooled in list(filter(self._rested_long, self.idle)):
                     self.idle.remove(pooled)
                     self._drop(pooled.wrapper)
@@ -215,11 +222,11 @@ class Pool:
 
     def _refuse(self) -> PoolTimeout:
         self.timeouts += 1
-        # The task that is refused does not count.
+        # Without the task that is refused.
         return PoolTimeout(*self._facts(len(self.waiters) - 1))
 
     def _facts(self, waiting: int) -> tuple[str, int, float, int, tuple[str, ...]]:
-        """What a refused task is told; first the loans that have lasted longest."""
+        """The facts for the error of a refused task; the longest users come first."""
         now = time.monotonic()
         loans = sorted(self.in_use.values(), key=lambda pooled: pooled.since)
         holders = tuple(
@@ -236,10 +243,12 @@ class Pool:
 
     def release(self, wrapper: BridgeMixin) -> None:
         """
-        Take *wrapper* back, and pass it on to the task that waits longest.
+        Return *wrapper* to the pool, which gives it to the task that waits longest.
 
-        One that is not fit for the next borrower (inside a transaction, in an unknown
-        state, closed) is discarded, and a new one takes its place. Never switches.
+        A connection that cannot be used again (inside a transaction, in an unknown
+        state, closed, too old) is discarded, and a new one takes its place.
+
+        Never switches.
         """
         pooled = self.in_use.pop(wrapper)
         pooled.task = None
@@ -262,11 +271,11 @@ class Pool:
             self.discarded += 1
 
     def lacks(self) -> int:
-        """How many connections `min_size` asks for beyond those that are there."""
+        """How many connections are missing to reach `min_size`. Never switches."""
         return self.min_size - len(self.in_use) - len(self.idle)
 
     def add(self) -> BridgeMixin:
-        """Return a new wrapper, to be connected and given back. Never switches."""
+        """Return a new wrapper, to be connected and released. Never switches."""
         pooled = self._new()
         pooled.since = time.monotonic()
         pooled.task = _weakly(running_task())
@@ -274,7 +283,10 @@ class Pool:
         return pooled.wrapper
 
     def drop_expired(self) -> None:
-        """Close what has rested too long, beyond `min_size`, or is too old."""
+        """
+        Close idle connections that are too old, and those beyond `min_size` that were
+        idle for too long. Never switches.
+        """
         now = time.monotonic()
         max_idle = math.inf if self.in_memory else self.options.max_idle
         for pooled in list(self.idle):
@@ -284,7 +296,7 @@ class Pool:
                 self._drop(pooled.wrapper)
 
     def close(self) -> None:
-        """Close what is at rest; what is on loan is closed when it comes back."""
+        """Close idle connections now, others when they are released. Never switches."""
         self.closed = True
         while self.idle:
             self.idle.pop().wrapper.discard()

@@ -1,4 +1,4 @@
-"""The pools: which ones each event loop has, from their first use to the loop's end."""
+"""The pools of each event loop, from their first use until the loop ends."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def configured_pools() -> Iterator[
     tuple[str, PoolOptions, list[tuple[str, str]], list[str]]
 ]:
     """
-    Each database whose ENGINE can wait on an event loop, with the options of its pool,
-    what is wrong with them, and the keys that have no effect. Never switches.
+    Yield the alias of each database whose ENGINE can wait on an event loop, and what
+    `PoolOptions.read()` returns for it. Never switches.
     """
     for alias in connections:
         wrapper = connections.create_connection(alias)
@@ -50,7 +50,18 @@ _inherited: list[object] = []
 
 
 def pool_for(alias: str) -> Pool:
-    """The pool of *alias* for the running event loop; made at its first use."""
+    """
+    Return the pool of *alias* for the running event loop, created on first use.
+
+    Args:
+        alias: Key of `settings.DATABASES`.
+
+    Raises:
+        ImproperlyConfigured: The ENGINE cannot wait on an event loop, or the options
+            are wrong.
+
+    Never switches.
+    """
     loop = asyncio.get_running_loop()
     if loop in _shut_down:
         # A closed pool keeps no idle connections, which nothing would close.
@@ -78,9 +89,9 @@ def _close(pool: Pool) -> None:
 
 async def open_pools() -> None:
     """
-    Open the connections of `min_size`, of every database that has one.
+    Open the connections that `min_size` asks for, of every database that sets it.
 
-    What keeps a pool from it is logged to `vinyl.pool`, and tried again later.
+    Failures are logged to `vinyl.pool`, and the pool tries again later.
 
     Switches to the event loop.
     """
@@ -91,7 +102,7 @@ async def open_pools() -> None:
 
 async def close_pools() -> None:
     """
-    Close the running event loop's pools. A later use opens them anew.
+    Close the running event loop's pools. The next use of a database creates new ones.
 
     Never switches.
     """
@@ -138,7 +149,7 @@ def _close_forsaken() -> None:
             _closers.pop(loop, None)
             for pool in _pools.pop(loop, {}).values():
                 _close(pool)
-                # The tasks that have these will never go on.
+                # The tasks that acquired these will never continue.
                 for wrapper in list(pool.in_use):
                     wrapper.discard()
 

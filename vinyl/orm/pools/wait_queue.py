@@ -1,4 +1,4 @@
-"""A queue of tasks that wait for something, such as a free connection or a turn."""
+"""A queue of tasks that wait, such as for a free connection or for a lock."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ T = TypeVar("T")
 
 class WaitQueue(Generic[T]):
     """
-    Tasks of one event loop that wait, the longest waiting one first.
+    Tasks of one event loop that wait for a resource. The longest waiting task is
+    served first.
 
-    Between being served and going on, a task can be cancelled, and the queue can be
-    closed. What the task was given goes back then: it is neither lost nor used.
+    Between the moment when a task is served and the moment when it runs, it can be
+    cancelled, and the queue can be closed. The resource is released then.
     """
 
     __slots__ = ("closed", "waiters")
 
     def __init__(self) -> None:
-        # Whether nobody is served any more.
+        # Whether the queue has stopped serving tasks.
         self.closed = False
-        # Those that were cancelled leave when their task runs next.
+        # Cancelled ones leave when their task runs next.
         self.waiters: deque[asyncio.Future[T | None]] = deque()
 
     async def wait(
@@ -36,13 +37,13 @@ class WaitQueue(Generic[T]):
         on_timeout: Callable[[], BaseException | None],
     ) -> T | None:
         """
-        Return what `serve()` gives to this task; None if it is sent away, as when the
-        queue is closed.
+        Return the resource that `serve()` gives to this task; None if the task is sent
+        away, as it is when the queue is closed.
 
         Args:
-            release: Called with what this task was given and cannot use any more.
-            after: When to call *on_timeout*, in seconds.
-            on_timeout: Returns the error to raise here, or None to go on waiting.
+            release: Called with a resource that this task was given but cannot use.
+            after: How long to wait before *on_timeout* is called, in seconds.
+            on_timeout: Returns the error to raise here, or None to continue waiting.
 
         Raises: the error of *on_timeout* or of `serve()`.
 
@@ -58,7 +59,7 @@ class WaitQueue(Generic[T]):
         try:
             given = await waiter
         except BaseException:
-            # One that was served or refused has left.
+            # A waiter that was served or refused is no longer in the queue.
             with suppress(ValueError):
                 self.waiters.remove(waiter)
             if waiter.done() and not waiter.cancelled() and not waiter.exception():
@@ -86,11 +87,14 @@ class WaitQueue(Generic[T]):
 
     def serve(self, supply: Callable[[], T | None]) -> bool:
         """
-        Give what *supply* returns, or raises, to the task that waits longest; tell
-        whether there was one.
+        Give what *supply* returns or raises to the task that waits longest.
 
-        *supply* is called only where a task waits. If it returns None, nobody is
-        served. Never switches.
+        Args:
+            supply: Called only if a task waits. If it returns None, no task is served.
+
+        Returns: whether a task was served.
+
+        Never switches.
         """
         while self.waiters:
             waiter = self.waiters[0]
@@ -109,17 +113,17 @@ class WaitQueue(Generic[T]):
         return False
 
     def close(self) -> None:
-        """Send away whoever waits, or has been served just now. Never switches."""
+        """Send all tasks away, those too that were served but have not run yet."""
         self.closed = True
         self.send_away()
 
     def send_away(self) -> None:
-        """Let `wait()` return None to whoever waits, in order. Never switches."""
+        """Let `wait()` return None in all waiting tasks, in order. Never switches."""
         while self.waiters:
             waiter = self.waiters.popleft()
             if not waiter.done():
                 waiter.set_result(None)
 
     def __len__(self) -> int:
-        """How many tasks wait."""
+        """The number of waiting tasks."""
         return len(self.waiters)
