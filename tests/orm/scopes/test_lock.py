@@ -334,7 +334,7 @@ class TestASyncBlock:
         def work() -> None:
             with transaction.atomic():
                 stream = await_(begin())
-            with pytest.raises(ScopeClosedError, match="read on after the block"):
+            with pytest.raises(ScopeClosedError, match="was read after the block"):
                 await_(read(stream))
 
         await run(work)
@@ -406,7 +406,7 @@ class TestWhatIsKept:
             return await_(begin())
 
         stream = await run(work)
-        with pytest.raises(ScopeClosedError, match="read on after the block"):
+        with pytest.raises(ScopeClosedError, match="was read after the block"):
             _ = [artist async for artist in stream]
         async with transaction.atomic():
             stream = await run(work)
