@@ -1,6 +1,6 @@
 """
-The `vinyl` command: Django's management commands and vinyl's own, with the settings
-found and the common mistakes told in a few lines.
+The `vinyl` command: Django's management commands and vinyl's own. It finds the settings
+and explains common mistakes in a few lines.
 """
 
 from __future__ import annotations
@@ -22,24 +22,29 @@ import vinyl
 
 __all__ = ["main"]
 
-# The commands that vinyl has instead of Django's, with settings or without, and in
-# whatever order the apps are listed.
+# The commands that replace Django's, with or without settings, and whatever the order
+# of INSTALLED_APPS.
 OWN = frozenset({"routes", "runserver", "startapp", "startproject", "test"})
 WITHOUT_SETTINGS = frozenset({"help", "startapp", "startproject", "version"})
 
 
 def main(argv: list[str] | None = None) -> None:
     """
-    Run the management command that *argv* names, `sys.argv` by default.
+    Run the management command that *argv* names.
 
-    The settings are those of `--settings` or of `DJANGO_SETTINGS_MODULE`, else those
-    that `[tool.vinyl]` names in the nearest `pyproject.toml` at or above the working
-    directory; that folder comes first on the path.
+    The settings are those of `--settings` or of `DJANGO_SETTINGS_MODULE`, otherwise
+    those that `[tool.vinyl]` names in the nearest `pyproject.toml` at or above the
+    working directory; that folder comes first on the import path.
+
+    Args:
+        argv: The command line, starting with the program; None for `sys.argv`.
 
     Raises:
-        SystemExit: The command failed, with status 1 and a message; after 2, its usage.
-        Exception: What a command raised that is no common mistake, or anything if
-            `--traceback` is given.
+        SystemExit: The command failed: with status 1 after a message, with 2 after its
+            usage.
+        Exception: Any other error of the command, and every error with `--traceback`.
+
+    Never switches, unless the command runs an event loop.
     """
     argv = list(sys.argv if argv is None else argv)
     if Path(argv[0]).name in ("__main__.py", "vinyl.exe"):
@@ -61,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 class Utility(ManagementUtility):
-    """Django's, with vinyl's own commands and words for a missing project."""
+    """Django's utility, with vinyl's own commands and messages about settings."""
 
     def fetch_command(self, subcommand: str) -> BaseCommand:
         if self.settings_exception and subcommand not in WITHOUT_SETTINGS:
@@ -78,7 +83,8 @@ def find_settings(start: Path) -> None:
     Set `DJANGO_SETTINGS_MODULE`, unless it is set, from the project around *start*.
 
     Raises:
-        ImproperlyConfigured: A `pyproject.toml` is no TOML, or its settings no name.
+        ImproperlyConfigured: A `pyproject.toml` is not valid TOML, or its `settings` is
+            not a name.
     """
     for folder in (start, *start.parents):
         file = folder / "pyproject.toml"
@@ -88,15 +94,15 @@ def find_settings(start: Path) -> None:
             continue
         except ValueError as error:
             raise ImproperlyConfigured(
-                f"{file} cannot be read as TOML: {error}."
+                f"{file} is not valid TOML: {error}. Correct the file."
             ) from error
         if (configured := tool.get("vinyl")) is None:
             continue
         module = configured.get("settings")
         if not isinstance(module, str) or not module:
             raise ImproperlyConfigured(
-                f"{file} has a table [tool.vinyl], whose `settings` is {module!r} and "
-                f"no name of a module. Write, for instance, "
+                f"{file} has a table [tool.vinyl] whose `settings` is {module!r}, but "
+                f"must be the name of a module. Write, for instance, "
                 f'settings = "mysite.settings".'
             )
         sys.path.insert(0, str(folder))
@@ -110,8 +116,8 @@ def _settings_problem(error: Exception) -> str:
         return (
             f"There is no project here: neither {Path.cwd()} nor a folder above it has "
             f"a pyproject.toml with `settings` in [tool.vinyl], and "
-            f"DJANGO_SETTINGS_MODULE is not set. Go to your project's folder, or make "
-            f"a project with `vinyl startproject mysite`."
+            f"DJANGO_SETTINGS_MODULE is not set. Change to your project's folder, or "
+            f"create a project with `vinyl startproject mysite`."
         )
     if isinstance(error, ImportError):
         return (
@@ -123,11 +129,11 @@ def _settings_problem(error: Exception) -> str:
 
 
 def explain(error: Exception) -> str | None:
-    """What the user did wrong, in a few lines; None if *error* is not of that kind."""
+    """Return a message about a common mistake; None if *error* is another error."""
     if isinstance(error, ImproperlyConfigured):
         return str(error)
     for alias in connections:
-        # Whether it is the connection that fails is found out by connecting.
+        # Connect, to find out whether the connection is what fails.
         connection = connections[alias]
         connection.close()
         try:
@@ -141,9 +147,9 @@ def explain(error: Exception) -> str | None:
             return (
                 f"The database {alias!r} cannot be reached.\n\n"
                 f"{str(refusal).strip()}\n\n"
-                f"Check that it runs and lets you in. Its address is that of "
+                f"Check that it runs and accepts the user. Its address is in "
                 f"settings.DATABASES[{alias!r}]: {address}. In a project that vinyl "
-                f"made, it comes from the environment variable DATABASE_URL."
+                f"created, it comes from the environment variable DATABASE_URL."
             )
     return None
 

@@ -51,7 +51,7 @@ def test_without_a_project_the_command_says_how_to_make_one(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("[tool.vinyl", "cannot be read as TOML"),
+        ("[tool.vinyl", "is not valid TOML"),
         ("[tool.vinyl]\n", "whose `settings` is None"),
         ('[tool.vinyl]\nsettings = "nowhere.settings"', "'nowhere.settings' cannot be"),
     ],

@@ -1,10 +1,10 @@
 """
-A name for each request, and a line in the log when it has been answered.
+An id for each request, and a line in the log for each response.
 
     GET /albums/5/ 200 8123 bytes, 14.2 ms, 3 queries in 4.1 ms
 
-The lines go to the log `vinyl.access`, at the level INFO. Their parts are attributes of
-the record, for those who write JSON.
+The lines go to the logger `vinyl.access` at level INFO. Their parts are attributes of
+the log record too, for formatters that write JSON.
 """
 
 from __future__ import annotations
@@ -27,26 +27,34 @@ __all__ = ["AccessLogMiddleware", "RequestIDFilter", "request_id"]
 
 logger = logging.getLogger("vinyl.access")
 
-# What may come from outside: it is written into logs and into a header.
-_SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+=/@-]{0,127}")
-LONGEST_PATH = 2000
+# What an id from outside may be: it is written into logs and into a header.
+_VALID_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+=/@-]{0,127}")
+# In characters; more of a path is not logged.
+MAX_PATH = 2000
 
-# The name of the request that the running code works for; empty outside.
+# The id of the request that the running code serves; empty outside of requests.
 request_id: ContextVar[str] = ContextVar("vinyl_request_id", default="")
 
 
 class AccessLogMiddleware:
     """
-    Gives each request an id and logs a line of it in the end: method, path, status,
-    size, time, number of queries and their time together.
+    Give each request an id, and log a line when it has been answered: method, path,
+    status, size, time, number of queries and their total time.
 
-    The id is that of the header `X-Request-ID` if it looks like one, else a new one. It
-    is `request.id`, goes back in the same header, and `RequestIDFilter` has it in every
-    log record of the request. List this class first, so that it sees every answer.
+    The id is the value of the header `X-Request-ID` if that is at most 128 letters,
+    digits and punctuation of ids, otherwise a new UUID. It is `request.id`, is sent
+    back in the same header, and `RequestIDFilter` adds it to every log record of the
+    request. A WebSocket gets an id, but no line.
+
+    The log record has the attributes `method`, `path`, `status` (0 if no response
+    started), `size` in bytes, `duration` and `queries_duration` in seconds, `queries`,
+    and `client`, the address or None.
+
+    List this class first, so that it sees every response. It reads no settings.
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        # Errors of the middleware inside become pages here, where they are counted.
+        # Errors of the inner middleware become pages here, so that they are logged.
         self.app = ErrorMiddleware(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,7 +62,7 @@ class AccessLogMiddleware:
             await self.app(scope, receive, send)
             return
         given = Headers(scope=scope).get("x-request-id", "")
-        name = given if _SANE.fullmatch(given) else uuid.uuid4().hex
+        name = given if _VALID_ID.fullmatch(given) else uuid.uuid4().hex
         scope["vinyl.request_id"] = name
         token = request_id.set(name)
         try:
@@ -68,7 +76,7 @@ class AccessLogMiddleware:
     async def _logged(self, scope: Scope, receive: Receive, send: Send) -> None:
         status, size, complete = 0, 0, False
 
-        async def noting(message: Message) -> None:
+        async def send_measured(message: Message) -> None:
             nonlocal status, size, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -86,7 +94,7 @@ class AccessLogMiddleware:
         outcome = ""
         with recording() as record:
             try:
-                await self.app(scope, receive, noting)
+                await self.app(scope, receive, send_measured)
             except asyncio.CancelledError:
                 outcome = ", cancelled"
                 raise
@@ -97,7 +105,7 @@ class AccessLogMiddleware:
                 seconds = time.perf_counter() - started
                 if not complete and not outcome:
                     outcome = ", unanswered" if not status else ", incomplete"
-                method, path = shown(scope["method"]), shown(scope["path"])
+                method, path = quoted(scope["method"]), quoted(scope["path"])
                 logger.info(
                     "%s %s %s %d bytes, %.1f ms, %d %s in %.1f ms%s",
                     method,
@@ -122,19 +130,20 @@ class AccessLogMiddleware:
                 )
 
 
-def shown(text: str) -> str:
+def quoted(text: str) -> str:
     """
-    *text* as a URL has it, so that it can neither begin a line of its own nor be taken
-    for another part of this one.
+    *text* quoted as in a URL, so that it cannot start a line of its own or look like
+    another part of this one.
     """
-    if len(text) > LONGEST_PATH:
-        text = f"{text[:LONGEST_PATH]}…"
+    if len(text) > MAX_PATH:
+        text = f"{text[:MAX_PATH]}…"
     return quote(text, safe="/:@!$&'()*+,;=~", errors="surrogatepass")
 
 
 class RequestIDFilter(logging.Filter):
     """
-    Gives log records the attribute `request_id`, for formatters; "-" outside requests.
+    Add the attribute `request_id` to log records, for formatters; "-" outside of
+    requests.
 
         LOGGING = {
             "filters": {"request_id": {"()": "vinyl.web.access.RequestIDFilter"}},

@@ -36,21 +36,24 @@ __all__ = ["get_asgi_application"]
 
 logger = logging.getLogger("django.request")
 
-# What uvicorn says when it cancels a request that its shutdown has waited for.
-OF_UVICORN = "Task cancelled, timeout graceful shutdown exceeded"
+# uvicorn's reason when its shutdown cancels a request that takes too long.
+SHUTDOWN_REASON = "Task cancelled, timeout graceful shutdown exceeded"
 
 
 def get_asgi_application() -> Starlette:
     """
-    Return the project's ASGI application; sets Django up first.
+    Return the project's ASGI application, after setting Django up.
 
-    A request passes the error pages, the classes of `settings.MIDDLEWARE` (pure ASGI,
-    the first one outermost), and is sent to the view that `settings.ROOT_URLCONF`
-    names. In debug mode the static files are served, too: before all middleware, or
-    where `StaticFilesMiddleware` is listed.
+    A request passes the error pages and the classes of `settings.MIDDLEWARE` (pure
+    ASGI, the first one outermost) to the view found in `settings.ROOT_URLCONF`. In
+    debug mode static files are served as well: before all middleware, or where
+    `StaticFilesMiddleware` is listed.
 
     Raises:
-        ImproperlyConfigured: A setting is missing or names what cannot serve here.
+        ImproperlyConfigured: `ROOT_URLCONF` is not set, an entry of `MIDDLEWARE` cannot
+            serve, or `VINYL["LIFESPAN"]` names something that cannot be called.
+
+    Never switches.
     """
     django.setup(set_prefix=False)
     set_up_logging()
@@ -59,15 +62,15 @@ def get_asgi_application() -> Starlette:
             "settings.ROOT_URLCONF is not set, so no request can find a view. Set it "
             "to the module with your urlpatterns, such as 'mysite.urls'."
         )
-    # What is wrong with it is told here, not when the server starts.
+    # Errors in it are raised here, not when the server starts.
     configured_lifespans()
     listed = [Middleware(load_middleware(path)) for path in settings.MIDDLEWARE]
     if settings.DEBUG and apps.is_installed("django.contrib.staticfiles"):
         classes = middleware_classes(settings.MIDDLEWARE)
         if not any(issubclass(cls, StaticFilesMiddleware) for cls in classes):
             listed.insert(0, Middleware(StaticFilesMiddleware))
-    # The inner one makes pages of the views' errors, which then pass the middleware
-    # like any response; the outer one is for errors of the middleware itself.
+    # The inner one turns errors of views into pages, which pass the middleware like
+    # any response; the outer one is for errors of the middleware itself.
     requests = InFlight()
     application = Starlette(
         middleware=[
@@ -80,19 +83,20 @@ def get_asgi_application() -> Starlette:
         exception_handlers={HTTPException: _reraise},
         lifespan=partial(_lifespan, requests),
     )
-    # All requests are Django's resolver's: Starlette's routes match no line breaks.
+    # Django's resolver gets all requests: Starlette's routes match no line breaks.
     application.router.default = dispatch
     return application
 
 
 class UnitOfWorkMiddleware:
     """
-    Makes each request a unit of work, the middleware that it passes included: what
-    one has written is read from the primary by all that follow, and all of them see the
-    same prefix. Lets go of the request in the end, and of its body, which they share.
+    Make each request a unit of work that includes the middleware: after a write all of
+    it reads from the primary database, and all of it sees the same prefix. Release the
+    request and its body at the end.
 
     Args:
-        requests: Counts them.
+        app: The next ASGI app.
+        requests: Counts the requests that are being served.
     """
 
     def __init__(self, app: ASGIApp, requests: InFlight) -> None:
@@ -101,7 +105,7 @@ class UnitOfWorkMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            # What starts with the server is no single piece of work.
+            # It lasts as long as the server, so it is not one unit of work.
             await self.app(scope, receive, send)
             return
         body = None
@@ -112,12 +116,12 @@ class UnitOfWorkMiddleware:
             with self.requests, unit_of_work(), below_prefix(scope):
                 await self.app(scope, receive, send)
         except asyncio.CancelledError as error:
-            if error.args != (OF_UVICORN,):
+            if error.args != (SHUTDOWN_REASON,):
                 raise
-            # To the whole task, at shutdown; uvicorn would log where each one was.
-            logger.warning("Cut off by the shutdown: %s", scope["path"])
+            # Handled here: uvicorn would log a traceback for each request.
+            logger.warning("Cancelled by the shutdown: %s", scope["path"])
         finally:
-            # The two hold each other; nobody should wait for the garbage collector.
+            # Break the reference cycle, so that nothing waits for the collector.
             scope.pop("vinyl.request", None)
             scope.pop("vinyl.response", None)
             if body is not None:
@@ -143,7 +147,7 @@ async def _lifespan(
             for own in configured_lifespans():
                 state |= await stack.enter_async_context(own(app)) or {}
             state |= await stack.enter_async_context(lifespans())
-            # Before all that they may use comes to its end.
+            # Before the lifespans end, which the requests may still use.
             stack.push_async_callback(requests.ended)
             yield state
     finally:

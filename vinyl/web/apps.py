@@ -10,6 +10,8 @@ __all__ = ["VinylWebConfig"]
 
 
 class VinylWebConfig(AppConfig):
+    """Apply the web layer's patches to Django, and register its system checks."""
+
     name = "vinyl.web"
     label = "vinyl_web"
     verbose_name = "Vinyl web"
@@ -31,4 +33,4 @@ class VinylWebConfig(AppConfig):
         ):
             apply_patches(module.TABLE)
         prefix.patch_settings()
-        deploy.translate_djangos_checks()
+        deploy.patch_security_checks()

@@ -1,7 +1,7 @@
 """
-Users in requests: `request.user`, logging in and out, and who may see a view.
+Users in requests: `request.user`, logging in and out, and access to views.
 
-Everything that decides is django.contrib.auth: user models, backends, permissions,
+Every decision is made by django.contrib.auth: user models, backends, permissions,
 signals, forms and views.
 """
 
@@ -48,7 +48,7 @@ __all__ = [
     "user_passes_test",
 ]
 
-# Dual-mode wherever Django's are imported from: see vinyl.orm.dualmode.table.
+# Django's own are dual-mode as well, wherever they are imported from.
 authenticate = use_driver(auth.authenticate)
 get_user = use_driver(auth.get_user)
 login = use_driver(auth.login)
@@ -58,17 +58,21 @@ update_session_auth_hash = use_driver(auth.update_session_auth_hash)
 
 def user_passes_test(test_func: Callable[[Any], Any], *args: Any, **kwargs: Any) -> Any:
     """
-    As in Django; *test_func* may be async also where the view is not.
+    Return a decorator that serves a view only to users who pass *test_func*, and
+    redirects others to the login page. The view may be async or plain.
 
     Args:
-        test_func: Takes the user, and tells whether the view is served.
+        test_func: Takes the user; returns whether the view is served. It may be
+            `async def`, also where the view is plain.
         args, kwargs: `login_url` and `redirect_field_name`, as in Django.
+
+    Never switches; the decorated view does.
     """
     test = test_func
     if iscoroutinefunction(test_func):
 
         async def test(user: Any) -> Any:
-            # A plain view hands it over as it is, not fetched.
+            # A plain view passes a user that may not have been fetched.
             return await test_func(await LazyUser.of(user))
 
     return decorators.user_passes_test(test, *args, **kwargs)
@@ -76,10 +80,14 @@ def user_passes_test(test_func: Callable[[Any], Any], *args: Any, **kwargs: Any)
 
 class AuthenticationMiddleware:
     """
-    Gives each request and WebSocket its lazy `user`, from the session.
+    Give each request and WebSocket its lazy `user`, from the session: `await
+    request.user` in an async view, `request.user` in sync code and templates.
 
-    Raises, with the first request:
-        ImproperlyConfigured: No SessionMiddleware comes before it.
+    Settings, read by Django: `AUTHENTICATION_BACKENDS`, `AUTH_USER_MODEL`.
+
+    Raises:
+        ImproperlyConfigured: With the first request: no SessionMiddleware comes before
+            this class.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -89,22 +97,24 @@ class AuthenticationMiddleware:
         if scope["type"] in ("http", "websocket"):
             if "session" not in scope:
                 raise ImproperlyConfigured(
-                    "AuthenticationMiddleware finds no session in the request. List "
+                    "AuthenticationMiddleware found no session in the request. List "
                     "'vinyl.web.sessions.SessionMiddleware' before "
                     "'vinyl.web.auth.AuthenticationMiddleware' in settings.MIDDLEWARE."
                 )
-            # Not the request, which would hold itself alive through its user.
+            # Not the request itself: its user would keep it alive.
             request: Any = SimpleNamespace(session=scope["session"])
             scope[LAZY_USER] = LazyUser(partial(auth.get_user, request))
-            # Of an application around this one, where somebody else may be logged in.
+            # Set by an application around this one, which may have another user.
             scope.pop("user", None)
         await self.app(scope, receive, send)
 
 
 class LoginRequiredMiddleware:
     """
-    Sends whoever is not logged in to the login page, unless the view has
-    `login_not_required`. A WebSocket is left to its endpoint.
+    Redirect visitors who are not logged in to the login page, unless the view is
+    decorated with `login_not_required`. WebSockets pass; their views decide.
+
+    List it after AuthenticationMiddleware. Settings: `LOGIN_URL`.
     """
 
     def __init__(self, app: ASGIApp) -> None:

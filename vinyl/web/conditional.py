@@ -1,4 +1,4 @@
-"""Answering 304 when the client has the page already, by Django's own rules."""
+"""304 responses for clients that have the current page, by Django's own rules."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["ConditionalGetMiddleware"]
 
-# What a client may ask by.
+# The request headers that Django's rules read.
 _CONDITIONS = ("if-match", "if-modified-since", "if-none-match", "if-unmodified-since")
-# What Django's rules look at, and what they keep.
-_LOOKED_AT = frozenset(
+# The response headers that Django's rules read or keep.
+_RESPONSE_HEADERS = frozenset(
     {
         "cache-control",
         "content-location",
@@ -29,11 +29,12 @@ _LOOKED_AT = frozenset(
 
 class ConditionalGetMiddleware:
     """
-    Gives each complete answer to a GET an ETag, made from its content, and answers 304
-    without the content if the client has it.
+    Give each complete response to a GET an ETag, computed from its content, and send
+    304 without the content if the client has that version.
 
-    An answer with `Cache-Control: no-store` gets no ETag. One that is sent in pieces
-    gets none either, but an ETag or `Last-Modified` of its own is heeded.
+    A response with `Cache-Control: no-store` gets no ETag. Neither does one that is
+    streamed, but an ETag or `Last-Modified` that the view has set is compared. Reads no
+    settings.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -47,7 +48,7 @@ class ConditionalGetMiddleware:
 
 
 class Conditional:
-    """The `send` of one request, which sees the body before it tells the status."""
+    """The `send` of one request, which holds the start back until the body is known."""
 
     def __init__(self, django: Any, scope: Scope, send: Send) -> None:
         asked = Headers(scope=scope)
@@ -60,9 +61,9 @@ class Conditional:
             if name in asked
         }
         self.send = send
-        # The start of a response whose body is about to come in one piece.
+        # The start of a response whose body is expected in one message.
         self.start: Message | None = None
-        # Whether something has been answered in the place of what still comes.
+        # Whether another response has been sent, so that the view's is dropped.
         self.answered = False
 
     async def __call__(self, message: Message) -> None:
@@ -73,7 +74,7 @@ class Conditional:
             if "content-length" in MutableHeaders(scope=message):
                 self.start = message
             else:
-                # A stream; its reader may wait for the start before anything comes.
+                # A stream; the client may need the headers before the first piece.
                 await self._begin(message, b"")
             return
         if self.start is not None:
@@ -85,16 +86,17 @@ class Conditional:
 
     async def _begin(self, start: Message, body: bytes) -> None:
         """
-        Send *start*, or another answer in its place.
+        Send *start*, or another response in its place.
 
         Args:
-            body: The whole content; empty if that is not known.
+            start: The message that starts the view's response.
+            body: The whole content; empty if it is not known.
         """
         headers = MutableHeaders(scope=start)
         response = HttpResponse(status=start["status"])
         if start["status"] == 200:
             response.content = body
-        for name in _LOOKED_AT & set(headers.keys()):
+        for name in _RESPONSE_HEADERS & set(headers.keys()):
             response[name] = headers[name]
         found = self.django.process_response(self.request, response)
         if "etag" in found:
@@ -103,7 +105,7 @@ class Conditional:
             await self.send(start)
             return
         self.answered = True
-        # With those headers that a client is to learn again, and no content.
+        # Without content, and with the headers that a client has to update.
         kept = {name.lower() for name in found.headers} | {"set-cookie"}
         kept -= {"content-length", "content-type"}
         raw = [(name, value) for name, value in headers.raw if name.decode() in kept]

@@ -1,4 +1,4 @@
-"""Letting other origins read answers (CORS), by django-cors-headers' settings."""
+"""Cross-origin resource sharing (CORS), by the settings of django-cors-headers."""
 
 from __future__ import annotations
 
@@ -28,12 +28,20 @@ MAX_AGE = 86400
 
 class CORSMiddleware(starlette.middleware.cors.CORSMiddleware):
     """
-    Starlette's, which lets scripts of other origins read answers: those of
-    `CORS_ALLOWED_ORIGINS` and `CORS_ALLOWED_ORIGIN_REGEXES`, or all if
-    `CORS_ALLOW_ALL_ORIGINS` is on. If `CORS_URLS_REGEX` is set, only where it matches
-    the path, without the prefix under which the site is served.
+    Starlette's CORSMiddleware, configured by the settings: it lets scripts of other
+    origins read responses, and answers preflight requests.
 
-    A pattern has to match the whole origin.
+    Settings:
+        CORS_ALLOWED_ORIGINS: Origins such as "https://app.example.org".
+        CORS_ALLOWED_ORIGIN_REGEXES: Patterns, each for a whole origin.
+        CORS_ALLOW_ALL_ORIGINS: Whether every origin is allowed; False by default.
+        CORS_ALLOW_METHODS, CORS_ALLOW_HEADERS: What a request may use.
+        CORS_ALLOW_CREDENTIALS: Whether cookies are allowed; False by default.
+        CORS_EXPOSE_HEADERS: The response headers that scripts may read.
+        CORS_PREFLIGHT_MAX_AGE: How long browsers may keep the answer to a preflight
+            request, in seconds; a day by default.
+        CORS_URLS_REGEX: The paths that this applies to, without the prefix under which
+            the site is served; all by default.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,8 +1,8 @@
 """
-Refusing cross-site posts, by what the browser says of where a request comes from.
+Protection against cross-site request forgery, by headers that browsers set.
 
-Browsers send `Sec-Fetch-Site` with every request, and `Origin` with every unsafe one;
-a page of another site can influence neither. So no token is needed, and the body is
+Browsers send `Sec-Fetch-Site` with every request and `Origin` with every unsafe one,
+and a page of another site cannot change either. So no token is needed, and the body is
 not read. The rules are those of Go's `http.CrossOriginProtection` and of the OWASP
 cheat sheet on cross-site request forgery.
 """
@@ -32,9 +32,14 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 class CrossSiteRequest(HTTPException):
-    """An unsafe request that a page of another site sent: 403."""
+    """
+    An unsafe request that a page of another site sent; answered with 403.
 
-    # For the log, and for the page.
+    Attributes:
+        reason: Why it was refused, for the log and for `CSRF_FAILURE_VIEW`.
+    """
+
+    # Where it is logged, and the templates of its page.
     logger = logging.getLogger("django.security.csrf")
     templates = ("403_csrf.html", "403.html")
 
@@ -45,15 +50,17 @@ class CrossSiteRequest(HTTPException):
 
 class CSRFMiddleware:
     """
-    Answers 403 to an unsafe request that a page of another site has sent, and refuses
-    its WebSockets.
+    Answer unsafe requests that a page of another site sent with 403, and refuse its
+    WebSockets.
 
-    Allowed are safe methods, requests of the same origin, those of the origins in
-    `settings.CSRF_TRUSTED_ORIGINS` (with wildcards, `https://*.example.org`), those for
-    a view with `csrf_exempt`, and requests that no browser sent.
+    These pass: safe methods, requests of the same origin, requests for a view with
+    `csrf_exempt`, and requests that no browser sent.
 
-    The answer is `settings.CSRF_FAILURE_VIEW`, if that is not Django's own, else the
-    template `403_csrf.html` or `403.html`, else a plain page.
+    Settings:
+        CSRF_TRUSTED_ORIGINS: Other origins that may send unsafe requests, with
+            wildcards: "https://*.example.org".
+        CSRF_FAILURE_VIEW: The view that answers instead of the template `403_csrf.html`
+            or `403.html`, or a plain page.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -62,7 +69,7 @@ class CSRFMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self.app
         if scope["type"] == "websocket":
-            # A browser sends its cookies with it, whichever page opens it.
+            # Browsers send their cookies with it, whichever page opens it.
             reason = refusal(Headers(scope=scope), scope.get("scheme") == "wss")
             if reason and not is_exempt(WebSocket.of(scope, receive, send)):
                 raise CrossSiteRequest(reason)
@@ -86,10 +93,10 @@ async def _refused(error: CrossSiteRequest, request: Request) -> ASGIApp:
 
 def refusal(headers: Headers, secure: bool = False) -> str:
     """
-    Why an unsafe request with *headers* is refused; empty if it is allowed.
+    Return why an unsafe request with *headers* is refused; empty if it is allowed.
 
     Args:
-        secure: Whether it came over HTTPS, as far as we know.
+        secure: Whether it is known to have come over HTTPS.
     """
     origin = headers.get("origin")
     if origin and is_trusted(origin):
@@ -99,19 +106,22 @@ def refusal(headers: Headers, secure: bool = False) -> str:
         return ""
     if site:
         return f"the browser calls it {site!r}; the page came from {origin!r}"
-    # Browsers from before 2023, and what is no browser.
+    # A browser from before 2023, or another client.
     if origin is None:
         return ""
     scheme, host = split_origin(origin)
     if host and host == headers.get("host", "").lower():
-        # Anybody on the way can write a page that came without TLS.
+        # A page without TLS may have been written by anyone on the network.
         if scheme == "https" or not secure:
             return ""
     return f"it came from a page of {origin!r}"
 
 
 def split_origin(origin: str) -> tuple[str, str]:
-    """Scheme and host with port, lower-case; empty if it is no origin, as "null"."""
+    """
+    Return scheme and host with port, in lower case; empty if *origin* has none, such as
+    "null".
+    """
     try:
         parts = urlsplit(origin)
     except ValueError:
@@ -120,13 +130,13 @@ def split_origin(origin: str) -> tuple[str, str]:
 
 
 def is_exempt(request: Request | WebSocket) -> bool:
-    """Whether the request is for a view with Django's decorator `csrf_exempt`."""
+    """Return whether the request is for a view with Django's `csrf_exempt`."""
     match = request.resolver_match
     return match is not None and getattr(match.func, "csrf_exempt", False)
 
 
 def is_trusted(origin: str) -> bool:
-    """Whether *origin* matches one of `settings.CSRF_TRUSTED_ORIGINS`."""
+    """Return whether *origin* matches one of `settings.CSRF_TRUSTED_ORIGINS`."""
     scheme, host = split_origin(origin)
     for trusted in settings.CSRF_TRUSTED_ORIGINS:
         trusted_scheme, pattern = split_origin(trusted)

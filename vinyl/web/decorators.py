@@ -1,6 +1,6 @@
 """
-Django's decorators for views, which work on async and plain views, on functions, and,
-with `method_decorator`, on classes and methods.
+Django's decorators for views, for async and plain views: on functions and, with
+`method_decorator`, on classes and methods.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.utils.decorators import method_decorator
-from django.views.decorators.cache import cache_control, cache_page, never_cache
+from django.views.decorators import cache, http
+from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.clickjacking import (
     xframe_options_deny,
     xframe_options_exempt,
@@ -22,7 +23,6 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import (
-    condition,
     conditional_page,
     etag,
     last_modified,
@@ -63,10 +63,10 @@ __all__ = [
 ]
 
 
-def in_bridge(decorator: Callable[..., Any]) -> Callable[..., Any]:
+def run_in_bridge(decorator: Callable[..., Any]) -> Callable[..., Any]:
     """
-    *decorator*, whose own code for an async view would block the event loop: it runs
-    inside the bridge, and the view is awaited from there.
+    Return *decorator* so that its own code, which would block the event loop around an
+    async view, runs inside the bridge and awaits the view from there.
     """
 
     @functools.wraps(decorator)
@@ -89,36 +89,37 @@ def in_bridge(decorator: Callable[..., Any]) -> Callable[..., Any]:
     return decorate
 
 
-def making(make: Callable[..., Any]) -> Callable[..., Any]:
-    """The change for a function that makes a decorator, such as `cache_page(60)`."""
+def patch_cache_page(cache_page: Callable[..., Any]) -> Callable[..., Any]:
+    """`cache_page()`, whose cache an async view waits for without blocking the loop."""
 
-    @functools.wraps(make)
-    def changed(*args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return in_bridge(make(*args, **kwargs))
+    @functools.wraps(cache_page)
+    def patched(*args: Any, **kwargs: Any) -> Callable[..., Any]:
+        return run_in_bridge(cache_page(*args, **kwargs))
 
-    return changed
+    return patched
 
 
-def conditioned(condition: Callable[..., Any]) -> Callable[..., Any]:
+def patch_condition(condition: Callable[..., Any]) -> Callable[..., Any]:
     """
-    The change for `condition`, and so for `etag` and `last_modified`: the functions may
-    use the database, or be async, whatever the view is.
+    `condition()`, which `etag()` and `last_modified()` call: its functions may use the
+    database or be async, whatever the view is.
     """
 
     @functools.wraps(condition)
-    def changed(
+    def patched(
         etag_func: Callable[..., Any] | None = None,
         last_modified_func: Callable[..., Any] | None = None,
     ) -> Callable[..., Any]:
         functions = (etag_func, last_modified_func)
-        return in_bridge(condition(*(fn and dual_if_async(fn) for fn in functions)))
+        return run_in_bridge(condition(*(fn and dual_if_async(fn) for fn in functions)))
 
-    return changed
+    return patched
 
+
+cache_page = patch_cache_page(cache.cache_page)
+condition = patch_condition(http.condition)
 
 TABLE = (
-    Patch("django.views.decorators.http", "condition", conditioned),
-    Patch(__name__, "condition", conditioned),
-    Patch("django.views.decorators.cache", "cache_page", making),
-    Patch(__name__, "cache_page", making),
+    Patch("django.views.decorators.cache", "cache_page", patch_cache_page),
+    Patch("django.views.decorators.http", "condition", patch_condition),
 )

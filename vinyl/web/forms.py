@@ -1,4 +1,4 @@
-"""Django's forms given what `await request.form()` returns."""
+"""Django's forms and formsets, made from what `await request.form()` returns."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from vinyl.web.http.parsers import submitted
 __all__ = ["TABLE"]
 
 
-def taking_form_data(init: Callable[..., Any]) -> Callable[..., Any]:
-    """The change for `__init__`: *data* may be what `await request.form()` gives."""
+def patch_init(init: Callable[..., Any]) -> Callable[..., Any]:
+    """`__init__()`, which takes what `await request.form()` returns as *data*."""
 
     @functools.wraps(init)
     def __init__(
@@ -30,6 +30,6 @@ def taking_form_data(init: Callable[..., Any]) -> Callable[..., Any]:
 
 
 TABLE = (
-    Patch("django.forms.forms:BaseForm", "__init__", taking_form_data),
-    Patch("django.forms.formsets:BaseFormSet", "__init__", taking_form_data),
+    Patch("django.forms.forms:BaseForm", "__init__", patch_init),
+    Patch("django.forms.formsets:BaseFormSet", "__init__", patch_init),
 )

@@ -1,4 +1,4 @@
-"""Views that tell a load balancer whether this process can serve."""
+"""Views that report to a load balancer whether this process can serve."""
 
 from __future__ import annotations
 
@@ -20,44 +20,47 @@ __all__ = ["alive", "health"]
 
 logger = logging.getLogger("vinyl.health")
 
-# Seconds that the databases have to answer.
+# How long the databases have to answer, in seconds.
 TIMEOUT = 2.0
 
-# Aliases whose migrations have been seen to be applied; they stay so.
+# Aliases whose migrations were found to be applied, so that nobody asks again.
 _migrated: set[str] = set()
-# Checks that went on for too long, and are being cancelled.
+# Checks that took too long and are being cancelled.
 _late: set[asyncio.Future[Any]] = set()
 
 
 class _Every:
-    """All aliases: a view outside transactions, whatever ATOMIC_REQUESTS says."""
+    """All aliases, to keep a view out of the transactions of ATOMIC_REQUESTS."""
 
     def __contains__(self, alias: object) -> bool:
         return True
 
 
 def _probe(view: Callable[..., Any]) -> Callable[..., Any]:
-    """*view* for probes: GET and HEAD, never cached, no transaction, any host."""
+    """Make *view* one for probes: GET and HEAD, no cache, no transaction, any host."""
     probe: Any = never_cache(require_safe(view))
     probe._non_atomic_requests = _Every()
-    # Load balancers ask for an address, and the answer does not depend on it.
+    # Load balancers send an IP address as the host; the response does not use it.
     probe.host_exempt = True
     return probe
 
 
 @_probe
 async def alive(request: Any) -> JSONResponse:
-    """200: the event loop of this process turns. Asks no database."""
+    """
+    Return 200, which shows that the event loop of this process runs. Queries no
+    database. Never switches.
+    """
     return JSONResponse({"status": "ok"})
 
 
 @_probe
 async def health(request: Any) -> JSONResponse:
     """
-    200 if each database answers and has all migrations, else 503; the JSON tells which
-    part failed, and the log why.
+    Return 200 if every database answers and the default one has all migrations,
+    otherwise 503. The JSON names the part that failed; the log says why.
 
-    An answer comes after 2 s at the latest, also if a server is silent or all
+    The response takes at most 2 seconds, also if a server does not answer or all
     connections of a pool are in use.
 
     Switches to the event loop.
@@ -77,7 +80,7 @@ async def health(request: Any) -> JSONResponse:
 
 
 async def _all(checks: dict[str, Coroutine[Any, Any, str]]) -> dict[str, str]:
-    """What each check says; what failed or took too long has a word of its own."""
+    """Return the result of each check: its own, "failed" or "timeout"."""
     tasks = {asyncio.ensure_future(check): name for name, check in checks.items()}
     found = {}
     try:
@@ -86,7 +89,7 @@ async def _all(checks: dict[str, Coroutine[Any, Any, str]]) -> dict[str, str]:
     finally:
         for task in tasks:
             if not task.done():
-                # A silent server may need long to be told; nobody waits for that here.
+                # Cancelling a query may take long, too; nobody waits for that here.
                 task.cancel()
                 _late.add(task)
                 task.add_done_callback(_ended)

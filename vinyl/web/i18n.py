@@ -1,4 +1,4 @@
-"""The language of a request, chosen as in Django."""
+"""The language of each request, chosen by Django's rules."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ __all__ = ["LocaleMiddleware"]
 
 class LocaleMiddleware:
     """
-    Activates the language that the path (`i18n_patterns`), the language cookie or
-    `Accept-Language` asks for, for this request alone: in views of both kinds, in
-    templates, and in threads of `in_thread`.
+    Activate the language that the path (`i18n_patterns`), the language cookie or
+    `Accept-Language` asks for, for this request alone: in async and plain views, in
+    templates, and in threads started by `in_thread`.
 
-    It is `request.LANGUAGE_CODE`. Answers get `Content-Language`, and `Vary` where the
-    header made the choice. A path without the prefix that `i18n_patterns` needs is
-    redirected to the one with it.
+    The language is `request.LANGUAGE_CODE`. Responses get `Content-Language`, and
+    `Vary` if the header was used. A path without the prefix that `i18n_patterns` needs
+    is redirected to the one with it. WebSockets pass unchanged.
+
+    Settings: `USE_I18N`, `LANGUAGES`, `LANGUAGE_CODE` and `LANGUAGE_COOKIE_*`.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        # Its rules do no I/O, so they can be asked here.
+        # Django's rules do no I/O, so they can run on the event loop.
         self.django = locale.LocaleMiddleware(lambda request: None)  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,7 +51,7 @@ class LocaleMiddleware:
             if not answered:
                 await send(message)
 
-        # Another request may use the same context: a test's client does.
+        # The context may be that of the caller, as with the client for tests.
         before: Any = translation.get_language()
         self.django.process_request(request)
         try:
@@ -61,7 +63,7 @@ class LocaleMiddleware:
                 translation.activate(before)
 
     def _finish(self, request: Request, start: Message) -> HttpResponse | None:
-        """Add what the response says of its language; or give a redirect instead."""
+        """Add the headers about the language; return a redirect to send instead."""
         headers = MutableHeaders(scope=start)
         response = HttpResponse(status=start["status"])
         for name in ("content-language", "vary"):

@@ -1,12 +1,12 @@
 """
-Django's functions for e-mail, dual-mode: awaited in an async view, called plainly in a
-`def` view, and in a worker thread in both, so that no mail server holds up the event
-loop.
+Django's functions for e-mail, dual-mode: awaited in an async view, called without
+`await` in a plain one. In both the mail is sent in a worker thread, so that a slow mail
+server does not block the event loop.
 
     await send_mail("Hello", "How are you?", None, ["nina@example.org"])
 
-The functions of `django.core.mail` do the same inside the bridge; on the event loop
-itself they block, as in Django.
+The functions of `django.core.mail` do the same inside the bridge; called on the event
+loop itself they block it, as in Django.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ send_mass_mail = use_driver(mail.send_mass_mail)
 
 
 class EmailMessage(mail.EmailMessage):
-    """Django's, whose `send()` is dual-mode."""
+    """Django's EmailMessage, whose `send()` is dual-mode."""
 
     send = use_driver(mail.EmailMessage.send)
 
 
 class EmailMultiAlternatives(mail.EmailMultiAlternatives):
-    """Django's, whose `send()` is dual-mode."""
+    """Django's EmailMultiAlternatives, whose `send()` is dual-mode."""
 
     send = use_driver(mail.EmailMultiAlternatives.send)

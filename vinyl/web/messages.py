@@ -1,8 +1,8 @@
 """
-Messages for the next page that a visitor sees, kept by Django's storages.
+Messages for the next page that a visitor sees, kept in Django's storages.
 
-`success(request, "Saved.")` and the rest are Django's own; adding a message waits for
-nothing. It is stored just before the headers of the response go out.
+`success(request, "Saved.")` and the other functions are Django's own and never switch.
+Messages are stored just before the headers of the response are sent.
 """
 
 from __future__ import annotations
@@ -58,13 +58,16 @@ logger = logging.getLogger("django.request")
 
 class MessagesMiddleware:
     """
-    Lets each request have messages, in the storage of `settings.MESSAGE_STORAGE`.
+    Give each request messages, and store new ones when the response starts.
+
+    Settings: `MESSAGE_STORAGE`, the dotted path of the storage; `MESSAGE_LEVEL` and
+    `MESSAGE_TAGS`. List this class after SessionMiddleware.
 
     Raises:
-        ImproperlyConfigured: The storage keeps them in the session, and no
-            SessionMiddleware comes before this one.
-        ValueError: In debug mode, when the response starts: they are too many to be
-            stored.
+        ImproperlyConfigured: The storage uses the session, and no SessionMiddleware
+            comes before this class.
+        ValueError: In debug mode, when the response starts: there are more messages
+            than the storage can hold.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -95,14 +98,14 @@ class MessagesMiddleware:
             if stored is not None and _state(request._messages) != stored:
                 logger.warning(
                     "Messages were added or shown after the headers of the response "
-                    "had gone out: what was added is lost, what was shown is shown "
-                    "again. Do so before the first piece of a stream."
+                    "had been sent, so new ones are lost and old ones will be shown "
+                    "again. Add and show messages before the first piece of a stream."
                 )
         finally:
-            # The two hold each other.
+            # Break the reference cycle of request and storage.
             del request._messages
 
 
 def _state(storage: Any) -> tuple[bool, int]:
-    """Whether the messages have been shown, and how many have been added."""
+    """Return whether the messages have been shown, and how many have been added."""
     return storage.used, len(storage._queued_messages)

@@ -1,6 +1,6 @@
 """
-Django's paginator in both modes: `await Paginator(albums, 10).get_page(2)` in an async
-view, the same without `await` elsewhere.
+Django's paginator, dual-mode: `await Paginator(albums, 10).get_page(2)` in an async
+view, the same without `await` in sync code.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from vinyl.exceptions import NotAwaitedError
 __all__ = ["TABLE", "EmptyPage", "InvalidPage", "PageNotAnInteger", "Paginator"]
 
 
-def loaded(method: Callable[..., Any]) -> Callable[..., Any]:
+def patch_get_page(method: Callable[..., Any]) -> Callable[..., Any]:
     """
-    The change for what gives a page: in async mode it is to be awaited, and then has
-    its rows, so that a plain loop reads them.
+    `get_page()` and `page()`, dual-mode: an awaited page has its rows, so that a plain
+    `for` can read them.
     """
 
     def load(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -39,8 +39,8 @@ def loaded(method: Callable[..., Any]) -> Callable[..., Any]:
     return dual(method, None, load_in_bridge)
 
 
-def counted(count: cached_property[Any]) -> cached_property[Any]:
-    """The change for `count`, which no property can wait for."""
+def patch_count(count: cached_property[Any]) -> cached_property[Any]:
+    """`count`, which refuses to query in async mode, since a property cannot wait."""
 
     @functools.wraps(count.func)
     def get(self: Any) -> int:
@@ -50,9 +50,9 @@ def counted(count: cached_property[Any]) -> cached_property[Any]:
         if rows._result_cache is not None:
             return len(rows)
         raise NotAwaitedError(
-            f"The rows of this {type(self).__name__} have not been counted yet, and "
-            f"counting them means waiting. Write `page = await paginator.get_page(n)` "
-            f"first."
+            f"The rows of this {type(self).__name__} have not been counted yet, and a "
+            f"property cannot wait for the database. Write `page = await "
+            f"paginator.get_page(n)` first."
         )
 
     changed = cached_property(get)
@@ -63,6 +63,6 @@ def counted(count: cached_property[Any]) -> cached_property[Any]:
 _PAGINATOR = "django.core.paginator:Paginator"
 
 TABLE = (
-    Patch(_PAGINATOR, "get_page page", loaded, inherited=True),
-    Patch(_PAGINATOR, "count", counted),
+    Patch(_PAGINATOR, "get_page page", patch_get_page, inherited=True),
+    Patch(_PAGINATOR, "count", patch_count),
 )

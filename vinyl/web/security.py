@@ -32,14 +32,25 @@ DEBUG_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 
 class SecurityMiddleware:
     """
-    Believes the proxy that `SECURE_PROXY_SSL_HEADER` and `USE_X_FORWARDED_HOST` tell
-    of; answers 400 to a host that `ALLOWED_HOSTS` does not list, and 403 to
-    `DISALLOWED_USER_AGENTS`; redirects to HTTPS if `SECURE_SSL_REDIRECT` says so, but
-    for `SECURE_REDIRECT_EXEMPT`, and to `www.` with `PREPEND_WWW`; and adds the headers
-    of `SECURE_*` and `X_FRAME_OPTIONS`. A header that the view has set stays, and
-    Django's decorators for views have their say.
+    Check the host of each request, redirect to HTTPS, and add security headers.
 
-    Put it first in `MIDDLEWARE`, so that the others see what the proxy told.
+    A header that the view has set is kept, and Django's decorators for views apply.
+    List this class first, so that the others see the scheme and host that the proxy
+    reports.
+
+    Settings:
+        ALLOWED_HOSTS: The hosts that are served; others get 400.
+        SECURE_PROXY_SSL_HEADER, USE_X_FORWARDED_HOST: The headers of a proxy to trust
+            for the scheme and the host.
+        SECURE_SSL_REDIRECT, SECURE_SSL_HOST, SECURE_REDIRECT_EXEMPT: Whether HTTP is
+            redirected to HTTPS, to which host, and for which paths not.
+        PREPEND_WWW: Whether hosts without "www." are redirected.
+        DISALLOWED_USER_AGENTS: Patterns of user agents that get 403.
+        SECURE_HSTS_SECONDS, SECURE_HSTS_INCLUDE_SUBDOMAINS, SECURE_HSTS_PRELOAD:
+            `Strict-Transport-Security`, with HTTPS only.
+        SECURE_CONTENT_TYPE_NOSNIFF, SECURE_REFERRER_POLICY,
+            SECURE_CROSS_ORIGIN_OPENER_POLICY, X_FRAME_OPTIONS: A header each.
+        SECURE_CSP, SECURE_CSP_REPORT_ONLY: The policy, from Django 6.0 on.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -49,7 +60,7 @@ class SecurityMiddleware:
         self.has_csp = csp.AVAILABLE
         self.common = None
         if settings.DISALLOWED_USER_AGENTS or settings.PREPEND_WWW:
-            # Its rules do no I/O, so they can be asked here.
+            # Django's rules do no I/O, so they can run on the event loop.
             self.common = CommonMiddleware(lambda request: HttpResponse())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,13 +71,13 @@ class SecurityMiddleware:
         secure = scope["scheme"] in ("https", "wss")
         app = self.app
         try:
-            # Two of them would let the parties on the way believe different ones.
+            # With two Host headers, proxies on the way could each use another one.
             check_host(", ".join(Headers(scope=scope).getlist("host")))
         except DisallowedHost as error:
             if scope["type"] == "websocket":
                 raise
             if not is_host_exempt(scope, receive, send):
-                # Here, so that the answer has the headers.
+                # Inside this class, so that the response gets the headers.
                 app = await respond_to(error, Request.of(scope, receive, send))
         else:
             if not secure and self._needs_https(scope):
@@ -95,7 +106,7 @@ class SecurityMiddleware:
         await app(scope, receive, send_with_headers)
 
     async def _by_djangos_rules(self, request: Request) -> ASGIApp:
-        """The application, unless Django's CommonMiddleware has an answer."""
+        """Return the app to call, or the response of Django's CommonMiddleware."""
         assert self.common is not None
         try:
             answer = self.common.process_request(request)
@@ -106,18 +117,18 @@ class SecurityMiddleware:
     def _needs_https(self, scope: Scope) -> bool:
         if not settings.SECURE_SSL_REDIRECT or scope["type"] == "websocket":
             return False
-        # Django has the prefix in the path; who writes a pattern need not know of it.
+        # Django matches the path with the prefix; patterns without it work as well.
         paths = [path.lstrip("/") for path in (scope["path"], path_info(scope))]
         return not any(p.search(path) for p in self.exempt for path in paths)
 
 
 def believe_proxy(scope: Scope) -> None:
     """
-    Put scheme and host as the browser used them into *scope*, if a proxy tells them and
-    the settings say that it does: `request.url` and `request.get_host()` then agree.
+    Set scheme and host of *scope* to those that the browser used, if the settings name
+    the headers in which a proxy reports them.
 
     Raises:
-        ImproperlyConfigured: `SECURE_PROXY_SSL_HEADER` is no pair.
+        ImproperlyConfigured: `SECURE_PROXY_SSL_HEADER` is not a pair.
     """
     if settings.SECURE_PROXY_SSL_HEADER:
         try:
@@ -125,10 +136,11 @@ def believe_proxy(scope: Scope) -> None:
         except ValueError:
             raise ImproperlyConfigured(
                 f"settings.SECURE_PROXY_SSL_HEADER is "
-                f"{settings.SECURE_PROXY_SSL_HEADER!r}. Set it to a header and its "
-                f"value for HTTPS: ('HTTP_X_FORWARDED_PROTO', 'https')."
+                f"{settings.SECURE_PROXY_SSL_HEADER!r}, but must be a pair. Set it to "
+                f"a header and its value for HTTPS: ('HTTP_X_FORWARDED_PROTO', "
+                f"'https')."
             ) from None
-        # Its name is given as in `request.META`.
+        # The setting has the name of Django's `request.META`.
         name = key.removeprefix("HTTP_").replace("_", "-")
         told = Headers(scope=scope).get(name)
         if told is not None:
@@ -144,7 +156,7 @@ def believe_proxy(scope: Scope) -> None:
 
 
 def is_host_exempt(scope: Scope, receive: Receive, send: Send) -> bool:
-    """Whether the request is for a view that serves under any host, as `health`."""
+    """Return whether the request is for a view that serves any host, as `health`."""
     if scope["type"] != "http":
         return False
     match = Request.of(scope, receive, send).resolver_match
@@ -163,7 +175,7 @@ def check_host(host: str) -> None:
     if not domain or not validate_host(domain, allowed):
         raise DisallowedHost(
             f"The request is for the host {host!r}, which settings.ALLOWED_HOSTS does "
-            f"not list. If it is a name of this site, add {domain or host!r} to it."
+            f"not list. If that is a name of this site, add {domain or host!r} to it."
         )
 
 
@@ -182,7 +194,7 @@ def hsts() -> str:
 
 
 def security_headers() -> Iterator[tuple[str, str]]:
-    """Names and values of the headers that each response gets."""
+    """Yield names and values of the headers that each response gets."""
     if settings.SECURE_CONTENT_TYPE_NOSNIFF:
         yield "x-content-type-options", "nosniff"
     if policy := settings.SECURE_REFERRER_POLICY:

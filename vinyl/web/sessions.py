@@ -1,8 +1,8 @@
 """
-Sessions: Django's engines, loaded when they are asked for and saved on the event loop.
+Sessions in Django's engines, loaded on first use and saved on the event loop.
 
-What decides on cookies, expiry and `Vary` is Django's own SessionMiddleware, asked just
-before the headers of the response go out.
+Django's own SessionMiddleware decides on cookies, expiry and `Vary`; it is called just
+before the headers of the response are sent.
 """
 
 from __future__ import annotations
@@ -34,22 +34,25 @@ __all__ = ["SessionMiddleware", "session_store"]
 
 logger = logging.getLogger("django.request")
 
-# What waits for the storage. `load` is not among them: only the store itself calls it.
-_WAITING = ("create", "cycle_key", "delete", "exists", "flush", "save")
-_CALLING_PLAIN = (file.SessionStore, signed_cookies.SessionStore)
+# The methods that use the storage. Not `load`, which only the store itself calls.
+_STORAGE_METHODS = ("create", "cycle_key", "delete", "exists", "flush", "save")
+# Engines whose async methods call the plain ones, which nothing would await.
+_WITHOUT_ASYNC = (file.SessionStore, signed_cookies.SessionStore)
 
 
 class LazySession(SessionBase):
     """
-    A store that is loaded by `await request.session`, or by its first use in sync code.
+    A session store that `await request.session` loads, or its first use in sync code.
 
-    Once loaded it is used as in Django. `await` may be repeated, and gives the store.
-    What waits for the storage (`save()`, `flush()`, `cycle_key()`) is dual-mode.
+    Once loaded it is used as in Django. It can be awaited repeatedly and returns
+    itself. The methods that use the storage, such as `save()`, `flush()` and
+    `cycle_key()`, are dual-mode.
     """
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)
-        # Two tasks of a request load it once: the second would undo the first's work.
+        # Two tasks of a request load it once: the second load would drop the changes
+        # made after the first.
         self._loading = asyncio.Lock()
 
     def __await__(self) -> Generator[Any, Any, Self]:
@@ -71,55 +74,63 @@ class LazySession(SessionBase):
         if in_bridge():
             return await_(self._aget_session())
         if not runs_sync():
-            # Also if there is nothing to load: who forgets to await should not have to
-            # wait for the first visitor with a session.
+            # Also if there is nothing to load, so that a forgotten `await` does not
+            # wait for the first visitor with a session to be noticed.
             raise NotAwaitedError(
-                "request.session has not been loaded, and loading it means waiting. "
-                "Write `session = await request.session` before you use it in an "
-                "async view; or `await request.session.aget(key)` for one value."
+                "request.session has not been loaded, and loading it on the event loop "
+                "would block. Write `session = await request.session` before you use "
+                "it in an async view; or `await request.session.aget(key)` for one "
+                "value."
             )
         return super()._get_session()  # type: ignore[misc]
 
     _session = property(_get_session)
 
     def _validate_session_key(self, key: Any) -> Any:
-        # A cookie can smuggle in what no database takes, such as a NUL.
+        # A cookie may contain characters that no database accepts, such as a NUL.
         valid = super()._validate_session_key(key)  # type: ignore[misc]
         return valid and key.isprintable()
 
 
 @cache
 def session_store(engine: type[SessionBase]) -> Any:
-    """The class of stores of *engine* that `request.session` is."""
-    methods = {name: getattr(engine, name) for name in (*_WAITING, "load")}
+    """
+    Return the class of `request.session` for an engine.
+
+    Args:
+        engine: The SessionStore class of a module for `settings.SESSION_ENGINE`.
+
+    Never switches.
+    """
+    methods = {name: getattr(engine, name) for name in (*_STORAGE_METHODS, "load")}
     if issubclass(engine, file.SessionStore):
         methods = {name: patch_blocking(m) for name, m in methods.items()}
-    natively: dict[str, Any] = {name: dual(methods[name]) for name in _WAITING}
-    natively["load"] = methods["load"]
+    own: dict[str, Any] = {name: dual(methods[name]) for name in _STORAGE_METHODS}
+    own["load"] = methods["load"]
     for name in dir(engine):
-        if _leaves_to_plain(engine, name):
-            natively[name] = _in_bridge(name[1:])
+        if _uses_plain(engine, name):
+            own[name] = _run_plain(name[1:])
     # The name is part of the salt that signs the data.
     names = {"__module__": engine.__module__, "__qualname__": engine.__qualname__}
-    return type(engine.__name__, (LazySession, engine), names | natively)
+    return type(engine.__name__, (LazySession, engine), names | own)
 
 
-def _leaves_to_plain(engine: type[SessionBase], name: str) -> bool:
+def _uses_plain(engine: type[SessionBase], name: str) -> bool:
     """
-    Whether the plain method serves in place of the async one called *name*: where
-    *engine* has overridden the plain one only, which an async view is to heed as well;
-    and in engines whose async methods call the plain ones, which nothing would await.
+    Return whether the plain method runs in place of the async one called *name*: where
+    *engine* overrides only the plain one, so that async views use the override as well;
+    and in engines without async methods of their own.
     """
     plain = name[1:]
     if not name.startswith("a") or not hasattr(engine, plain):
         return False
-    if issubclass(engine, _CALLING_PLAIN) and plain in (*_WAITING, "load"):
+    if issubclass(engine, _WITHOUT_ASYNC) and plain in (*_STORAGE_METHODS, "load"):
         return True
     overriding = (cls for cls in engine.__mro__ if {name, plain} & vars(cls).keys())
     return name not in vars(next(overriding))
 
 
-def _in_bridge(name: str) -> Any:
+def _run_plain(name: str) -> Any:
     def plain(self: Any, *args: Any, **kwargs: Any) -> Any:
         found = getattr(self, name)
         # `cache_key` is a property, `acache_key()` a method.
@@ -133,11 +144,16 @@ def _in_bridge(name: str) -> Any:
 
 class SessionMiddleware:
     """
-    Gives each request and WebSocket its `session`, of `settings.SESSION_ENGINE`, and
-    saves what has changed before the response starts.
+    Give each request and WebSocket its `session`, and save changes before the response
+    starts. Changes made later, by a stream or a WebSocket, are saved when it ends.
 
-    Raises, when the response starts:
-        SessionInterrupted: Another request has deleted the session: 400.
+    Settings: `SESSION_ENGINE`, the module with the SessionStore;
+    `SESSION_SAVE_EVERY_REQUEST`; `SESSION_COOKIE_AGE`, in seconds, and the other
+    `SESSION_COOKIE_*`; `SESSION_EXPIRE_AT_BROWSER_CLOSE`.
+
+    Raises:
+        SessionInterrupted: When the response starts: another request has deleted the
+            session. Answered with 400.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -172,7 +188,16 @@ class SessionMiddleware:
     async def save(
         self, session: Any, cookies: dict[str, str], message: Message
     ) -> None:
-        """Save *session* if it has to be, and set the headers in *message*."""
+        """
+        Save *session* if Django's rules ask for it, and set the headers in *message*.
+
+        Args:
+            session: The store.
+            cookies: Those of the request.
+            message: The ASGI message that starts the response.
+
+        Switches to the event loop.
+        """
         known = settings.SESSION_COOKIE_NAME in cookies
         if not (session.accessed or session.modified):
             if not settings.SESSION_SAVE_EVERY_REQUEST and not (
@@ -181,7 +206,7 @@ class SessionMiddleware:
                 return
         request: Any = SimpleNamespace(session=session, COOKIES=cookies)
         await amended(message, partial(self.rules.process_response, request))
-        # What changes from here on is saved in the end.
+        # Changes from here on are saved after the response.
         session.modified = False
 
 
@@ -195,13 +220,13 @@ _STARTS = frozenset(
 
 
 def _current(scope: Scope, session: Any) -> Any:
-    """The session that a view may have put in place of *session*."""
+    """Return the session that a view may have put in place of *session*."""
     current = scope.get("session")
     return current if isinstance(current, SessionBase) else session
 
 
 async def _save_late(session: Any) -> None:
-    """Save what a WebSocket or a stream has changed after the headers went out."""
+    """Save changes that a WebSocket or a stream made after the headers were sent."""
     if not session.modified:
         return
     known = session.session_key
@@ -210,12 +235,14 @@ async def _save_late(session: Any) -> None:
             await run(session.save)
         except UpdateError:
             # Logged out meanwhile, for example.
-            logger.info("A session was deleted while it was in use; changes are lost.")
+            logger.info(
+                "A session was deleted while it was in use; its changes are lost."
+            )
             return
-    # The client has the key of before; of signed cookies the data is the key.
+    # The client still has the old key; with signed cookies the data is the key.
     if known is None or session.session_key != known:
         logger.warning(
-            "A session was changed after the headers had gone out, when no cookie "
-            "could be set any more; the change is lost. Make it before "
+            "A session was changed after the headers of the response had been sent, "
+            "too late to set a cookie, so the change is lost. Change it before "
             "websocket.accept(), or before the first piece of a stream."
         )

@@ -1,4 +1,4 @@
-"""Django's shortcuts, in both modes wherever they are imported from."""
+"""Django's shortcuts, dual-mode wherever they are imported from."""
 
 from __future__ import annotations
 

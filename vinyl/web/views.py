@@ -1,11 +1,11 @@
 """
-Django's class-based views. Their sync code runs inside the bridge as a whole, with what
-a class overrides: also the `setup()` and `dispatch()` of one whose handlers are async,
-whichever decorator or transaction is around it.
+Django's class-based views. Their sync code runs inside the bridge as a whole, with the
+methods that a class overrides; so do `setup()` and `dispatch()` of a view with async
+handlers, whatever decorator or transaction is around it.
 
-Each method of a view may be `async def`: it is awaited where Django's code calls it. So
-that it can call its parent's, those that may use the database are dual-mode: `await
-super().get_context_data(**kwargs)`.
+Each method of a view may be `async def`: it is awaited where Django's code calls it.
+The inherited methods that may use the database are dual-mode, so that such a method can
+call them: `await super().get_context_data(**kwargs)`.
 """
 
 from __future__ import annotations
@@ -58,22 +58,22 @@ __all__ = [
 ]
 
 
-def hook(fn: Callable[..., Any]) -> Callable[..., Any]:
+def patch_method(fn: Callable[..., Any]) -> Callable[..., Any]:
     """
-    The change for a view's own methods: one that is `async def` is awaited. Without it
-    a `test_func` of that kind would be a coroutine, which is true.
+    A method of a view, awaited if it is `async def`. A `test_func` of that kind would
+    otherwise return a coroutine, which is always true.
     """
-    # Whether these are async tells Django of which kind the view is.
+    # Django looks at the handlers to decide whether the view is async.
     if fn.__name__ in View.http_method_names:
         return fn
     return dual_if_async(fn)
 
 
-def bridged(as_view: Any) -> Any:
+def patch_as_view(as_view: Any) -> Any:
     """
-    The change for `as_view()`: the view of a class with async handlers is `async def`.
-    Django only marks its view as one, a plain function that queries before it gives the
-    handler's coroutine; whoever awaits that on the event loop calls it there.
+    `as_view()`, whose view is `async def` if the class has async handlers. Django's is
+    a plain function marked as async: it may query before it returns the handler's
+    coroutine, which would block the event loop.
     """
     make = as_view.__func__
 
@@ -96,7 +96,7 @@ def bridged(as_view: Any) -> Any:
 _VIEW = "django.views.generic.base:View"
 
 TABLE = (
-    Patch(_VIEW, "as_view", bridged),
+    Patch(_VIEW, "as_view", patch_as_view),
     Patch(
         _VIEW,
         "dispatch form_invalid form_valid get_context_data get_dated_items get_object "
@@ -104,5 +104,5 @@ TABLE = (
         dual,
         inherited=True,
     ),
-    Patch(_VIEW, "*", hook, inherited=True),
+    Patch(_VIEW, "*", patch_method, inherited=True),
 )

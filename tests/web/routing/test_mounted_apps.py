@@ -182,7 +182,7 @@ async def test_posts_from_other_sites(exempt: bool) -> None:
 
 @pytest.mark.parametrize(
     ("route", "app", "problem"),
-    [("api", api(), "Write 'api/'"), ("api/", None, "no ASGI app")],
+    [("api", api(), "Write 'api/'"), ("api/", None, "not an ASGI app")],
 )
 def test_what_cannot_be_mounted(route: str, app: Any, problem: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=problem):

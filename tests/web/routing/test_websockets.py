@@ -53,7 +53,7 @@ PATTERNS = (
 
 
 def denied(status: int) -> Any:
-    return pytest.raises(WebSocketDenied, match=f"answered with {status}")
+    return pytest.raises(WebSocketDenied, match=f"response was {status}")
 
 
 async def test_views_have_arguments_and_names() -> None:
@@ -79,7 +79,7 @@ async def test_the_decorator_serves_in_path_as_well() -> None:
 
 
 def test_a_plain_function_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"view.*is no `async def`"):
+    with pytest.raises(TypeError, match=r"view.*is not `async def`"):
 
         @websocket
         def view(websocket: Any) -> None:

@@ -218,7 +218,7 @@ class TestStreams:
     async def test_an_app_that_goes_on_without_its_client_is_an_error(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("vinyl.web.testing.transport.PATIENCE", 0.05)
+        monkeypatch.setattr("vinyl.web.testing.transport.LEAVE_TIMEOUT", 0.05)
         cancelled = []
 
         async def app(scope: Any, receive: Any, send: Any) -> None:

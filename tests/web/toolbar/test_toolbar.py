@@ -360,7 +360,7 @@ class TestRequest:
             request.user = SimpleLazyObject(fail)
             return HTMLResponse(PAGE)
 
-        assert "User not asked for" in text_of(await fetch(view))
+        assert "User not fetched" in text_of(await fetch(view))
 
     async def test_the_real_session_and_user(self) -> None:
         async def view(request: Request, word: str) -> Response:
@@ -377,7 +377,7 @@ class TestRequest:
         assert "User '' Session keys cart" in text_of(response)
         assert "secret-value" not in response.text
         shown = text_of(await fetch(html_page, before=before))
-        assert "User not asked for Session keys not loaded" in shown
+        assert "User not fetched Session keys not loaded" in shown
         assert "SQL 0 queries" in shown
 
     async def test_the_nonce_of_the_page(self) -> None:

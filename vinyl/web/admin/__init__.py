@@ -1,18 +1,18 @@
 """
-The admin: Django's, natively async, with pages of vinyl's own.
+The admin: Django's, natively async, with vinyl's own pages.
 
 apps.py        the app config: `"vinyl.web.admin"` in INSTALLED_APPS
-sites.py       AdminSite: login, index, and what every page knows
+sites.py       AdminSite: the registered models, and the context of every page
 options.py     ModelAdmin and the inlines
-awaiting.py    what may be `async def`: the rows of the admin
+awaiting.py    patches for methods that are `async def`
 changelist.py  the rows of a change list
 widgets.py     the fields of forms, without scripts
 static.py      vinyl's static files in place of those of Django's pages
-tags.py        what the templates call
+tags.py        functions for the templates
 checks.py      system checks
 
-What the pages do is Django's `django.contrib.admin`, run in the bridge; how they look
-is in templates/ and static/. An existing `admin.py` serves unchanged.
+The views are those of `django.contrib.admin`, run in the bridge; the pages are in
+templates/ and static/. An existing `admin.py` works unchanged.
 """
 
 from django.contrib.admin import (

@@ -1,4 +1,4 @@
-"""What a project may write with `async def`, for Django's code, which never awaits."""
+"""Patches that let a project write `async def` where Django's admin never awaits."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from vinyl.bridge.patching import Patch, dual_if_async
 __all__ = ["TABLE"]
 
 
-def looking_up(lookup_field: Callable[..., Any]) -> Callable[..., Any]:
-    """The change for what gives the value of a column, or of a read-only field."""
+def patch_lookup_field(lookup_field: Callable[..., Any]) -> Callable[..., Any]:
+    """`lookup_field()`, the value of a column or read-only field; it may be async."""
 
     @functools.wraps(lookup_field)
     def lookup(*args: Any) -> Any:
@@ -28,10 +28,10 @@ def looking_up(lookup_field: Callable[..., Any]) -> Callable[..., Any]:
 _ADMIN = "django.contrib.admin"
 
 TABLE = (
-    # A coroutine of `has_change_permission` would be true, whatever the answer.
+    # A coroutine of `has_change_permission` would be true whatever it returns.
     Patch(f"{_ADMIN}.options:BaseModelAdmin", "*", dual_if_async, inherited=True),
     Patch(f"{_ADMIN}.sites:AdminSite", "*", dual_if_async, inherited=True),
     Patch(f"{_ADMIN}.filters:ListFilter", "*", dual_if_async, inherited=True),
-    Patch(f"{_ADMIN}.helpers", "lookup_field", looking_up),
-    Patch(f"{_ADMIN}.templatetags.admin_list", "lookup_field", looking_up),
+    Patch(f"{_ADMIN}.helpers", "lookup_field", patch_lookup_field),
+    Patch(f"{_ADMIN}.templatetags.admin_list", "lookup_field", patch_lookup_field),
 )

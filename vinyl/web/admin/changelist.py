@@ -16,23 +16,23 @@ from django.db.models.constants import LOOKUP_SEP
 
 __all__ = ["ChangeList"]
 
-# Characters. A word becomes a condition for each field, and databases have limits.
-LONGEST_SEARCH = 200
+# In characters: each word is a condition for each field, and databases have limits.
+MAX_SEARCH_LENGTH = 200
 
 
 class SearchForm(main.ChangeListSearchForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields[main.SEARCH_VAR] = forms.CharField(
-            required=False, strip=False, max_length=LONGEST_SEARCH
+            required=False, strip=False, max_length=MAX_SEARCH_LENGTH
         )
 
 
 class ChangeList(main.ChangeList):
     """
-    Django's ChangeList, in as many queries for a hundred rows as for one: relations in
-    `list_display` are joined, also nullable ones and those behind others
-    (`"album__artist"`), unless `list_select_related` says what to join.
+    Django's ChangeList, with the same number of queries for any number of rows:
+    relations in `list_display` are joined, with nullable and nested ones
+    (`"album__artist"`), unless `list_select_related` names the relations to join.
     """
 
     search_form_class = SearchForm
@@ -44,7 +44,7 @@ class ChangeList(main.ChangeList):
         return super().apply_select_related(qs)
 
     def _relation(self, column: Any) -> str:
-        """The path of foreign keys that *column* starts with; empty if it has none."""
+        """Return the foreign keys that *column* starts with; empty without any."""
         if not isinstance(column, str) or hasattr(self.model_admin, column):
             return ""
         path: list[str] = []
@@ -54,7 +54,7 @@ class ChangeList(main.ChangeList):
                 field = opts.get_field(name)
             except FieldDoesNotExist:
                 break
-            # A column "artist_id" is in the row itself.
+            # A column "artist_id" is in the row already.
             if not isinstance(field.remote_field, ManyToOneRel) or name != field.name:
                 break
             path.append(name)
@@ -62,28 +62,33 @@ class ChangeList(main.ChangeList):
         return LOOKUP_SEP.join(path)
 
     def get_filters(self, request: Any) -> Any:
-        """Django's; raises `IncorrectLookupParameters` as `get_results` does."""
-        with self._blaming_the_visitor():
+        """
+        Return the filters, as in Django.
+
+        Raises:
+            IncorrectLookupParameters: As for `get_results`.
+        """
+        with self._errors_of_the_query_string():
             return super().get_filters(request)
 
     def get_results(self, request: Any) -> None:
         """
-        Count and fetch, both now.
+        Count and fetch the rows.
 
         Raises:
-            IncorrectLookupParameters: The query string asks for what the database
-                cannot look up, such as the year 99999 or a text with a NUL in it.
+            IncorrectLookupParameters: The query string has a value that the database
+                cannot look up, such as the year 99999 or a text with a NUL.
         """
-        with self._blaming_the_visitor():
+        with self._errors_of_the_query_string():
             super().get_results(request)
-            # The page would fetch them, where nothing catches the error.
+            # Otherwise the template would fetch them, outside of this block.
             len(self.result_list)
 
     @contextmanager
-    def _blaming_the_visitor(self) -> Iterator[None]:
+    def _errors_of_the_query_string(self) -> Iterator[None]:
         try:
             yield
-        # An IndexError is a range with one end.
+        # An IndexError comes from a range with one end.
         except (ValueError, OverflowError, IndexError, DatabaseError) as error:
             if self.query or self.filter_params:
                 raise IncorrectLookupParameters(error) from error

@@ -1,4 +1,4 @@
-"""System checks of what the admin needs around it."""
+"""System checks for the apps and middleware that the admin needs."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ MIDDLEWARE = (
 
 
 def check_dependencies(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E141: an app that the admin needs is not installed."""
+    """vinyl.E141: an app that the admin needs is not installed. Never switches."""
     return [
         checks.Error(
-            f"settings.INSTALLED_APPS has 'vinyl.web.admin' and not {name!r}, which "
-            f"the admin needs.",
+            f"settings.INSTALLED_APPS contains 'vinyl.web.admin' without {name!r}, "
+            f"which the admin needs.",
             hint=f"Add {name!r}.",
             id="vinyl.E141",
         )
@@ -41,11 +41,13 @@ def check_dependencies(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def check_middleware(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E142: a class that the admin needs is not in MIDDLEWARE."""
+    """
+    vinyl.E142: a class that the admin needs is not in `MIDDLEWARE`. Never switches.
+    """
     listed = list(middleware_classes(settings.MIDDLEWARE))
     return [
         checks.Error(
-            f"settings.MIDDLEWARE has no {path!r}, which the admin needs.",
+            f"settings.MIDDLEWARE does not contain {path!r}, which the admin needs.",
             hint=f"Add it, in this order: {', '.join(MIDDLEWARE)}.",
             id="vinyl.E142",
         )

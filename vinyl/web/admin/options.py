@@ -1,4 +1,4 @@
-"""ModelAdmin and the inlines: Django's, with what vinyl's pages need."""
+"""ModelAdmin and the inlines: Django's, adapted to vinyl's pages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,14 @@ __all__ = ["ModelAdmin", "StackedInline", "TabularInline", "adapted"]
 
 @cache
 def adapted(cls: type, base: type) -> type:
-    """*cls*, or if it is Django's only, a subclass of it that is a *base*, too."""
+    """
+    Return *cls* if it is a subclass of *base*, otherwise a class that inherits from
+    both, or *base* if *cls* is one of its bases. Never switches.
+
+    Args:
+        cls: The project's class, vinyl's or Django's.
+        base: The class of vinyl.
+    """
     if issubclass(cls, base):
         return cls
     if issubclass(base, cls):
@@ -34,11 +41,11 @@ def adapted(cls: type, base: type) -> type:
 
 
 class _Options(BaseModelAdmin):  # type: ignore[type-arg]  # not generic at runtime
-    """What ModelAdmin and the inlines have in common."""
+    """The options that ModelAdmin and the inlines share."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        # Over the defaults that super() has put in, under what the class says.
+        # Above the defaults that super() has set, below those of the class itself.
         own: Any = self
         chosen = type(self).formfield_overrides
         for field, options in FORM_FIELDS.items():
@@ -47,8 +54,8 @@ class _Options(BaseModelAdmin):  # type: ignore[type-arg]  # not generic at runt
                 **options,
                 **chosen.get(field, {}),
             }
-        # The list that completes what is typed needs a script. What it is for, not
-        # loading a whole table into a select, the raw key does as well.
+        # Autocompletion needs a script. A field for the key serves its purpose, not to
+        # load a whole table into a select.
         own.raw_id_fields = (*self.raw_id_fields, *self.autocomplete_fields)
 
     def get_autocomplete_fields(self, request: Any) -> tuple[str, ...]:
@@ -62,9 +69,9 @@ class _Options(BaseModelAdmin):  # type: ignore[type-arg]  # not generic at runt
 
 class ModelAdmin(_Options, admin.ModelAdmin):  # type: ignore[type-arg]
     """
-    Django's ModelAdmin: `list_display`, `search_fields`, `list_filter`, `fieldsets` and
-    all its methods. It runs in the bridge, so what you override may use the database
-    without `await`, or be `async def`.
+    Django's ModelAdmin, with `list_display`, `search_fields`, `list_filter`,
+    `fieldsets` and all its methods. It runs in the bridge, so a method that you
+    override may use the database without `await`, or be `async def`.
     """
 
     def changelist_view(self, request: Any, *args: Any, **kwargs: Any) -> Any:
@@ -78,7 +85,7 @@ class ModelAdmin(_Options, admin.ModelAdmin):  # type: ignore[type-arg]
     def get_object(
         self, request: Any, object_id: str, from_field: str | None = None
     ) -> Any:
-        # An empty `_to_field` is none.
+        # An empty `_to_field` means the primary key.
         return super().get_object(request, object_id, from_field or None)
 
     def get_changelist(self, request: Any, **kwargs: Any) -> type[ChangeList]:
@@ -101,7 +108,7 @@ class ModelAdmin(_Options, admin.ModelAdmin):  # type: ignore[type-arg]
         return super().get_action(action, *args, **kwargs)
 
     def response_action(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        """Run the chosen action; keys that cannot be keys are refused."""
+        """Run the chosen action; refuse values that are not keys of the model."""
         to_python = self.opts.pk.to_python
         try:
             for pk in request.POST.getlist(ACTION_CHECKBOX_NAME):
@@ -120,16 +127,16 @@ class _Inline(_Options):
 
 
 class StackedInline(_Inline, admin.StackedInline):  # type: ignore[type-arg]
-    """Django's StackedInline."""
+    """Django's StackedInline; its methods may be `async def`."""
 
 
 class TabularInline(_Inline, admin.TabularInline):  # type: ignore[type-arg]
-    """Django's TabularInline."""
+    """Django's TabularInline; its methods may be `async def`."""
 
 
 @contextmanager
 def _refusing_huge_numbers() -> Iterator[None]:
-    """Answer 400 to keys that SQLite cannot look for: `__in` lets them by."""
+    """Answer 400 to keys too large for SQLite, which Django's `__in` lets through."""
     try:
         yield
     except OverflowError as error:
@@ -137,7 +144,7 @@ def _refusing_huge_numbers() -> Iterator[None]:
 
 
 def _rendered(form: Any) -> Any:
-    """*form*, a class made for one request, with vinyl's templates for its widgets."""
+    """Give *form*, a class made for one request, vinyl's templates for widgets."""
     if form.default_renderer is None:
         form.default_renderer = Renderer
     return form

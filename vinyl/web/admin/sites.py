@@ -1,4 +1,4 @@
-"""The site: which models it has, its own pages, and what every page knows."""
+"""The site: the registered models, its own pages, and the context of every page."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class AdminSite(admin.AdminSite):
     """
     Django's AdminSite: `path("admin/", admin.site.urls)`.
 
-    A ModelAdmin that was written for Django becomes one of vinyl's when it is
-    registered; its own methods and attributes come first.
+    A ModelAdmin that was written for Django is combined with vinyl's when it is
+    registered; its own methods and attributes take precedence.
     """
 
     site_title = gettext_lazy("Administration")
@@ -40,15 +40,15 @@ class AdminSite(admin.AdminSite):
         super().register(model_or_iterable, admin_class, **options)
 
     def add_action(self, action: Any, name: str | None = None) -> None:
-        """Django's; *action* may be async."""
+        """Make *action*, plain or async, available for every model."""
         super().add_action(dual_if_async(action), name)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Django's; *view* may be async."""
+        """Return *view*, plain or async, for users who may see the admin only."""
         return super().admin_view(dual_if_async(view), cacheable)
 
     def each_context(self, request: Any) -> dict[str, Any]:
-        """The variables of every page: Django's, and what vinyl's templates use."""
+        """Return the variables of every page: Django's, and those of the templates."""
         return {
             **super().each_context(request),
             "_": gettext,

@@ -1,6 +1,6 @@
 """
-The static files of the admin: vinyl's own in place of those that Django brings for its
-pages, which are neither served nor collected.
+The static files of the admin: vinyl's own in place of those for Django's pages, which
+are neither served nor collected.
 """
 
 from __future__ import annotations
@@ -22,14 +22,17 @@ __all__ = ["TABLE", "files_of_django"]
 
 @cache
 def files_of_django() -> frozenset[str]:
-    """The names of the files of Django's admin, such as "admin/js/core.js"."""
+    """
+    Return the names of the files of Django's admin, such as "admin/js/core.js". Never
+    switches.
+    """
     root = Path(admin.__file__).parent / "static"
     files = (path for path in root.rglob("*") if path.is_file())
     return frozenset(file.relative_to(root).as_posix() for file in files)
 
 
 def patch_init(init: Callable[..., Any]) -> Callable[..., Any]:
-    """`AppDirectoriesFinder.__init__()`, heeding the `files_path` of app configs."""
+    """`AppDirectoriesFinder.__init__()`, which uses the `files_path` of app configs."""
 
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""What the admin's templates call, as `tags`: mostly what is behind Django's tags."""
+"""Functions for the admin's templates, as `tags`: mostly those of Django's tags."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ __all__ = [
     "some",
 ]
 
-# How many of the things that a deletion takes along are listed, at each level.
-LISTED = 100
+# How many of the objects that a deletion includes are listed, at each level.
+MAX_LISTED = 100
 
 date_hierarchy = admin_list.date_hierarchy
 pagination = admin_list.pagination
@@ -48,7 +48,7 @@ result_list = admin_list.result_list
 
 @pass_context
 def buttons(context: Context) -> dict[str, Any]:
-    """Which buttons a change form has: `show_save`, `show_delete_link` and so on."""
+    """Return which buttons a change form has: `show_save`, `show_close` and so on."""
     variables: Any = context.get_all()
     result: Any = admin_modify.submit_row(variables).flatten()
     return result
@@ -56,7 +56,7 @@ def buttons(context: Context) -> dict[str, Any]:
 
 @pass_context
 def kept(context: Context, url: str) -> str:
-    """*url* with the filters of the change list that the visitor came from."""
+    """Return *url* with the filters of the change list that the visitor came from."""
     variables: Any = context.get_all()
     return admin_urls.add_preserved_filters(
         variables, url, variables.get("is_popup"), variables.get("to_field")
@@ -66,9 +66,9 @@ def kept(context: Context, url: str) -> str:
 @pass_context
 def change_link(context: Context, inline: Any) -> dict[str, str] | None:
     """
-    The `url` and the `text` of a link to the page of the object of *inline*, a form of
-    an inline. None where `show_change_link` is off, or where the model's own ModelAdmin
-    lets the visitor neither change nor view the object.
+    Return the `url` and the `text` of a link to the object of *inline*, a form of an
+    inline. None if `show_change_link` is off, or if the model's own ModelAdmin does not
+    let the visitor change or view the object.
     """
     options = inline.model_admin
     if not (options.show_change_link and options.has_registered_model):
@@ -89,8 +89,8 @@ def change_link(context: Context, inline: Any) -> dict[str, str] | None:
 
 def form_errors(form: Any, shown: Collection[str] = ()) -> Any:
     """
-    The errors of *form* that no field on the page shows: those of the form as a whole,
-    and those of hidden fields but for the ones in *shown*.
+    Return the errors of *form* that no field on the page shows: those of the form as a
+    whole, and those of hidden fields that are not in *shown*.
     """
     errors = [*form.non_field_errors()]
     for field in form.hidden_fields():
@@ -101,13 +101,13 @@ def form_errors(form: Any, shown: Collection[str] = ()) -> Any:
 
 
 def rows(formset: Any) -> list[Any]:
-    """The forms of an inline; not Django's model of one for scripts to copy."""
+    """Return the forms of an inline, without the empty one that scripts copy."""
     model = formset.formset.empty_form.prefix
     return [one for one in formset if one.form.prefix != model]
 
 
 def media(own: Any) -> list[Any]:
-    """The tags for what a project's forms bring; not what Django's pages have."""
+    """Return the tags for the media of a project's forms, without Django's files."""
     # Before they are rendered: collected files have no address for one of Django's. A
     # list, since an asset with attributes equals its path and has another hash.
     missing = [*files_of_django()]
@@ -120,12 +120,12 @@ def media(own: Any) -> list[Any]:
 
 
 def moment(value: Any) -> str:
-    """A date and time, in the time zone and the format of the visitor."""
+    """Return a date and time in the visitor's time zone and format."""
     return formats.localize(template_localtime(value))
 
 
 def other_parameters(changelist: Any) -> Iterator[tuple[str, str]]:
-    """The parameters of the address that a new search keeps."""
+    """Yield the parameters of the URL that a new search keeps."""
     for name, values in changelist.filter_params.items():
         if name not in (SEARCH_VAR, PAGE_VAR, ERROR_FLAG):
             for value in values:
@@ -133,12 +133,13 @@ def other_parameters(changelist: Any) -> Iterator[tuple[str, str]]:
 
 
 def page_query(changelist: Any, number: int) -> str:
+    """Return the query string of another page of the list."""
     return changelist.get_query_string({PAGE_VAR: number})
 
 
-def some(items: list[Any], limit: int = LISTED) -> list[Any]:
-    """The first *limit* of a nested list of what goes with a deletion."""
-    # A list behind an item holds what is below it.
+def some(items: list[Any], limit: int = MAX_LISTED) -> list[Any]:
+    """Return the first *limit* items of a nested list of what is deleted."""
+    # A list after an item contains the items below it.
     texts = [i for i, item in enumerate(items) if isinstance(item, str)]
     if len(texts) <= limit:
         return items
@@ -146,18 +147,18 @@ def some(items: list[Any], limit: int = LISTED) -> list[Any]:
 
 
 def capfirst(value: Any) -> Any:
-    """*value* as text that starts with a capital letter; markup stays as it is."""
+    """Return *value* with a capital letter at its start; markup is not changed."""
     return value if hasattr(value, "__html__") else text.capfirst(value)
 
 
 def kind(entry: Any) -> str:
-    """What a log entry tells of, as a class of CSS."""
+    """Return the kind of a log entry, as a class of CSS."""
     if entry.is_addition():
         return "addition"
     return "deletion" if entry.is_deletion() else "change"
 
 
 def language() -> dict[str, str]:
-    """The visitor's language: its code, and the direction that it is written in."""
+    """Return the visitor's language: its code, and the direction of its writing."""
     code = translation.get_language() or settings.LANGUAGE_CODE
     return {"code": code, "dir": "rtl" if translation.get_language_bidi() else "ltr"}

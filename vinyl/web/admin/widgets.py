@@ -1,4 +1,4 @@
-"""The fields of the admin's forms: what browsers bring along, and no scripts."""
+"""The fields of the admin's forms: the browser's own widgets, without scripts."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ __all__ = ["FORM_FIELDS", "DateInput", "Renderer", "SplitDateTime", "TimeInput"]
 
 
 class DateInput(forms.DateInput):
-    """The browser's own calendar."""
+    """A date, with the browser's own calendar."""
 
     input_type = "date"
 
     def __init__(self, attrs: Any = None) -> None:
-        # The one format that browsers send and take, whatever they show.
+        # The format that browsers send and accept, whatever they show.
         super().__init__(attrs, format="%Y-%m-%d")
 
 
 class TimeInput(forms.TimeInput):
+    """A time, with the browser's own input."""
+
     input_type = "time"
 
     def __init__(self, attrs: Any = None) -> None:
-        # A step of a second keeps the seconds of the times that have some.
+        # A step of one second keeps the seconds of a time.
         super().__init__({"step": 1, **(attrs or {})}, format="%H:%M:%S")
 
 
@@ -40,7 +42,7 @@ class SplitDateTime(forms.SplitDateTimeWidget):
         forms.MultiWidget.__init__(self, [DateInput, TimeInput], attrs)
 
 
-# As Django's formfield_overrides: options of the form field by model field.
+# Like Django's formfield_overrides: options of the form field by model field.
 FORM_FIELDS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
     models.DateTimeField: {
         "form_class": forms.SplitDateTimeField,
@@ -54,8 +56,8 @@ FORM_FIELDS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
 
 class Renderer(BaseRenderer):
     """
-    The admin's own widgets with the templates of `settings.TEMPLATES`, so that a
-    project can replace them; all others with the project's form renderer.
+    Render the admin's own widgets with the templates of `settings.TEMPLATES`, so that a
+    project can replace them, and all others with the project's form renderer.
     """
 
     def render(self, template_name: str, context: Any, request: Any = None) -> str:
@@ -66,6 +68,6 @@ class Renderer(BaseRenderer):
             try:
                 return loader.get_template(template_name)
             except TemplateDoesNotExist:
-                # One of Django's that works with any look.
+                # A widget without a template of vinyl's; Django's fits any page.
                 pass
         return get_default_renderer().get_template(template_name)

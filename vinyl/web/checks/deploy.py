@@ -1,8 +1,8 @@
 """
 Django's security checks, `vinyl check --deploy`, for vinyl's middleware.
 
-They look for Django's middleware by name. So each is asked as if the classes of
-vinyl that serve in their place were Django's, and its answer is put into vinyl's words.
+They look for Django's middleware by name. So each runs with Django's names in place of
+the classes of vinyl that replace them, and its messages name vinyl's classes.
 """
 
 from __future__ import annotations
@@ -21,44 +21,49 @@ from django.utils.module_loading import import_string
 from vinyl.web.http import csp
 from vinyl.web.middleware import REPLACEMENTS, middleware_classes
 
-__all__ = ["check_csp", "translate_djangos_checks"]
+__all__ = ["check_csp", "patch_security_checks"]
 
-# What they ask for has no counterpart: there is no CSRF cookie, and templates always
-# have the nonce.
-NOT_HERE = frozenset({"security.W016", "security.W027"})
+# Not applicable: there is no CSRF cookie, and templates always have the nonce.
+NOT_APPLICABLE = frozenset({"security.W016", "security.W027"})
 
 
-def translate_djangos_checks() -> None:
-    """From now on, in this process, Django's security checks know vinyl's classes."""
+def patch_security_checks() -> None:
+    """
+    Make Django's security checks accept vinyl's classes, for the rest of the process.
+    Never switches.
+    """
     for known in (registry.registered_checks, registry.deployment_checks):
         for check in list(known):
             if check.__module__.startswith("django.core.checks.security."):
                 known.discard(check)
-                known.add(translated(check))
+                known.add(patch_check(check))
 
 
-def translated(check: Callable[..., Any]) -> Any:
+def patch_check(check: Callable[..., Any]) -> Any:
+    """One of Django's checks, which accepts vinyl's classes and names them."""
+
     @functools.wraps(check)
-    def checked(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    def patched(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
         with middleware_under_djangos_names():
             issues = check(app_configs=app_configs, **kwargs)
-        return [in_our_words(issue) for issue in issues if issue.id not in NOT_HERE]
+        return [renamed(issue) for issue in issues if issue.id not in NOT_APPLICABLE]
 
-    return checked
+    return patched
 
 
 @contextmanager
 def middleware_under_djangos_names() -> Iterator[None]:
+    """In the block, `settings.MIDDLEWARE` contains Django's names as well."""
     before = settings.MIDDLEWARE
-    settings.MIDDLEWARE = [*before, *stood_in_for(before)]
+    settings.MIDDLEWARE = [*before, *replaced_by(before)]
     try:
         yield
     finally:
         settings.MIDDLEWARE = before
 
 
-def stood_in_for(middleware: list[str]) -> Iterator[str]:
-    """Django's names of what the classes in *middleware*, or their bases, do."""
+def replaced_by(middleware: list[str]) -> Iterator[str]:
+    """Yield the names of Django's classes that those in *middleware* replace."""
     listed = list(middleware_classes(middleware))
     for theirs, ours in REPLACEMENTS.items():
         cls = import_string(ours) if ours else None
@@ -66,8 +71,8 @@ def stood_in_for(middleware: list[str]) -> Iterator[str]:
             yield theirs
 
 
-def in_our_words(issue: checks.CheckMessage) -> checks.CheckMessage:
-    """A message of Django's with the names of vinyl's classes."""
+def renamed(issue: checks.CheckMessage) -> checks.CheckMessage:
+    """Return a message of Django's with the names of vinyl's classes."""
     msg = issue.msg.replace("Django's built-in", "vinyl's")
     for theirs, ours in REPLACEMENTS.items():
         if ours:

@@ -1,9 +1,9 @@
 """
-Django's settings: which of them count in vinyl.web, and what to do about the others.
+Which of Django's settings have an effect in vinyl.web, and what to do about the others.
 
-A setting counts for itself (Django's own code reads it, or vinyl's in its place),
-counts where a middleware of vinyl's is listed, or has no effect. `vinyl check` reports
-one that is set in vain.
+A setting has an effect (Django's own code reads it, or vinyl's in its place), has one
+if a certain middleware of vinyl is listed, or has none. `vinyl check` reports a setting
+without effect.
 """
 
 from __future__ import annotations
@@ -125,11 +125,13 @@ NO_EFFECT = {
 
 def set_in_vain(middleware: list[type]) -> Iterator[tuple[str, Vain]]:
     """
-    The settings that the project has set to another value than Django's, and that have
-    no effect.
+    Yield the settings that have no effect although the project has changed them from
+    Django's default, each with the reason.
 
     Args:
         middleware: The classes that `settings.MIDDLEWARE` lists.
+
+    Never switches.
     """
     changed = [
         name

@@ -31,7 +31,7 @@ __all__ = [
 
 @checks.register("vinyl")
 def check_urlconf(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E101: there is no ROOT_URLCONF."""
+    """vinyl.E101: `ROOT_URLCONF` is not set. Never switches."""
     if getattr(settings, "ROOT_URLCONF", None):
         return []
     return [
@@ -45,7 +45,10 @@ def check_urlconf(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register("vinyl")
 def check_middleware(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E102: an entry of MIDDLEWARE is Django's, or cannot be imported."""
+    """
+    vinyl.E102: an entry of `MIDDLEWARE` is one of Django's, or cannot be imported.
+    Never switches.
+    """
     errors: list[checks.CheckMessage] = []
     for path in settings.MIDDLEWARE:
         try:
@@ -57,7 +60,10 @@ def check_middleware(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register("vinyl")
 def check_middleware_order(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E120: a middleware comes before the one whose work it builds on."""
+    """
+    vinyl.E120: a middleware is listed without the one that it needs before it. Never
+    switches.
+    """
     listed = list(settings.MIDDLEWARE)
     return [
         checks.Error(
@@ -65,13 +71,13 @@ def check_middleware_order(**kwargs: Any) -> list[checks.CheckMessage]:
             hint=f"List {needed!r} before it.",
             id="vinyl.E120",
         )
-        for path, needed in BUILDS_ON.items()
+        for path, needed in NEEDS.items()
         if path in listed and needed not in listed[: listed.index(path)]
     ]
 
 
-# "vinyl.web.messages.MessagesMiddleware" may store in cookies alone.
-BUILDS_ON = {
+# "vinyl.web.messages.MessagesMiddleware" can store its messages in cookies alone.
+NEEDS = {
     "vinyl.web.auth.AuthenticationMiddleware": ("vinyl.web.sessions.SessionMiddleware"),
     "vinyl.web.auth.LoginRequiredMiddleware": (
         "vinyl.web.auth.AuthenticationMiddleware"
@@ -81,7 +87,7 @@ BUILDS_ON = {
 
 @checks.register("vinyl")
 def check_django_settings(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.W121: a setting of Django's is set in vain."""
+    """vinyl.W121: a setting of Django has no effect. Never switches."""
     return [
         checks.Warning(
             f"settings.{name} has no effect, because {vain.reason}.",
@@ -102,12 +108,12 @@ def check_vinyl_settings(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register("vinyl")
 def check_templates(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.W101: no engine of TEMPLATES is vinyl's."""
+    """vinyl.W101: no engine of `TEMPLATES` is vinyl's. Never switches."""
     for engine in settings.TEMPLATES:
         try:
             cls = import_string(engine.get("BACKEND", ""))
         except ImportError:
-            # Django's own check tells of it.
+            # Reported by Django's own check.
             continue
         if isinstance(cls, type) and issubclass(cls, Jinja2):
             return []
@@ -123,7 +129,10 @@ def check_templates(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register("vinyl")
 def check_cors(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E111, W111: the settings for other origins mean nothing, or too much."""
+    """
+    vinyl.E111, W111: the settings for CORS contain an invalid origin, or allow every
+    site to use the visitors' cookies. Never switches.
+    """
     if "vinyl.web.cors.CORSMiddleware" not in settings.MIDDLEWARE:
         return []
     found: list[checks.CheckMessage] = []
@@ -132,9 +141,9 @@ def check_cors(**kwargs: Any) -> list[checks.CheckMessage]:
         if origin != f"{parts.scheme}://{parts.netloc}" or not parts.netloc:
             found.append(
                 checks.Error(
-                    f"settings.CORS_ALLOWED_ORIGINS contains {origin!r}, which is no "
-                    f"origin, so no request is ever from there.",
-                    hint="Write scheme, host and, if it is an unusual one, the port, "
+                    f"settings.CORS_ALLOWED_ORIGINS contains {origin!r}, which is not "
+                    f"an origin, so it never matches a request.",
+                    hint="Write scheme, host and, unless it is the default, the port, "
                     "with nothing after them: 'https://app.example.org'.",
                     id="vinyl.E111",
                 )
@@ -143,9 +152,10 @@ def check_cors(**kwargs: Any) -> list[checks.CheckMessage]:
     if everybody and getattr(settings, "CORS_ALLOW_CREDENTIALS", False):
         found.append(
             checks.Warning(
-                "CORS_ALLOW_ALL_ORIGINS and CORS_ALLOW_CREDENTIALS are both on, so "
-                "every site can read what your users may see.",
-                hint="List the origins in CORS_ALLOWED_ORIGINS, or allow no cookies.",
+                "settings.CORS_ALLOW_ALL_ORIGINS and CORS_ALLOW_CREDENTIALS are both "
+                "True, so every site can read what your users may see.",
+                hint="List the origins in CORS_ALLOWED_ORIGINS, or set "
+                "CORS_ALLOW_CREDENTIALS to False.",
                 id="vinyl.W111",
             )
         )

@@ -1,4 +1,4 @@
-"""The project template: where it is, and copying it with Django's commands."""
+"""Copying the project template with Django's commands."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import vinyl
 
 __all__ = ["copy", "target_of"]
 
-# What is rendered beside Python files.
+# The extensions of the files that are rendered, besides Python files.
 RENDERED = ["toml", "md"]
 
 
 def folder_of_templates() -> Path:
-    """`project_template`: inside the package in a wheel, beside it in a checkout."""
+    """Return the path of `project_template`: in the package, or beside a checkout's."""
     package = Path(vinyl.__file__).parent
     inside = package / "project_template"
     return inside if inside.is_dir() else package.parent / "project_template"
@@ -28,7 +28,7 @@ def folder_of_templates() -> Path:
 
 @contextmanager
 def staged(layers: list[str]) -> Iterator[Path]:
-    """A temporary folder with the *layers* of the template, later ones on top."""
+    """Give a temporary folder with the *layers* of the template, the last on top."""
     with tempfile.TemporaryDirectory() as scratch:
         for layer in layers:
             shutil.copytree(
@@ -41,7 +41,7 @@ def staged(layers: list[str]) -> Iterator[Path]:
 
 
 def target_of(options: dict[str, Any]) -> Path:
-    """The folder that the command will fill."""
+    """Return the folder that the command writes to. Never switches."""
     return Path(options["directory"] or options["name"]).expanduser()
 
 
@@ -49,16 +49,18 @@ def copy(
     handle: Callable[..., Any], layers: list[str], options: dict[str, Any]
 ) -> None:
     """
-    Copy the *layers* of vinyl's template, or the template that the user named.
+    Copy the *layers* of vinyl's template, or the template that the user chose.
 
     Args:
         handle: `handle()` of Django's command; takes *options*.
-        layers: Folders of `project_template/`, later ones replacing files of earlier.
-        options: Of the command line.
+        layers: Folders of `project_template/`; files of later ones replace earlier.
+        options: The options of the command line.
 
     Raises:
-        CommandError: The name cannot be used, or a file of the template is there
-            already. Nothing has been written then.
+        CommandError: The name cannot be used, or a file of the template exists already.
+            Nothing has been written then.
+
+    Never switches.
     """
     options = {**options, "vinyl_version": vinyl.__version__}
     if options["template"]:
@@ -72,24 +74,24 @@ def copy(
 
 
 def refuse_names_in_use(folder: Path, options: dict[str, Any]) -> None:
-    """The package must not share its name, and so its files, with another folder."""
+    """Refuse a package name that is also the name of another folder of the project."""
     name = options["name"]
     taken = {path.name.partition(".")[0]: path.name for path in folder.iterdir()}
     if name in taken:
         raise CommandError(
-            f"{name!r} cannot be the name of the package, for the project also has "
+            f"{name!r} cannot be the name of the package, because the project also has "
             f"{taken[name].removesuffix('-tpl')!r} at its top. Choose another name."
         )
 
 
 def refuse_overwriting(folder: Path, options: dict[str, Any]) -> None:
-    """Django's command refuses as well, but when some files are there already."""
+    """Refuse to overwrite files; Django's command does so after writing some files."""
     target = target_of(options)
     if not options["directory"]:
-        # What is no name at all is told by Django.
+        # Django reports an invalid name.
         if options["name"].isidentifier() and target.exists():
             raise CommandError(
-                f"{target.absolute()} already exists. Choose another name, or give "
+                f"{target.absolute()} already exists. Choose another name, or pass "
                 f"the folder as well: `{options['name']} {target}`."
             )
         return
@@ -98,6 +100,6 @@ def refuse_overwriting(folder: Path, options: dict[str, Any]) -> None:
         copied = target / name.replace("project_name", options["name"])
         if path.is_file() and copied.exists():
             raise CommandError(
-                f"{copied} already exists and would be overwritten. Nothing has been "
-                f"written; choose a folder without it."
+                f"{copied} already exists and would be overwritten, so nothing has "
+                f"been written. Choose a folder without this file."
             )

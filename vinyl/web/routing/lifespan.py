@@ -1,4 +1,4 @@
-"""What runs around an application's serving: its own code at start-up and shutdown."""
+"""The lifespan of an application: its own code at start-up and shutdown."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ __all__ = ["InFlight", "LifespanError", "configured_lifespans", "lifespan_of"]
 
 logger = logging.getLogger("vinyl.lifespan")
 
-# Seconds that cancelled requests get to clean up.
-FAREWELL = 5.0
+# How long cancelled requests may take to clean up, in seconds.
+CLEANUP_TIMEOUT = 5.0
 
 
 class InFlight:
     """
-    The requests that an application is busy with.
+    The requests that an application is serving, as a context manager for each.
 
-    A server that shuts down cancels what takes too long, and does not wait until that
-    has ended: its clean-up may still need the database.
+    A server that shuts down cancels requests that take too long and does not wait for
+    them to end, although their clean-up may still need the database.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class InFlight:
 
     async def ended(self) -> None:
         """
-        Wait until there are none, but not longer than 5 s; then it is logged.
+        Wait until there are none, for 5 seconds at most; log a warning after that.
 
         Switches to the event loop.
         """
@@ -53,12 +53,12 @@ class InFlight:
             return
         self._none = asyncio.Event()
         try:
-            await asyncio.wait_for(self._none.wait(), FAREWELL)
+            await asyncio.wait_for(self._none.wait(), CLEANUP_TIMEOUT)
         except TimeoutError:
             logger.warning(
                 "%s requests have not ended %s s after the shutdown began",
                 self.count,
-                FAREWELL,
+                CLEANUP_TIMEOUT,
             )
 
 
@@ -68,8 +68,9 @@ class LifespanError(RuntimeError):
 
 def configured_lifespans() -> list[Any]:
     """
-    The project's own: what `VINYL["LIFESPAN"]` names, a dotted path or a list of them,
-    each leading to a function of the application that gives an async context manager.
+    Return the project's own lifespans, from `VINYL["LIFESPAN"]`: a dotted path or a
+    list of them, each to a function that takes the application and returns an async
+    context manager.
 
     Raises:
         ImproperlyConfigured: One of them cannot be imported, or called.
@@ -97,17 +98,16 @@ def configured_lifespans() -> list[Any]:
 @asynccontextmanager
 async def lifespan_of(app: ASGIApp, name: str = "") -> AsyncIterator[dict[str, Any]]:
     """
-    Run *app*'s lifespan around the block, as an ASGI server does; gives its state.
-
-    The lifespan has a task of its own. An app that knows of no lifespan, as Django's,
-    simply has none.
+    Run *app*'s lifespan around the block, in a task of its own, as an ASGI server does;
+    gives its state. An app without a lifespan, such as Django's, gives an empty state.
 
     Args:
-        name: What errors call the app.
+        app: Any ASGI application.
+        name: What errors call the app; its repr by default.
 
     Raises:
-        LifespanError: It said that it cannot start or that its shutdown failed; the
-            cause is its own exception.
+        LifespanError: The app reported that it cannot start, or that its shutdown
+            failed; the cause is its own exception.
 
     Switches to the event loop.
     """
@@ -122,7 +122,7 @@ async def lifespan_of(app: ASGIApp, name: str = "") -> AsyncIterator[dict[str, A
         messages.put_nowait({"type": "lifespan.startup"})
         answer = await _next(answers, task)
         if answer is None:
-            # An exception without an answer means: no lifespan here.
+            # An exception instead of an answer means that it supports no lifespan.
             logger.info("%s has no lifespan: %r", name, _error_of(task))
         elif answer["type"] == "lifespan.startup.failed":
             await asyncio.wait({task})
@@ -146,7 +146,7 @@ async def lifespan_of(app: ASGIApp, name: str = "") -> AsyncIterator[dict[str, A
 async def _next(
     answers: asyncio.Queue[Message], task: asyncio.Future[Any]
 ) -> Message | None:
-    """What the app says next; None if it ends without a word."""
+    """Return the app's next message; None if it ends without one."""
     answer = asyncio.ensure_future(answers.get())
     try:
         await asyncio.wait({answer, task}, return_when=asyncio.FIRST_COMPLETED)
@@ -166,7 +166,7 @@ def _error_of(task: asyncio.Future[Any]) -> BaseException | None:
 
 def _failure(what: str, answer: Any, task: asyncio.Future[Any]) -> LifespanError:
     cause = _error_of(task)
-    told = repr(cause) if cause else answer.get("message") or "It did not say why."
-    error = LifespanError(f"{what}: {told}")
+    reason = repr(cause) if cause else answer.get("message") or "It gave no reason."
+    error = LifespanError(f"{what}: {reason}")
     error.__cause__ = cause
     return error

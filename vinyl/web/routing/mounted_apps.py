@@ -1,4 +1,4 @@
-"""ASGI apps of others at a place of the urlpatterns."""
+"""Other ASGI apps in the urlpatterns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Mounted", "lifespans", "mount"]
 
 # Where the lifespan's state keeps the states of the mounted apps.
 STATES = "vinyl.mounted"
-# What tells an app of the one around it, where it would look for its own.
+# Keys of the scope that describe the outer app, where the inner one looks for its own.
 OF_THE_OUTER_APP = ("app", "app_root_path", "endpoint", "route", "router")
 OF_THE_OUTER_REQUEST = (
     "resolver_match",
@@ -35,32 +35,36 @@ def mount(
     route: str, app: ASGIApp, *, name: str | None = None, csrf_exempt: bool = False
 ) -> MountPattern:
     """
-    A URL pattern that leaves all below *route* to *app*, HTTP and WebSockets:
+    Return a URL pattern that sends everything below *route* to *app*, HTTP and
+    WebSockets:
 
         urlpatterns = [mount("api/", api, name="api")]
 
-    The app sees the place as its `root_path`, what converters in the route took in
-    `scope["path_params"]`, and `user` and `session` of the middleware in the scope,
-    both fetched before the app is called. Its lifespan runs with the project's.
-    `reverse(name)` gives the place.
+    The app's scope has the URL of the pattern as `root_path`, what the route captured
+    in `path_params`, and the `user` and `session` of the middleware, both fetched. The
+    app's lifespan runs with the project's. `reverse(name)` returns the URL.
 
     Args:
         route: As for `path()`; empty, or with a slash at its end.
-        app: Any ASGI app: one of Starlette, FastAPI, Litestar, Django.
-        csrf_exempt: Let pages of other sites post to it.
+        app: Any ASGI app, such as one of Starlette, FastAPI, Litestar or Django.
+        name: The name of the pattern; None for no name.
+        csrf_exempt: Whether pages of other sites may post to it.
 
     Raises:
-        ImproperlyConfigured: The route has no slash at its end, or *app* is none.
+        ImproperlyConfigured: The route has no slash at its end, or *app* cannot be
+            called.
+
+    Never switches.
     """
     if route and not route.endswith("/"):
         raise ImproperlyConfigured(
-            f"mount() was given the route {route!r}, under which {route + 'x'!r} would "
-            f"be, too. Write {route + '/'!r}."
+            f"mount() was given the route {route!r}, which would match {route + 'x'!r} "
+            f"as well. Write {route + '/'!r}."
         )
     if not callable(app):
         raise ImproperlyConfigured(
-            f"mount({route!r}, ...) was given {app!r}, which is no ASGI app: it cannot "
-            f"be called."
+            f"mount({route!r}, ...) was given {app!r}, which is not an ASGI app, since "
+            f"it cannot be called. Pass the application itself."
         )
     pattern = RoutePattern(route, name=name, is_endpoint=False)
     return MountPattern(pattern, cast(Any, Mounted(app, csrf_exempt)), name=name)
@@ -68,10 +72,12 @@ def mount(
 
 class Mounted:
     """
-    A mounted app, in the place of a view.
+    A mounted app, in place of a view.
 
     Args:
-        rest: The part of the path that is the app's own.
+        app: The ASGI app.
+        csrf_exempt: Whether pages of other sites may post to it.
+        rest: The part of the path below the route.
     """
 
     def __init__(self, app: ASGIApp, csrf_exempt: bool, rest: str = "") -> None:
@@ -83,7 +89,7 @@ class Mounted:
         return f"<Mounted {self.app!r}>"
 
     def at(self, match: ResolverMatch) -> ASGIApp:
-        """The app at the place that *match* has found. Never switches."""
+        """Return an ASGI app that calls the app at the path of *match*."""
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":
@@ -101,7 +107,7 @@ class Mounted:
         return serve
 
     def scope(self, scope: Scope, match: ResolverMatch) -> Scope:
-        """What the app gets for *scope*."""
+        """Return the scope that the app gets in place of *scope*."""
         hidden = OF_THE_OUTER_APP + OF_THE_OUTER_REQUEST
         inner = {key: value for key, value in scope.items() if key not in hidden}
         # The path stays whole; its first part, without the last slash, is the root.
@@ -115,7 +121,7 @@ class Mounted:
 
 
 class MountPattern(URLPattern):
-    """A pattern that matches the beginning of a path."""
+    """A URL pattern that matches the beginning of a path."""
 
     callback: Any
 
@@ -138,7 +144,7 @@ class MountPattern(URLPattern):
 def patterns(
     within: URLResolver | None = None, before: str = "/"
 ) -> Iterator[tuple[str, URLPattern]]:
-    """Each pattern of the project, or *within* an include(), with its whole route."""
+    """Yield each pattern of the project, or *within* an include(), with its route."""
     resolver = within or get_resolver(settings.ROOT_URLCONF)
     for pattern in resolver.url_patterns:
         route = before + str(pattern.pattern).removeprefix("^")
@@ -151,10 +157,13 @@ def patterns(
 @asynccontextmanager
 async def lifespans() -> AsyncIterator[dict[str, Any]]:
     """
-    Run the lifespans of all mounted apps around the block; gives state for requests.
+    Run the lifespans of all mounted apps around the block; gives the state that
+    requests get.
 
     Raises:
-        LifespanError: An app could not start; the error tells where it is mounted.
+        LifespanError: An app could not start; the message has its route.
+
+    Switches to the event loop.
     """
     states: dict[int, dict[str, Any]] = {}
     async with AsyncExitStack() as stack:

@@ -1,8 +1,8 @@
 """
-From a URL to a view, and calling it.
+The router: finding the view of a URL, and calling it.
 
-The router is Django's own URL resolver, which is free of I/O: converters, namespaces,
-`reverse()` and `get_absolute_url()` work as ever.
+URLs are resolved by Django's own resolver, which does no I/O: converters, namespaces,
+`reverse()` and `get_absolute_url()` work as in Django.
 """
 
 from __future__ import annotations
@@ -38,11 +38,14 @@ __all__ = ["call_view", "dispatch", "response_of"]
 
 async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
     """
-    The ASGI app that serves what `settings.ROOT_URLCONF` lists.
+    Serve a request or WebSocket with the view that `settings.ROOT_URLCONF` has for it.
+    An ASGI app.
 
     Raises:
-        Http404: No pattern matches, or a WebSocket is sent to a view that is for none.
-        TypeError: The view returned something that is no response.
+        Http404: No pattern matches, or a WebSocket was opened for a view of HTTP.
+        TypeError: The view returned something that is not a response.
+
+    Switches to the event loop.
     """
     if scope["type"] == "websocket":
         await connect(WebSocket.of(scope, receive, send))
@@ -53,7 +56,7 @@ async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Route(NamedTuple):
-    """What tools read of a route, under Starlette's names."""
+    """What tools read about a route, under Starlette's names."""
 
     path: str
     path_format: str
@@ -61,8 +64,8 @@ class Route(NamedTuple):
     endpoint: Callable[..., Any]
 
 
-def tell_tools(scope: Scope, match: ResolverMatch) -> None:
-    """Put the view that serves into *scope*, where tools look for it."""
+def note_route(scope: Scope, match: ResolverMatch) -> None:
+    """Put the view and its route into *scope*, where tools look for them."""
     path = f"/{match.route}"
     scope["endpoint"] = match.func
     scope["route"] = Route(path, path, match.view_name, match.func)
@@ -70,21 +73,21 @@ def tell_tools(scope: Scope, match: ResolverMatch) -> None:
 
 
 async def respond(request: Request) -> ASGIApp:
-    """What answers *request*: the response of a view, or a mounted app."""
+    """Return what answers *request*: the response of a view, or a mounted app."""
     try:
         match = request.resolve()
     except Resolver404:
         path = request.path_info
         if settings.APPEND_SLASH and not path.endswith("/"):
             found = is_valid_path(f"{path}/", getattr(request, "urlconf", None))
-            # The decorator no_append_slash says no.
+            # False with the decorator no_append_slash.
             if found and getattr(found.func, "should_append_slash", True):
                 return _with_slash(request)
         raise
     view: Any = match.func
     if isinstance(view, Mounted):
         return view.at(match)
-    tell_tools(request.scope, match)
+    note_route(request.scope, match)
     return await call_view(view, request, *match.args, **match.kwargs)
 
 
@@ -93,9 +96,9 @@ async def connect(websocket: WebSocket) -> None:
     Serve *websocket* with the view, or the mounted app, that its path leads to.
 
     Raises:
-        Http404: There is none, or one for HTTP only.
-        RuntimeError: The view has neither accepted nor closed it.
-        NotAwaitedError: It made a call that it did not await; see `unawaited`.
+        Http404: There is none, or it is a view for HTTP.
+        RuntimeError: The view neither accepted nor closed the connection.
+        NotAwaitedError: The view did not await one of its calls; see `unawaited`.
 
     Switches to the event loop.
     """
@@ -105,10 +108,13 @@ async def connect(websocket: WebSocket) -> None:
         app = view.at(match)
         await app(websocket.scope, websocket._receive, websocket._send)
         return
-    tell_tools(websocket.scope, match)
+    note_route(websocket.scope, match)
     described = partial(describe_view, view)
     if not getattr(view, "is_websocket", False):
-        raise Http404(f"{described()} is for HTTP. Is there a @websocket missing?")
+        raise Http404(
+            f"{described()} is for HTTP, and got a WebSocket. If it should serve "
+            f"WebSockets, decorate it with @websocket."
+        )
     with refusing_unawaited(described):
         await view(websocket, *match.args, **match.kwargs)
     await finish(websocket, described)
@@ -116,11 +122,10 @@ async def connect(websocket: WebSocket) -> None:
 
 def _with_slash(request: Request) -> RedirectResponse:
     """
-    A redirect to the same address with a slash at its end.
-
-    Permanent; with 308 a browser sends the same method and body again.
+    Return a permanent redirect to the same URL with a slash at its end. After 308 a
+    browser sends the same method and body again.
     """
-    # A path of two slashes at the front would lead to another host.
+    # A URL that starts with two slashes would lead to another host.
     url = escape_leading_slashes(request.get_full_path(force_append_slash=True))
     status = 301 if request.method in ("GET", "HEAD") else 308
     return RedirectResponse(url, status)
@@ -130,17 +135,22 @@ async def call_view(
     view: Callable[..., Any], request: Request, /, *args: Any, **kwargs: Any
 ) -> ASGIApp:
     """
-    Call *view* as Django does: an async one is awaited, a plain one runs in the bridge,
-    in a transaction of each database with ATOMIC_REQUESTS.
+    Return the response of *view*. An async view is awaited, a plain one runs in the
+    bridge; each in a transaction of every database with ATOMIC_REQUESTS.
 
-    The body is received before: no connection and no transaction waits for the client.
-    Only an async view without ATOMIC_REQUESTS gets a body that is neither a form nor
-    JSON as it arrives.
+    The body is received first, so that no connection or transaction waits for the
+    client. Only an async view without ATOMIC_REQUESTS gets a body that is neither a
+    form nor JSON while it arrives.
+
+    Args:
+        view: The view.
+        request: The request.
+        args, kwargs: What the URL pattern captured.
 
     Raises:
-        TypeError: What it returned is no response.
-        BodyTimeout, RequestDataTooBig, ClientDisconnect: The body did not come.
-        NotAwaitedError: It made a call that it did not await; see `unawaited`.
+        TypeError: The view returned something that is not a response.
+        BodyTimeout, RequestDataTooBig, ClientDisconnect: The body was not received.
+        NotAwaitedError: The view did not await one of its calls; see `unawaited`.
 
     Switches to the event loop.
     """
@@ -168,7 +178,21 @@ async def response_of(
     *args: Any,
     **kwargs: Any,
 ) -> ASGIApp:
-    """What *called* answers, which may be *view* in a wrapper; see `call_view`."""
+    """
+    Return the response of *called* as an ASGI app.
+
+    Args:
+        called: The view, or a wrapper around it.
+        view: The view, for messages.
+        request: The request.
+        args, kwargs: What the URL pattern captured.
+
+    Raises:
+        TypeError: It returned something that is not a response.
+        NotAwaitedError: It did not await one of its calls; see `unawaited`.
+
+    Switches to the event loop.
+    """
     with refusing_unawaited(partial(describe_view, view, request.method)):
         if iscoroutinefunction(called):
             response = await called(request, *args, **kwargs)
@@ -185,13 +209,13 @@ async def response_of(
 
 
 def _is_read_whole(request: Request) -> bool:
-    """Whether the body is of a kind that is read as a whole, by whomever."""
+    """Return whether the body is of a type that is always read as a whole."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return kind in FORM_TYPES or kind == "application/json" or kind.endswith("+json")
 
 
 def _atomic_databases(view: Callable[..., Any]) -> list[str]:
-    """The databases with ATOMIC_REQUESTS from which *view* is not exempt."""
+    """Return the databases with ATOMIC_REQUESTS, without those *view* opts out of."""
     exempt = getattr(view, "_non_atomic_requests", ())
     return [
         alias

@@ -1,9 +1,9 @@
 """
-Calls that a view made and never awaited: an error, on the development server.
+Calls that a view never awaited, which are errors on the development server.
 
-Python only warns of a coroutine that nobody awaited, and does so where it is thrown
-away, from where no exception can reach the view. So the warning is noted, and the view
-fails when it returns.
+Python only warns about a coroutine that was never awaited, and only when the coroutine
+is destroyed, where an exception cannot reach the view. So the warning is noted, and the
+view fails when it returns.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ __all__ = ["refusing_unawaited", "watch"]
 
 logger = logging.getLogger("django.request")
 
-# Enough frames to show the line that called, below those of the dual-mode call.
+# Enough frames to reach the caller's line from inside the dual-mode call.
 FRAMES = 4
 
 _watching = False
-# What reports all else that cannot be raised.
+# The hook for all other errors that cannot be raised.
 _report_other: Callable[[Any], object] = sys.__unraisablehook__
-# What Python said of each call of the running view that was thrown away.
+# Python's warnings about calls of the running view that were never awaited.
 _noted: ContextVar[list[str]] = ContextVar("vinyl_unawaited")
 
 
 def watch() -> None:
-    """From now on, in this process, note coroutines that nobody awaits."""
+    """
+    Note coroutines that are never awaited, for the rest of the process. Never switches.
+    """
     global _watching, _report_other
     if _watching:
         return
@@ -58,13 +60,17 @@ def _note(unraisable: Any) -> None:
 @contextmanager
 def refusing_unawaited(describe: Callable[[], str]) -> Iterator[None]:
     """
-    Raise `NotAwaitedError` at the end of the block if a call in it was not awaited, and
-    explain the error of awaiting a lazy attribute that had been fetched.
-
-    Does nothing unless `watch()` has been called.
+    Raise an error at the end of the block if a call in it was never awaited; add an
+    explanation to the error of awaiting a lazy attribute that was fetched already. Does
+    nothing unless `watch()` has been called.
 
     Args:
-        describe: Gives what the error calls the code of the block.
+        describe: Returns what the error calls the code of the block.
+
+    Raises:
+        NotAwaitedError: A call in the block was never awaited.
+
+    Never switches.
     """
     if not _watching:
         yield
@@ -75,7 +81,7 @@ def refusing_unawaited(describe: Callable[[], str]) -> Iterator[None]:
         yield
     except BaseException as error:
         note_awaited_value(error)
-        # The view has failed already; that it also forgot something is for the log.
+        # The view has failed with another error, so these are only logged.
         for text in noted:
             logger.error("%s", text)
         raise
@@ -83,6 +89,6 @@ def refusing_unawaited(describe: Callable[[], str]) -> Iterator[None]:
         _noted.reset(token)
     if noted:
         raise NotAwaitedError(
-            f"{describe()} made a call and did not await it, so it has done nothing. "
-            f"Write `await` before it. Python says: {noted[0]}"
+            f"{describe()} made a call without awaiting it, so the call did nothing. "
+            f"Write `await` before it. Python's warning: {noted[0]}"
         )

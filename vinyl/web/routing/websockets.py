@@ -1,4 +1,4 @@
-"""WebSockets: the connection that a view gets, and what happens when it goes wrong."""
+"""WebSockets: the connection that a view gets, and how it is closed after errors."""
 
 from __future__ import annotations
 
@@ -27,31 +27,33 @@ POLICY_VIOLATION, INTERNAL_ERROR = 1008, 1011
 
 class BadMessage(BadRequest):
     """
-    The client sent a message that the view cannot take: the connection is closed with
-    `code` and a warning is logged, unless the view catches it. Then it may go on
-    receiving.
+    The client sent a message that the view cannot use. The connection is closed with
+    `code` and a warning is logged, unless the view catches the error and goes on.
+
+    Attributes:
+        code: The close code of RFC 6455; 1003 by default.
     """
 
     code = UNSUPPORTED_DATA
 
 
 class MalformedMessage(BadMessage, MalformedJSON):
-    """What `receive_json()` raises for text that is no JSON."""
+    """The client sent a message that is not valid JSON."""
 
     code = INVALID_DATA
 
 
 class WebSocket(starlette.websockets.WebSocket):
     """
-    Starlette's WebSocket, with the `user` and the `session` that requests have, and
-    JSON that knows model values.
+    Starlette's WebSocket, with the `user` and `session` of requests, and JSON that
+    encodes values of models, such as dates and decimals.
 
-    What receives, and the iterators, raise `BadMessage` for a message of the wrong type
-    or one that is no JSON, and `WebSocketDisconnect` when the client has gone, which
-    ends the iterators.
+    The methods that receive raise `BadMessage` for a message of the wrong type or
+    invalid JSON, and `WebSocketDisconnect` when the client has disconnected; the
+    iterators end then.
     """
 
-    # What these look at is the scope, which both have.
+    # These read only the scope, which requests and WebSockets have.
     path: Any = Request.path
     path_info: Any = Request.path_info
     resolve: Any = Request.resolve
@@ -64,7 +66,10 @@ class WebSocket(starlette.websockets.WebSocket):
 
     @classmethod
     def of(cls, scope: Scope, receive: Receive, send: Send) -> Self:
-        """The WebSocket of *scope*, the same one in each middleware and in the view."""
+        """
+        Return the WebSocket of *scope*, the same one in each middleware and the view.
+        Never switches.
+        """
         made = scope.get("vinyl.request")
         if made is None:
             made = scope["vinyl.request"] = cls(scope, receive, send)
@@ -74,33 +79,38 @@ class WebSocket(starlette.websockets.WebSocket):
 
     async def receive_text(self) -> str:
         """
-        The text of the next message. Switches to the event loop.
+        Return the text of the next message. Switches to the event loop.
 
         Raises:
-            BadMessage: It is a binary one.
+            BadMessage: The message is binary.
+            WebSocketDisconnect: The client has disconnected.
         """
         return await _content(super().receive_text(), "text", "binary data")
 
     async def receive_bytes(self) -> bytes:
         """
-        The data of the next message. Switches to the event loop.
+        Return the data of the next message. Switches to the event loop.
 
         Raises:
-            BadMessage: It is a text.
+            BadMessage: The message is text.
+            WebSocketDisconnect: The client has disconnected.
         """
         return await _content(super().receive_bytes(), "binary data", "text")
 
     async def receive_json(self, mode: str = "text") -> Any:
         """
-        The content of the next message, decoded from JSON. Switches to the event loop.
+        Return the content of the next message, decoded from JSON. Switches to the event
+        loop.
 
         Args:
-            mode: `"text"` or `"binary"`, the kind of message that is expected.
+            mode: `"text"` or `"binary"`, the type of message that is expected.
 
         Raises:
-            BadMessage: It is of the other kind.
-            MalformedMessage: It is no JSON, or nested too deeply: a `BadMessage` and a
-                `json.JSONDecodeError`.
+            BadMessage: The message is of the other type.
+            MalformedMessage: It is not valid JSON, or nested too deeply. A `BadMessage`
+                and a `json.JSONDecodeError`.
+            WebSocketDisconnect: The client has disconnected.
+            ValueError: *mode* is another one.
         """
         _check_mode(mode)
         receive = self.receive_text if mode == "text" else self.receive_bytes
@@ -114,14 +124,16 @@ class WebSocket(starlette.websockets.WebSocket):
 
     async def send_json(self, data: Any, mode: str = "text") -> None:
         """
-        Send *data* as JSON, written as `JSONResponse` writes it.
+        Send *data* as JSON, encoded as `JSONResponse` encodes it.
 
         Args:
-            mode: `"text"` or `"binary"`, the kind of message.
+            data: What the message contains.
+            mode: `"text"` or `"binary"`, the type of the message.
 
         Raises:
             NotFetchedError, NotAwaitedError, TypeError, ValueError: As for
                 `JSONResponse`; nothing is sent.
+            ValueError: *mode* is another one.
 
         Switches to the event loop.
         """
@@ -134,11 +146,14 @@ class WebSocket(starlette.websockets.WebSocket):
 
 def _check_mode(mode: str) -> None:
     if mode not in ("text", "binary"):
-        raise ValueError(f"The mode is {mode!r}; it can be 'text' or 'binary'.")
+        raise ValueError(
+            f"The mode of a WebSocket message is {mode!r}, but must be 'text' or "
+            f"'binary'."
+        )
 
 
 async def _content(receiving: Awaitable[Any], wanted: str, other: str) -> Any:
-    """What *receiving* gives, unless the message is of the other type."""
+    """Return what *receiving* gives, unless the message is of the other type."""
     try:
         content = await receiving
     except KeyError:
@@ -146,15 +161,15 @@ async def _content(receiving: Awaitable[Any], wanted: str, other: str) -> Any:
     # Servers leave the key of the other type out, or set it to None.
     if content is None:
         raise BadMessage(
-            f"The client sent {other} where the view receives {wanted}. Let the client "
-            f"send {wanted}, or catch BadMessage in the view."
+            f"The client sent {other} where the view receives {wanted}. Send {wanted} "
+            f"from the client, or catch BadMessage in the view."
         )
     return content
 
 
 def websocket(view: Callable[..., Any]) -> Callable[..., Any]:
     """
-    Make *view* serve WebSockets, at any place of the urlpatterns:
+    Return *view* as one that serves WebSockets, for any place of the urlpatterns:
 
         @websocket
         async def chat(websocket, room):
@@ -162,18 +177,23 @@ def websocket(view: Callable[..., Any]) -> Callable[..., Any]:
             async for text in websocket.iter_text():
                 await websocket.send_text(text)
 
-    An HTTP request for it is answered with 426. The connection is closed when the view
-    returns; with code 1011 when it raises, and with that of a `BadMessage`.
+    An HTTP request for it gets 426. The connection is closed when the view returns;
+    after an error with code 1011, after a `BadMessage` with its code.
+
+    Args:
+        view: An `async def` function of the WebSocket and what the pattern captured.
 
     Raises:
         TypeError: *view* is not `async def`.
+
+    Never switches.
     """
     if not iscoroutinefunction(view) and not iscoroutinefunction(
         getattr(view, "__call__", None)  # noqa: B004
     ):
         raise TypeError(
-            f"{view!r} is no `async def`, and cannot serve a WebSocket: it would have "
-            f"to wait for messages. Write `async def`, and `await` in it."
+            f"@websocket was given {view!r}, which is not `async def` and so cannot "
+            f"wait for messages. Write `async def`, and `await` in it."
         )
 
     @wraps(view)
@@ -182,7 +202,7 @@ def websocket(view: Callable[..., Any]) -> Callable[..., Any]:
             await view(connection, *args, **kwargs)
             return None
         return PlainTextResponse(
-            "This address is for WebSockets.",
+            "This URL is for WebSockets.",
             HTTPStatus.UPGRADE_REQUIRED,
             {"Upgrade": "websocket", "Connection": "Upgrade"},
         )
@@ -196,15 +216,19 @@ async def finish(connection: WebSocket, described: Callable[[], str]) -> None:
     Close *connection*, whose view has returned.
 
     Args:
-        described: Gives what errors call the view.
+        connection: The WebSocket.
+        described: Returns what errors call the view.
 
     Raises:
         RuntimeError: The view has neither accepted nor refused it.
+
+    Switches to the event loop.
     """
     if connection.application_state is WebSocketState.CONNECTING:
         raise RuntimeError(
-            f"{described()} returned before it had answered the client. Call `await "
-            f"websocket.accept()` first, or refuse with `await websocket.close()`."
+            f"{described()} returned without accepting or refusing the WebSocket, so "
+            f"the client got no answer. Call `await websocket.accept()` first, or "
+            f"refuse it with `await websocket.close()`."
         )
     left = connection.client_state is WebSocketState.DISCONNECTED
     if connection.application_state is WebSocketState.CONNECTED and not left:
@@ -213,10 +237,11 @@ async def finish(connection: WebSocket, described: Callable[[], str]) -> None:
 
 def close_code_of(error: Exception, status: int) -> int:
     """
-    The code that a connection is closed with after *error*.
+    Return the code that a connection is closed with after *error*. Never switches.
 
     Args:
-        status: The status that it has over HTTP.
+        error: What the view raised.
+        status: The status that the error has over HTTP.
     """
     if isinstance(error, BadMessage):
         return error.code
@@ -226,7 +251,10 @@ def close_code_of(error: Exception, status: int) -> int:
 async def refuse(
     scope: Scope, receive: Receive, send: Send, status: int, text: str
 ) -> None:
-    """Refuse a WebSocket; with *status* where the server can tell it, else with 403."""
+    """
+    Refuse a WebSocket: with *status* and *text* if the server supports that, otherwise
+    with 403. Switches to the event loop.
+    """
     if "websocket.http.response" in scope.get("extensions", {}):
         await PlainTextResponse(text, status)(scope, receive, send)
     else:

@@ -1,13 +1,15 @@
 """
 Static files.
 
-serving.py      static files during development and in production, uploads
+serving.py      serving static files and uploads, in development and in production
 compression.py  compressed variants of static files, for collectstatic
 """
 
-from vinyl.web.staticfiles.serving import (
+from vinyl.web.staticfiles.compression import (
     CompressedManifestStaticFilesStorage,
     CompressedStaticFilesStorage,
+)
+from vinyl.web.staticfiles.serving import (
     StaticFiles,
     StaticFilesMiddleware,
     serve,

@@ -1,5 +1,5 @@
 """
-Compressed variants of static files, made once by `vinyl collectstatic`:
+Compressed variants of static files, which `vinyl collectstatic` makes:
 
     STORAGES = {
         ...
@@ -8,8 +8,8 @@ Compressed variants of static files, made once by `vinyl collectstatic`:
         },
     }
 
-Each text gets a `.gz` beside it, a `.br` if the package brotli is installed, and a
-`.zst` if Python has `compression.zstd` (3.14).
+Each compressible file gets a `.gz` beside it, a `.br` if the package brotli is
+installed, and a `.zst` if Python has `compression.zstd` (3.14).
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ __all__ = [
     "CompressedStaticFilesStorage",
 ]
 
-# HTTP's names with the suffixes of the files, the one to prefer first.
+# HTTP's names of the encodings with the suffixes of the files, the best first.
 ENCODINGS = {"br": ".br", "zstd": ".zst", "gzip": ".gz"}
 
-# A variant that saves less is not worth a file.
-WORTHWHILE = 0.95
+# The largest size of a variant, as a share of the original; a larger one is dropped.
+MAX_RATIO = 0.95
 
-# These are compressed already, and all but a few of images, audio and video.
+# Types that are compressed already, like all audio and video and most images.
 _COMPRESSED = {"application/gzip", "application/zip", "font/woff", "font/woff2"}
 _RAW_IMAGES = {"image/svg+xml", "image/bmp", "image/vnd.microsoft.icon"}
 
 
 def compressors() -> dict[str, Callable[[bytes], bytes]]:
-    """What this installation can make, by suffix. Never switches."""
+    """Return the compressors of this installation, by suffix. Never switches."""
     made: dict[str, Callable[[bytes], bytes]] = {
-        # Without the time in it, the same text gives the same file.
+        # Without a time stamp, the same content gives the same file.
         ".gz": lambda data: gzip.compress(data, 9, mtime=0)
     }
     try:
@@ -64,7 +64,7 @@ def compressors() -> dict[str, Callable[[bytes], bytes]]:
 
 
 def is_compressible(name: str) -> bool:
-    """Whether the file called *name* is likely to become smaller."""
+    """Return whether the file called *name* is likely to become smaller."""
     kind, encoding = guess_type(name)
     if encoding is not None or name.endswith(tuple(ENCODINGS.values())):
         return False
@@ -75,17 +75,17 @@ def is_compressible(name: str) -> bool:
 
 
 class CompressedFilesMixin:
-    """For storages on a disk: compresses what has been post-processed."""
+    """A mixin for storages on a disk that compresses the post-processed files."""
 
     def post_process(
         self, paths: dict[str, Any], dry_run: bool = False, **options: Any
     ) -> Iterator[tuple[str, str, bool | Exception]]:
         """
-        What Django's `collectstatic` asks for: the name, the name of what was made, and
-        whether it was made.
+        Yield what Django's `collectstatic` expects: the name, the name of the new file,
+        and whether it was made.
         """
         names = set(paths)
-        # Not each storage has it: the plain one has nothing to do.
+        # Django's StaticFilesStorage does not have it.
         inherited = getattr(super(), "post_process", None)
         if inherited is not None:
             for name, hashed, processed in inherited(paths, dry_run, **options):
@@ -95,7 +95,7 @@ class CompressedFilesMixin:
             return
         made = compressors()
         storage: Any = self
-        # An error has no name.
+        # The name is empty for errors.
         for name in sorted(filter(None, names)):
             path = Path(storage.path(name))
             if is_compressible(name) and path.is_file():
@@ -104,7 +104,7 @@ class CompressedFilesMixin:
 
 
 def compress(path: Path, made: dict[str, Callable[[bytes], bytes]]) -> Iterator[str]:
-    """Bring the variants of the file at *path* up to date; gives what is new."""
+    """Update the variants of the file at *path*; yield the suffixes of new ones."""
     modified = path.stat().st_mtime_ns
     data = None
     for suffix, compressed_by in made.items():
@@ -114,11 +114,11 @@ def compress(path: Path, made: dict[str, Callable[[bytes], bytes]]) -> Iterator[
         if data is None:
             data = path.read_bytes()
         compressed = compressed_by(data)
-        if len(compressed) > WORTHWHILE * len(data):
+        if len(compressed) > MAX_RATIO * len(data):
             variant.unlink(missing_ok=True)
             continue
         variant.write_bytes(compressed)
-        # Tells that it belongs to this text, and not to one before.
+        # The time tells a variant of this content from one of an older content.
         os.utime(variant, ns=(modified, modified))
         yield suffix
 

@@ -1,6 +1,6 @@
 """
-Static files: found by Django's finders during development, and in production served
-from `STATIC_ROOT`, where `vinyl collectstatic` has gathered them.
+Serving static files: from Django's finders during development, and in production from
+`STATIC_ROOT`, where `vinyl collectstatic` has put them.
 """
 
 from __future__ import annotations
@@ -27,15 +27,9 @@ from vinyl.conf import vinyl_settings
 from vinyl.web.errors.middleware import ErrorMiddleware
 from vinyl.web.http.prefix import path_info, without_prefix
 from vinyl.web.http.requests import Request
-from vinyl.web.staticfiles.compression import (
-    ENCODINGS,
-    CompressedManifestStaticFilesStorage,
-    CompressedStaticFilesStorage,
-)
+from vinyl.web.staticfiles.compression import ENCODINGS
 
 __all__ = [
-    "CompressedManifestStaticFilesStorage",
-    "CompressedStaticFilesStorage",
     "StaticFiles",
     "StaticFilesMiddleware",
     "serve",
@@ -48,7 +42,7 @@ FOREVER = "public, max-age=31536000, immutable"
 
 
 class StaticFiles(starlette.staticfiles.StaticFiles):
-    """Starlette's app for static files, over all of Django's finders."""
+    """An ASGI app that serves the static files that Django's finders find."""
 
     def __init__(self) -> None:
         super().__init__(check_dir=False)
@@ -57,31 +51,37 @@ class StaticFiles(starlette.staticfiles.StaticFiles):
         try:
             found = finders.find(path)
         except SuspiciousFileOperation:
-            # Outside the folders of static files: as good as not there.
+            # Outside the folders of static files, so it is not found.
             found = None
         return (str(found), os.stat(found)) if found else ("", None)
 
 
 class StaticFilesMiddleware:
     """
-    Serves `STATIC_ROOT` below `STATIC_URL`, so that a small site needs no web server.
-    While `DEBUG` is on it serves what Django's finders find.
+    Serve `STATIC_ROOT` below `STATIC_URL`, so that a small site needs no web server;
+    with `DEBUG` on, serve what Django's finders find.
 
-    Names that carry a hash (Django's `ManifestStaticFilesStorage`) may be kept for
-    ever, others for `VINYL["STATIC_MAX_AGE"]` seconds, 60 by default. Of a file
-    with compressed variants beside it (vinyl.web.staticfiles.compression) the client
-    gets one that it accepts.
+    Browsers may cache files whose names contain a hash (Django's
+    `ManifestStaticFilesStorage`) for ever. If a file has compressed variants beside it
+    (see `vinyl.web.staticfiles.compression`), the client gets one that it accepts.
 
-    Raises, with `DEBUG` off:
-        ImproperlyConfigured: `STATIC_ROOT` is not set, or `STATIC_URL` has no path.
+    Settings:
+        STATIC_URL: Where the files are served; it needs a path.
+        STATIC_ROOT: The folder that is served with `DEBUG` off.
+        VINYL["STATIC_MAX_AGE"]: How long other files may be cached, in seconds; 60 by
+            default.
+
+    Raises:
+        ImproperlyConfigured: With `DEBUG` off: `STATIC_ROOT` is not set, or
+            `STATIC_URL` has no path.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         if not settings.DEBUG and not place_of_files():
             raise ImproperlyConfigured(
-                f"settings.STATIC_URL is {settings.STATIC_URL!r}, so every address "
-                f"would be that of a static file. Give it a path, such as 'static/'."
+                f"settings.STATIC_URL is {settings.STATIC_URL!r}, so every URL would "
+                f"be that of a static file. Give it a path, such as 'static/'."
             )
         self.files = StaticFiles() if settings.DEBUG else CollectedFiles()
         # Errors become pages here, so that they pass the middleware above.
@@ -101,9 +101,9 @@ class StaticFilesMiddleware:
 
 def place_of_files() -> str:
     """
-    Where the files are asked for, below the prefix: the path of `STATIC_URL`, without
-    the slash at its end; empty if it has none. With `DEBUG` off the address may be that
-    of a CDN, which asks here for the same path.
+    Return the path of `STATIC_URL` below the prefix, without the slash at its end;
+    empty if there is none. With `DEBUG` off the URL may be that of a CDN, which
+    requests the same path here.
     """
     url = urlsplit(settings.STATIC_URL or "")
     if settings.DEBUG and url.netloc:
@@ -112,14 +112,14 @@ def place_of_files() -> str:
 
 
 class CollectedFiles(starlette.staticfiles.StaticFiles):
-    """Starlette's app for static files, over `STATIC_ROOT`, with compressed ones."""
+    """An ASGI app that serves `STATIC_ROOT`, with compressed variants."""
 
     def __init__(self) -> None:
         root = settings.STATIC_ROOT
         if not root:
             raise ImproperlyConfigured(
                 "settings.STATIC_ROOT is not set, so StaticFilesMiddleware has nothing "
-                "to serve. Set it to a folder, which `vinyl collectstatic` fills."
+                "to serve. Set it to the folder that `vinyl collectstatic` fills."
             )
         if not os.path.isdir(root):
             logger.warning(
@@ -127,20 +127,20 @@ class CollectedFiles(starlette.staticfiles.StaticFiles):
             )
         super().__init__(directory=root, check_dir=False)
         self.root = os.path.realpath(root)
-        # Named by the manifest, so the content of each will always be the same.
+        # Files with a hash in their names, whose content never changes.
         hashed = getattr(staticfiles_storage, "hashed_files", {})
         self.unchanging = frozenset(hashed.values())
         self.briefly = f"public, max-age={vinyl_settings.STATIC_MAX_AGE}"
-        # Of each file, what is there beside it; looked up anew with each request.
+        # The variants beside each file, updated with each request.
         self.variants: dict[str, dict[str, os.stat_result]] = {}
 
     async def check_config(self) -> None:
-        """The folder may still come; until then nothing is found."""
+        """Accept a missing folder, which may be made later; it is just empty."""
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
         full_path, found = super().lookup_path(path)
         if found is not None and stat.S_ISREG(found.st_mode):
-            # Here in the thread, for it asks the disk.
+            # Here, since this runs in a thread and may read the disk.
             self.variants[full_path] = variants_of(full_path, found)
         return full_path, found
 
@@ -155,7 +155,7 @@ class CollectedFiles(starlette.staticfiles.StaticFiles):
         variants = self.variants.get(full_path, {})
         encoding = None
         if "range" not in asked:
-            # A range is one of the file itself.
+            # A range is one of the uncompressed file.
             encoding = best_of(variants, asked.get("accept-encoding", ""))
         name = os.path.relpath(full_path, self.root).replace(os.sep, "/")
         headers = {
@@ -177,7 +177,7 @@ class CollectedFiles(starlette.staticfiles.StaticFiles):
             stat_result,
         )
         if encoding is not None:
-            # Made at the same time and of the same size, two would share a tag.
+            # Variants of the same time and size would have the same ETag.
             tag = response.headers["etag"].strip('"')
             response.headers["etag"] = f'"{tag}-{encoding}"'
         if self.is_not_modified(response.headers, asked):
@@ -186,14 +186,14 @@ class CollectedFiles(starlette.staticfiles.StaticFiles):
 
 
 def variants_of(path: str, found: os.stat_result) -> dict[str, os.stat_result]:
-    """By encoding, the compressed files beside the one at *path*."""
+    """Return the compressed files beside the one at *path*, by encoding."""
     variants = {}
     for encoding, suffix in ENCODINGS.items():
         try:
             variant = os.lstat(path + suffix)
         except OSError:
             continue
-        # An older one is a left-over and holds another text; a link leads elsewhere.
+        # An older one belongs to an older content; a link may lead anywhere.
         if stat.S_ISREG(variant.st_mode) and variant.st_mtime >= found.st_mtime:
             variants[encoding] = variant
     return variants
@@ -201,11 +201,11 @@ def variants_of(path: str, found: os.stat_result) -> dict[str, os.stat_result]:
 
 def best_of(variants: dict[str, Any], header: str) -> str | None:
     """
-    Which of *variants* to send; None for the file itself.
+    Return the encoding of the variant to send; None for the file itself.
 
     Args:
-        variants: By encoding, the one that we prefer first.
-        header: `Accept-Encoding`, with its weights.
+        variants: By encoding, the preferred one first.
+        header: The value of `Accept-Encoding`.
     """
     weights: dict[str, float] = {}
     for part in header.lower().split(","):
@@ -226,7 +226,7 @@ def best_of(variants: dict[str, Any], header: str) -> str | None:
 
 
 def media_type_of(path: str) -> str:
-    """The type of a file as it is on the disk, compressed or not."""
+    """Return the media type of a file as it is on the disk, compressed or not."""
     kind, encoding = guess_type(path)
     if encoding is not None:
         return "application/gzip" if encoding == "gzip" else "application/octet-stream"
@@ -237,9 +237,13 @@ async def serve(
     request: Request, path: str, document_root: str | os.PathLike[str]
 ) -> Any:
     """
-    A view: the file at *path* in *document_root*. What visitors have uploaded is sent
-    with `X-Content-Type-Options: nosniff`, so that no browser takes a picture for a
-    page.
+    A view that serves the file at *path* in *document_root*, such as an upload. It sets
+    `X-Content-Type-Options: nosniff`, so that no browser reads an image as a page.
+
+    Args:
+        request: A GET or HEAD request.
+        path: The path of the file in the folder.
+        document_root: The folder.
 
     Raises:
         HTTPException: With 404 if there is no such file in the folder, with 405 if the
@@ -256,13 +260,19 @@ async def serve(
 
 def static(prefix: str, document_root: str | os.PathLike[str]) -> list[Any]:
     """
-    URL patterns that serve *document_root* below *prefix* while `DEBUG` is on, and none
-    otherwise:
+    Return URL patterns that serve *document_root* below *prefix* if `DEBUG` is on,
+    otherwise an empty list:
 
         urlpatterns += static(settings.MEDIA_URL, document_root=settings.MEDIA_ROOT)
 
+    Args:
+        prefix: The beginning of the URLs.
+        document_root: The folder.
+
     Raises:
         ImproperlyConfigured: *prefix* is empty.
+
+    Never switches.
     """
     view = cast(Any, serve)
     return django_static.static(prefix, view=view, document_root=document_root)

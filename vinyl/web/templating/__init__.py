@@ -2,7 +2,7 @@
 Jinja2 templates that run in the bridge.
 
 engine.py   the template backend, render, stream
-filters.py  what templates have for text, numbers and times, and Django's filters
+filters.py  Django's filters, and translated and localised text
 usage.py    which templates a request uses, for recordings
 errors.py   Jinja2's errors as Django's, with the places that were searched
 """

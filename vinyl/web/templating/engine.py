@@ -1,9 +1,9 @@
 """
 Jinja2 templates, rendered inside the bridge.
 
-The environment is a plain synchronous one. Because it runs in the bridge, whatever a
-template touches may use the database: `{{ album.artist.name }}`, `{% if albums %}`,
-filters with attributes, forms. An `async def` that a template calls is awaited.
+The environment is a synchronous one. Because it runs in the bridge, everything in a
+template may use the database: `{{ album.artist.name }}`, `{% if albums %}`, filters
+with attributes, forms. An `async def` function that a template calls is awaited.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from vinyl.web.templating.usage import record_render, record_use
 
 __all__ = ["Environment", "Jinja2", "render", "stream"]
 
-# Expressions and texts of a template that are sent together.
-PIECES = 50
+# How many expressions and texts of a template are sent together.
+BUFFER_SIZE = 50
 
 
 @use_driver
@@ -50,14 +50,17 @@ def render(
     headers: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
     """
-    A response with the rendered template. Dual-mode: `await render(...)` in an async
-    view, `return render(...)` in a plain one.
+    Return a response with the rendered template. Dual-mode: `await render(...)` in an
+    async view, `return render(...)` in a plain one.
 
     Args:
-        request: Becomes `request` in the template, and goes to context processors.
+        request: Becomes `request` in the template, and is passed to the context
+            processors; None for neither.
         template_name: As the engines of `settings.TEMPLATES` find it.
-        context: The template's variables.
-        content_type: "text/html" with the charset utf-8 unless given.
+        context: The template's variables; None for none.
+        status: The status of the response.
+        content_type: "text/html; charset=utf-8" by default.
+        headers: Further headers of the response.
 
     Raises:
         TemplateDoesNotExist: No engine has the template.
@@ -80,30 +83,40 @@ def stream(
     headers: Mapping[str, str] | None = None,
 ) -> StreamingResponse:
     """
-    A response that sends the page while it is rendered, for long ones: the first rows
-    are there before the last ones have been fetched. Returned as it is, not awaited.
+    Return a response that sends the page while it is rendered: for long pages, whose
+    first rows arrive before the last ones have been fetched. It is not awaited.
 
-    It holds one connection until its end. An error before the first piece gets its
-    page; a later one breaks the response off, since the status has been sent by then.
-    What touches the session or shows messages has to be in the first piece, the first
-    50 expressions or so. The template has to be one of Jinja2's.
+    Rendering holds one connection until the end. An error before the first piece gets
+    an error page; a later one ends the response early, since the status has been sent.
+    Use the session and show messages in the first piece, which has about the first 50
+    expressions.
 
-    Args, Raises: As for `render`; what the template includes is looked for later.
+    Args:
+        request, context, status, headers: As for `render`.
+        template_name: A template of vinyl's Jinja2 engine.
+        content_type: "text/html" by default; the charset utf-8 is added.
+
+    Raises:
+        TemplateDoesNotExist: No engine has the template.
+        TemplateSyntaxError: It cannot be compiled. Errors in templates that it includes
+            are raised while the page is sent.
+        TypeError: The template belongs to another engine.
 
     Never switches; the page is rendered inside the bridge while it is sent.
     """
     template: Any = loader.get_template(template_name)
     if not isinstance(template, Template):
         raise TypeError(
-            f"{template_name!r} is a template of {type(template.backend).__name__}, "
-            f"which cannot be rendered in pieces. Use render()."
+            f"stream() was given {template_name!r}, a template of "
+            f"{type(template.backend).__name__}, which cannot be rendered in pieces. "
+            f"Use render()."
         )
     pieces = template.generate(context, request)
     return StreamingResponse(pieces, status, headers, content_type)
 
 
 def url(name: str, *args: Any, **kwargs: Any) -> str:
-    """In templates: the address of the view called *name*."""
+    """In templates: the URL of the view called *name*."""
     return reverse(name, args=args, kwargs=kwargs)
 
 
@@ -117,7 +130,7 @@ def has_url(name: str, *args: Any, **kwargs: Any) -> bool:
 
 
 class AwaitingContext(Context):
-    """The context of a template; what it calls may be async."""
+    """The context of a template; functions that the template calls may be async."""
 
     def call(self, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
         result = super().call(obj, *args, **kwargs)
@@ -125,23 +138,30 @@ class AwaitingContext(Context):
 
 
 class Environment(jinja2.Environment):
-    """Jinja2's environment with the functions that pages need: `url`, `static`."""
+    """
+    Jinja2's environment with Django's filters and the functions that pages need: `url`,
+    `has_url`, `static`, and those for translations. Undefined variables are errors.
+
+    Args:
+        options: As for `jinja2.Environment`, except `autoescape`, which is always on,
+            and `enable_async`, which is always off.
+    """
 
     context_class = AwaitingContext
 
     def __init__(self, **options: Any) -> None:
-        # What a template misspells is an error, not an empty place on the page.
+        # A misspelt variable is an error, not an empty place on the page.
         options.setdefault("undefined", jinja2.StrictUndefined)
         options |= {"autoescape": True, "enable_async": False}
         super().__init__(**options)
         filters.install(self)
         self.globals.update(url=url, has_url=has_url, static=static)
-        # Forms need no token; see csrf.py. Templates made for Django may ask for one.
+        # Forms need no token (see csrf.py), but templates made for Django ask for one.
         self.globals.update(csrf_input=SafeString(), csrf_token=SafeString())
 
     def get_template(self, name: Any, parent: Any = None, globals: Any = None) -> Any:
-        # So that `{% extends ["base.html", "vinyl/base.html"] %}` takes the first one
-        # that there is, as `include` does.
+        # So that `{% extends ["base.html", "vinyl/base.html"] %}` uses the first one
+        # that exists, as `include` does.
         if isinstance(name, (list, tuple)):
             return self.select_template(name, parent, globals)
         template = super().get_template(name, parent, globals)
@@ -164,9 +184,13 @@ class Jinja2(django_jinja2.Jinja2):
 
         TEMPLATES = [{"BACKEND": "vinyl.web.templating.Jinja2", "APP_DIRS": True}]
 
-    Looks into DIRS and, with APP_DIRS, into the `templates` folder of each app. OPTIONS
-    go to the environment, but for `context_processors` and `environment` (a dotted path
-    to a subclass of `vinyl.web.templating.Environment`).
+    It searches DIRS and, with APP_DIRS, the `templates` folder of each app.
+
+    OPTIONS:
+        environment: Dotted path of a subclass of `vinyl.web.templating.Environment`.
+        context_processors: Dotted paths of functions of the request that return
+            variables; they may be async.
+        Others are passed to the environment.
     """
 
     app_dirname = "templates"
@@ -190,6 +214,8 @@ class Jinja2(django_jinja2.Jinja2):
 
     def get_template(self, template_name: str) -> Template:
         """
+        Return the template with this name. Never switches.
+
         Raises:
             TemplateDoesNotExist: Neither DIRS nor an app has it.
             TemplateSyntaxError: It cannot be compiled.
@@ -198,6 +224,7 @@ class Jinja2(django_jinja2.Jinja2):
             return Template(self.env.get_template(template_name), self)
 
     def from_string(self, template_code: str) -> Template:
+        """Return a template made from its source. Never switches."""
         return Template(self.env.from_string(template_code), self)
 
 
@@ -210,20 +237,20 @@ def _app_folders(name: str) -> Iterator[Path]:
 
 
 class Template(django_jinja2.Template):
-    """A template for Starlette's request; its variables come from the context alone."""
+    """A template that takes vinyl's request."""
 
     backend: Jinja2
 
     def render(self, context: Any = None, request: Any = None) -> SafeString:
         """
-        The text.
+        Return the rendered text.
 
         Args:
             context: A mapping with the template's variables, or None.
             request: A `vinyl.web.Request`, or None.
 
         Raises:
-            TemplateDoesNotExist: It includes or extends a template that is not there.
+            TemplateDoesNotExist: It includes or extends a template that does not exist.
             TemplateSyntaxError: One of those cannot be compiled.
 
         Switches to the event loop inside the bridge.
@@ -233,11 +260,11 @@ class Template(django_jinja2.Template):
             return SafeString(self.template.render(variables))
 
     def generate(self, context: Any = None, request: Any = None) -> Iterator[str]:
-        """The text piece by piece, each when it is asked for; else as `render()`."""
+        """Yield the text in pieces, rendered on demand; otherwise as `render()`."""
         variables = self._variables(context, request)
         with djangos_errors(self.backend), record_render(self.template):
             pieces = self.template.stream(variables)
-            pieces.enable_buffering(PIECES)
+            pieces.enable_buffering(BUFFER_SIZE)
             yield from pieces
 
     def _variables(self, context: Any, request: Any) -> dict[str, Any]:

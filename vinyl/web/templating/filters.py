@@ -1,9 +1,9 @@
 """
-What templates have for translated and localised text, and Django's filters.
+Django's filters for Jinja2's templates, and translated and localised text.
 
 Jinja2's own filters keep their names and meanings. All other filters of Django are
-here, those of humanize, `localize` and the ones for time zones included: Django's own
-functions, called as Django's templates call them.
+added, with those of humanize, localization and time zones: Django's own functions,
+called as Django's templates call them.
 """
 
 from __future__ import annotations
@@ -33,13 +33,16 @@ LIBRARIES: tuple[Library, ...] = (
     tz.register,
 )
 
-# Django says so of `date` and `time`; what is shown to people is meant to be in their
-# time zone here, too.
+# Django marks `date` and `time` so; these show times to people as well, who expect
+# their own time zone.
 LOCAL_TIME = frozenset({"localize", "naturalday", "naturaltime"})
 
 
 def install(environment: jinja2.Environment) -> None:
-    """Give *environment* the filters, `{% trans %}`, `_()` and `get_language()`."""
+    """
+    Add the filters, `{% trans %}`, `_()` and `get_language()` to *environment*. Never
+    switches.
+    """
     for name, found in FILTERS.items():
         environment.filters.setdefault(name, found)
     environment.add_extension("jinja2.ext.i18n")
@@ -53,17 +56,17 @@ def install(environment: jinja2.Environment) -> None:
     environment.globals.setdefault("get_language", translation.get_language)
 
 
-def as_jinjas(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
+def jinja_filter(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
     """
-    Django's filter *fn* as one of Jinja2: what is safe stays safe, and the rest is
-    escaped once.
+    Return Django's filter *fn* as one for Jinja2: safe text stays safe, and other text
+    is escaped once.
     """
     is_safe = getattr(fn, "is_safe", False)
     needs_autoescape = getattr(fn, "needs_autoescape", False)
     needs_local_time = getattr(fn, "expects_localtime", False) or name in LOCAL_TIME
 
-    # With a context, it is never called when the template is compiled, where neither
-    # language nor time zone is that of a visitor.
+    # With a context it is not evaluated when the template is compiled, which happens
+    # outside of the visitor's language and time zone.
     @jinja2.pass_context
     @functools.wraps(fn)
     def filtered(context: Context, value: Any, *args: Any, **kwargs: Any) -> Any:
@@ -75,14 +78,14 @@ def as_jinjas(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
         result = fn(value, *map(_djangos, args), **kwargs)
         if is_safe and isinstance(value, SafeData) and isinstance(result, str):
             result = mark_safe(result)
-        # Jinja2's own filters keep Markup safe, but not Django's kind of text.
+        # Jinja2's own filters know Markup, but not Django's SafeString.
         return Markup(result) if isinstance(result, SafeData) else result
 
     return filtered
 
 
 def _djangos(value: Any) -> Any:
-    """Text that Jinja2 takes for safe, as Django's kind of it."""
+    """Return text that Jinja2 marks as safe as Django's SafeString."""
     return SafeString(value) if isinstance(value, Markup) else value
 
 
@@ -90,8 +93,8 @@ def _all() -> Iterator[tuple[str, Callable[..., Any]]]:
     for library in LIBRARIES:
         for name, fn in library.filters.items():
             if name not in DEFAULT_FILTERS:
-                yield name, as_jinjas(name, fn)
+                yield name, jinja_filter(name, fn)
 
 
-# By name, what templates have beyond the filters of Jinja2.
+# Django's filters by name, without those whose names Jinja2 uses.
 FILTERS: dict[str, Callable[..., Any]] = dict(_all())

@@ -1,18 +1,18 @@
 """
 A client for tests.
 
-http_client.py  the client, and its WebSockets
+http_client.py  the client
+websockets.py   its side of a WebSocket
 transport.py    what carries its requests to the application
 login.py        logging in and out
-tracebacks.py   of an error that a test raises, the lines of the project
+tracebacks.py   shortening tracebacks to the lines of the project
 """
 
-from vinyl.web.testing.http_client import (
-    Client,
+from vinyl.web.testing.http_client import Client, client
+from vinyl.web.testing.websockets import (
     WebSocketDenied,
     WebSocketDisconnect,
     WebSocketSession,
-    client,
 )
 
 __all__ = [

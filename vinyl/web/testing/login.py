@@ -1,4 +1,4 @@
-"""Logging a test's client in and out, without a login page."""
+"""Logging the client for tests in and out, without a login page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def login(http: httpx.AsyncClient, **credentials: Any) -> bool:
     """
     Log *http* in with *credentials*, as `authenticate()` takes them.
 
-    Returns: Whether they are right. If not, nothing changes.
+    Returns: Whether they are valid. If not, nothing changes.
 
     Switches to the event loop.
     """
@@ -35,11 +35,13 @@ async def force_login(
     http: httpx.AsyncClient, user: Any, backend: str | None = None
 ) -> None:
     """
-    Log *http* in as *user*, in the session that it has or a new one.
+    Log *http* in as *user*, in its session or a new one.
 
     Args:
-        backend: Dotted path of the backend that is said to know the user; unless it is
-            given, the one that `authenticate()` has noted, or the first of
+        http: The client.
+        user: The user.
+        backend: Dotted path of the authentication backend to record. By default the one
+            that `authenticate()` recorded, or the first of
             `settings.AUTHENTICATION_BACKENDS`.
 
     Switches to the event loop.
@@ -68,7 +70,7 @@ def _log_out(http: httpx.AsyncClient) -> None:
 
 
 def _request(http: httpx.AsyncClient) -> Any:
-    """A request of Django's with the session of *http*."""
+    """Return a request of Django with the session of *http*."""
     request: Any = HttpRequest()
     engine = import_module(settings.SESSION_ENGINE)
     name = settings.SESSION_COOKIE_NAME
@@ -78,7 +80,7 @@ def _request(http: httpx.AsyncClient) -> Any:
 
 
 def _set_cookie(http: httpx.AsyncClient, key: str | None) -> None:
-    """Give *http* the cookie as a response would, so that the next one replaces it."""
+    """Set the cookie as a response would, so that the next response replaces it."""
     response = HttpResponse()
     name, path = settings.SESSION_COOKIE_NAME, settings.SESSION_COOKIE_PATH
     domain = settings.SESSION_COOKIE_DOMAIN

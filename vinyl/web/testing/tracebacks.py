@@ -1,4 +1,4 @@
-"""Tracebacks of tests that end with an error of the application, without machinery."""
+"""Tracebacks of the application's errors in tests, with the project's lines only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import TracebackType
 
 __all__ = ["shorten"]
 
-# Top-level packages between the line of a test and what its author wrote.
+# Top-level packages between the line of a test and the project's code.
 MACHINERY = frozenset(
     {
         "anyio",
@@ -29,12 +29,14 @@ CLIENT = "vinyl.web.testing."
 
 def shorten(error: BaseException) -> bool:
     """
-    Leave machinery out of the traceback of *error*, which the client of
-    vinyl.web.testing has raised in a test, and of what it was raised from: frames of
-    vinyl, Starlette, Django, Jinja2 and so on. Those of templates stay.
+    Remove the frames of vinyl, Starlette, Django and other libraries from the traceback
+    of *error*, which the client of vinyl.web.testing raised in a test, and from those
+    of its causes. Frames of templates stay.
 
-    Returns: Whether it did. Nothing changes if no client raised the error, or if no
-        frame between the client and the error is of the project.
+    Returns: Whether it did. Nothing changes if no client raised the error, or if none
+        of the frames below the client belongs to the project.
+
+    Never switches.
     """
     passed = list(frames_of(error.__traceback__))
     names = [name_of(frame) for frame in passed]
@@ -53,7 +55,7 @@ def shorten(error: BaseException) -> bool:
 
 
 def _shorten_linked(error: BaseException, seen: set[int]) -> None:
-    """Shorten what *error* was raised from, and what it groups."""
+    """Shorten the cause or context of *error*, and the errors that it groups."""
     above = error.__cause__
     if above is None and not error.__suppress_context__:
         above = error.__context__
@@ -61,7 +63,7 @@ def _shorten_linked(error: BaseException, seen: set[int]) -> None:
     for linked in (*grouped, *([above] if above is not None else [])):
         if id(linked) not in seen:
             seen.add(id(linked))
-            # All of it machinery: what it says is enough.
+            # None if no frame is the project's: its message is enough.
             linked.__traceback__ = joined(list(frames_of(linked.__traceback__)))
             _shorten_linked(linked, seen)
 
@@ -73,7 +75,7 @@ def frames_of(traceback: TracebackType | None) -> Iterator[TracebackType]:
 
 
 def joined(passed: list[TracebackType]) -> TracebackType | None:
-    """A traceback of those of *passed* that are no machinery; None if all are."""
+    """Return a traceback of the project's frames in *passed*; None without any."""
     below = None
     for frame in reversed(passed):
         if not is_machinery(frame):
@@ -84,12 +86,12 @@ def joined(passed: list[TracebackType]) -> TracebackType | None:
 
 
 def name_of(passed: TracebackType) -> str:
-    """The module of the frame that was passed."""
+    """Return the module of the frame."""
     return str(passed.tb_frame.f_globals.get("__name__", ""))
 
 
 def is_machinery(passed: TracebackType) -> bool:
-    # Jinja2 puts frames with such a variable in the place of its compiled code's.
+    # Jinja2 replaces the frames of its compiled code by frames with this variable.
     if "__jinja_exception__" in passed.tb_frame.f_globals:
         return False
     return name_of(passed).partition(".")[0] in MACHINERY

@@ -1,8 +1,8 @@
 """
-What carries a test's requests to the application: no socket, no thread, one loop.
+The transport between a test's client and the application: no socket and no thread.
 
-`httpx.ASGITransport` gives a response when the application has ended, so a stream that
-does not end cannot be tested through it. Here each piece arrives as it is sent.
+`httpx.ASGITransport` returns a response only after the application has ended, so an
+endless stream cannot be tested with it. Here each piece arrives when it is sent.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from starlette.types import ASGIApp, Message, Scope
 
 __all__ = ["Conversation", "Transport", "scope_of"]
 
-# Seconds that an application may take to end after its client has left.
-PATIENCE = 10.0
+# How long an application may take to end after its client has left, in seconds.
+LEAVE_TIMEOUT = 10.0
 
 
 def scope_of(request: httpx.Request, **further: Any) -> Scope:
-    """The ASGI scope of *request*, with what is *further* in it."""
+    """Return the ASGI scope of *request*, with *further* keys. Never switches."""
     url = request.url
     return {
-        # As uvicorn's, which says nothing to an application that sends to nobody.
+        # As uvicorn's, whose send() is silent after the client has left.
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
         "scheme": url.scheme,
@@ -42,18 +42,19 @@ def scope_of(request: httpx.Request, **further: Any) -> Scope:
 
 class Conversation:
     """
-    An application that runs in a task of its own and is talked to in ASGI messages.
-
-    The task is a child of the test's, so it is inside the test's transaction.
+    An application that runs in a task of its own, and the ASGI messages exchanged with
+    it. The task is a child of the test's, so it is inside the test's transaction.
 
     Args:
+        app: The application.
+        scope: Its scope.
         buffer: How many messages it may send before the next one waits to be read.
     """
 
     def __init__(self, app: ASGIApp, scope: Scope, buffer: float) -> None:
         self.app = app
         self.scope = scope
-        # Set when the client has all it wanted, or does not want any more.
+        # Set when the client has the whole response, or has disconnected.
         self.left = asyncio.Event()
         self.sending, self.messages = anyio.create_memory_object_stream[Message](buffer)
         self.task = asyncio.create_task(self._run())
@@ -74,11 +75,11 @@ class Conversation:
             await self.send_to_nobody()
 
     async def send_to_nobody(self) -> None:
-        # A loop that does nothing but send must not keep others from running.
+        # A loop that only sends must not keep other tasks from running.
         await asyncio.sleep(0)
 
     async def next(self) -> Message | None:
-        """What the application sends next; None if it has ended."""
+        """Return the application's next message; None if it has ended."""
         try:
             return await self.messages.receive()
         except anyio.EndOfStream:
@@ -86,31 +87,32 @@ class Conversation:
 
     @property
     def error(self) -> BaseException | None:
-        """What the application raised, or answered with an error page."""
+        """The error that the application raised, or answered with an error page."""
         if self.task.done() and not self.task.cancelled():
             if error := self.task.exception():
                 return error
         return self.scope.get("vinyl.error")
 
-    async def leave(self, patience: float | None = PATIENCE) -> None:
+    async def leave(self, timeout: float | None = LEAVE_TIMEOUT) -> None:
         """
         Disconnect, and wait for the application to end.
 
         Raises:
-            TimeoutError: It did not for *patience*, in seconds, and was cancelled.
+            TimeoutError: It did not within *timeout*, in seconds, and was cancelled.
         """
         self.left.set()
         self.messages.close()
         try:
-            await asyncio.wait({self.task}, timeout=patience)
+            await asyncio.wait({self.task}, timeout=timeout)
         except BaseException:
             await self.abort()
             raise
         if not self.task.done():
             await self.abort()
             raise TimeoutError(
-                f"The application still served {self.scope['path']!r} {patience} s "
-                f"after its client had left. Is there a loop that nothing ends?"
+                f"The application still served {self.scope['path']!r} {timeout} s "
+                f"after its client had left, and was cancelled. Look for a loop that "
+                f"does not end when the client disconnects."
             )
 
     async def abort(self) -> None:
@@ -130,7 +132,7 @@ class Exchange(Conversation, httpx.AsyncByteStream):
     ) -> None:
         self.body = aiter(body)
         self.raising = raising
-        # Whether the whole body has been given to the application; or taken from it.
+        # Whether the application has got the whole request; sent the whole response.
         self.given = self.complete = False
         super().__init__(app, scope, 0)
 
@@ -144,12 +146,12 @@ class Exchange(Conversation, httpx.AsyncByteStream):
         return {"type": "http.disconnect"}
 
     async def start(self) -> Message:
-        """The message that starts the response."""
+        """Return the message that starts the response."""
         try:
             message = await self.next()
             if self.raising and self.scope.get("vinyl.error"):
                 async for _ in self:
-                    # The page about the error, which is raised instead.
+                    # The error page; the error itself is raised instead.
                     pass
                 await self.aclose()
         except BaseException:
@@ -180,8 +182,8 @@ class Exchange(Conversation, httpx.AsyncByteStream):
                 yield bytes(piece)
 
     async def aclose(self) -> None:
-        # What runs after the response has all the time that it takes.
-        await self.leave(None if self.complete else PATIENCE)
+        # Background tasks may take any time.
+        await self.leave(None if self.complete else LEAVE_TIMEOUT)
         self.complain()
 
     def complain(self) -> None:
@@ -192,12 +194,13 @@ class Exchange(Conversation, httpx.AsyncByteStream):
 
 class Transport(httpx.AsyncBaseTransport):
     """
-    Carries requests of an httpx client to *app*.
+    An httpx transport that sends requests to *app*.
 
     Args:
-        state: What `request.state` starts with: the state of the app's lifespan.
-        raise_request_exception: Raise in the test what the application raised, also
-            where visitors get an error page.
+        app: Any ASGI application.
+        state: The state of the app's lifespan, for `request.state`.
+        raise_request_exception: Whether an error of the application is raised in the
+            test, also where visitors get an error page.
         root_path: Where the application is mounted.
     """
 
@@ -220,7 +223,7 @@ class Transport(httpx.AsyncBaseTransport):
             "root_path": self.root_path,
             "path": path,
             "state": dict(self.state),
-            # Asked for by the log.
+            # Read by the log of errors.
             "vinyl.raised_in_test": self.raise_request_exception,
         }
         return scope_of(request, **own, **further)

@@ -1,11 +1,11 @@
 """
-The development toolbar: what a page asked of the database, as a panel on the page.
+The development toolbar: a panel on the page with the queries of the request.
 
-middleware.py    which pages get it, and putting it there
-panel.py         what it shows, gathered from the request and its recording
+middleware.py    adding the panel to pages
+panel.py         the content of the panel, from the request and its recording
 templates/       the panel: one template, one stylesheet, no script
 
-It takes no part in serving: without it in MIDDLEWARE, nothing imports this package.
+Nothing imports this package unless the toolbar is in `settings.MIDDLEWARE`.
 """
 
 from vinyl.web.toolbar.middleware import ToolbarMiddleware

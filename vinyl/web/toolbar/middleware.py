@@ -1,4 +1,4 @@
-"""Which pages get the toolbar, and putting it there."""
+"""Adding the toolbar to pages."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ END = b"</body>"
 
 class ToolbarMiddleware:
     """
-    Puts a panel on HTML pages that tells of SQL, lazy loads, templates, request and
-    times.
+    Add a panel to HTML pages that shows the request's SQL, lazy loads, templates,
+    headers and times.
 
-    With `DEBUG` on, and for browsers on this computer or at one of
-    `settings.INTERNAL_IPS` only; otherwise it is not there. Pages that are streamed or
-    compressed, parts of pages, and downloads are left alone. Put it first in
-    `MIDDLEWARE`, but behind what compresses.
+    It is added only with `DEBUG` on, and only for browsers on this computer or at one
+    of `INTERNAL_IPS`. Streamed or compressed pages, parts of pages, and downloads are
+    not changed. List this class first, but after middleware that compresses.
+
+    Settings: `DEBUG`; `INTERNAL_IPS`, the addresses of further browsers.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -52,7 +53,7 @@ class ToolbarMiddleware:
 
 
 def is_local(scope: Scope) -> bool:
-    """Whether the browser is on this computer, or at one of INTERNAL_IPS."""
+    """Return whether the browser is on this computer, or at one of INTERNAL_IPS."""
     host = (scope.get("client") or ("",))[0]
     if host in settings.INTERNAL_IPS:
         return True
@@ -64,26 +65,26 @@ def is_local(scope: Scope) -> bool:
 
 class Page:
     """
-    The response to one request, on its way.
+    The response to one request while it is sent.
 
     Args:
         request: The request.
-        record: What has been recorded for it.
-        send: Where the response goes.
+        record: Its recording.
+        send: Sends the response on.
     """
 
     def __init__(self, request: Request, record: Recording, send: Send) -> None:
         self._request = request
         self._record = record
         self._send = send
-        # Made now, before any middleware writes the policy that has it.
+        # Made here, before a middleware sends the policy that contains it.
         self._nonce = "" if request.csp_nonce is None else str(request.csp_nonce)
         self._started = time.perf_counter()
-        # The head of a page that may get the panel, until the page is there.
+        # The start of a page that may get the panel, until its body is known.
         self._head: Message | None = None
 
     async def send(self, message: Message) -> None:
-        """Send on what the application sends."""
+        """Send *message* on, with the panel if it is the body of a page."""
         kind = message["type"]
         if kind == "http.response.start" and self._takes_panel(message):
             self._head = message
@@ -108,7 +109,7 @@ class Page:
 
     def _with_panel(self, head: Message, message: Message) -> Message:
         body = bytes(message.get("body", b""))
-        # What has no end is a part of a page.
+        # Without an end it is a part of a page.
         end = body.lower().rfind(END)
         if end < 0:
             return message
@@ -118,15 +119,15 @@ class Page:
                 self._request, self._record, seconds, head["status"], self._nonce
             )
         except Exception:
-            # The page is worth more than what is told of it.
+            # The page matters more than the panel.
             logger.exception("The toolbar failed")
             return message
-        # Right in each charset in which the end has been found.
+        # ASCII is right in every charset in which the end was found.
         added = text.encode("ascii", "xmlcharrefreplace")
         body = body[:end] + added + body[end:]
         headers = MutableHeaders(raw=head["headers"])
         headers["content-length"] = str(len(body))
-        # It named the page without the panel.
+        # It is that of the page without the panel.
         del headers["etag"]
         head["headers"] = headers.raw
         return {**message, "body": body}

@@ -1,4 +1,4 @@
-"""What the toolbar shows, gathered from the request and its recording."""
+"""The content of the toolbar, from the request and its recording."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from vinyl.web.templating.usage import TemplateUse, template_uses
 
 __all__ = ["panel"]
 
-# More make the page slow; all are counted.
-MOST_SHOWN = 300
+# How many queries are shown; more make the page slow. All are counted.
+MAX_SHOWN = 300
 
 _cleansing = SafeExceptionReporterFilter()
 _SECRET_HEADERS = frozenset(
@@ -33,21 +33,21 @@ _SECRET_HEADERS = frozenset(
 
 @functools.cache
 def environment() -> jinja2.Environment:
-    """The toolbar's own, so that no setting of the project changes the panel."""
+    """Return the toolbar's own environment, which no setting of the project changes."""
     loader = jinja2.PackageLoader("vinyl.web.toolbar")
     return jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined
     )
 
 
-class Row(NamedTuple):
-    """A query as the panel shows it: how often it, or one of the same text, ran."""
+class QueryRow(NamedTuple):
+    """A query as the panel shows it: how often it, or one of the same SQL, ran."""
 
     query: Query
     summary: str
     duplicates: int
     similar: int
-    # Of the time of the longest one, in percent.
+    # Its time in percent of the longest query's.
     share: int
 
 
@@ -55,12 +55,14 @@ def panel(
     request: Request, record: Recording, seconds: float, status: int, nonce: str
 ) -> str:
     """
-    The panel as HTML. Shows what is there and makes no query. Never switches.
+    Return the panel as HTML. It makes no queries. Never switches.
 
     Args:
+        request: The request.
+        record: Its recording.
         seconds: How long the response took.
-        status: That of the response.
-        nonce: What the page's policy wants of its styles; may be empty.
+        status: The status of the response.
+        nonce: The nonce that the page's policy asks for; empty if it asks for none.
     """
     environ = environment()
     style = environ.loader.get_source(environ, "toolbar.css")[0]  # type: ignore[union-attr]
@@ -73,31 +75,31 @@ def panel(
         request_facts=list(facts_of(request, status)),
         rows=rows_of(record),
         seconds=seconds,
-        # The stylesheet is our own.
+        # The toolbar's own stylesheet.
         style=Markup(style),
         template_seconds=sum(one.seconds for one in uses if one.parent is None),
     )
 
 
-def rows_of(record: Recording) -> list[Row]:
-    """The queries of *record*, with what they repeat."""
+def rows_of(record: Recording) -> list[QueryRow]:
+    """Return the queries of *record*, with how often each is repeated."""
     equal = Counter(query.key for query in record.queries)
     alike = Counter((query.alias, query.sql) for query in record.queries)
     longest = max((query.seconds for query in record.queries), default=0) or 1
     return [
-        Row(
+        QueryRow(
             query,
             query.summary or query.sql[:60],
             equal[query.key],
             alike[query.alias, query.sql],
             round(query.seconds / longest * 100),
         )
-        for query in record.queries[:MOST_SHOWN]
+        for query in record.queries[:MAX_SHOWN]
     ]
 
 
 def tree(uses: list[TemplateUse]) -> Iterator[tuple[int, TemplateUse, int]]:
-    """Each template below the one that uses it: its depth, itself, and how often."""
+    """Yield each template below the one that uses it: depth, template, number."""
     times = Counter((one.name, one.parent, one.how, one.line) for one in uses)
     below: dict[str | None, dict[tuple[Any, ...], TemplateUse]] = {}
     for one in uses:
@@ -107,7 +109,7 @@ def tree(uses: list[TemplateUse]) -> Iterator[tuple[int, TemplateUse, int]]:
     def walk(parent: str | None, depth: int, path: frozenset[Any]) -> Iterator[Any]:
         for one in below.get(parent, {}).values():
             yield depth, one, times[one.name, one.parent, one.how, one.line]
-            # One that includes itself is shown once.
+            # A template that includes itself is shown once.
             if one.name not in path:
                 yield from walk(one.name, depth + 1, path | {one.name})
 
@@ -117,7 +119,7 @@ def tree(uses: list[TemplateUse]) -> Iterator[tuple[int, TemplateUse, int]]:
 def facts_of(
     request: Request, status: int
 ) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
-    """Headings, each with names and values."""
+    """Yield headings, each with names and values."""
     match = request.resolver_match
     yield "Request", [("Address", f"{request.method} {request.url}")]
     if match is not None:
@@ -151,20 +153,20 @@ def _safe(name: str, value: str) -> Any:
 
 
 def _user(request: Request) -> str:
-    """Who it is, if that has been looked up."""
+    """Return the user's name, if the user has been fetched."""
     user = request.scope.get("user", request.scope.get(LAZY_USER))
     if user is None:
         return "none"
     while isinstance(user, LazyObject):
         user = vars(user).get("_wrapped", empty)
         if user is empty:
-            return "not asked for"
-    # str() of it is code of the project's, which may fetch.
+            return "not fetched"
+    # Not str(), which is the project's code and may query.
     return repr(getattr(user, "get_username", lambda: type(user).__name__)())
 
 
 def _session(request: Request) -> str:
-    """The keys of the session, if it has been loaded; never its values."""
+    """Return the keys of the session, if it has been loaded; never its values."""
     session = request.scope.get("session")
     if session is None:
         return "none"

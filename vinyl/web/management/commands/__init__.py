@@ -4,7 +4,7 @@ Vinyl's own commands; the others are Django's.
 startproject.py  a new project
 startapp.py      a new app
 runserver.py     the development server, on uvicorn
-routes.py        what the URLs of the project lead to
-makemessages.py  texts of Jinja2 templates for translators
-test.py          the project's tests, by pytest
+routes.py        the URLs of the project and their views
+makemessages.py  messages for translators, with those of Jinja2 templates
+test.py          Django's and unittest's test cases
 """

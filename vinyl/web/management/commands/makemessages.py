@@ -1,4 +1,4 @@
-"""`vinyl makemessages`: Django's, which reads Jinja2's templates as well."""
+"""`vinyl makemessages`: Django's command, which also reads Jinja2's templates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FUNCTIONS = ("_", "gettext", "ngettext", "pgettext", "npgettext")
 
 
 class BuildFile(makemessages.BuildFile):
-    """A file that is made readable for xgettext, which reads Python."""
+    """A file with messages; a Jinja2 template is turned into Python for xgettext."""
 
     def preprocess(self) -> None:
         if self.is_templatized and self.domain == "django":
@@ -34,10 +34,10 @@ class BuildFile(makemessages.BuildFile):
 
 def as_python(source: str) -> str:
     """
-    The messages of a Jinja2 template as calls in Python, each in its own line.
+    Return the messages of a Jinja2 template as calls in Python, each on its line.
 
     Raises:
-        jinja2.TemplateSyntaxError: It is none.
+        jinja2.TemplateSyntaxError: It is not a Jinja2 template.
     """
     lines: list[str] = []
     options: dict[str, Any] = {"silent": "false", "newstyle_gettext": "true"}
@@ -62,4 +62,6 @@ def as_python(source: str) -> str:
 
 
 class Command(makemessages.Command):
+    """Extract the messages of Python code and of templates in both languages."""
+
     build_file_class = BuildFile

@@ -1,4 +1,4 @@
-"""`vinyl routes`: what each address leads to."""
+"""`vinyl routes`: the URLs of the project and their views."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ COLUMNS = ("path", "name", "view", "kind", "methods")
 
 
 class Command(BaseCommand):
+    """List the project's routes as a table or as JSON."""
+
     help = "Lists all routes of the project: path, name, view and kind of view."
     requires_system_checks: list[str] = []
 
@@ -63,7 +65,7 @@ class Command(BaseCommand):
 def found_routes(
     resolver: URLResolver, before: str = "/", spaces: tuple[str, ...] = ()
 ) -> Iterator[dict[str, Any]]:
-    """A description of each pattern below *resolver*, in the order of matching."""
+    """Yield a description of each pattern below *resolver*, in matching order."""
     for pattern in resolver.url_patterns:
         path = before + str(pattern.pattern).removeprefix("^")
         if isinstance(pattern, URLResolver):
@@ -90,9 +92,9 @@ def described(pattern: URLPattern) -> dict[str, Any]:
 
 
 def name_of(view: Any) -> str:
-    """Module and name, under which the view is found in the code."""
+    """Return the dotted path of a view."""
     view = inspect.unwrap(view)
-    # Of a partial, what it calls.
+    # The function of a partial.
     view = getattr(view, "func", view)
     if not hasattr(view, "__qualname__"):
         view = type(view)
@@ -100,7 +102,7 @@ def name_of(view: Any) -> str:
 
 
 def methods_of(cls: Any) -> list[str]:
-    """The methods of HTTP that a class-based view has."""
+    """Return the HTTP methods of a class-based view."""
     names = {name for name in cls.http_method_names if hasattr(cls, name)}
     if "get" in names and "head" in cls.http_method_names:
         names.add("head")

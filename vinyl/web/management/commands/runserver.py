@@ -1,4 +1,4 @@
-"""`vinyl runserver`: the project on uvicorn, anew after each change to its code."""
+"""`vinyl runserver`: the project on uvicorn, restarted after changes to its code."""
 
 from __future__ import annotations
 
@@ -32,11 +32,13 @@ from vinyl.web.routing.unawaited import watch
 
 __all__ = ["Command"]
 
-# Seconds that open connections (streams, WebSockets) get after Ctrl-C.
-FAREWELL = 2
+# How long open connections (streams, WebSockets) may last after Ctrl-C, in seconds.
+SHUTDOWN_TIMEOUT = 2
 
 
 class Command(runserver.Command):
+    """Serve the project with uvicorn, and restart after changes to its code."""
+
     help = "Starts a server for development; not for production."
 
     # Read from the command line by Django's handle(), which calls run().
@@ -55,16 +57,16 @@ class Command(runserver.Command):
             "--noreload",
             action="store_false",
             dest="use_reloader",
-            help="Do not start anew when the code changes.",
+            help="Do not restart when the code changes.",
         )
         parser.add_argument(
             "--fd", type=int, help="Serve on this open socket, a file descriptor."
         )
 
     def run(self, **options: Any) -> None:
-        """Serve, or watch over a process of this command that serves."""
+        """Serve, or supervise a process of this command that serves."""
         sock = self.bind(options["fd"])
-        # Whatever is wrong with the database is told before anything starts.
+        # Report errors of the databases before anything starts.
         for connection in connections.all():
             connection.ensure_connection()
             connection.close()
@@ -75,10 +77,13 @@ class Command(runserver.Command):
 
     def bind(self, fd: int | None) -> socket.socket:
         """
-        The socket to serve on.
+        Return the socket to serve on.
+
+        Args:
+            fd: An open socket, as a file descriptor; None to open one.
 
         Raises:
-            CommandError: The address is taken, not ours, or unknown.
+            CommandError: The address is in use, invalid, or not on this computer.
         """
         if fd is not None:
             return socket.socket(fileno=fd)
@@ -88,22 +93,22 @@ class Command(runserver.Command):
         except (OSError, OverflowError) as error:
             raise CommandError(
                 f"Cannot listen on {self.addr}:{self.port} ({error}). Choose another "
-                f"port, as in `vinyl runserver 8001`, or stop what uses this one."
+                f"port, as in `vinyl runserver 8001`, or stop the program that uses it."
             ) from error
 
     def supervise(self, sock: socket.socket) -> None:
-        """Keep a process that serves, and replace it when a file changes."""
-        # uvicorn reloads only what has a name; nothing is imported by it.
+        """Run a process that serves, and replace it when a file changes."""
+        # uvicorn reloads only an application with a name; it does not import it here.
         folders = [str(folder) for folder in watched()]
         config = configure("project", reload=True, reload_dirs=folders)
         self.stdout.write("Watching for changes.")
         self.stdout.flush()
-        # The parent's imports are not the child's: it runs the whole command itself.
+        # The child does not share the parent's imports: it runs the whole command.
         command = [sys.argv[0], *sys.argv[1:], "--noreload"]
         ChangeReload(config, partial(serve_in_child, command), [sock]).run()
 
     def serve(self, sock: socket.socket, *, skip_checks: bool) -> None:
-        """Check the project, say where it answers, and serve until interrupted."""
+        """Check the project, print its URL, and serve until interrupted."""
         if not skip_checks:
             self.check(display_num_errors=True)
         self.check_migrations()
@@ -118,7 +123,7 @@ class Command(runserver.Command):
             f"{version('uvicorn')}), settings {os.environ['DJANGO_SETTINGS_MODULE']}\n"
             f"{self.style.SUCCESS(f'http://{host}:{port}/')}   Ctrl-C quits.\n"
         )
-        # Where it is no terminal, it would stay in a buffer for as long as this runs.
+        # Without a terminal it would stay in a buffer while the server runs.
         self.stdout.flush()
         server = uvicorn.Server(configure(application))
         try:
@@ -126,7 +131,7 @@ class Command(runserver.Command):
         except KeyboardInterrupt:
             pass
         except SystemExit:
-            # What newer releases of uvicorn do about a failed start.
+            # Newer releases of uvicorn raise it after a failed start.
             if server.started:
                 raise
         if not server.started:
@@ -137,10 +142,10 @@ class Command(runserver.Command):
 
 class Started:
     """
-    *app*, unchanged.
+    An ASGI app that calls *app*, and keeps the error of its lifespan.
 
     Attributes:
-        error: What its lifespan raised; None if nothing.
+        error: The error that the lifespan raised; None without one.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -158,10 +163,10 @@ class Started:
 
 def get_application() -> Any:
     """
-    `settings.ASGI_APPLICATION`, or the one made from the settings.
+    Return `settings.ASGI_APPLICATION`, or the application made from the settings.
 
     Raises:
-        ImproperlyConfigured: It cannot be imported.
+        ImproperlyConfigured: It cannot be imported, or a setting is wrong.
     """
     path = getattr(settings, "ASGI_APPLICATION", None)
     if not path:
@@ -170,12 +175,13 @@ def get_application() -> Any:
         return import_string(path)
     except ImportError as error:
         raise ImproperlyConfigured(
-            f"settings.ASGI_APPLICATION is {path!r}, which cannot be imported: {error}."
+            f"settings.ASGI_APPLICATION is {path!r}, which cannot be imported: "
+            f"{error}. Correct the dotted path, or remove the setting."
         ) from error
 
 
 def watched() -> set[Path]:
-    """The project's folder, and those of apps that are developed elsewhere."""
+    """Return the project's folder, and those of apps outside of site-packages."""
     module = os.environ["DJANGO_SETTINGS_MODULE"]
     file = Path(sys.modules[module].__file__ or "").resolve()
     folders = {file.parents[module.count(".")]}
@@ -188,7 +194,7 @@ def watched() -> set[Path]:
 
 
 def configure(application: Any, **options: Any) -> uvicorn.Config:
-    """uvicorn's configuration; of its log, only requests and what went wrong."""
+    """Return uvicorn's configuration, which logs only requests, warnings and errors."""
     log = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
     log["loggers"]["uvicorn"]["level"] = "WARNING"
     log["loggers"]["uvicorn.error"]["level"] = "WARNING"
@@ -201,21 +207,21 @@ def configure(application: Any, **options: Any) -> uvicorn.Config:
         application,
         log_config=log,
         access_log=not logs_itself,
-        timeout_graceful_shutdown=FAREWELL,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
         **options,
     )
 
 
 def serve_in_child(command: list[str], sockets: list[socket.socket]) -> None:
     """
-    What the watched process does: this command again, on the socket it is given. Where
-    that fails, the process stays and serves the error: the reloader keeps the socket
-    open, so requests would wait for an answer until the next change.
+    Run this command in the supervised process, on the socket that it is given. If the
+    command fails, serve its error: the reloader keeps the socket open, so requests
+    would otherwise wait until the next change.
     """
     from vinyl.cli import main
 
     (sock,) = sockets
-    # A descriptor of its own: the command closes it.
+    # A copy of the descriptor, which the command closes.
     fd = sock.dup().detach()
     try:
         main([*command, "--fd", str(fd)])

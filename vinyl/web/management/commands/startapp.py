@@ -21,7 +21,9 @@ Next:
 
 
 class Command(startapp.Command):
-    help = "Makes a new app in a new folder, or in the one that is given."
+    """Create an app from vinyl's template."""
+
+    help = "Creates a new app in a new folder, or in the given one."
 
     def handle(self, *args: Any, **options: Any) -> None:
         copy(super().handle, ["app"], options)

@@ -1,4 +1,4 @@
-"""`vinyl startproject`: a new project, bare or the example."""
+"""`vinyl startproject`: a new project, empty or with the example."""
 
 from __future__ import annotations
 
@@ -30,14 +30,16 @@ EXAMPLE = """\
 
 
 class Command(startproject.Command):
-    help = "Makes a new project in a new folder, or in the one that is given."
+    """Create a project from vinyl's template."""
+
+    help = "Creates a new project in a new folder, or in the given one."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
             "--example",
             action="store_true",
-            help="With a record shop in it: models, pages, a form, sample data, tests.",
+            help="With a record shop: models, pages, a form, sample data, tests.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

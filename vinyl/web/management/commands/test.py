@@ -1,4 +1,4 @@
-"""`vinyl test`: Django's command, which says so where it finds nothing to run."""
+"""`vinyl test`: Django's command, which fails if it finds no test to run."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from django.test.utils import get_runner
 
 __all__ = ["Command"]
 
-# Django takes a runner by its path: the one that counts is put here.
+# Django takes the path of a runner: the one that counts the tests is put here.
 CountingRunner: Any = None
 
 
 class Command(test.Command):
+    """Run test cases with Django's runner; fail if there are none."""
+
     help = (
-        "Runs the tests that are Django's or unittest's test cases. Those that are "
-        "functions, as in a project that vinyl has made, are run by `pytest`."
+        "Runs test cases of Django and unittest. Tests that are functions, as in a "
+        "project that vinyl created, are run by `pytest`."
     )
 
     def handle(self, *test_labels: str, **options: Any) -> None:
@@ -36,12 +38,12 @@ class Command(test.Command):
         try:
             super().handle(*test_labels, **{**options, "testrunner": path})
         except SystemExit:
-            # Python 3.12 has its own status for that.
+            # Python 3.12 exits with its own status if there are no tests.
             if found != [0]:
                 raise
         if found == [0]:
             raise CommandError(
-                "No test was run: there is no unittest.TestCase in what was searched. "
-                "Tests that are functions, like those of a new project, are run by "
-                "`pytest`; for a TestCase, name its module."
+                "No test was run: no unittest.TestCase was found. Run tests that are "
+                "functions, like those of a new project, with `pytest`; for a "
+                "TestCase, pass the name of its module."
             )
