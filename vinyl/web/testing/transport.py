@@ -93,24 +93,24 @@ class Conversation:
                 return error
         return self.scope.get("vinyl.error")
 
-    async def leave(self, timeout: float | None = LEAVE_TIMEOUT) -> None:
+    async def leave(self, limit: float | None = LEAVE_TIMEOUT) -> None:
         """
         Disconnect, and wait for the application to end.
 
         Raises:
-            TimeoutError: It did not within *timeout*, in seconds, and was cancelled.
+            TimeoutError: It did not within *limit*, in seconds, and was cancelled.
         """
         self.left.set()
         self.messages.close()
         try:
-            await asyncio.wait({self.task}, timeout=timeout)
+            await asyncio.wait({self.task}, timeout=limit)
         except BaseException:
             await self.abort()
             raise
         if not self.task.done():
             await self.abort()
             raise TimeoutError(
-                f"The application still served {self.scope['path']!r} {timeout} s "
+                f"The application still served {self.scope['path']!r} {limit} s "
                 f"after its client had left, and was cancelled. Look for a loop that "
                 f"does not end when the client disconnects."
             )
