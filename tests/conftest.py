@@ -19,4 +19,5 @@ pytest_plugins = [
     "tests.fix_replicas",
     "tests.fix_sqlite",
     "tests.fix_threads",
+    "tests.fix_web",
 ]

@@ -19,7 +19,7 @@ from django.core.exceptions import ValidationError
 from django.urls import include
 
 from tests.web.serving import serving, templates
-from tests.web.test_auth import AUTH, VIEWS
+from tests.web.users import AUTH, VIEWS
 from vinyl.web import PlainTextResponse, path
 from vinyl.web.auth import login_required
 from vinyl.web.mail import send_mail

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
 from django.utils.decorators import method_decorator
@@ -62,6 +62,8 @@ __all__ = [
     "xframe_options_sameorigin",
 ]
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 
 def run_in_bridge(decorator: Callable[..., Any]) -> Callable[..., Any]:
     """
@@ -89,17 +91,17 @@ def run_in_bridge(decorator: Callable[..., Any]) -> Callable[..., Any]:
     return decorate
 
 
-def patch_cache_page(cache_page: Callable[..., Any]) -> Callable[..., Any]:
+def patch_cache_page(cache_page: F) -> F:
     """`cache_page()`, whose cache an async view waits for without blocking the loop."""
 
     @functools.wraps(cache_page)
     def patched(*args: Any, **kwargs: Any) -> Callable[..., Any]:
         return run_in_bridge(cache_page(*args, **kwargs))
 
-    return patched
+    return cast(F, patched)
 
 
-def patch_condition(condition: Callable[..., Any]) -> Callable[..., Any]:
+def patch_condition(condition: F) -> F:
     """
     `condition()`, which `etag()` and `last_modified()` call: its functions may use the
     database or be async, whatever the view is.
@@ -113,7 +115,7 @@ def patch_condition(condition: Callable[..., Any]) -> Callable[..., Any]:
         functions = (etag_func, last_modified_func)
         return run_in_bridge(condition(*(fn and dual_if_async(fn) for fn in functions)))
 
-    return patched
+    return cast(F, patched)
 
 
 cache_page = patch_cache_page(cache.cache_page)

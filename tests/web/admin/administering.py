@@ -110,3 +110,10 @@ def text(response: httpx.Response) -> str:
     """What a reader of the page sees."""
     assert response.status_code == 200, (response.status_code, response.text[:2000])
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", response.text)).split())
+
+
+async def an_album(**fields: Any) -> Album:
+    artist, _ = await Artist.objects.get_or_create(name="Nina Simone")
+    return await Album.objects.create(
+        **{"title": "Pastel Blues", "artist": artist, **fields}
+    )

@@ -17,7 +17,7 @@ from django.test import override_settings
 from django.urls import include
 
 from tests.web.serving import serving
-from tests.web.test_auth import AUTH, NINA, VIEWS
+from tests.web.users import AUTH, NINA, VIEWS
 from vinyl.orm import run
 from vinyl.web import path
 from vinyl.web.auth import authenticate

@@ -14,7 +14,7 @@ from django.contrib.sessions.models import Session
 from django.test import override_settings
 
 from tests.web.serving import serving
-from tests.web.test_auth import AUTH, NINA, VIEWS
+from tests.web.users import AUTH, NINA, VIEWS
 from vinyl.exceptions import NotAwaitedError, NotFetchedError
 from vinyl.web import WebSocket, path, websocket
 from vinyl.web.auth import AuthenticationMiddleware

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 
 from tests.web.serving import serving
-from tests.web.test_auth import AUTH, NINA, VIEWS
+from tests.web.users import AUTH, NINA, VIEWS
 from vinyl.web import path, websocket
 
 pytestmark = pytest.mark.anyio
