@@ -1,8 +1,8 @@
 """
-What an expression in source code gives, as far as it is a `Thing`.
+The type of an expression in source code, if it is a `Thing`.
 
-Nothing is imported or run to tell: a name stands for what the modules that are loaded
-have under it, as those with models are.
+Nothing is imported or run to find out: names are looked up in the modules that are
+already loaded, as those with models are.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from vinyl.orm.lint.sources import ANY, GIVES, Thing, given_to, is_dual
 
 __all__ = ["Places", "Scope", "attribute_asked_for", "names_in", "place_of"]
 
-# Where something first happens: by what it happens to, a line and a column.
+# The line and column where something first happens to a variable or an attribute.
 Places = dict[str, tuple[int, int]]
 
 # Builtins that read an attribute by its name.
 _READING = {"getattr", "hasattr"}
 _FORM_CLASS = re.compile(r"[A-Z]\w*Form(Set)?")
-# What makes classes of forms.
+# Functions that make form classes.
 _FORM_FACTORY = re.compile(r"(inline|model)?form(set)?_factory")
-# What also fetches the user or loads the session, by which the user is found.
+# Other attributes that fetch these. Fetching the user also loads the session.
 _FETCHED_BY = {"user": ["auser"], "session": ["auser", "user"]}
-# With these, requests are those of Django's own handler.
+# Middleware of Django's own handler, whose requests are not vinyl's.
 _DJANGOS = (
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -40,8 +40,12 @@ _DJANGOS = (
 
 def names_in(nodes: list[ast.AST], module: str, package: str) -> dict[str, Any]:
     """
-    What global and imported names stand for in *module*, which is in *package* and has
-    *nodes*, as far as it is loaded.
+    The values of the global and imported names of *module*, if they are loaded.
+
+    Args:
+        nodes: The nodes of the module's source.
+        module: The name of the module.
+        package: The name of the package that it is in.
     """
     names = _contents(sys.modules.get(module)).copy()
     for node in nodes:
@@ -56,7 +60,7 @@ def names_in(nodes: list[ast.AST], module: str, package: str) -> dict[str, Any]:
 
 
 def _contents(module: Any) -> dict[str, Any]:
-    """What *module* holds; of another type it may load when it is looked at."""
+    """The contents of *module*; looking into a lazy object might load it."""
     return vars(module) if type(module) is ModuleType else {}
 
 
@@ -65,7 +69,7 @@ def place_of(node: ast.expr) -> tuple[int, int]:
 
 
 def attribute_asked_for(call: ast.Call) -> ast.Attribute | None:
-    """The attribute that hasattr() or getattr() reads; None if *call* is no such."""
+    """The attribute that *call*, of hasattr() or getattr(), reads; else None."""
     match call:
         case ast.Call(
             func=ast.Name(id=name), args=[value, ast.Constant(value=str(attr)), *_]
@@ -77,13 +81,13 @@ def attribute_asked_for(call: ast.Call) -> ast.Attribute | None:
 
 class Scope:
     """
-    What the expressions in one `async def` give.
+    The variables of one `async def`, and the types of its expressions.
 
     Args:
-        names: What global and imported names stand for.
-        owner: What has it as a method; None if nothing has, or that is not known.
-        passed_on: Where a variable, or an attribute with a dot before its name, is
-            first awaited, assigned to, or given to other code. From there on its
+        names: The values of global and imported names.
+        owner: The type of `self`; None if it is not a method, or that is not known.
+        passed_on: Where a variable, or an attribute (with a dot before its name), is
+            first awaited, assigned to, or passed to other code. From there on its
             queryset may hold rows, and its lazy attributes may be fetched.
         guarded: Whether a decorator may have fetched the user of the request.
     """
@@ -100,12 +104,12 @@ class Scope:
         self.owner = owner
         self.passed_on = passed_on
         self.guarded = guarded
-        # All that a variable is given, and what each target of an assignment is.
+        # The types of all values of a variable, and that of each assignment's target.
         self.locals: dict[str, set[Thing | None]] = {}
         self.targets: dict[int, Thing | None] = {}
 
     def enter(self, node: ast.AST) -> None:
-        """Note what variables are given by *node*, after those that come before it."""
+        """Note the variables that *node* assigns. Called in the order of the source."""
         match node:
             case ast.arg(arg=name):
                 self.locals[name] = {self.argument(node)}
@@ -127,14 +131,14 @@ class Scope:
                     self.targets[id(node.target)] = self.one_of(rows, node.iter)
 
     def one_of(self, rows: Thing, node: ast.expr) -> Thing:
-        """An object of *rows*, which the expression *node* gives."""
+        """The type of an item of *rows*, the value of the expression *node*."""
         passed = self.passed_on.get(f"{getattr(node, 'id', '')}[]", place_of(node))
         if passed < place_of(node) or self.is_passed_on(node):
             rows = rows._replace(fetched=ANY)
         return rows._replace(kind="object")
 
     def argument(self, arg: ast.arg) -> Thing | None:
-        """What the function is given as *arg*, by its annotation or its name."""
+        """The type of the argument *arg*, by its annotation or its name."""
         if arg.arg == "self":
             return self.owner
         if arg.annotation:
@@ -149,11 +153,11 @@ class Scope:
             return self.request()
         name = arg.arg.replace("_", "")
         models = [m for m in apps.get_models() if m._meta.model_name == name]
-        # Only named after a model: what is fetched of it is not worth a guess.
+        # It is only named after a model, so any attribute may have been fetched.
         return Thing("object", models[0], fetched=ANY) if len(models) == 1 else None
 
     def request(self) -> Thing | None:
-        """The request that a view is given, if it is vinyl's."""
+        """The type of a view's request, if it is vinyl's."""
         middleware = set(getattr(settings, "MIDDLEWARE", ()))
         if not apps.is_installed("vinyl.web") or middleware.intersection(_DJANGOS):
             return None
@@ -183,7 +187,7 @@ class Scope:
         return None
 
     def thing(self, node: ast.expr) -> Thing | None:
-        """What the expression *node* gives."""
+        """The type of the expression *node*."""
         match node:
             case ast.Constant(value=None):
                 return Thing("none")
@@ -213,7 +217,7 @@ class Scope:
         return None
 
     def attribute(self, node: ast.Attribute, thing: Thing | None) -> Thing | None:
-        """*thing*, which *node* reads, unless that may have been fetched meanwhile."""
+        """*thing*, which *node* reads; not lazy if it may have been fetched by then."""
         if thing and thing.kind == "request":
             return self.request() and thing._replace(
                 fetched=ANY if self.guarded else thing.fetched
@@ -227,7 +231,7 @@ class Scope:
         return thing
 
     def variable(self, node: ast.Name) -> Thing | None:
-        """What the variable *node* holds there, if all that it is given agrees."""
+        """The type of the variable *node*, if all its values have the same."""
         thing = Thing.merged(self.locals[node.id] - {Thing("none")})
         place = self.passed_on.get(node.id)
         loaded = place is not None and place <= (node.lineno, node.col_offset)
@@ -236,7 +240,7 @@ class Scope:
         return thing
 
     def called(self, node: ast.Call) -> Thing | None:
-        """What the call *node* gives."""
+        """The type of the value of the call *node*."""
         function = self.resolve(node.func)
         if function is atomic:
             return Thing("atomic")

@@ -1,10 +1,10 @@
 """
-A reader of source code, which finds what an `async def` forgets to await of the ORM, of
-forms and of requests.
+Finds missing awaits in the source of an `async def`: of the ORM, of forms, of requests.
 
-uses.py says which expressions are used as values, and inference.py what they are. A
-miss still raises or warns when it runs, unless it is among what no object can refuse; a
-false alarm makes people turn the check off. So where it is not plain, nothing is said.
+uses.py finds the expressions that are used as values, and inference.py their types. A
+mistake that is not found still raises or warns when it runs, except for a test that an
+object cannot refuse; a false alarm makes people turn the check off. So only what is
+certain is reported.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from vinyl.orm.lint.uses import TRUTH, Use, uses_in
 
 __all__ = ["Forgotten", "find"]
 
-# What runs later and perhaps elsewhere, such as in the bridge.
+# Code that runs later, perhaps in the bridge.
 _LATER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.GeneratorExp)
-# A lazy attribute is near the start of a chain of attributes, which may be long.
+# Longer chains of attributes are not read: a lazy attribute is near the start.
 _LONGEST_CHAIN = 6
-# What fetches attributes that it is given by name.
+# Functions that fetch the attributes that they are given by name.
 _FETCHING = {"aprefetch_related_objects", "fetch", "prefetch_related_objects"}
-# Decorators from here do not ask for the user.
+# Decorators from these modules do not fetch the user.
 _HARMLESS = (
     "django.db.transaction",
     "django.views.decorators.",
     "vinyl.web.decorators",
 )
-# Attributes of a session that it has to be loaded for.
+# Attributes of a session that need it to be loaded.
 _LOADING = {
     f".{name}"
     for name in set(dir(SessionBase)) - SAVING
@@ -65,16 +65,20 @@ class Forgotten(NamedTuple):
 
 def find(source: str, module: str, package: str) -> list[Forgotten]:
     """
-    Return what *source* forgets to await, from top to bottom.
+    Return the missing awaits in *source*, from top to bottom.
 
     Args:
-        source: The text of *module*, which is in *package*.
+        source: The text of the module.
+        module: The name of the module.
+        package: The name of the package that it is in.
 
     Raises:
-        MemoryError, RecursionError, SyntaxError, ValueError: It cannot be parsed.
+        MemoryError, RecursionError, SyntaxError, ValueError: *source* cannot be parsed.
+
+    Never switches.
     """
     with warnings.catch_warnings(action="ignore"):
-        # Python gives its warnings when it imports the module.
+        # Python shows its warnings when it imports the module.
         nodes = list(ast.walk(ast.parse(source)))
     names = names_in(nodes, module, package)
     found: list[Forgotten] = []
@@ -89,7 +93,7 @@ def find(source: str, module: str, package: str) -> list[Forgotten]:
 def _find_in(
     function: ast.AsyncFunctionDef, names: dict[str, Any], owner: Thing | None
 ) -> Iterator[Forgotten]:
-    """What *function* forgets, which is a method of *owner* unless that is None."""
+    """The missing awaits in *function*, a method of *owner* unless that is None."""
     nodes = list(_walk(function))
     uses = [use for node in nodes for use in uses_in(node) if _is_short(use.node)]
     passed_on = _passed_on(function, uses)
@@ -120,8 +124,8 @@ def _wrong(use: Use, scope: Scope) -> tuple[str, str] | None:
             return None
     match thing.kind:
         case "call" if isinstance(node, ast.Name):
-            # A call that is made in some cases only may be asked for by `is`; one in
-            # a variable that is not passed on is told of where it is made.
+            # A variable that holds a call only in some cases may be tested by `is`. If
+            # the variable is not passed on, the call is reported where it is made.
             if way not in ("is", "tested") and node.id in scope.passed_on:
                 return "call", "`await {}`"
         case "call":
@@ -156,13 +160,13 @@ def _to_test(node: ast.expr, way: str, thing: Thing) -> str:
 
 
 def _passed_on(function: ast.AsyncFunctionDef, uses: list[Use]) -> Places:
-    """Where variables and attributes are passed on; see `Scope`."""
+    """Where variables and attributes are first passed on; see `Scope`."""
     places: Places = {}
 
     def note(key: str, place: tuple[int, int]) -> None:
         places[key] = min(place, places.get(key, place))
 
-    # What is given to a method called `create` may not be given to the ORM.
+    # A method called `create` may not be the ORM's.
     used = {id(use.node) for use in uses if use.way != "argument"}
     loops = []
     ends = dict(_ends_of_comprehensions(function))
@@ -197,7 +201,7 @@ def _passed_on(function: ast.AsyncFunctionDef, uses: list[Use]) -> Places:
 def _ends_of_comprehensions(
     function: ast.AsyncFunctionDef,
 ) -> Iterator[tuple[int, tuple[int, int]]]:
-    """Ids of what gives the results of comprehensions, and where these end."""
+    """The ids of the nodes in the results of comprehensions, and where those end."""
     for node in ast.walk(function):
         match node:
             case ast.ListComp(elt=elt) | ast.SetComp(elt=elt):
@@ -211,7 +215,7 @@ def _ends_of_comprehensions(
 
 
 def _owner(cls: ast.ClassDef, names: dict[str, Any]) -> Thing | None:
-    """What the methods of *cls* have as `self`."""
+    """The type of `self` in the methods of *cls*."""
     scope = Scope(names, None, {}, guarded=False)
     known = names.get(cls.name)
     if known is not None:
@@ -228,7 +232,7 @@ def _owner(cls: ast.ClassDef, names: dict[str, Any]) -> Thing | None:
 
 
 def _asks_for_user(view: Any) -> bool:
-    """Whether a class may fetch the user before it calls its handler, as a view."""
+    """Whether *view*, a class, may fetch the user before it calls its handler."""
     if not issubclass(type(view), type):
         return True
     return any(base.__name__ == "AccessMixin" for base in view.__mro__) or any(
@@ -239,7 +243,7 @@ def _asks_for_user(view: Any) -> bool:
 
 
 def _is_guarded(function: ast.AsyncFunctionDef, names: dict[str, Any]) -> bool:
-    """Whether something may fetch the user before *function* is called."""
+    """Whether the user may have been fetched before *function* is called."""
     middleware = getattr(settings, "MIDDLEWARE", ())
     if any(str(name).endswith("LoginRequiredMiddleware") for name in middleware):
         return True

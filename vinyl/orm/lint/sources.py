@@ -1,6 +1,6 @@
 """
-What values are to the reader of source code in awaits.py, and what their attributes
-and methods give. Only what is recognisably the ORM's, a form or a request is a `Thing`.
+The types that rules.py knows, and those of their attributes and of their methods'
+results. Only objects of the ORM, forms, views and requests have one: a `Thing`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vinyl.orm.dualmode.table import TABLE
 
 __all__ = ["ANY", "GIVES", "SAVING", "Thing", "given_to", "is_dual"]
 
-# What runs a query when it is called on a queryset or a manager.
+# Methods of querysets and managers that run a query.
 _QUERYING = {
     f"{prefix}{name}"
     for patch in TABLE
@@ -39,32 +39,33 @@ GIVES = {
     **dict.fromkeys(["get_or_create", "update_or_create"], "pair"),
     **{"get_object_or_404": "object", "get_list_or_404": "rows"},
 }
-# The same for what is no call. An object is a relation that had not been fetched.
+# The same for a Thing that is not a call. An object is a relation to be fetched.
 _AWAITED = {"queryset": "rows", "manager": "rows", "object": "object"}
-# What gives no objects of the model, and so none of its attributes.
+# Methods whose rows are not objects of the model.
 _OTHER_ROWS = {"dates", "datetimes", "raw", "values", "values_list"}
 _READING_BODY = {"body", "form", "json"}
 
-# In place of names of attributes: any of them may have been fetched.
+# In place of attribute names: any of them may have been fetched.
 ANY = frozenset("*")
 
 
 class Thing(NamedTuple):
     """
-    What an expression gives.
+    The type of an expression's value.
 
     Args:
         kind: "model", "object", "rows" (a list of objects), "pair" (of get_or_create);
-            "queryset", whose rows are not here, or "manager" for anything else with
+            "queryset", which has not been awaited, or "manager" for anything else with
             its methods; "call", "atomic"; "none" for None; "value" for that of a
             field; "form" and "form class"; "view"; "request", "user", "session".
-        model: Whose; None if that is not known. The class of a form.
+        model: Its model, or the class of a form; None if that is not known.
         sure: Whether it can be nothing else.
-        gives: The kind of what awaiting a call gives.
-        fetched: The lazy attributes that its objects came with, as the paths that
-            select_related() takes; or `ANY`.
-        deferred: The fields that its objects came without.
-        given: Whether it came from elsewhere, and what is fetched of it is not known.
+        gives: For a call, the kind of what awaiting it returns.
+        fetched: The lazy attributes that its objects were fetched with, as the paths
+            that select_related() takes; or `ANY`.
+        deferred: The fields that its objects were fetched without.
+        given: Whether the function received it, so that it is not known which of its
+            attributes have been fetched.
         lazy: "surely" if it is a lazy attribute that has not been fetched, "maybe" if
             it is one of an object that was given; else empty.
         key: The attribute with the key of a lazy relation, if there is one.
@@ -99,7 +100,7 @@ class Thing(NamedTuple):
 
     @classmethod
     def merged(cls, things: Iterable[Thing | None]) -> Thing | None:
-        """What is one of *things*: one that is as sure as all; None if they differ."""
+        """The type of a value that has one of *things*; None if they differ."""
         known = [thing for thing in things if thing is not None]
         plain = {
             thing._replace(fetched=ANY, deferred=ANY, given=False, lazy="", key="")
@@ -118,7 +119,7 @@ class Thing(NamedTuple):
         return first
 
     def awaited(self) -> Thing | None:
-        """What awaiting it gives."""
+        """The type of what awaiting it returns."""
         kind = self.gives or _AWAITED.get(self.kind)
         if not kind or self.lazy and self.kind == "value":
             return None
@@ -126,7 +127,7 @@ class Thing(NamedTuple):
         return Thing(kind, self.model, fetched=fetched, deferred=deferred)
 
     def attribute(self, name: str) -> Thing | None:
-        """What reading the attribute *name* gives."""
+        """The type of its attribute *name*."""
         if self.kind == "model":
             if (manager := self.model._meta.managers_map.get(name)) is not None:
                 return self.queryset(manager)
@@ -139,7 +140,7 @@ class Thing(NamedTuple):
         return None
 
     def queryset(self, manager: Any = None) -> Thing:
-        """That of a model's *manager*, or of its default one."""
+        """The queryset of a model's *manager*, or of its default one."""
         fetched = brought_by(manager or self.model._default_manager)
         return Thing("queryset", self.model, fetched=fetched)
 
@@ -165,7 +166,7 @@ class Thing(NamedTuple):
         return None
 
     def _along(self, field: Any, name: str, model: Any) -> Iterator[str]:
-        """What the object of *model* comes with that the relation *field* leads to."""
+        """The attributes that the related object of *model* was fetched with."""
         if model:
             yield from brought_by(model._base_manager)
         if field.one_to_one:
@@ -178,10 +179,10 @@ class Thing(NamedTuple):
                 yield path.removeprefix(f"{name}__")
 
     def method(self, name: str, call: ast.Call) -> Thing | None:
-        """What *call* gives, a call of the method *name*."""
+        """The type of the value of *call*, which calls the method *name*."""
         dual_mode = Thing("call")
         spellings = (name, name.removeprefix("a"))
-        # Files and images have a save(), too, but theirs is told where to.
+        # Files and images have a save(), too, but theirs takes a name.
         starred = all(isinstance(arg, ast.Starred) for arg in call.args)
         match self.kind:
             case "object" if starred and _any_dual(self.model or Model, *spellings):
@@ -237,35 +238,38 @@ class Thing(NamedTuple):
         return self.deferred | (named - {self.model._meta.pk.attname})
 
 
-# Methods of a session that wait for its storage.
+# Methods of a session that use its storage.
 SAVING = {"create", "cycle_key", "delete", "exists", "flush", "save"}
 
 
 def brought_by(manager: Any) -> frozenset[str]:
-    """What objects come with that *manager* fetches: the project's own may add any."""
+    """
+    The attributes that *manager* fetches with its objects. The project's own managers
+    may fetch any.
+    """
     made = inspect.unwrap(type(manager).get_queryset)
     return frozenset() if made.__module__.startswith("django.") else ANY
 
 
 def _brought_back(field: Any, model: Any) -> frozenset[str]:
-    """What the objects of *model* come with, fetched through *field*, to many."""
+    """The attributes that objects fetched through *field*, to many, have."""
     generic = field.one_to_many and not field.auto_created
     if generic or not model:
         return ANY
-    # The objects of a reverse key know the one that they were asked of.
+    # The objects of a reverse foreign key have the instance they were read from.
     back = {field.field.name} if field.one_to_many else set()
     return brought_by(model._default_manager) | back
 
 
 def given_to(call: ast.Call) -> frozenset[str]:
-    """The names of attributes that *call* of a model or of create() gives."""
+    """The attributes that *call*, of a model or of create(), sets."""
     if call.args or any(keyword.arg is None for keyword in call.keywords):
         return ANY
     return frozenset(keyword.arg or "" for keyword in call.keywords)
 
 
 def _paths(call: ast.Call) -> frozenset[str]:
-    """The arguments of *call*, paths over relations, with the starts of each."""
+    """The lookups that *call* is given, with all their prefixes."""
     found: set[str] = set()
     for arg in call.args:
         if not (isinstance(arg, ast.Constant) and isinstance(arg.value, str)):
@@ -276,7 +280,7 @@ def _paths(call: ast.Call) -> frozenset[str]:
 
 
 def is_dual(value: Any) -> bool:
-    """Whether *value* is a dual-mode function, by the table or by `use_driver`."""
+    """Whether *value* is dual-mode, by the table or by `use_driver`. Never switches."""
     value = value.func if type(value) is partialmethod else value
     return type(value) is FunctionType and mode.is_dual(value)
 

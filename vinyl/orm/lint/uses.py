@@ -1,11 +1,15 @@
 """
 Which expressions in source code are used as values, and in which way.
 
-A way is "value" where nothing but the value itself will do, though a queryset may still
-be lazy (`==`, arithmetic, an index); "rows" where a queryset has to have its rows;
-"alone" for a statement of its own; "is", and "tested" for what else no object can
-refuse (`isinstance()`, `match`); "with"; "argument" of a method of a queryset; and
-".name" where the attribute `name` is read.
+The ways:
+    "value": the value itself is needed, but a queryset may be lazy (`==`, an index)
+    "rows": a queryset needs its rows
+    "alone": a statement of its own
+    "is": an identity test
+    "tested": another test that an object cannot refuse (`isinstance()`, `match`)
+    "with": a `with` statement
+    "argument": an argument of a method of a queryset
+    ".name": the attribute `name` is read
 """
 
 from __future__ import annotations
@@ -22,14 +26,14 @@ __all__ = ["TRUTH", "Use", "uses_in"]
 TRUTH = "`await {}.exists()`"
 _AWAIT = "`await {}`"
 _LOOP = "`async for`"
-# Builtins that go through their argument at once.
+# Builtins that iterate over their argument.
 _CONSUMERS = set("bool dict enumerate len list max min set sorted sum tuple".split())
-# What turns all that it is given into text, or into JSON.
+# Functions that turn their arguments into text, or into JSON.
 _WRITERS = {"format", "print", "str"}
 _JSON = {"JSONResponse", "JsonResponse", "dumps"}
-# What looks at an object's class, or whether it has an attribute.
+# Functions that look at an object's class or attributes.
 _LOOKING = {"getattr", "hasattr", "isinstance", "type"}
-# Methods of a queryset whose named arguments are values.
+# Methods of a queryset that take values as keyword arguments.
 _TAKING_VALUES = set(
     "create exclude filter get get_or_create update update_or_create".split()
 )
@@ -37,11 +41,13 @@ _TAKING_VALUES = set(
 
 class Use(NamedTuple):
     """
+    A use of an expression.
+
     Args:
-        node: The expression that is used.
-        way: How; see above.
-        remedy: What to write for a queryset that needs its rows, with {} for it.
-        queryset: The expression whose method it is an argument of.
+        node: The expression.
+        way: How it is used; see above.
+        remedy: What to write if it is a queryset that needs its rows, with {} for it.
+        queryset: The queryset whose method it is an argument of.
     """
 
     node: ast.expr
@@ -66,7 +72,7 @@ def _uses(node: ast.AST) -> Iterator[Use]:
         case ast.UnaryOp(op=ast.Not()):
             yield Use(node.operand, "rows", TRUTH)
         case ast.BoolOp(values=[*tested, _]):
-            # The last one is what it gives.
+            # The last one is not tested, but its value may be the result.
             yield from (Use(value, "rows", TRUTH) for value in tested)
         case ast.comprehension(ifs=tests):
             yield from (Use(test, "rows", TRUTH) for test in tests)
@@ -114,7 +120,7 @@ def _uses(node: ast.AST) -> Iterator[Use]:
             parts = subject.elts if isinstance(subject, ast.Tuple) else [subject]
             yield from (Use(part, "tested") for part in parts)
         case ast.Try(body=body, handlers=[_, *_]):
-            # Where it is read to see whether that fails.
+            # It is read to see whether that raises.
             for statement in body:
                 if isinstance(statement, ast.Expr):
                     yield Use(statement.value, "tested")
@@ -151,7 +157,7 @@ def _is_text(node: ast.expr) -> bool:
 
 
 def _inside(node: ast.expr | None) -> Iterator[ast.expr]:
-    """What is written where *node* is, which may be a dict or a list."""
+    """The items of *node* if it is a dict, a list or a tuple; else *node*."""
     match node:
         case ast.Dict(values=parts) | ast.List(elts=parts) | ast.Tuple(elts=parts):
             for part in parts:
