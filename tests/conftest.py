@@ -13,6 +13,7 @@ django.setup()
 
 pytest_plugins = [
     "tests.fix_bridge",
+    "tests.fix_content_types",
     "tests.fix_db",
     "tests.fix_lazy_loads",
     "tests.fix_observing",

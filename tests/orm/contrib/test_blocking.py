@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import smtplib
 import threading
 from collections.abc import Iterator
-from contextvars import Context
 from pathlib import Path
 from typing import Any
 
 import django
 import pytest
 from django.core import mail
-from django.core.cache import BaseCache, cache, caches
+from django.core.cache import BaseCache, cache
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, InMemoryStorage, Storage
@@ -88,26 +86,6 @@ class TestCaches:
         assert threading.get_ident() not in RecordingCache.threads[1:]
         assert len(RecordingCache.threads) == 3
 
-    async def test_tasks_share_the_object_and_its_connections(self) -> None:
-        async def one() -> BaseCache:
-            return caches["default"]
-
-        async def of_a_new_request() -> BaseCache:
-            return await asyncio.create_task(one(), context=Context())
-
-        with override_settings(CACHES=FILES):
-            first = await of_a_new_request()
-            assert await of_a_new_request() is first
-            assert await run(lambda: caches["default"]) is first
-            # One of another event loop, or of a thread, may be in use meanwhile.
-            assert await asyncio.to_thread(asyncio.run, one()) is not first
-            assert await asyncio.to_thread(lambda: caches["default"]) is not first
-        with override_settings(CACHES=FILES):
-            assert await one() is not first
-        setting = {"BACKEND": f"{__name__}.RecordingCache"}
-        with override_settings(CACHES={"default": setting}):
-            assert await of_a_new_request() is not await of_a_new_request()
-
     async def test_memory_is_used_at_once(self, started_threads: list[str]) -> None:
         setting = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
         with override_settings(CACHES={"default": setting}):
@@ -132,14 +110,6 @@ class TestCaches:
                 transaction.set_rollback(True)
             assert await cache.aget("artist") is None
         assert started_threads == []
-
-
-FILES = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",
-        "LOCATION": "/nowhere",
-    }
-}
 
 
 class RecordingCache(BaseCache):

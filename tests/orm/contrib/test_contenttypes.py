@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,29 +17,13 @@ from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelatio
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections, models
 
+from tests.fix_content_types import cold
 from tests.records.models import Album, Artist, Tag, Track
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import NotFetched, fetch, run
+from vinyl.orm import run
 from vinyl.orm.contrib.contenttypes import UnknownContentType
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
-
-
-def cold() -> None:
-    """From here on the process is one that has met no content type."""
-    ContentType.objects.clear_cache()
-
-
-@pytest.fixture
-def shop(db: str) -> SimpleNamespace:
-    artist = Artist.objects.create(name="Nina")
-    album = Album.objects.create(title="Pastel Blues", artist=artist)
-    Album.objects.create(title="Untagged", artist=artist)
-    Track.objects.create(title="Sinnerman", album=album)
-    Tag.objects.create(word="live", target=album)
-    connections["default"].close()
-    cold()
-    return SimpleNamespace(artist=artist, album=album, tag=Tag.objects.get())
 
 
 async def from_bulk_create() -> Album:
@@ -212,107 +195,6 @@ async def test_the_text_of_its_query_can_be_shown(
     assert queries == []
     await shop.album.tags.count()
     assert "SELECT" not in str(shop.album.tags.all().query)[7:]
-
-
-class TestSettingATarget:
-    def unknown(self, shop: Any) -> Tag:
-        cold()
-        return Tag(word="new", target=shop.album)
-
-    async def expected(self) -> int:
-        return (await run(ContentType.objects.get_for_model, Album)).pk
-
-    async def test_is_saved(self, shop: Any) -> None:
-        tag = self.unknown(shop)
-        assert tag.target is shop.album
-        await tag.save()
-        again = await Tag.objects.get(pk=tag.pk)
-        assert await again.target == shop.album
-        assert tag.content_type_id == await self.expected()
-        assert await tag.content_type == await again.content_type
-
-    async def test_is_validated(self, shop: Any) -> None:
-        tag = self.unknown(shop)
-        await tag.full_clean()
-        assert tag.content_type_id == await self.expected()
-
-    async def test_is_a_lazy_attribute_until_then(self, shop: Any) -> None:
-        tag = self.unknown(shop)
-        assert isinstance(tag.content_type_id, NotFetched)
-        assert isinstance(tag.content_type, NotFetched)
-        assert await tag.content_type_id == await self.expected()
-        assert tag.content_type_id == await self.expected()
-        tag = self.unknown(shop)
-        assert (await fetch(tag, "content_type")).model == "album"
-
-    async def test_is_saved_in_bulk(self, shop: Any) -> None:
-        await Tag.objects.bulk_create([self.unknown(shop), self.unknown(shop)])
-        cold()
-        assert await shop.album.tags.filter(word="new").count() == 2
-
-    async def test_changes_what_was_loaded(self, shop: Any) -> None:
-        tag = await Tag.objects.select_related("content_type").get()
-        cold()
-        tag.target = shop.artist
-        assert tag.target is shop.artist
-        await tag.save()
-        again = await Tag.objects.get()
-        assert await again.target == shop.artist
-        assert (await tag.content_type).model == "artist"
-
-    async def test_changes_some_fields(self, shop: Any) -> None:
-        cold()
-        shop.tag.target = shop.artist
-        await shop.tag.save(update_fields=["content_type", "object_id"])
-        cold()
-        shop.tag.target = shop.album
-        await Tag.objects.bulk_update([shop.tag], ["content_type", "object_id"])
-        assert await (await Tag.objects.get()).target == shop.album
-
-    async def test_survives_a_cache(self, shop: Any) -> None:
-        tag = pickle.loads(pickle.dumps(self.unknown(shop)))
-        assert "content_type_id" not in vars(tag)
-        cold()
-        assert tag.target == shop.album
-        await tag.save()
-        assert await (await Tag.objects.get(pk=tag.pk)).target == shop.album
-
-    async def test_is_read_in_sync_code_as_ever(self, shop: Any) -> None:
-        tag = self.unknown(shop)
-        assert await run(lambda: tag.content_type.model) == "album"
-        tag = self.unknown(shop)
-        tag.content_type = await ContentType.objects.aget(model="artist")
-        tag.object_id = shop.artist.pk
-        assert await tag.target == shop.artist
-
-    async def test_is_forgotten_with_what_is_loaded_again(self, shop: Any) -> None:
-        cold()
-        shop.tag.target = shop.artist
-        await shop.tag.refresh_from_db()
-        assert await shop.tag.target == shop.album
-
-    async def test_to_none_or_to_no_model_is_as_in_django(self, shop: Any) -> None:
-        cold()
-        tag = Tag(word="x", target=None)
-        assert (tag.content_type_id, tag.target) == (None, None)
-        with pytest.raises(AttributeError, match="_state"):
-            tag.target = "text"
-
-    async def test_whose_type_has_changed_is_asked_for(self, shop: Any) -> None:
-        tag = await Tag.objects.prefetch_related("target").get()
-        artists = await run(ContentType.objects.get_for_model, Artist)
-        cold()
-        tag.content_type_id = artists.pk
-        tag.object_id = shop.artist.pk
-        assert await tag.target == shop.artist
-
-
-async def test_a_key_that_has_changed_is_followed(shop: Any) -> None:
-    other = await Album.objects.get(title="Untagged")
-    assert await shop.tag.target == shop.album
-    shop.tag.object_id = other.pk
-    assert await shop.tag.target == other
-    assert shop.tag.target == other
 
 
 async def test_the_content_type_itself_is_known_or_refused(shop: Any) -> None:
