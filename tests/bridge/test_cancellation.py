@@ -27,6 +27,8 @@ from django.db import connections
 from tests.cancelling import cancel_at
 from tests.fix_db import only_postgresql
 from tests.records.models import Artist
+from vinyl.bridge.cancellation import Shield, decide, outlast
+from vinyl.bridge.greenlets import active_shield, await_, current_shield
 from vinyl.orm import connection, run, transaction
 from vinyl.orm.pools.pool import Pool
 from vinyl.orm.pools.registry import close_pools, pool_for
@@ -396,3 +398,82 @@ class TestALostTask:
             await create("kept")
         assert pool_for("default").in_use == {}
         assert [artist.name for artist in await Artist.objects.all()] == ["kept a"]
+
+
+# ----- The shield, and work that outlasts its task
+
+
+CANCELLED = asyncio.CancelledError("by a test")
+
+
+def test_a_success_counts_under_a_shield_and_postpones_the_cancellation() -> None:
+    shield = Shield()
+    with shield.up():
+        assert decide((3,), CANCELLED, shield) == 3
+        assert shield.take_postponed() is None
+    assert shield.take_postponed() is CANCELLED
+    assert shield.take_postponed() is None
+
+
+def test_a_failure_under_a_shield_raises_the_cancellation_in_place_of_others() -> None:
+    shield = Shield()
+    with pytest.raises(asyncio.CancelledError, match="by a test"), shield.up():
+        try:
+            decide(None, CANCELLED, shield)
+        except asyncio.CancelledError:
+            raise LookupError from None
+    assert shield.postponed is shield.raised is None
+
+
+def test_without_a_shield_a_success_does_not_count() -> None:
+    with pytest.raises(asyncio.CancelledError, match="by a test"):
+        decide((3,), CANCELLED, None)
+
+
+def test_a_shield_that_is_down_keeps_what_was_postponed_until_its_block_ends() -> None:
+    shield = Shield()
+    with shield.up():
+        decide((3,), CANCELLED, shield)
+        with shield.down():
+            assert shield.take_postponed() is None
+        assert shield.is_up
+    assert shield.take_postponed() is CANCELLED
+
+
+def test_outside_of_every_run_the_shield_has_no_effect() -> None:
+    with current_shield().up():
+        assert active_shield() is None
+
+
+async def test_each_run_has_its_own_shield() -> None:
+    def outer() -> None:
+        with current_shield().up():
+            assert active_shield() is current_shield()
+            assert await_(run(active_shield)) is None
+
+    await run(outer)
+
+
+async def test_outlasting_every_cancellation() -> None:
+    done = asyncio.Event()
+
+    async def work() -> int:
+        await done.wait()
+        return 3
+
+    task = asyncio.create_task(outlast(work()))
+    for _ in range(5):
+        await asyncio.sleep(0)
+        task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    done.set()
+    assert await task == 3
+
+
+async def test_what_outlasts_raises_its_own_error() -> None:
+    async def work() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await outlast(work())

@@ -20,14 +20,14 @@ import pytest
 from django.test import override_settings
 
 from tests.records.models import Artist
+from vinyl.bridge.cancellation import decide
 from vinyl.bridge.greenlets import (
     MAX_IDLE,
     _idle,
+    active_shield,
     current_bridge,
-    postponing,
+    current_shield,
     runs_sync,
-    shielded,
-    unshielded,
 )
 from vinyl.exceptions import BridgeError, NotAwaitedError
 from vinyl.orm import await_, in_bridge, run, use_driver
@@ -38,10 +38,8 @@ color: contextvars.ContextVar[str] = contextvars.ContextVar("color", default="no
 
 
 def postpone(cancelled: asyncio.CancelledError) -> None:
-    """What a driver does whose operation succeeds all the same."""
-    driver = postponing()
-    assert driver is not None
-    driver(cancelled, True)
+    """What a driver does if its operation succeeds although it was cancelled."""
+    assert decide(("result",), cancelled, active_shield()) == "result"
 
 
 async def double(number: int) -> int:
@@ -229,7 +227,7 @@ class TestCancellation:
         def sync() -> None:
             # From here on the run has a connection, and lends it.
             Artist.objects.count()
-            with shielded():
+            with current_shield().up():
                 postpone(asyncio.CancelledError("came while it committed"))
             await_(coroutine)
 
@@ -239,9 +237,9 @@ class TestCancellation:
 
     async def test_one_of_a_hook_is_not_lost(self) -> None:
         def sync() -> None:
-            with shielded(), unshielded():
+            with current_shield().up(), current_shield().down():
                 # As a hook that commits a transaction of its own.
-                with shielded():
+                with current_shield().up():
                     postpone(asyncio.CancelledError("came to the hook"))
 
         with pytest.raises(asyncio.CancelledError, match="to the hook"):

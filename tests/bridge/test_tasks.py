@@ -1,4 +1,4 @@
-"""Where a task is, and work that outlasts its task."""
+"""Where a task is in its code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from vinyl.bridge.calls import Call
-from vinyl.bridge.tasks import outlast, place_of
+from vinyl.bridge.tasks import place_of
 
 pytestmark = pytest.mark.anyio
 
@@ -65,28 +65,3 @@ async def test_the_place_is_the_users_own_line(coroutine: Any, function: str) ->
 
 async def test_no_task() -> None:
     assert place_of(None) == "no task"
-
-
-async def test_outlasting_every_cancellation() -> None:
-    done = asyncio.Event()
-
-    async def work() -> int:
-        await done.wait()
-        return 3
-
-    task = asyncio.create_task(outlast(work()))
-    for _ in range(5):
-        await asyncio.sleep(0)
-        task.cancel()
-    await asyncio.sleep(0)
-    assert not task.done()
-    done.set()
-    assert await task == 3
-
-
-async def test_what_outlasts_raises_its_own_error() -> None:
-    async def work() -> None:
-        raise LookupError
-
-    with pytest.raises(LookupError):
-        await outlast(work())

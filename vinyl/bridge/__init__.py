@@ -1,16 +1,17 @@
 """
 The bridge: sync code that waits on the event loop. It knows nothing of the ORM.
 
-greenlets.py   START HERE: run, await_, suspend, in_bridge; the only import of greenlet
-mode.py        which mode a call is in; dual-mode functions
-flows.py       use_driver: generator functions that run in both modes
-calls.py       what a dual-mode call returns: a coroutine that cannot be used as a value
-refusals.py    the special methods that an object can refuse, and refusing them
-dropped.py     refusing a call whose result nobody will await
-bytecode.py    what the calling code does with the result of a call
-patching.py    the patches of a table, and applying them to Django's classes
-tasks.py       the current task, and work that outlasts it
-threads.py     in_thread: functions that run in a worker thread
+greenlets.py     START HERE: run, await_, suspend, in_bridge; the only import of greenlet
+mode.py          which mode a call is in; dual-mode functions
+flows.py         use_driver: generator functions that run in both modes
+calls.py         what a dual-mode call returns: a coroutine that cannot be used as a value
+refusals.py      the special methods that an object can refuse, and refusing them
+dropped.py       refusing a call whose result nobody will await
+bytecode.py      what the calling code does with the result of a call
+patching.py      the patches of a table, and applying them to Django's classes
+cancellation.py  whether a cancelled operation counts; work that outlasts its task
+tasks.py         the running task, and where a task is in its code
+threads.py       in_thread: functions that run in a worker thread
 
 Nothing here imports vinyl.orm or vinyl.web.
 """

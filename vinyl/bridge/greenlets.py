@@ -23,26 +23,25 @@ import sys
 import threading
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
-from contextlib import contextmanager
 from contextvars import Context
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar, cast
 
 from greenlet import getcurrent, greenlet
 
+from vinyl.bridge.cancellation import Shield, Waiter
 from vinyl.exceptions import BridgeError, NotAwaitedError
 
 __all__ = [
+    "active_shield",
     "await_",
+    "current_shield",
     "in_bridge",
-    "postponing",
     "refuse_to_block",
     "run",
     "runs_sync",
-    "shielded",
     "suspend",
     "suspend_or_refuse",
-    "unshielded",
 ]
 
 P = ParamSpec("P")
@@ -53,17 +52,6 @@ T = TypeVar("T")
 forced_mode: bool | None = None
 
 _get_running_loop = asyncio._get_running_loop
-
-
-class Waiter:
-    """Sync code that an event loop waits for: a run, or a call in a thread."""
-
-    # Whether a wait that succeeds although the task is cancelled counts; that
-    # cancellation, to be raised by the next wait, or at the end; and one that has been
-    # raised, for it did not succeed.
-    shielded = False
-    cancelled: asyncio.CancelledError | None = None
-    raised: asyncio.CancelledError | None = None
 
 
 class Bridge(Waiter, greenlet):
@@ -173,13 +161,13 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     finally:
         if bridge.scope is not None:
             bridge.scope.close()
-        cancelled = None if bridge.abandoned else bridge.cancelled
+        shield = None if bridge.abandoned else bridge.shield
         if awaitable is _DONE and type(bridge) is Bridge and len(idle) < MAX_IDLE:
             vars(bridge).clear()
             bridge.gr_context = None
             idle.append(bridge)
-        if cancelled is not None:
-            raise cancelled
+        if shield is not None and shield.postponed is not None:
+            raise shield.postponed
 
 
 def _call_while_handling(
@@ -286,7 +274,7 @@ def suspend(awaitable: Awaitable[T]) -> T:
             f"{_describe(awaitable)} cannot be awaited: the coroutine that runs this "
             f"code was closed before its end."
         )
-    _raise_cancellation(bridge, awaitable)
+    _raise_postponed(bridge, awaitable)
     parent = _parent()
     context = bridge.gr_context
     if context is not parent.gr_context and context is not None:
@@ -327,83 +315,35 @@ async def _awaiting(awaitable: Awaitable[T]) -> T:
     return await awaitable
 
 
-def _raise_cancellation(bridge: Bridge, awaitable: Awaitable[Any]) -> None:
-    """Raise what came in a block of `shielded()`, now that it has ended."""
-    if bridge.cancelled is not None and not bridge.shielded:
-        cancelled, bridge.cancelled = bridge.cancelled, None
-        _close(awaitable)
-        raise cancelled
+def _raise_postponed(bridge: Bridge, awaitable: Awaitable[Any]) -> None:
+    """Raise a cancellation that the shield postponed, if it is down again."""
+    if (shield := bridge.shield) is not None:
+        if (cancelled := shield.take_postponed()) is not None:
+            _close(awaitable)
+            raise cancelled
 
 
-@contextmanager
-def shielded() -> Iterator[None]:
+def current_shield() -> Shield:
     """
-    Let what the drivers do in this block be known by its outcome.
+    Return the shield of the calling code: of its run, or of its call in a thread.
 
-    An operation that succeeds although the task is cancelled, as a COMMIT may, counts;
-    the cancellation is raised by the next wait after the block, or by `run()` in the
-    end. One that does not raises it at once, and no error that the block makes of that
-    takes its place. Drivers ask for `postponing()`.
-
-    Never switches.
+    Where no event loop waits for the code, nothing cancels it, and the shield that it
+    gets has no effect. Never switches.
     """
     waiter = _waiter()
     if waiter is None:
-        yield
-        return
-    before, waiter.shielded = waiter.shielded, True
-    try:
-        yield
-    except asyncio.CancelledError:
-        raise
-    except BaseException as error:
-        if waiter.raised is not None:
-            raise waiter.raised from error
-        raise
-    finally:
-        waiter.shielded = before
-        waiter.raised = None
+        return Shield()
+    if waiter.shield is None:
+        waiter.shield = Shield()
+    return waiter.shield
 
 
-@contextmanager
-def unshielded() -> Iterator[None]:
-    """
-    In a block of `shielded()`, lift the shield, and hold back until the end what has
-    been postponed so far. Never switches.
-    """
+def active_shield() -> Shield | None:
+    """Return the shield of the calling code if it is up, or None. Never switches."""
     waiter = _waiter()
-    if waiter is None:
-        yield
-        return
-    before, waiter.shielded = waiter.shielded, False
-    held, waiter.cancelled = waiter.cancelled, None
-    try:
-        yield
-    finally:
-        waiter.shielded = before
-        waiter.cancelled = held or waiter.cancelled
-
-
-def postponing() -> Callable[[asyncio.CancelledError, bool], None] | None:
-    """
-    In a block of `shielded()`, what a driver gives a cancellation to, and whether its
-    operation succeeded all the same; if not, it raises it. None elsewhere.
-
-    Never switches.
-    """
-    waiter = _waiter()
-    if waiter is None or not waiter.shielded:
+    if waiter is None or waiter.shield is None or not waiter.shield.is_up:
         return None
-    return functools.partial(_postpone, waiter)
-
-
-def _postpone(
-    waiter: Waiter, cancelled: asyncio.CancelledError, succeeded: bool
-) -> None:
-    if succeeded:
-        waiter.cancelled = cancelled
-    else:
-        waiter.raised = cancelled
+    return waiter.shield
 
 
 def await_(awaitable: Awaitable[T]) -> T:
@@ -420,7 +360,7 @@ def await_(awaitable: Awaitable[T]) -> T:
     Switches to the event loop.
     """
     if in_bridge() and (bridge := current_bridge()).scope is not None:
-        _raise_cancellation(bridge, awaitable)
+        _raise_postponed(bridge, awaitable)
         awaitable = bridge.scope.lending(awaitable)
     return suspend(awaitable)
 

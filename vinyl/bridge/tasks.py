@@ -1,19 +1,16 @@
-"""The running task, where a task is in its code, and work that outlasts its task."""
+"""The running task, and where a task is in its code."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
-from typing import Any, TypeVar
+from typing import Any
 
 from vinyl.bridge.calls import Call
 
-__all__ = ["is_own", "outlast", "place_of", "running_task"]
-
-T = TypeVar("T")
+__all__ = ["is_own", "place_of", "running_task"]
 
 # Where code is that is not the user's.
 _VINYL = os.path.dirname(os.path.dirname(__file__)) + os.sep
@@ -63,17 +60,3 @@ def _frames(awaited: Any) -> Iterator[FrameType]:
 def is_own(file: str) -> bool:
     """Whether *file* is neither vinyl's nor a library's. Never switches."""
     return not file.startswith((_VINYL, _LIBRARY)) and "site-packages" not in file
-
-
-async def outlast(awaitable: Awaitable[T]) -> T:
-    """
-    Return what *awaitable* gives, however often this task is cancelled meanwhile. For
-    cleaning up: the caller has a cancellation to raise already.
-
-    Switches to the event loop.
-    """
-    work = asyncio.ensure_future(awaitable)
-    while not work.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([work])
-    return work.result()

@@ -43,12 +43,11 @@ from django.db.transaction import (
 from vinyl.bridge.calls import Done
 from vinyl.bridge.flows import use_driver
 from vinyl.bridge.greenlets import (
+    current_shield,
     in_bridge,
     run,
     runs_sync,
-    shielded,
     suspend_or_refuse,
-    unshielded,
 )
 from vinyl.bridge.mode import begin
 from vinyl.exceptions import NotAwaitedError
@@ -247,7 +246,7 @@ def shielding(leave: Callable[..., Any]) -> Callable[..., Any]:
             and wrapper.interrupted
             and (wrapper.needs_rollback or wrapper.is_spoilt())
         )
-        with shielded():
+        with current_shield().up():
             leave(self, *exc_info)
         if spoilt:
             raise TransactionManagementError(
@@ -359,7 +358,7 @@ def accepting_async(run_hooks: Callable[..., Any]) -> Callable[..., Any]:
             (savepoints, Awaiting(func), robust)
             for savepoints, func, robust in self.run_on_commit
         ]
-        with after_commit(self), unshielded():
+        with after_commit(self), current_shield().down():
             try:
                 run_hooks(self)
             except DatabaseError as error:

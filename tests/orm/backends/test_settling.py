@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from vinyl.bridge.cancellation import Shield
 from vinyl.orm.backends.settling import Operation, settle, settle_in_thread
 
 pytestmark = pytest.mark.anyio
@@ -86,34 +87,25 @@ async def test_success_is_a_cancellation_outside_a_shield(script: type[Script]) 
 
 
 async def test_success_counts_in_a_shield(script: type[Script]) -> None:
-    postponed: list[Any] = []
-
-    def postpone(error: asyncio.CancelledError, succeeded: bool) -> None:
-        postponed.append((error, succeeded))
-
-    assert await settled(script(1, ("done",)), CANCELLED, postpone) == "done"
-    assert postponed == [(CANCELLED, True)]
+    shield = Shield()
+    assert await settled(script(1, ("done",)), CANCELLED, shield) == "done"
+    assert shield.postponed is CANCELLED
 
 
 async def test_failure_in_a_shield_is_noted_and_raised(script: type[Script]) -> None:
-    postponed: list[Any] = []
-
-    def postpone(error: asyncio.CancelledError, succeeded: bool) -> None:
-        postponed.append((error, succeeded))
-
+    shield = Shield()
     with pytest.raises(asyncio.CancelledError, match="by a test"):
-        await settled(script(1, None), CANCELLED, postpone)
-    assert postponed == [(CANCELLED, False)]
+        await settled(script(1, None), CANCELLED, shield)
+    assert shield.raised is CANCELLED
 
 
 def test_an_interrupt_from_the_keyboard_is_never_postponed() -> None:
-    def postpone(error: asyncio.CancelledError, succeeded: bool) -> None:
-        pytest.fail("It was postponed.")
-
+    shield = Shield()
     operation = Script(2, ("done",))
     with pytest.raises(KeyboardInterrupt):
-        settle_in_thread(operation, KeyboardInterrupt(), postpone, is_undoing=False)
+        settle_in_thread(operation, KeyboardInterrupt(), shield, is_undoing=False)
     assert operation.log == ["interrupt", "wait"] * 2
+    assert shield.postponed is None
 
 
 async def test_goes_on_although_the_task_is_cancelled_again() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from django.db import InterfaceError, connections
 from django.db.transaction import TransactionManagementError
 
-from vinyl.bridge.greenlets import in_bridge, shielded
+from vinyl.bridge.greenlets import current_shield, in_bridge
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper as _Wrapper
@@ -143,7 +143,7 @@ class BridgeMixin(_Wrapper):
         """
         self.is_undoing = True
         try:
-            with shielded():
+            with current_shield().up():
                 yield
         finally:
             self.is_undoing = False

@@ -29,7 +29,8 @@ from psycopg.adapt import Dumper
 from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.waiting import wait_async
 
-from vinyl.bridge.greenlets import in_bridge, postponing, refuse_to_block, suspend
+from vinyl.bridge.cancellation import Shield
+from vinyl.bridge.greenlets import active_shield, in_bridge, refuse_to_block, suspend
 from vinyl.orm.backends.base import BridgeMixin, ThreadLoan
 from vinyl.orm.backends.psycopg_cursors import closed_when_cancelled, recovering_plans
 from vinyl.orm.backends.psycopg_waiting import (
@@ -38,7 +39,7 @@ from vinyl.orm.backends.psycopg_waiting import (
     ThreadOperation,
     looking,
 )
-from vinyl.orm.backends.settling import Postpone, settle, settle_in_thread
+from vinyl.orm.backends.settling import settle, settle_in_thread
 
 __all__ = ["BridgeConnection", "PsycopgMixin"]
 
@@ -112,7 +113,7 @@ class BridgeConnection(psycopg.Connection[Any]):
         loan = None if wrapper is None else wrapper.loan_here()
         try:
             if in_bridge():
-                return suspend(self._wait(postponing(), gen, *args, **kwargs))
+                return suspend(self._wait(active_shield(), gen, *args, **kwargs))
             if loan is not None:
                 return self._wait_in_thread(loan, gen, *args, **kwargs)
         except asyncio.CancelledError:
@@ -124,12 +125,12 @@ class BridgeConnection(psycopg.Connection[Any]):
 
     async def _wait(
         self,
-        postpone: Postpone | None,
+        shield: Shield | None,
         gen: Any,
         interval: float = WAIT_INTERVAL,
         **kwargs: Any,
     ) -> Any:
-        if postpone is None and self._unwaited >= MAX_UNWAITED:
+        if shield is None and self._unwaited >= MAX_UNWAITED:
             self._unwaited = 0
             await asyncio.sleep(0)
         try:
@@ -146,7 +147,7 @@ class BridgeConnection(psycopg.Connection[Any]):
         except asyncio.CancelledError as cancelled:
             operation = LoopOperation(self.twin, gen)
             undoing = self._is_undoing()
-            return await settle(operation, cancelled, postpone, is_undoing=undoing)
+            return await settle(operation, cancelled, shield, is_undoing=undoing)
 
     def _wait_in_thread(
         self, loan: ThreadLoan, gen: Any, *args: Any, **kwargs: Any
@@ -160,7 +161,7 @@ class BridgeConnection(psycopg.Connection[Any]):
             operation = ThreadOperation(self, gen, wait)
             undoing = self._is_undoing()
             return settle_in_thread(
-                operation, cancelled, postponing(), is_undoing=undoing
+                operation, cancelled, active_shield(), is_undoing=undoing
             )
 
     def _is_undoing(self) -> bool:

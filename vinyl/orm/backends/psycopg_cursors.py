@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from vinyl.bridge.greenlets import shielded
+from vinyl.bridge.greenlets import current_shield
 
 __all__ = ["closed_when_cancelled", "is_stale_plan", "recovering_plans"]
 
@@ -36,7 +36,7 @@ def closed_when_cancelled(cls: Any) -> type:
                 raise
 
         def close(self) -> None:
-            with shielded():
+            with current_shield().up():
                 try:
                     self._close_in_server()
                 except psycopg.Error:

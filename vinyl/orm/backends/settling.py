@@ -12,20 +12,16 @@ waits for; the drivers say how to interrupt, and how to wait.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from typing import Any, Protocol, TypeVar
 
+from vinyl.bridge.cancellation import Shield, decide, outlast
 from vinyl.bridge.flows import drive, drive_async
-from vinyl.bridge.tasks import outlast
 
-__all__ = ["Operation", "Postpone", "settle", "settle_in_thread"]
+__all__ = ["Operation", "settle", "settle_in_thread"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-# What `vinyl.bridge.greenlets.postponing()` returns.
-Postpone = Callable[[asyncio.CancelledError, bool], None]
 
 
 class Operation(Protocol[T_co]):
@@ -55,7 +51,7 @@ class Operation(Protocol[T_co]):
 async def settle(
     operation: Operation[T],
     error: BaseException,
-    postpone: Postpone | None,
+    shield: Shield | None,
     *,
     is_undoing: bool,
 ) -> T:
@@ -65,7 +61,7 @@ async def settle(
 
     Args:
         error: What ended the task's own wait: its cancellation.
-        postpone: What `postponing()` returned in the code that waits.
+        shield: What `active_shield()` returned in the code that waits.
         is_undoing: Whether the operation rolls something back. It is waited for but
             not interrupted.
 
@@ -77,13 +73,13 @@ async def settle(
     Switches to the event loop.
     """
     await outlast(drive_async(_settle_flow(operation, is_undoing=is_undoing)))
-    return _decide(operation, error, postpone)
+    return decide(operation.outcome(), error, shield)
 
 
 def settle_in_thread(
     operation: Operation[T],
     error: BaseException,
-    postpone: Postpone | None,
+    shield: Shield | None,
     *,
     is_undoing: bool,
 ) -> T:
@@ -97,7 +93,7 @@ def settle_in_thread(
     Never switches.
     """
     drive(_settle_flow(operation, is_undoing=is_undoing))
-    return _decide(operation, error, postpone)
+    return decide(operation.outcome(), error, shield)
 
 
 def _settle_flow(
@@ -110,14 +106,3 @@ def _settle_flow(
         if not is_undoing:
             yield operation.interrupt, ()
         yield operation.wait, ()
-
-
-def _decide(
-    operation: Operation[T], error: BaseException, postpone: Postpone | None
-) -> T:
-    outcome = operation.outcome()
-    if postpone is not None and isinstance(error, asyncio.CancelledError):
-        postpone(error, outcome is not None)
-        if outcome is not None:
-            return outcome[0]
-    raise error

@@ -22,9 +22,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from django.db import InterfaceError
 
-from vinyl.bridge.greenlets import postponing, suspend
+from vinyl.bridge.cancellation import Shield
+from vinyl.bridge.greenlets import active_shield, suspend
 from vinyl.orm.backends.base import ThreadLoan
-from vinyl.orm.backends.settling import Postpone, settle, settle_in_thread
+from vinyl.orm.backends.settling import settle, settle_in_thread
 
 __all__ = ["Worker"]
 
@@ -114,8 +115,8 @@ class Worker:
             call = partial(self.wrapper.call_driver, call, name, self)
         try:
             if (loan := self.wrapper.loan_here()) is not None:
-                return self._call_from_thread(call, postponing(), loan)
-            return suspend(self._call(call, postponing()))
+                return self._call_from_thread(call, active_shield(), loan)
+            return suspend(self._call(call, active_shield()))
         except asyncio.CancelledError:
             self.wrapper.note_interruption()
             raise
@@ -123,7 +124,7 @@ class Worker:
     async def _call(
         self,
         fn: Callable[[], T],
-        postpone: Postpone | None,
+        shield: Shield | None,
     ) -> T:
         future = asyncio.wrap_future(self.submit(fn))
         try:
@@ -134,14 +135,14 @@ class Worker:
             operation = _Operation(self, future, wait)
             undoing = self.wrapper.is_undoing
             try:
-                return await settle(operation, cancelled, postpone, is_undoing=undoing)
+                return await settle(operation, cancelled, shield, is_undoing=undoing)
             finally:
                 self.interrupted = False
 
     def _call_from_thread(
         self,
         fn: Callable[[], T],
-        postpone: Postpone | None,
+        shield: Shield | None,
         loan: ThreadLoan,
     ) -> T:
         """As `_call()`, in a thread that the connection is lent to."""
@@ -155,7 +156,7 @@ class Worker:
             operation = _Operation(self, future, wait)
             undoing = self.wrapper.is_undoing
             try:
-                return settle_in_thread(operation, error, postpone, is_undoing=undoing)
+                return settle_in_thread(operation, error, shield, is_undoing=undoing)
             finally:
                 self.interrupted = False
         return future.result()

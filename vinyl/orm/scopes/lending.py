@@ -26,7 +26,8 @@ from typing import Any, NoReturn, Self, cast
 from django.db import InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from vinyl.bridge.greenlets import Waiter, await_, here, in_bridge
+from vinyl.bridge.cancellation import Waiter
+from vinyl.bridge.greenlets import await_, here, in_bridge
 from vinyl.exceptions import ForeignLoopError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.scopes.lease import Lease
@@ -256,11 +257,11 @@ class Loan(Waiter):
 
     def begin(self) -> None:
         """In the thread, before it waits: raise what has come since the last wait."""
-        if self.shielded:
-            return
-        if self.cancelled is not None:
-            cancelled, self.cancelled = self.cancelled, None
-            raise cancelled
+        if (shield := self.shield) is not None:
+            if shield.is_up:
+                return
+            if (cancelled := shield.take_postponed()) is not None:
+                raise cancelled
         self.look()
 
     def look(self) -> None:
