@@ -19,7 +19,6 @@ from django.db import router as routing
 from tests.fix_db import only_postgresql
 from tests.records.models import Album, Artist, Genre, Label
 from vinyl.bridge.flows import drive_async, use_driver
-from vinyl.bridge.greenlets import current_bridge
 from vinyl.exceptions import ScopeClosedError
 from vinyl.orm import (
     await_,
@@ -32,6 +31,7 @@ from vinyl.orm import (
 from vinyl.orm.dualmode.singleflight import is_in_flight
 from vinyl.orm.pools.registry import pool_for
 from vinyl.orm.routers import PrimaryReplicaRouter, note_write, unit_of_work
+from vinyl.orm.scopes.scope import scope_of_run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("router")]
 
@@ -165,7 +165,7 @@ class TestWithoutUnit:
     async def test_asking_lends_and_connects_nothing(self) -> None:
         def in_the_bridge() -> list[str]:
             where()
-            return list(current_bridge().scope.leases)
+            return list(scope_of_run().leases)
 
         def there() -> list[str]:
             where()

@@ -1,10 +1,10 @@
 """
 The bridge: sync code that waits on the event loop. It knows nothing of the ORM.
 
-greenlets.py     START HERE: run, await_, suspend, in_bridge; the only import of greenlet
+greenlets.py     START HERE: run, await_, suspend, in_bridge; alone imports greenlet
 mode.py          which mode a call is in; dual-mode functions
 flows.py         use_driver: generator functions that run in both modes
-calls.py         what a dual-mode call returns: a coroutine that cannot be used as a value
+calls.py         what a dual-mode call returns: a coroutine that refuses other uses
 refusals.py      the special methods that an object can refuse, and refusing them
 dropped.py       refusing a call whose result nobody will await
 bytecode.py      what the calling code does with the result of a call

@@ -25,7 +25,7 @@ import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextvars import Context
 from types import FrameType
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 from greenlet import getcurrent, greenlet
 
@@ -54,6 +54,16 @@ forced_mode: bool | None = None
 _get_running_loop = asyncio._get_running_loop
 
 
+class Holdings(Protocol):
+    """What a run holds from its first use of a database to its end."""
+
+    def lending(self, awaitable: Awaitable[T]) -> Coroutine[Any, Any, T]:
+        """Await *awaitable* and let it use, in turn, what the run holds."""
+
+    def close(self) -> None:
+        """Give everything back. Never switches."""
+
+
 class Bridge(Waiter, greenlet):
     """
     One run of sync code. A type of its own marks it: code that merely runs in
@@ -63,10 +73,8 @@ class Bridge(Waiter, greenlet):
     # The task that runs this code. Another one's, started here by an eager task
     # factory, may run its first step on top of it, and is not in the bridge.
     task: asyncio.Task[Any] | None = None
-    # What the run holds (a scope of vinyl.orm.scopes), from its first use of a database
-    # to its end.
-    scope: Any = None
-    # Set when the coroutine is closed half-way: nobody will wait any more.
+    scope: Holdings | None = None
+    # Whether the coroutine was closed before its end, so that nothing waits any more.
     abandoned = False
     # What fn returned.
     result: Any = None
@@ -88,7 +96,7 @@ def _serve() -> None:
 
 # What a greenlet switches back with when a run is done.
 _DONE: Any = object()
-# More greenlets than this do not wait for their next run.
+# Maximum number of idle greenlets that a thread keeps for reuse.
 MAX_IDLE = 100
 
 

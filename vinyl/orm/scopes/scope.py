@@ -389,14 +389,15 @@ def scope_of_run() -> ConnectionScope:
     """The scope of the run that the calling code is in, made at its first use."""
     bridge = current_bridge()
     if bridge.scope is None:
-        bridge.scope = ConnectionScope(current_scope.get())
-        bridge.scope.enter()
-        around = bridge.scope.parent
+        bridge.scope = scope = ConnectionScope(current_scope.get())
+        scope.enter()
+        around = scope.parent
         while around is not None:
             if around.generator is not None and around.task_is_here():
                 around.used_outside |= around.generator not in frames_around()
             around = around.parent
-    return bridge.scope
+    # Set only here; a cast() would cost a call for each query.
+    return bridge.scope  # type: ignore[return-value]
 
 
 def connection_of(alias: str) -> BaseDatabaseWrapper | None:
