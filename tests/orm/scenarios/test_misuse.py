@@ -324,7 +324,7 @@ finally:
 def test_the_current_site_is_awaited_and_its_cache_holds_sites(db: str) -> None:
     settings = connections.settings["default"]
     entry = {key: settings[key] for key in settings if key != "TEST"}
-    environment = {**os.environ, "TEST_DATABASE": json.dumps(entry)}
+    environment = {**os.environ, "TEST_DATABASE": json.dumps(entry, default=str)}
     environment["PYTHONPATH"] = str(Path(__file__).parents[3])
     environment.pop("DJANGO_SETTINGS_MODULE", None)
     done = subprocess.run(
