@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from types import ModuleType
+import sys
+from pathlib import Path
+from types import FrameType, ModuleType
 from typing import Any
 
 import httpx
@@ -34,6 +36,7 @@ from vinyl.web import (
     Request,
     Response,
     StreamingResponse,
+    errors,
     get_asgi_application,
     path,
 )
@@ -351,3 +354,30 @@ class TestHandlers:
         settings = self.urlconf(path("", broken), handler404=teapot)
         async with serving(**settings, **DEBUG) as http:
             assert (await http.get("/none/")).status_code == 404
+
+
+# ----- The pass
+
+
+async def test_each_step_is_taken_once() -> None:
+    """No step goes back to an earlier one: the room has one pass."""
+    folder = str(Path(errors.__file__).parent)
+    steps: list[str] = []
+
+    def follow(frame: FrameType, event: str, arg: Any) -> None:
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and str(path.parent) == folder:
+            # The log record passes the filters of logging_setup.
+            if path.stem not in ("middleware", "logging_setup", *steps[-1:]):
+                steps.append(path.stem)
+
+    async def view(request: Request) -> Response:
+        sys.setprofile(follow)
+        raise ZeroDivisionError
+
+    async with serving(path("", view)) as http:
+        try:
+            assert (await http.get("/")).status_code == 500
+        finally:
+            sys.setprofile(None)
+    assert steps == ["problem", "report", "plain_pages"]
