@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import DatabaseError, IntegrityError, connections
 from django.db.backends.utils import CursorWrapper
 from django.test import override_settings
@@ -343,4 +344,14 @@ class TestWhetherAQueryIsObserved:
     def test_connection_queries(self) -> None:
         with CaptureQueriesContext(connections["default"]):
             assert is_observed(connections["default"])
+        assert not is_observed(connections["default"])
+
+    def test_debug_mode(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with override_settings(DEBUG=True):
+            assert is_observed(connections["default"])
+        assert not is_observed(connections["default"])
+        # As Django's test runner sets it.
+        monkeypatch.setattr(settings, "DEBUG", True)
+        assert is_observed(connections["default"])
+        settings.DEBUG = False
         assert not is_observed(connections["default"])
