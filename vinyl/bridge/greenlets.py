@@ -57,7 +57,7 @@ _get_running_loop = asyncio._get_running_loop
 class Holdings(Protocol):
     """What a run holds from its first use of a database to its end."""
 
-    def lending(self, awaitable: Awaitable[T]) -> Coroutine[Any, Any, T]:
+    def lend_to(self, awaitable: Awaitable[T]) -> Coroutine[Any, Any, T]:
         """Await *awaitable* and let it use, in turn, what the run holds."""
 
     def close(self) -> None:
@@ -369,7 +369,7 @@ def await_(awaitable: Awaitable[T]) -> T:
     """
     if in_bridge() and (bridge := current_bridge()).scope is not None:
         _raise_postponed(bridge, awaitable)
-        awaitable = bridge.scope.lending(awaitable)
+        awaitable = bridge.scope.lend_to(awaitable)
     return suspend(awaitable)
 
 

@@ -27,7 +27,7 @@ from django.db import (
 
 from vinyl.bridge.flows import drive, drive_async, use_driver
 from vinyl.bridge.greenlets import in_bridge
-from vinyl.orm.scopes.scope import in_transaction
+from vinyl.orm.scopes.storage import in_transaction
 
 __all__ = ["is_conflict", "mark_committed", "retry_on_conflict"]
 

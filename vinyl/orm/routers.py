@@ -24,7 +24,7 @@ from django.db.models import Model
 
 from vinyl.bridge.tasks import running_task
 from vinyl.conf import vinyl_settings
-from vinyl.orm.scopes.scope import in_transaction
+from vinyl.orm.scopes.storage import in_transaction
 
 __all__ = ["PrimaryReplicaRouter", "note_write", "unit_of_work"]
 

@@ -53,13 +53,13 @@ from vinyl.bridge.mode import begin
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.retry import mark_committed, retry_on_conflict
-from vinyl.orm.scopes.scope import (
-    ATOMIC,
-    ConnectionScope,
+from vinyl.orm.scopes.atomic_scope import (
+    AtomicScope,
     after_commit,
-    current_scope,
-    scope_of_run,
+    savepoints_around,
 )
+from vinyl.orm.scopes.run_scope import scope_of_run
+from vinyl.orm.scopes.scope import current_scope
 
 __all__ = [
     "Atomic",
@@ -97,10 +97,11 @@ def entered(_: None) -> Callable[..., Any]:
 
     async def __aenter__(self: Atomic) -> None:
         alias = self.using or DEFAULT_DB_ALIAS
-        scope = ConnectionScope(current_scope.get(), block=ATOMIC)
         caller = sys._getframe(1)
-        if caller.f_code.co_flags & inspect.CO_ASYNC_GENERATOR:
-            scope.generator = caller
+        in_generator = caller.f_code.co_flags & inspect.CO_ASYNC_GENERATOR
+        scope = AtomicScope(
+            current_scope.get(), generator=caller if in_generator else None
+        )
         try:
             lease = await scope.acquire(alias)
             scope.enter()
@@ -114,12 +115,12 @@ def entered(_: None) -> Callable[..., Any]:
     return __aenter__
 
 
-def _scopes_of(block: Atomic) -> list[ConnectionScope]:
+def _scopes_of(block: Atomic) -> list[AtomicScope]:
     """The scopes that *block* has been entered with and not left."""
     return vars(block).setdefault("vinyl_scopes", [])
 
 
-def _lost_of(entered: list[ConnectionScope]) -> ConnectionScope:
+def _lost_of(entered: list[AtomicScope]) -> AtomicScope:
     """Take out of *entered* the scope whose task is gone."""
     for scope in entered:
         task = None if scope.task is None else scope.task()
@@ -138,7 +139,7 @@ def left(_: None) -> Callable[..., Any]:
         alias = self.using or DEFAULT_DB_ALIAS
         scope = current_scope.get()
         entered = _scopes_of(self)
-        if scope is None or scope not in entered:
+        if not isinstance(scope, AtomicScope) or scope not in entered:
             if exc_info[0] is GeneratorExit and entered:
                 # Python closes a task that is lost, in whatever context runs now.
                 _lost_of(entered).abandon()
@@ -323,7 +324,7 @@ def registered(register: Callable[..., Any]) -> Callable[..., Any]:
             register(self, func, robust)
             if runs_sync():
                 return None
-            if (savepoints := _savepoints_here(self.alias)) is not None:
+            if (savepoints := savepoints_around(self.alias)) is not None:
                 # Not those of a sibling's nested block that is open just now.
                 self.run_on_commit[-1] = (savepoints, func, robust)
             return Done()
@@ -332,16 +333,6 @@ def registered(register: Callable[..., Any]) -> Callable[..., Any]:
         return begin(on_commit, "on_commit", run, _on_own, self.alias, func, robust)
 
     return on_commit
-
-
-def _savepoints_here(alias: str) -> set[str] | None:
-    """The savepoints that the calling code is inside of; None if it is in no block."""
-    scope = current_scope.get()
-    while scope is not None:
-        if alias in scope.leases and scope.savepoints is not None:
-            return scope.savepoints
-        scope = scope.parent
-    return None
 
 
 def _on_own(alias: str, func: Callable[..., Any], robust: bool) -> None:

@@ -29,7 +29,8 @@ from vinyl.exceptions import ScopeClosedError
 from vinyl.orm import await_, connection, run, transaction
 from vinyl.orm.pools.registry import pool_for
 from vinyl.orm.scopes.lock import ConnectionLock
-from vinyl.orm.scopes.scope import current_scope, scope_of_run
+from vinyl.orm.scopes.run_scope import scope_of_run
+from vinyl.orm.scopes.scope import current_scope
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 

@@ -13,7 +13,7 @@ import asyncio
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -24,6 +24,7 @@ from vinyl.exceptions import ForeignLoopError, NotAwaitedError, ScopeClosedError
 from vinyl.orm.dualmode.cursors import borrowing
 from vinyl.orm.scopes.placeholder import placeholder_for
 from vinyl.orm.scopes.scope import current_scope, nearest_lease
+from vinyl.orm.scopes.storage import connection_of_thread
 
 __all__ = [
     "patch_all",
@@ -50,7 +51,7 @@ def _without_loop() -> Iterator[None]:
 def _of_thread(alias: str) -> BaseDatabaseWrapper | None:
     """The connection of *alias* that sync code of this thread has used, if any."""
     with _without_loop():
-        return getattr(cast(Any, connections)._connections._local, alias, None)
+        return connection_of_thread(alias)
 
 
 def _close_in_thread(alias: str) -> None:

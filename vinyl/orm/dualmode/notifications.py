@@ -79,7 +79,7 @@ class Notifications:
         self._prepare()
         # While it connects it is `connection`, for receivers of connection_created.
         scope = ConnectionScope(current_scope.get(), block="listen()")
-        scope._hold(self.alias, self._wrapper, None)
+        scope.hold(self.alias, self._wrapper, None)
         scope.enter()
         try:
             await run(self._open)

@@ -47,8 +47,7 @@ from vinyl.orm.dualmode import (
     versions,
 )
 from vinyl.orm.observe import lazy_loads
-from vinyl.orm.scopes import fork, lending
-from vinyl.orm.scopes.scope import connection_of, install
+from vinyl.orm.scopes import fork, lending, storage
 
 __all__ = ["TABLE", "apply"]
 
@@ -84,7 +83,7 @@ def patch_getitem(getitem: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(getitem)
     def __getitem__(self: Any, alias: str) -> Any:
         if self is connections and alias in self.settings:
-            if (wrapper := connection_of(alias)) is not None:
+            if (wrapper := storage.connection_of(alias)) is not None:
                 return wrapper
         return getitem(self, alias)
 
@@ -269,6 +268,6 @@ def apply(*, with_apps: bool = False) -> None:
     versions.check_django()
     if with_apps:
         versions.check_apps({config.name for config in apps.get_app_configs()})
-    install()
+    storage.install()
     fork.install()
     apply_patches(patch for patch in TABLE if bool(patch.app) is with_apps)

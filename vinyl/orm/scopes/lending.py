@@ -30,13 +30,11 @@ from vinyl.bridge.cancellation import Waiter
 from vinyl.bridge.greenlets import await_, here, in_bridge
 from vinyl.exceptions import ForeignLoopError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.scopes.lease import Lease
-from vinyl.orm.scopes.lock import ConnectionLock
 from vinyl.orm.scopes.scope import (
     ConnectionScope,
     current_scope,
-    has_transaction,
 )
+from vinyl.orm.scopes.storage import has_transaction
 
 __all__ = ["Loan", "leave_loans", "patch_async_to_sync", "patch_sync_to_async"]
 
@@ -70,9 +68,7 @@ def _lent_by_thread() -> Iterator[None]:
     for wrapper in connections.all(initialized_only=True):
         if isinstance(wrapper, BridgeMixin):
             if wrapper.loan is not None or has_transaction(wrapper):
-                scope.leases[wrapper.alias] = Lease(
-                    wrapper, None, ConnectionLock(locked=False)
-                )
+                scope.hold(wrapper.alias, wrapper, None)
     before = current_scope.get()
     scope.enter()
     try:

@@ -1,9 +1,9 @@
 """
-Stand-ins: what `connection` is on the event loop where nothing is held.
+Placeholders: what `connection` is on the event loop where nothing holds a connection.
 
-A stand-in never connects. What is set on it (`execute_wrapper()`, `force_debug_cursor`)
-and logged through it (`queries`) goes for the connections that its task borrows, and
-for those of tasks started from there.
+A placeholder never connects. What is set on it (`execute_wrapper()`,
+`force_debug_cursor`) and logged through it (`queries`) applies to the connections that
+its task borrows, and to those of tasks started from there.
 """
 
 from __future__ import annotations
@@ -22,17 +22,16 @@ from vinyl.orm.backends.base import BridgeMixin
 __all__ = ["has_placeholder", "placeholder_for"]
 
 
-# What `connection` is in this context where nothing is held, by alias, and the task
-# that it was made in. Weak, or the tasks started from it would keep it alive.
+# The placeholders of this context by alias, each with the task that it was made in.
+# Weak, or the tasks started from it would keep it alive.
 _placeholders: ContextVar[dict[str, tuple[weakref.ref[Any] | None, BridgeMixin]]]
 _placeholders = ContextVar("vinyl_placeholders")
 
 
 def placeholder_for(alias: str) -> BaseDatabaseWrapper | None:
     """
-    A connection of *alias* that never connects; see vinyl.orm.dualmode.cursors.
-
-    None if the ENGINE cannot wait on an event loop. Never switches.
+    Return the calling task's placeholder for the connection of *alias*; None if the
+    ENGINE cannot wait on an event loop. Never switches.
     """
     made = _placeholders.get({})
     task = running_task()
@@ -48,12 +47,12 @@ def placeholder_for(alias: str) -> BaseDatabaseWrapper | None:
             raise InterfaceError(
                 f"This connection object of database {alias!r} comes from the event "
                 f"loop, where nothing held a connection, and cannot be used inside "
-                f"the bridge or a thread. Take `connections[{alias!r}]` anew there."
+                f"the bridge or a thread. Get `connections[{alias!r}]` again there."
             )
 
     wrapper.ensure_connection = ensure_connection  # type: ignore[method-assign]
     if inherited is not None:
-        # What the parent set goes for its children, and not the other way round.
+        # What the parent set applies to its children, and not the other way round.
         wrapper.execute_wrappers = list(inherited.execute_wrappers)
         wrapper.force_debug_cursor = inherited.force_debug_cursor
         wrapper.queries_log = inherited.queries_log
@@ -63,5 +62,8 @@ def placeholder_for(alias: str) -> BaseDatabaseWrapper | None:
 
 
 def has_placeholder(alias: str) -> bool:
-    """Whether this context has one already, its own or inherited. Never switches."""
+    """
+    Whether this context has a placeholder for *alias*, its own or an inherited one.
+    Never switches.
+    """
     return alias in _placeholders.get({})
