@@ -9,6 +9,8 @@ lazy.py           NotFetched, the attributes that return it, and fetch()
 singleflight.py   one task does the work, others that want it wait
 cursors.py        raw cursors, COPY, pinned connections, savepoints
 notifications.py  receiving PostgreSQL's notifications
+atomic.py         async with atomic(), and sync blocks in the bridge
+commit_hooks.py   hooks of on_commit(), sync and async ones
 closing.py        closing connections with Django's functions, on the event loop
 awaited_value.py  explains the TypeError of awaiting a value already fetched
 """

@@ -26,7 +26,7 @@ from vinyl.bridge.patching import (
     patch_sync_to_async,
 )
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import routers, transaction
+from vinyl.orm import routers
 from vinyl.orm.contrib import (
     auth,
     blocking,
@@ -38,7 +38,9 @@ from vinyl.orm.contrib import (
     validators,
 )
 from vinyl.orm.dualmode import (
+    atomic,
     closing,
+    commit_hooks,
     cursors,
     lazy,
     notifications,
@@ -170,14 +172,18 @@ TABLE = (
     Patch("django.db.models.query", _PREFETCH, dual),
     Patch("django.db.models", _PREFETCH, dual),
     Patch("django.shortcuts", "get_object_or_404 get_list_or_404", dual),
-    Patch(_ATOMIC, "__aenter__", transaction.entered),
-    Patch(_ATOMIC, "__aexit__", transaction.left),
-    Patch(_ATOMIC, "__enter__", transaction.not_blocking),
-    Patch(_ATOMIC, "__exit__", transaction.shielding),
-    Patch(_ATOMIC, "__call__", transaction.decorating),
+    Patch(_ATOMIC, "__aenter__", atomic.patch_aenter),
+    Patch(_ATOMIC, "__aexit__", atomic.patch_aexit),
+    Patch(_ATOMIC, "__enter__", atomic.patch_enter),
+    Patch(_ATOMIC, "__exit__", atomic.patch_exit),
+    Patch(_ATOMIC, "__call__", atomic.patch_call),
     Patch(_WRAPPER, "ensure_connection", cursors.connected),
-    Patch(_WRAPPER, "on_commit", transaction.registered),
-    Patch(_WRAPPER, "run_and_clear_commit_hooks", transaction.accepting_async),
+    Patch(_WRAPPER, "on_commit", commit_hooks.patch_connection_on_commit),
+    Patch(
+        _WRAPPER,
+        "run_and_clear_commit_hooks",
+        commit_hooks.patch_run_and_clear_commit_hooks,
+    ),
     Patch(_WRAPPER, "cursor chunked_cursor", cursors.opened, inherited=True),
     Patch(_WRAPPER, "pinned", cursors.pinned),
     Patch(_WRAPPER, "listen", notifications.listen),
@@ -199,9 +205,7 @@ TABLE = (
     Patch(_HANDLER, "close_all", closing.patch_close_all),
     # Django's functions drop what the connection's methods of the same name return.
     Patch(_TRANSACTION, _DROPPING, dual),
-    Patch("vinyl.orm.transaction", _DROPPING, dual),
-    Patch(_TRANSACTION, "on_commit", transaction.returning),
-    Patch("vinyl.orm.transaction", "on_commit", transaction.returning),
+    Patch(_TRANSACTION, "on_commit", commit_hooks.patch_on_commit),
     Patch("django.db.models.query", "sync_to_async", patch_sync_to_async),
     Patch("django.db.models.base", "sync_to_async", patch_sync_to_async),
     Patch(_DESCRIPTORS, "sync_to_async", patch_sync_to_async),

@@ -249,7 +249,7 @@ def connection_taken_away(alias: str) -> ScopeClosedError:
     """
     return ScopeClosedError(
         f"The connection to database {alias!r} that this code uses belongs to a block "
-        f"or call around it that ended without waiting for this code; its task may "
+        f"or call around it that ended without waiting for it; its task may "
         f"have been garbage-collected. Keep a reference to the task that enters the "
         f"block, and await inside the block everything that uses its connection."
     )
