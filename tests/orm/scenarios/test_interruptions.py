@@ -203,7 +203,7 @@ class TestAnAsyncGenerator:
             await asyncio.sleep(0)
         assert await names() == []
         assert (
-            "TestAnAsyncGenerator.pages), and its block is rolled back" in caplog.text
+            "TestAnAsyncGenerator.pages), so its block is rolled back" in caplog.text
         )
 
     async def test_closed_in_time_has_nothing_to_tell(

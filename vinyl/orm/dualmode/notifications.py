@@ -22,6 +22,7 @@ from django.db import (
 from vinyl.bridge.greenlets import in_bridge, run, runs_sync, suspend
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.scopes.fork import call_in_child
 from vinyl.orm.scopes.scope import ConnectionScope, current_scope
 
 __all__ = ["Notifications", "listen"]
@@ -30,7 +31,15 @@ __all__ = ["Notifications", "listen"]
 MAX_CHANNEL_BYTES = 63
 
 # The connections that listen, for a forked process to leave alone.
-listening: WeakSet[BridgeMixin] = WeakSet()
+_listening: WeakSet[BridgeMixin] = WeakSet()
+
+
+def _disown_listening() -> None:
+    for wrapper in list(_listening):
+        wrapper.disown()
+
+
+call_in_child(_disown_listening)
 
 
 class Notifications:
@@ -116,7 +125,7 @@ class Notifications:
         except BaseException:
             self._close()
             raise
-        listening.add(self._wrapper)
+        _listening.add(self._wrapper)
 
     def _close(self) -> None:
         wrapper, self._wrapper = self._wrapper, None

@@ -1,44 +1,63 @@
 """
-In a forked process: leave alone what is the parent's.
+In a forked process: leave the parent's connections alone.
 
-The child has the parent's connections in memory. A word on one of them would go over
-the parent's socket, be it only the farewell of a connection that is closed.
+The child has the parent's connections in memory, and shares their sockets. Whatever it
+sent over one would reach the parent's session, even the Terminate message of a
+connection that is closed.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from vinyl.bridge.greenlets import Bridge, current_bridge, in_bridge
-from vinyl.orm.dualmode.notifications import listening
 from vinyl.orm.pools.registry import disown_pools
 from vinyl.orm.scopes.lending import leave_loans
 from vinyl.orm.scopes.scope import current_scope
 
-__all__ = ["install"]
+__all__ = ["call_in_child", "install"]
+
+_hooks: list[Callable[[], object]] = []
 
 
 class InheritedBridge(Bridge):
     """The run in which a process was forked, in the child: nothing waits for it."""
 
 
+def call_in_child(hook: Callable[[], object]) -> None:
+    """
+    Have *hook* called in each process that is forked from now on.
+
+    Args:
+        hook: Makes connections of the parent unusable. It must send nothing over their
+            sockets; `BridgeMixin.disown()` does that for one connection.
+
+    Never switches.
+    """
+    _hooks.append(hook)
+
+
 def _leave_parent() -> None:
-    """Take no part in what the parent was doing, and its connections out of reach."""
+    """Leave the scopes and runs of the parent, and make its connections unusable."""
     current_scope.set(None)
     leave_loans()
     if in_bridge():
         # Not a Bridge to in_bridge(), so the child's code is plain sync code.
         current_bridge().__class__ = InheritedBridge
     disown_pools()
-    for wrapper in list(listening):
-        wrapper.disown()
+    for hook in _hooks:
+        hook()
 
 
 _installed = False
 
 
 def install() -> None:
-    """Have it done in each process that is forked from now on. Once."""
+    """
+    Have each process that is forked from now on leave the parent's connections alone;
+    more than once does no harm. Never switches.
+    """
     global _installed
     if not _installed and hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_leave_parent)
