@@ -202,9 +202,7 @@ class TestAnAsyncGenerator:
         while pool_for("default").in_use:
             await asyncio.sleep(0)
         assert await names() == []
-        assert (
-            "TestAnAsyncGenerator.pages), so its block is rolled back" in caplog.text
-        )
+        assert "TestAnAsyncGenerator.pages), so its block is rolled back" in caplog.text
 
     async def test_closed_in_time_has_nothing_to_tell(
         self, caplog: pytest.LogCaptureFixture

@@ -23,6 +23,7 @@ from tests.fix_db import only_postgresql
 from tests.fix_threads import Gate
 from tests.orm.scopes.test_lending import Undo, add, names
 from tests.records.models import Artist
+from vinyl.exceptions import ScopeClosedError
 from vinyl.orm import connection, run, transaction
 from vinyl.orm.pools.registry import pool_for
 
@@ -396,6 +397,50 @@ async def test_a_coroutine_that_is_closed_half_way(gates: Callable[..., Any]) ->
             await sibling
     gc.collect()
     assert await run(names) == []
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["outermost", "nested"])
+@pytest.mark.parametrize("guarded", [False, True], ids=["plain", "in atomic()"])
+async def test_a_block_around_is_lost(
+    gates: Callable[[], Gate], nested: bool, guarded: bool
+) -> None:
+    """Its connection is taken away from the thread, which may not use it further."""
+    gate = gates()
+
+    def write() -> None:
+        add("first")
+        gate.wait()
+        add("second")
+
+    work = Seen(transaction.atomic(write) if guarded else write)
+    children: list[asyncio.Task[None]] = []
+
+    async def lost() -> None:
+        async with transaction.atomic():
+            children.append(asyncio.create_task(sync_to_async(work)()))
+            await asyncio.get_running_loop().create_future()
+
+    async def start() -> None:
+        task = asyncio.create_task(lost())
+        await asyncio.to_thread(gate.reached.wait, 30)
+        del task
+        gc.collect()
+        await asyncio.sleep(0)
+        if not nested:
+            # The pool has the connection back, and lends it to somebody else.
+            await run(add, "stranger")
+        gate.open()
+        with pytest.raises(ScopeClosedError, match="ended without waiting for it"):
+            await children[0]
+
+    if nested:
+        with pytest.raises(TransactionManagementError):
+            async with transaction.atomic():
+                await start()
+    else:
+        await start()
+    assert pool_for("default").in_use == {}
+    assert await run(names) == ([] if nested else ["stranger"])
 
 
 async def test_the_loop_ends_while_a_thread_works() -> None:

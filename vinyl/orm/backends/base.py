@@ -33,10 +33,11 @@ class ThreadLoan(Protocol):
     # The thread's identifier, 0 before the call begins.
     thread: int
 
-    def begin(self) -> None:
+    def begin(self, alias: str) -> None:
         """
-        Before a wait: raise the cancellation that came since the last one, unless the
-        code is shielded.
+        Before the connection of *alias* is used: raise the cancellation that came since
+        the last wait, unless the code is shielded; or the error that tells why the
+        connection cannot be used any more.
         """
 
     def look(self) -> None:
@@ -87,6 +88,9 @@ class BridgeMixin(_Wrapper):
         )
 
     def connect(self) -> None:
+        if (loan := self.loan_here()) is not None:
+            # Not for a thread that the connection has been taken away from.
+            loan.begin(self.alias)
         try:
             super().connect()
         except BaseException:

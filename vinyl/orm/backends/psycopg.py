@@ -114,7 +114,8 @@ class BridgeConnection(psycopg.Connection[Any]):
         try:
             if in_bridge():
                 return suspend(self._wait(active_shield(), gen, *args, **kwargs))
-            if loan is not None:
+            if wrapper is not None and loan is not None:
+                loan.begin(wrapper.alias)
                 return self._wait_in_thread(loan, gen, *args, **kwargs)
         except asyncio.CancelledError:
             if wrapper is not None:
@@ -153,7 +154,6 @@ class BridgeConnection(psycopg.Connection[Any]):
         self, loan: ThreadLoan, gen: Any, *args: Any, **kwargs: Any
     ) -> Any:
         """As `wait()`, in a thread that the connection is lent to."""
-        loan.begin()
         wait = super().wait
         try:
             return wait(looking(gen, loan.look), *args, **kwargs)

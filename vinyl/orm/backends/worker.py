@@ -146,7 +146,7 @@ class Worker:
         loan: ThreadLoan,
     ) -> T:
         """As `_call()`, in a thread that the connection is lent to."""
-        loan.begin()
+        loan.begin(self.wrapper.alias)
         future = self.submit(fn)
         wait = partial(concurrent.futures.wait, [future], timeout=INTERRUPT_INTERVAL)
         try:

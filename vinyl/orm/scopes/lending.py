@@ -32,6 +32,7 @@ from vinyl.exceptions import ForeignLoopError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.scopes.scope import (
     ConnectionScope,
+    connection_taken_away,
     current_scope,
 )
 from vinyl.orm.scopes.storage import has_transaction
@@ -251,8 +252,18 @@ class Loan(Waiter):
         self.borrowed.callback(setattr, owner, name, getattr(owner, name))
         setattr(owner, name, value)
 
-    def begin(self) -> None:
-        """In the thread, before it waits: raise what has come since the last wait."""
+    def begin(self, alias: str) -> None:
+        """
+        In the thread, before it uses the connection of *alias*: raise the cancellation
+        that came since the last wait, unless the code is shielded.
+
+        Raises:
+            ScopeClosedError: The connection went back with a block around the call.
+            CancelledError: The task that waits for the thread was cancelled.
+        """
+        lease = self.scope.leases.get(alias)
+        if lease is not None and lease.lock.closed:
+            raise connection_taken_away(alias)
         if (shield := self.shield) is not None:
             if shield.is_up:
                 return
@@ -261,7 +272,7 @@ class Loan(Waiter):
         self.look()
 
     def look(self) -> None:
-        """In the thread, while it waits: raise if that is to be cancelled."""
+        """In the thread, during a wait: raise `CancelledError` to end it early."""
         if self.interrupted:
             self.interrupted = False
             raise asyncio.CancelledError
