@@ -18,6 +18,7 @@ pytest_plugins = [
     "tests.fix_lazy_loads",
     "tests.fix_observing",
     "tests.fix_replicas",
+    "tests.fix_retry",
     "tests.fix_sqlite",
     "tests.fix_threads",
     "tests.fix_web",

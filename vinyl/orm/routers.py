@@ -26,7 +26,12 @@ from vinyl.bridge.tasks import running_task
 from vinyl.conf import vinyl_settings
 from vinyl.orm.scopes.storage import in_transaction
 
-__all__ = ["PrimaryReplicaRouter", "note_write", "unit_of_work"]
+__all__ = [
+    "PrimaryReplicaRouter",
+    "note_write",
+    "patch_get_response",
+    "unit_of_work",
+]
 
 
 class Unit:
@@ -196,7 +201,7 @@ class PrimaryReplicaRouter:
         return f"<{type(self).__name__} {self.primary}, replicas: {replicas}>"
 
 
-def in_unit_of_work(respond: Callable[..., Any]) -> Callable[..., Any]:
+def patch_get_response(respond: Callable[..., Any]) -> Callable[..., Any]:
     """
     The change for `get_response` and `get_response_async` of Django's handlers: each
     request is a unit of work. (What a receiver of `request_started` sets in its

@@ -199,7 +199,7 @@ class TestMisuse:
         self,
     ) -> None:
         taken = connections["default"]
-        with pytest.raises(InterfaceError, match=r"Take `connections\['default'\]`"):
+        with pytest.raises(InterfaceError, match=r"Get `connections\['default'\]`"):
             await run(taken.cursor)
 
 

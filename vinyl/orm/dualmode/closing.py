@@ -21,7 +21,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from vinyl.bridge.calls import Done
 from vinyl.bridge.greenlets import here, in_bridge, runs_sync
 from vinyl.exceptions import ForeignLoopError, NotAwaitedError, ScopeClosedError
-from vinyl.orm.dualmode.cursors import borrowing
+from vinyl.orm.dualmode.cursors import patch_connection_method
 from vinyl.orm.scopes.placeholder import placeholder_for
 from vinyl.orm.scopes.scope import current_scope, nearest_lease
 from vinyl.orm.scopes.storage import connection_of_thread
@@ -79,7 +79,7 @@ def _is_of_block(wrapper: BaseDatabaseWrapper) -> bool:
 
 def patch_close(method: Callable[..., Any]) -> Callable[..., Any]:
     """`connection.close()` for both modes."""
-    in_turn = borrowing(method)
+    in_turn = patch_connection_method(method)
 
     @functools.wraps(method)
     def close(self: Any) -> Any:

@@ -30,7 +30,16 @@ from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.scopes.lease import Lease
 from vinyl.orm.scopes.scope import ConnectionScope, current_scope, nearest_lease
 
-__all__ = ["AsyncCopy", "AsyncCursor", "Pinned"]
+__all__ = [
+    "AsyncCopy",
+    "AsyncCursor",
+    "Pinned",
+    "patch_connection_method",
+    "patch_cursor",
+    "patch_ensure_connection",
+    "patch_pinned",
+    "patch_set_autocommit",
+]
 
 
 class Pinned:
@@ -161,7 +170,7 @@ class AsyncCursor(Pinned):
         finally:
             await super()._clean_up(lease)
 
-    def _in_turn(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def _locked(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """In the bridge: call *fn* once this run has the lock on the connection."""
         connections[self.alias]
         return fn(*args, **kwargs)
@@ -194,7 +203,7 @@ class AsyncCursor(Pinned):
         @functools.wraps(value)
         def call(*args: Any, **kwargs: Any) -> Call:
             return begin(
-                call, f"cursor.{name}", run, self._in_turn, value, *args, **kwargs
+                call, f"cursor.{name}", run, self._locked, value, *args, **kwargs
             )
 
         return call
@@ -306,7 +315,7 @@ class AsyncCopy:
             yield data
 
 
-def opened(make: Callable[..., Any]) -> Callable[..., Any]:
+def patch_cursor(make: Callable[..., Any]) -> Callable[..., Any]:
     """`cursor()` and `chunked_cursor()` for both modes."""
 
     @functools.wraps(make)
@@ -318,7 +327,7 @@ def opened(make: Callable[..., Any]) -> Callable[..., Any]:
     return make_cursor
 
 
-def connected(ensure: Callable[..., Any]) -> Callable[..., Any]:
+def patch_ensure_connection(ensure: Callable[..., Any]) -> Callable[..., Any]:
     """`ensure_connection()`, which on the event loop may ask but not connect."""
 
     @functools.wraps(ensure)
@@ -329,7 +338,7 @@ def connected(ensure: Callable[..., Any]) -> Callable[..., Any]:
     return ensure_connection
 
 
-def pinned(_: None) -> Callable[..., Any]:
+def patch_pinned(_: None) -> Callable[..., Any]:
     """The `pinned()` of a connection."""
 
     def pinned(self: Any) -> Any:
@@ -339,7 +348,7 @@ def pinned(_: None) -> Callable[..., Any]:
     return pinned
 
 
-def borrowing(method: Callable[..., Any]) -> Callable[..., Any]:
+def patch_connection_method(method: Callable[..., Any]) -> Callable[..., Any]:
     """A connection's method that talks to the server, for both modes."""
     name = method.__name__
 
@@ -352,12 +361,12 @@ def borrowing(method: Callable[..., Any]) -> Callable[..., Any]:
     return dual(method, None, in_async, name=f"connection.{name}")
 
 
-def in_block_only(set_autocommit: Callable[..., Any]) -> Callable[..., Any]:
+def patch_set_autocommit(set_autocommit: Callable[..., Any]) -> Callable[..., Any]:
     """
     `set_autocommit()` for both modes. Where no block holds a connection, it would
     change one that goes back to the pool at once.
     """
-    set_on_own = borrowing(set_autocommit)
+    set_on_own = patch_connection_method(set_autocommit)
 
     @functools.wraps(set_autocommit)
     def checked(self: Any, *args: Any, **kwargs: Any) -> Any:

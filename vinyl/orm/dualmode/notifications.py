@@ -25,7 +25,7 @@ from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.scopes.fork import call_in_child
 from vinyl.orm.scopes.scope import ConnectionScope, current_scope
 
-__all__ = ["Notifications", "listen"]
+__all__ = ["Notifications", "patch_listen"]
 
 # PostgreSQL shortens longer names silently, in LISTEN.
 MAX_CHANNEL_BYTES = 63
@@ -211,7 +211,7 @@ class Notifications:
         return f"<Notifications of {names} on {self.alias!r}, {state}>"
 
 
-def listen(_: None) -> Callable[..., Any]:
+def patch_listen(_: None) -> Callable[..., Any]:
     """The `listen()` of a connection, for both modes."""
 
     def listen(

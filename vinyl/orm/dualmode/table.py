@@ -177,24 +177,24 @@ TABLE = (
     Patch(_ATOMIC, "__enter__", atomic.patch_enter),
     Patch(_ATOMIC, "__exit__", atomic.patch_exit),
     Patch(_ATOMIC, "__call__", atomic.patch_call),
-    Patch(_WRAPPER, "ensure_connection", cursors.connected),
+    Patch(_WRAPPER, "ensure_connection", cursors.patch_ensure_connection),
     Patch(_WRAPPER, "on_commit", commit_hooks.patch_connection_on_commit),
     Patch(
         _WRAPPER,
         "run_and_clear_commit_hooks",
         commit_hooks.patch_run_and_clear_commit_hooks,
     ),
-    Patch(_WRAPPER, "cursor chunked_cursor", cursors.opened, inherited=True),
-    Patch(_WRAPPER, "pinned", cursors.pinned),
-    Patch(_WRAPPER, "listen", notifications.listen),
+    Patch(_WRAPPER, "cursor chunked_cursor", cursors.patch_cursor, inherited=True),
+    Patch(_WRAPPER, "pinned", cursors.patch_pinned),
+    Patch(_WRAPPER, "listen", notifications.patch_listen),
     Patch(
         _WRAPPER,
         "check_constraints commit get_autocommit rollback savepoint "
         "savepoint_commit savepoint_rollback",
-        cursors.borrowing,
+        cursors.patch_connection_method,
         inherited=True,
     ),
-    Patch(_WRAPPER, "set_autocommit", cursors.in_block_only),
+    Patch(_WRAPPER, "set_autocommit", cursors.patch_set_autocommit),
     Patch(_WRAPPER, "close", closing.patch_close, inherited=True),
     Patch(
         _WRAPPER,
@@ -251,7 +251,7 @@ TABLE = (
     Patch(
         "django.core.handlers.base:BaseHandler",
         "get_response get_response_async",
-        routers.in_unit_of_work,
+        routers.patch_get_response,
     ),
 )
 
