@@ -1,7 +1,7 @@
 """The names of vinyl.orm.transaction: Django's, in both modes."""
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
-# mypy: disable-error-code="attr-defined, call-overload, misc"
+# mypy: disable-error-code="attr-defined, func-returns-value, misc"
 
 from __future__ import annotations
 
