@@ -48,6 +48,7 @@ ROOMS = (
     "vinyl.orm.backends",
     "vinyl.orm.pools",
     "vinyl.orm.scopes",
+    "vinyl.orm.plans",
     "vinyl.orm.retry",
     "vinyl.orm.recording",
     "vinyl.orm.transaction",

@@ -217,6 +217,16 @@ class VinylSettings:
         fallback="one",
         consequence="templates fetch for one instance at a time",
     )
+    # Whether queries whose shape comes again use a plan.
+    PLANS = Key[bool](
+        True,
+        _one_of(True, False),
+        "True or False",
+        "Use True for plans, or False to have Django build each query.",
+        id="vinyl.E008",
+        fallback=True,
+        consequence="plans are used",
+    )
     # Threads of in_thread in each event loop, and again for each kind of cache, of
     # file storage and of e-mail backend that blocks.
     THREADS = Key[int](

@@ -14,6 +14,7 @@ observe/        watching queries: slow queries, spans, recordings, N+1s
 backends/       the ENGINEs, and the mixins that make a Django backend dual-mode
 pools/          pools of connections, one for each event loop and database
 scopes/         which connection the running code uses
+plans/          query plans: SQL and row loading of queries whose shape comes again
 contrib/        Django's contrib apps, forms, caches, files and mail
 dualmode/       Django's entry points in both modes
 lint/           `vinyl check` for forgotten awaits

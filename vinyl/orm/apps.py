@@ -13,6 +13,8 @@ from vinyl.orm.dualmode import table
 from vinyl.orm.observe import events, fetch_modes, lazy_loads
 from vinyl.orm.observe.slow_log import SlowLog
 from vinyl.orm.observe.tracing import Tracing
+from vinyl.orm.plans import trails
+from vinyl.orm.plans.shapes import forget
 
 __all__ = ["VinylORMConfig"]
 
@@ -34,6 +36,7 @@ class VinylORMConfig(AppConfig):
 
         table.apply(with_apps=True)
         read_settings()
+        setting_changed.connect(forget, dispatch_uid="vinyl.orm.plans")
         setting_changed.connect(_reread_settings, dispatch_uid="vinyl.orm.settings")
 
 
@@ -50,6 +53,7 @@ def read_settings() -> None:
     events.set_observers(*(each for each in observers if each is not None))
     lazy_loads.read_settings()
     fetch_modes.read_settings()
+    trails.read_settings()
 
 
 def _reread_settings(*, setting: str, **kwargs: Any) -> None:

@@ -121,8 +121,9 @@ def fetch_atomically(queryset: Any, fetch_all: Callable[..., Any]) -> None:
 
     Switches to the event loop.
     """
-    # Reading `query` applies a deferred filter, which the copy would not share.
-    query = queryset.query
+    # Reading `query` applies a deferred filter, which the copy would not share. The
+    # steps of a plan are shared.
+    query = None if vars(queryset).get("_trail") else queryset.query
     copy = object.__new__(type(queryset))
     vars(copy).update(vars(queryset))
     if isinstance(query, RawQuery):

@@ -49,6 +49,7 @@ from vinyl.orm.dualmode import (
     versions,
 )
 from vinyl.orm.observe import lazy_loads
+from vinyl.orm.plans import patches
 from vinyl.orm.scopes import fork, lending, storage
 
 __all__ = ["TABLE", "apply"]
@@ -126,6 +127,8 @@ _DROPPING = "commit rollback savepoint_commit savepoint_rollback"
 _HANDLER = "django.db.utils:ConnectionHandler"
 _WRAPPER = "django.db.backends.base.base:BaseDatabaseWrapper"
 TABLE = (
+    # Below the dual-mode methods, which call them.
+    *patches.PATCHES,
     Patch(_QUERYSET, _QUERIES, dual, inherited=True),
     Patch(_QUERYSET, "_fetch_all", querysets.patch_fetch_all),
     Patch(_QUERYSET, "__await__", querysets.patch_await),

@@ -1,0 +1,302 @@
+"""
+Learning plans: what Django makes of a shape.
+
+Django takes the steps once more, with marked values, and runs the query of them. The
+lookups that it makes are tied to the values by their marks. Then the same query is
+compiled with references in the place of the parameters of these lookups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, cast
+
+from django.core.exceptions import (
+    EmptyResultSet,
+    FullResultSet,
+    MultipleObjectsReturned,
+    ObjectDoesNotExist,
+)
+from django.db import connections
+from django.db.models import sql
+from django.db.models.functions.datetime import TimezoneMixin
+from django.db.models.lookups import Lookup
+from django.db.models.sql.where import WhereNode
+
+from vinyl.orm.plans.binders import Binder, Reference
+from vinyl.orm.plans.loaders import loader_of
+from vinyl.orm.plans.shapes import Kept, Node
+from vinyl.orm.plans.values import Marks, Unplannable, type_of
+
+__all__ = ["Plan", "learn"]
+
+
+class _TracedQuery(sql.Query):
+    """A query that notes the lookups of marked values, and who compiles it."""
+
+    # None in queries that Django makes inside of it, which are not followed.
+    marks: Marks | None = None
+    compilers: list[Any] | None = None
+
+    def build_lookup(self, lookups: Any, lhs: Any, rhs: Any) -> Any:
+        lookup = super().build_lookup(lookups, lhs, rhs)
+        if lookup is not None and self.marks is not None:
+            if (slot := self.marks.slot_of(rhs)) is not None:
+                cast(Any, lookup).vinyl_slot = slot
+        return lookup
+
+    def get_compiler(self, *args: Any, **kwargs: Any) -> Any:
+        compiler = super().get_compiler(*args, **kwargs)
+        if self.compilers is not None:
+            self.compilers.append(compiler)
+        return compiler
+
+
+class Plan:
+    """
+    The query of a shape on one database: its SQL, and where its parameters come from.
+
+    Args:
+        compiler: Django's compiler of it, after it has been compiled.
+        sql: Its SQL, with placeholders.
+        params: Its parameters, or in their place a Reference to a value.
+        binders: Of each slot.
+    """
+
+    __slots__ = ("binders", "converted", "is_bound", "load", "params", "query", "sql")
+
+    def __init__(
+        self, compiler: Any, sql: str, params: tuple[Any, ...], binders: list[Binder]
+    ) -> None:
+        self.query = compiler.query
+        self.sql = sql
+        self.params = params
+        self.binders = binders
+        # Whether each parameter is the only one of its value, in the order of values.
+        self.is_bound = params == tuple(Reference(n, 0) for n in range(len(binders)))
+        # The columns of the rows, if a value of theirs is to be converted.
+        self.converted: list[Any] | None = None
+        # What makes objects of rows; None if there is one row of one value.
+        self.load: Any = None
+
+    def bound(self, values: tuple[Any, ...], connection: Any) -> tuple[Any, ...]:
+        """
+        Return the parameters for *values*.
+
+        Raises:
+            Unplannable: One of them makes a query of another shape.
+
+        Never switches.
+        """
+
+        def compiler() -> Any:
+            return self.query.get_compiler(connection=connection)
+
+        try:
+            bound = [
+                binder.bound(value, compiler, connection)
+                for binder, value in zip(self.binders, values, strict=True)
+            ]
+        except (EmptyResultSet, FullResultSet):
+            raise Unplannable from None
+        if self.is_bound:
+            # A lookup may have given another number of them.
+            if any(len(params) != 1 for params in bound):
+                raise Unplannable
+            return tuple([params[0] for params in bound])
+        return tuple(
+            bound[param.slot][param.position] if type(param) is Reference else param
+            for param in self.params
+        )
+
+
+def learn(
+    node: Node,
+    values: tuple[Any, ...],
+    alias: str,
+    build: Callable[[sql.Query, tuple[Any, ...]], Any],
+    run: Callable[[Any], Any],
+    keep: Callable[[Plan | None], None],
+    gives_rows: bool,
+    same: Any,
+) -> Any:
+    """
+    Run the query of *node* with *values* through Django, and return its result.
+
+    Args:
+        build: Takes the steps from a query of all objects with other values, and
+            returns the queryset.
+        run: Runs the query of a queryset and returns its result.
+        keep: Is given the plan of it, None if it has none.
+        gives_rows: Whether that is of rows, and not of one value.
+        same: A queryset whose query Django has made of the values when they came, which
+            may have changed since; None if they cannot have.
+
+    Raises:
+        Unplannable: The values cannot be followed. Nothing has run then.
+
+    Switches to the event loop, inside the bridge.
+    """
+    marks = Marks()
+    traced = _TracedQuery(node.model)
+    compilers: list[Any] = []
+    traced.marks, traced.compilers = marks, compilers
+    given = [value.given if type(value) is Kept else value for value in values]
+    try:
+        queryset = build(traced, tuple(map(marks.mark, given)))
+        if same is not None and _compiled(queryset, alias) != _compiled(same, alias):
+            raise Unplannable
+    except Exception:
+        # Django took these steps before; so a value is not what it was.
+        raise Unplannable from None
+    compilers.clear()
+    executed: list[tuple[Any, Any]] = []
+
+    def spy(execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
+        executed.append((sql, params))
+        return execute(sql, params, many, context)
+
+    connection: Any = connections[alias]
+
+    def keep_plan() -> None:
+        iterable_class = queryset._iterable_class if gives_rows else None
+        try:
+            plan = _plan_of(
+                node, compilers, executed, values, connection, iterable_class
+            )
+        except (Unplannable, EmptyResultSet, FullResultSet):
+            keep(None)
+        else:
+            keep(plan)
+
+    try:
+        with connection.execute_wrapper(spy):
+            result = run(queryset)
+    except (ObjectDoesNotExist, MultipleObjectsReturned):
+        # What `get()` makes of its rows.
+        keep_plan()
+        raise
+    keep_plan()
+    return result
+
+
+def _compiled(queryset: Any, alias: str) -> tuple[Any, ...]:
+    # By the property, which applies a filter that is still put off.
+    sql, params = queryset.query.clone().get_compiler(using=alias).as_sql()
+    return sql, *params
+
+
+def _plan_of(
+    node: Node,
+    compilers: list[Any],
+    executed: list[tuple[Any, Any]],
+    values: tuple[Any, ...],
+    connection: Any,
+    iterable_class: type | None,
+) -> Plan:
+    if len(executed) != 1 or not compilers:
+        raise Unplannable
+    used = compilers[-1]
+    _refuse_what_changes(used.query)
+    text, params, binders = _referring(used.query, values, connection)
+    for binder, of_node in zip(binders, _binders_on(node), strict=True):
+        if of_node is not None and not of_node.is_like(binder):
+            raise Unplannable
+    plan = Plan(used, text, params, binders)
+    kept = tuple(
+        value if type(value) is Kept else binder.kept(value)
+        for binder, value in zip(binders, values, strict=True)
+    )
+    # What the plan makes of these values has to be what Django has made of them.
+    bound = plan.bound(kept, connection)
+    real_sql, real_params = executed[0]
+    if text != real_sql or bound != tuple(real_params):
+        raise Unplannable
+    if [*map(type, bound)] != [*map(type_of, real_params)]:
+        raise Unplannable
+    if iterable_class is not None:
+        columns = [column[0] for column in used.select[: used.col_count]]
+        if used.get_converters(columns):
+            plan.converted = columns
+        plan.load = loader_of(iterable_class, used)
+    position = 0
+    for step in node.path():
+        count = step.slots - (step.up.slots if step.up is not None else 0)
+        if step.binders is None:
+            step.binders = tuple(binders[position : position + count])
+        position += count
+    return plan
+
+
+def _binders_on(node: Node) -> list[Binder | None]:
+    """The binders of the slots on the way to *node*, as far as they are known."""
+    found: list[Binder | None] = []
+    for step in node.path():
+        count = step.slots - (step.up.slots if step.up is not None else 0)
+        found += [None] * count if step.binders is None else step.binders
+    return found
+
+
+def _refuse_what_changes(query: Any) -> None:
+    """Raise Unplannable if the SQL of *query* depends on more than its shape."""
+    if query.combinator or query.extra or query.distinct_fields:
+        raise Unplannable
+    ordering = query.order_by or query.extra_order_by
+    if not ordering and query.default_ordering:
+        ordering = query.get_meta().ordering or ()
+    # An expression may depend on the time zone and other things.
+    if not all(type(name) is str for name in ordering):
+        raise Unplannable
+    for join in query.alias_map.values():
+        # Such as the id of a content type, which is not the same for ever.
+        field = getattr(join, "join_field", None)
+        if field is not None and field.get_extra_restriction(None, None) is not None:
+            raise Unplannable
+    for lookup in _lookups(query.where):
+        for expression in lookup.lhs.flatten():
+            if isinstance(expression, TimezoneMixin):
+                raise Unplannable
+
+
+def _lookups(where: Any) -> Iterator[Lookup]:
+    for child in where.children:
+        if isinstance(child, WhereNode):
+            yield from _lookups(child)
+        elif isinstance(child, Lookup) and hasattr(child.lhs, "flatten"):
+            yield child
+        else:
+            raise Unplannable
+
+
+def _referring(
+    query: Any, values: tuple[Any, ...], connection: Any
+) -> tuple[str, tuple[Any, ...], list[Binder]]:
+    """
+    Compile *query* with references to the values: return its SQL, its parameters and
+    the binder of each slot.
+    """
+    found: dict[int, tuple[Any, Any]] = {}
+
+    def refer(lookup: Any, slot: int, compiler: Any, connection: Any) -> Any:
+        text, params = type(lookup).process_rhs(lookup, compiler, connection)
+        if found.setdefault(slot, (lookup, text)) != (lookup, text):
+            raise Unplannable
+        return text, [Reference(slot, position) for position in range(len(params))]
+
+    tied = [one for one in _lookups(query.where) if hasattr(one, "vinyl_slot")]
+    for lookup in tied:
+        cast(Any, lookup).process_rhs = partial(refer, lookup, lookup.vinyl_slot)
+    try:
+        text, params = query.get_compiler(connection=connection).as_sql()
+    finally:
+        for lookup in tied:
+            del lookup.process_rhs
+    slots = {param.slot for param in params if type(param) is Reference}
+    if slots != set(range(len(values))) or slots != found.keys():
+        raise Unplannable
+    binders = []
+    for slot, value in enumerate(values):
+        given = value.given if type(value) is Kept else value
+        binders.append(Binder(*found[slot], given, connection))
+    return text, params, binders

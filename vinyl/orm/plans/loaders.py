@@ -1,0 +1,222 @@
+"""
+From the rows of a result to objects, as Django's iterables make them.
+
+`loader_of()` gives a function for the columns of one query, which makes all objects of
+its rows in one loop. Instances are built without `__init__()` where neither the model
+nor a receiver of a signal could tell the difference.
+"""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import Any, cast
+
+from django.db import models
+from django.db.models.base import ModelState
+from django.db.models.fields.files import FileDescriptor
+from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
+from django.db.models.query import (
+    FlatValuesListIterable,
+    ModelIterable,
+    ValuesIterable,
+    ValuesListIterable,
+)
+from django.db.models.query_utils import DeferredAttribute
+from django.db.models.signals import post_init, pre_init
+
+from vinyl.orm.plans.values import Unplannable
+
+__all__ = ["loader_of"]
+
+# Attributes of a class that set nothing but the value of the instance.
+PLAIN = frozenset({DeferredAttribute, FileDescriptor, ForeignKeyDeferredAttribute})
+MISSING = object()
+
+# Makes a list of objects from rows, for a queryset on a database.
+Loader = Callable[[Iterable[Any], Any, str], list[Any]]
+
+
+def loader_of(iterable_class: type, compiler: Any) -> Loader:
+    """
+    Return the function that makes of rows what *iterable_class* gives for them.
+
+    Args:
+        iterable_class: The class of Django's iterable, such as ModelIterable.
+        compiler: The compiler that has run the query.
+
+    Raises:
+        Unplannable: There is none.
+
+    Never switches.
+    """
+    columns = [column[0] for column in compiler.select[: compiler.col_count]]
+    if compiler.has_composite_fields(columns):
+        raise Unplannable
+    if iterable_class is ModelIterable:
+        return _models(compiler)
+    query = compiler.query
+    if iterable_class is ValuesIterable:
+        return _values(tuple(getattr(query, "selected", None) or query.values_select))
+    if iterable_class is ValuesListIterable:
+        return lambda rows, queryset, db: [tuple(row) for row in rows]
+    if iterable_class is FlatValuesListIterable:
+        return lambda rows, queryset, db: [row[0] for row in rows]
+    raise Unplannable
+
+
+def _values(names: tuple[str, ...]) -> Loader:
+    return lambda rows, queryset, db: [
+        dict(zip(names, row, strict=False)) for row in rows
+    ]
+
+
+def _models(compiler: Any) -> Loader:
+    if compiler.annotation_col_map:
+        raise Unplannable
+    instances = _Instances(compiler.klass_info, compiler.select)
+
+    def load(rows: Iterable[Any], queryset: Any, db: str) -> list[Any]:
+        # None before Django 6.1.
+        mode = getattr(queryset, "_fetch_mode", None)
+        rows = rows if type(rows) is list else list(rows)
+        objects = instances.load(rows, db, mode)
+        if mode is not None and mode.track_peers:
+            peers = [weakref.ref(instance) for instance in objects]
+            for instance in objects:
+                instance._state.peers = peers
+        for field, related in queryset._known_related_objects.items():
+            _set_known(objects, field, related, queryset.model)
+        return objects
+
+    return load
+
+
+class _Instances:
+    """
+    Makes the instances of one model in the rows of a result, with those of the
+    relations that were selected with it.
+
+    Args:
+        info: What Django's compiler says of the model: its `klass_info`.
+        select: The columns of the rows, as the compiler has them.
+    """
+
+    def __init__(self, info: dict[str, Any], select: list[Any]) -> None:
+        if info.get("from_parent"):
+            raise Unplannable
+        self.model: Any = info["model"]
+        columns = list(info["select_fields"])
+        if columns != list(range(columns[0], columns[0] + len(columns))):
+            raise Unplannable
+        self.start, self.end = columns[0], columns[-1] + 1
+        self.names = [select[column][0].target.attname for column in columns]
+        if not _is_plain(self.model, self.names):
+            raise Unplannable
+        self.build = _builder(self.names, self.start)
+        self.related = [
+            _Related(of_relation, select)
+            for of_relation in info.get("related_klass_infos", ())
+        ]
+
+    def load(self, rows: list[Any], db: str, mode: Any) -> list[Any]:
+        model = self.model
+        if pre_init.has_listeners(model) or post_init.has_listeners(model):
+            given = {} if mode is None else {"fetch_mode": mode}
+            start, end, names = self.start, self.end, self.names
+            objects = [
+                model.from_db(db, names, row[start:end], **given) for row in rows
+            ]
+        else:
+            objects = self.build(rows, model, db, model.__new__, ModelState, mode)
+        for related in self.related:
+            related.populate(rows, objects, db, mode)
+        return objects
+
+
+class _Related(_Instances):
+    """The instances of a relation that was selected with another model."""
+
+    def __init__(self, info: dict[str, Any], select: list[Any]) -> None:
+        super().__init__(info, select)
+        key = self.model._meta.pk.attname
+        if key not in self.names:
+            raise Unplannable
+        self.key = self.start + self.names.index(key)
+        self.set_local = info["local_setter"]
+        self.set_remote = info["remote_setter"]
+
+    def populate(self, rows: list[Any], objects: list[Any], db: str, mode: Any) -> None:
+        key, set_local, set_remote = self.key, self.set_local, self.set_remote
+        found = iter(self.load([row for row in rows if row[key] is not None], db, mode))
+        for row, instance in zip(rows, objects, strict=True):
+            if row[key] is None:
+                set_local(instance, None)
+            else:
+                related = next(found)
+                set_local(instance, related)
+                set_remote(related, instance)
+
+
+def _is_plain(model: type[models.Model], names: list[str]) -> bool:
+    """Whether `from_db()` of *model* does nothing but set the attributes *names*."""
+    cls: Any = model
+    fields = [field.attname for field in model._meta.concrete_fields]
+    return (
+        cls.from_db.__func__ is cast(Any, models.Model.from_db).__func__
+        and cls.__init__ is models.Model.__init__
+        and cls.__new__ is object.__new__
+        and cls.__setattr__ is object.__setattr__
+        and [name for name in fields if name in names] == names
+        and all(type(inspect.getattr_static(cls, name)) in PLAIN for name in names)
+    )
+
+
+def _builder(names: list[str], start: int) -> Callable[..., list[Any]]:
+    """
+    A function that makes instances of rows, written out for the attributes *names* at
+    the columns from *start*: a loop over names for each row would take as long as the
+    rest.
+    """
+    lines = [
+        "def build(rows, model, db, new, state_class, mode):",
+        "    objects = []",
+        "    append = objects.append",
+        "    for row in rows:",
+        "        instance = new(model)",
+        "        values = instance.__dict__",
+        "        values['_state'] = state = state_class()",
+        "        state.adding = False",
+        "        state.db = db",
+        "        if mode is not None:",
+        "            state.fetch_mode = mode",
+        *(
+            f"        values[{name!r}] = row[{column}]"
+            for column, name in enumerate(names, start)
+        ),
+        "        append(instance)",
+        "    return objects",
+    ]
+    namespace: dict[str, Any] = {}
+    exec("\n".join(lines), namespace)
+    return cast(Callable[..., list[Any]], namespace["build"])
+
+
+def _set_known(
+    objects: list[Any], field: Any, related: dict[Any, Any], model: type[models.Model]
+) -> None:
+    """Set the related objects that the queryset knows, as those of its manager."""
+    names = [
+        field.attname if name == "self" else model._meta.get_field(name).attname  # type: ignore[union-attr]
+        for name in field.from_fields
+    ]
+    key_of = attrgetter(*names)
+    for instance in objects:
+        if field.is_cached(instance) or not all(
+            name in instance.__dict__ for name in names
+        ):
+            continue
+        if (known := related.get(key_of(instance), MISSING)) is not MISSING:
+            setattr(instance, field.name, known)

@@ -1,0 +1,51 @@
+"""Which of Django's methods record steps and use plans."""
+
+from __future__ import annotations
+
+from vinyl.bridge.patching import Patch
+from vinyl.orm.plans import steps, terminals
+
+__all__ = ["PATCHES"]
+
+_QUERYSET = "django.db.models.query:QuerySet"
+_LOOKUPS = "django.db.models.query_utils:RegisterLookupMixin"
+PATCHES = (
+    Patch(_LOOKUPS, "register_lookup", steps.patch_register_lookup),
+    Patch(_LOOKUPS, "_unregister_lookup", steps.patch_unregister_lookup),
+    Patch(_QUERYSET, "__init__", steps.patch_init),
+    Patch(_QUERYSET, "query", steps.patch_query),
+    Patch(_QUERYSET, "__getstate__ __deepcopy__", steps.patch_copying),
+    Patch(
+        _QUERYSET,
+        "_not_support_combined_queries",
+        steps.patch_not_support_combined_queries,
+    ),
+    Patch(_QUERYSET, "_filter_or_exclude", steps.patch_filter_or_exclude),
+    Patch(
+        _QUERYSET,
+        "order_by reverse distinct only defer values values_list "
+        "select_related prefetch_related",
+        steps.patch_step,
+    ),
+    Patch(_QUERYSET, "using", steps.patch_using),
+    Patch(
+        "django.db.models.fields.related_descriptors",
+        "_filter_prefetch_queryset",
+        steps.patch_filter_prefetch_queryset,
+    ),
+    Patch(_QUERYSET, "all", steps.patch_all),
+    Patch(_QUERYSET, "__getitem__", steps.patch_getitem),
+    Patch(_QUERYSET, "get", terminals.patch_get),
+    Patch(_QUERYSET, "first last", terminals.patch_first),
+    Patch(_QUERYSET, "exists", terminals.patch_scalar(bool)),
+    Patch(_QUERYSET, "count", terminals.patch_scalar(lambda row: row[0])),
+    *(
+        Patch(f"django.db.models.query:{name}", "__iter__", terminals.patch_iter)
+        for name in (
+            "ModelIterable",
+            "ValuesIterable",
+            "ValuesListIterable",
+            "FlatValuesListIterable",
+        )
+    ),
+)

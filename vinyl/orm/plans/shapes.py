@@ -1,0 +1,180 @@
+"""
+The shapes of queries: for each model a trie, whose edges are the steps of a queryset.
+
+A queryset that has taken known steps only is a `Trail`: the node that they lead to, and
+the values that they were given. It has no query of its own until somebody asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.db.models import Model
+from django.db.models.query import ModelIterable
+
+if TYPE_CHECKING:
+    from vinyl.orm.plans.binders import Binder
+    from vinyl.orm.plans.learning import Plan
+
+__all__ = ["SLOT", "Kept", "Node", "Step", "Trail", "forget", "root_of"]
+
+# Steps that may follow one step, and nodes of all models together. What is beyond goes
+# through Django.
+MAX_CHILDREN = 200
+MAX_NODES = 20_000
+
+
+class Step(NamedTuple):
+    """
+    A call of a method of QuerySet, to be made again.
+
+    Args:
+        method: Its name.
+        args: Its positional arguments, with SLOT for each value of a filter.
+        kwargs: Its keyword arguments, likewise.
+        is_sticky: Whether `_next_is_sticky()` had been called before.
+    """
+
+    method: str
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+    is_sticky: bool = False
+
+
+class Kept(NamedTuple):
+    """A value as a filter was given it, and the lookup that has prepared it."""
+
+    given: Any
+    lookup: Any
+
+
+# Stands for a value in a step.
+SLOT = object()
+
+
+class Node:
+    """A shape: a model, and the steps that lead from all its objects to a queryset."""
+
+    __slots__ = (
+        "_children",
+        "attributes",
+        "binders",
+        "generation",
+        "is_sliced",
+        "model",
+        "made_for",
+        "plans",
+        "refused",
+        "seen",
+        "slots",
+        "step",
+        "up",
+    )
+
+    def __init__(
+        self, model: type[Model], up: Node | None, step: Step | None, slots: int
+    ) -> None:
+        self.model = model
+        self.up = up
+        # The first call that came here; its values are replaced when it is taken again.
+        self.step = step
+        self.generation = _generation
+        # Of a root: the ordering and the fields of the model, which may be changed.
+        self.made_for: tuple[Any, Any] = (None, None)
+        # How many values the steps have been given, up to here.
+        self.slots = slots
+        # Of the values of the last step: what prepares each. None until it is known.
+        self.binders: tuple[Binder, ...] | None = None if step is not None else ()
+        # What a queryset has here that is no part of its query.
+        self.attributes: dict[str, Any] = {
+            "_iterable_class": ModelIterable,
+            "_fields": None,
+            "_prefetch_related_lookups": (),
+        }
+        self.is_sliced: bool = up is not None and (
+            up.is_sliced or (step is not None and step.method == "__getitem__")
+        )
+        # By terminal, alias and class of the connection.
+        self.plans: dict[Hashable, Plan] = {}
+        # The terminals that have come once, and those that have no plan.
+        self.seen: set[str] = set()
+        self.refused: set[str] = set()
+        self._children: dict[Hashable, Node] = {}
+
+    def child(self, key: Hashable) -> Node | None:
+        """The node that the step *key* leads to, if it is known. Never switches."""
+        return self._children.get(key)
+
+    def add(self, key: Hashable, step: Step, slots: int) -> Node | None:
+        """
+        Return a new node for *key*; None if there is no room for it. Never switches.
+
+        Args:
+            slots: How many values the step was given.
+        """
+        global _nodes
+        if len(self._children) >= MAX_CHILDREN or self.generation != _generation:
+            return None
+        if _nodes >= MAX_NODES:
+            forget()
+            return None
+        _nodes += 1
+        child = self._children[key] = Node(self.model, self, step, self.slots + slots)
+        if slots == 0:
+            child.binders = ()
+        return child
+
+    def is_current(self) -> bool:
+        """Whether nothing has been forgotten since it was made. Never switches."""
+        return self.generation == _generation
+
+    def path(self) -> list[Node]:
+        """The nodes from the first step to this one. Never switches."""
+        nodes = []
+        node: Node | None = self
+        while node is not None and node.step is not None:
+            nodes.append(node)
+            node = node.up
+        return nodes[::-1]
+
+
+class Trail(NamedTuple):
+    """Where a queryset is in the trie, and the values of its steps."""
+
+    node: Node
+    values: tuple[Any, ...]
+    # Whether no value can change before the query is made, as a model instance may.
+    is_fixed: bool = True
+    # Whether the values of the last step count as they are when the query is made, as
+    # those of the managers of an instance do.
+    is_deferred: bool = False
+
+
+_generation = 0
+_nodes = 0
+
+
+def root_of(model: type[Model]) -> Node:
+    """The node of all objects of *model*. Never switches."""
+    meta: Any = model._meta
+    root = vars(meta).get("vinyl_shapes")
+    if (
+        root is None
+        or root.generation != _generation
+        or root.made_for[0] is not meta.ordering
+        or root.made_for[1] is not meta.concrete_fields
+    ):
+        root = meta.vinyl_shapes = Node(model, None, None, 0)
+        root.made_for = meta.ordering, meta.concrete_fields
+    return root
+
+
+def forget(**kwargs: Any) -> None:
+    """
+    Forget all shapes and plans, because something that they rest on has changed.
+    A receiver of `setting_changed`. Never switches.
+    """
+    global _generation, _nodes
+    _generation += 1
+    _nodes = 0

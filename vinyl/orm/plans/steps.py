@@ -1,0 +1,292 @@
+"""
+The methods of QuerySet that record steps. The first time that a step is taken, Django
+takes it, so that errors come where Django raises them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import Q
+from django.db.models.query_utils import RegisterLookupMixin
+
+from vinyl.orm.plans import shapes
+from vinyl.orm.plans.shapes import SLOT, Step, Trail
+from vinyl.orm.plans.trails import (
+    PENDING,
+    can_move,
+    django_method,
+    extended,
+    has_djangos_methods,
+    is_enabled,
+    mark,
+    materialize,
+    moved,
+    settled,
+    trail_of,
+)
+from vinyl.orm.plans.values import Unplannable, keyed, replaced
+
+__all__ = [
+    "patch_all",
+    "patch_copying",
+    "patch_filter_or_exclude",
+    "patch_filter_prefetch_queryset",
+    "patch_getitem",
+    "patch_init",
+    "patch_not_support_combined_queries",
+    "patch_query",
+    "patch_register_lookup",
+    "patch_step",
+    "patch_unregister_lookup",
+    "patch_using",
+]
+
+# Types of arguments that are part of a shape.
+_SIMPLE = frozenset({str, bool, type(None)})
+# What a queryset has that its steps decide, beside its query.
+_DECIDED = ("_iterable_class", "_fields", "_prefetch_related_lookups")
+
+
+def patch_init(init: Callable[..., None]) -> Callable[..., None]:
+    django_method["__init__"] = init
+
+    @functools.wraps(init)
+    def __init__(
+        self: Any,
+        model: Any = None,
+        query: Any = None,
+        using: Any = None,
+        hints: Any = None,
+    ) -> None:
+        if (
+            query is None
+            and model is not None
+            and is_enabled()
+            and has_djangos_methods(type(self))
+        ):
+            init(self, model, PENDING, using, hints)
+            self._trail = Trail(shapes.root_of(model), ())
+        else:
+            init(self, model, query, using, hints)
+
+    return __init__
+
+
+def patch_query(query: property) -> property:
+    get, set_ = query.fget, query.fset
+    assert get is not None
+    assert set_ is not None
+
+    def fget(self: Any) -> Any:
+        if self._query is PENDING:
+            materialize(self)
+        # It may be changed by who asks for it.
+        self._trail = None
+        return get(self)
+
+    def fset(self: Any, value: Any) -> None:
+        self._trail = None
+        set_(self, value)
+
+    return property(fget, fset, doc=query.__doc__)
+
+
+def patch_copying(method: Callable[..., Any]) -> Callable[..., Any]:
+    """For what copies all attributes: the query is one of them then, not its plan."""
+
+    @functools.wraps(method)
+    def copying(self: Any, *args: Any) -> Any:
+        self.query  # noqa: B018
+        return method(self, *args)
+
+    return copying
+
+
+def patch_filter_or_exclude(method: Callable[..., Any]) -> Callable[..., Any]:
+    django_method[method.__name__] = method
+
+    @functools.wraps(method)
+    def _filter_or_exclude(self: Any, negate: bool, args: Any, kwargs: Any) -> Any:
+        trail = trail_of(self)
+        if trail is None:
+            return method(self, negate, args, kwargs)
+        values: list[Any] = []
+        is_sticky, is_deferred = self._sticky_filter, self._defer_next_filter
+        try:
+            key = "filter", negate, is_sticky, keyed(args, kwargs, values)
+        except Unplannable:
+            return method(self, negate, args, kwargs)
+        node = trail.node.child(key)
+        if node is None:
+            args_, kwargs_ = replaced(args, kwargs, lambda _: SLOT)
+            step = Step("_filter_or_exclude", (negate, args_, kwargs_), {}, is_sticky)
+            result = method(self, negate, args, kwargs)
+            return _explored(self, result, trail, key, step, values, is_deferred)
+        now = settled(trail)
+        if can_move(self, now):
+            if is_deferred:
+                self._defer_next_filter = False
+                return moved(self, extended(now, node, values, is_deferred=True))
+            if node.binders is not None:
+                kept = [
+                    binder.kept(value)
+                    for binder, value in zip(node.binders, values, strict=True)
+                ]
+                return moved(self, Trail(node, (*now.values, *kept)))
+        result = method(self, negate, args, kwargs)
+        to = extended(trail, node, values, is_deferred=is_deferred)
+        mark(self, result, trail, to)
+        return result
+
+    return _filter_or_exclude
+
+
+def _explored(
+    queryset: Any,
+    result: Any,
+    trail: Trail,
+    key: Any,
+    step: Step,
+    values: list[Any],
+    is_deferred: bool = False,
+) -> Any:
+    """Have *result*, which Django gives for a step of *queryset*, make it known."""
+    node = trail.node.add(key, step, len(values))
+    if node is not None:
+        node.attributes = {name: getattr(result, name) for name in _DECIDED}
+        to = extended(trail, node, values, is_deferred=is_deferred)
+        mark(queryset, result, trail, to)
+    return result
+
+
+def _take(queryset: Any, key: Any, step: Step, method: Callable[..., Any]) -> Any:
+    """Take a *step* without values, which Django's *method* takes if it is unknown."""
+    trail = trail_of(queryset)
+    assert trail is not None
+    node = trail.node.child(key)
+    if node is not None:
+        now = settled(trail)
+        if can_move(queryset, now):
+            return moved(queryset, now._replace(node=node))
+    result = method(queryset, *step.args, **step.kwargs)
+    if node is None:
+        return _explored(queryset, result, trail, key, step, [])
+    mark(queryset, result, trail, extended(trail, node, []))
+    return result
+
+
+def patch_step(method: Callable[..., Any]) -> Callable[..., Any]:
+    """For a method whose arguments are names: they are part of the shape."""
+    name = method.__name__
+    django_method[name] = method
+
+    @functools.wraps(method)
+    def step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if trail_of(self) is None or self._sticky_filter:
+            return method(self, *args, **kwargs)
+        for value in (*args, *kwargs.values()):
+            if type(value) not in _SIMPLE:
+                return method(self, *args, **kwargs)
+        key = name, args, tuple(kwargs.items())
+        return _take(self, key, Step(name, args, kwargs), method)
+
+    return step
+
+
+def patch_not_support_combined_queries(
+    method: Callable[..., None],
+) -> Callable[..., None]:
+    @functools.wraps(method)
+    def _not_support_combined_queries(self: Any, operation_name: str) -> None:
+        # No step combines queries.
+        if trail_of(self) is None:
+            method(self, operation_name)
+
+    return _not_support_combined_queries
+
+
+def patch_using(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def using(self: Any, alias: Any) -> Any:
+        trail = trail_of(self)
+        now = None if trail is None or self._sticky_filter else settled(trail)
+        if now is None or not can_move(self, now):
+            return method(self, alias)
+        result = moved(self, now)
+        result._db = alias
+        return result
+
+    return using
+
+
+def patch_all(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def all(self: Any) -> Any:
+        trail = trail_of(self)
+        now = None if trail is None or self._sticky_filter else settled(trail)
+        return (
+            method(self) if now is None or not can_move(self, now) else moved(self, now)
+        )
+
+    return all
+
+
+def patch_getitem(method: Callable[..., Any]) -> Callable[..., Any]:
+    django_method[method.__name__] = method
+
+    @functools.wraps(method)
+    def __getitem__(self: Any, k: Any) -> Any:
+        if (
+            trail_of(self) is None
+            or self._result_cache is not None
+            or self._sticky_filter
+            or type(k) is not slice
+            or k.step is not None
+            or not {type(k.start), type(k.stop)} <= {int, type(None)}
+        ):
+            return method(self, k)
+        key = "slice", k.start, k.stop
+        return _take(self, key, Step("__getitem__", (k,)), method)
+
+    return __getitem__
+
+
+def patch_filter_prefetch_queryset(method: Callable[..., Any]) -> Callable[..., Any]:
+    """It asks the query whether it has been sliced; a trail knows that as well."""
+
+    @functools.wraps(method)
+    def filter_prefetch(queryset: Any, field_name: str, instances: Any) -> Any:
+        trail = trail_of(queryset)
+        if trail is None or trail.node.is_sliced:
+            return method(queryset, field_name, instances)
+        return queryset.filter(Q(**{f"{field_name}__in": instances}))
+
+    return filter_prefetch
+
+
+class _Forgetting:
+    """A method that changes lookups: what has been learned may mean others then."""
+
+    def __init__(self, descriptor: Any) -> None:
+        self.descriptor = descriptor
+
+    def __get__(self, instance: Any, owner: type) -> Callable[..., Any]:
+        method = self.descriptor.__get__(instance, owner)
+
+        @functools.wraps(self.descriptor.class_method)
+        def changing(*args: Any, **kwargs: Any) -> Any:
+            shapes.forget()
+            return method(*args, **kwargs)
+
+        return changing
+
+
+def patch_register_lookup(_: Any) -> Any:
+    return _Forgetting(vars(RegisterLookupMixin)["register_lookup"])
+
+
+def patch_unregister_lookup(_: Any) -> Any:
+    return _Forgetting(vars(RegisterLookupMixin)["_unregister_lookup"])

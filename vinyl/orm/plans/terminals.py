@@ -1,0 +1,269 @@
+"""
+The methods of QuerySet that run a query: by a plan, or through Django.
+
+When a shape comes for the second time, Django runs it once more, and its plan is made.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
+from django.db import connections
+from django.db.models import sql
+from django.db.models.query import MAX_GET_RESULTS
+
+from vinyl.orm.plans.learning import Plan, learn
+from vinyl.orm.plans.shapes import Trail
+from vinyl.orm.plans.trails import (
+    COPIED,
+    is_as_made,
+    is_enabled,
+    moved,
+    retake,
+    trail_of,
+)
+from vinyl.orm.plans.values import Unplannable
+
+__all__ = ["patch_first", "patch_get", "patch_iter", "patch_scalar"]
+
+# Whether a shape that comes for the first time gets a plan, as tests want it.
+learns_at_once = bool(os.environ.get("VINYL_LEARN_AT_ONCE"))
+
+
+class Ready(NamedTuple):
+    """A plan with all that it takes to run it."""
+
+    plan: Plan
+    params: tuple[Any, ...]
+    connection: Any
+
+
+class Unknown(NamedTuple):
+    """A shape has come often enough to have its plan made, on *connection*."""
+
+    connection: Any
+
+
+def ready(queryset: Any, trail: Trail, terminal: str) -> Ready | Unknown | None:
+    """
+    Return the plan for *terminal* of *queryset*, or Unknown if it is to be made; None
+    if Django is to run the query.
+
+    Switches to the event loop, inside the bridge, if it has to wait for a connection.
+    """
+    node = trail.node
+    if not is_enabled() or not node.is_current() or not is_as_made(queryset, trail):
+        return None
+    # Before a router is asked: Django will ask it where there is no plan.
+    if terminal not in node.seen:
+        node.seen.add(terminal)
+        if not learns_at_once:
+            return None
+    if terminal in node.refused:
+        return None
+    connection: Any = connections[queryset.db]
+    plan = node.plans.get((terminal, connection.alias, type(connection)))
+    if plan is None:
+        return Unknown(connection)
+    if not trail.is_fixed and not trail.is_deferred:
+        return None
+    try:
+        return Ready(plan, plan.bound(trail.values, connection), connection)
+    except Unplannable:
+        return None
+
+
+def learned(
+    queryset: Any,
+    trail: Trail,
+    terminal: str,
+    connection: Any,
+    run: Callable[[Any], Any],
+) -> Any:
+    """
+    Run the query of *queryset* through Django and keep its plan; return its result.
+
+    Raises:
+        Unplannable: It has no plan. Nothing has run.
+
+    Switches to the event loop, inside the bridge.
+    """
+    node = trail.node
+    key = terminal, connection.alias, type(connection)
+
+    def build(query: sql.Query, values: tuple[Any, ...]) -> Any:
+        replica = retake(node, iter(values), query)
+        for name in COPIED:
+            replica.__dict__[name] = queryset.__dict__[name]
+        replica._trail = None
+        # Or its router would be asked again.
+        replica._db = connection.alias
+        return replica
+
+    def keep(plan: Plan | None) -> None:
+        if plan is not None:
+            node.plans[key] = plan
+            node.refused.discard(terminal)
+
+    # Others need not learn it meanwhile.
+    node.refused.add(terminal)
+    try:
+        gives_rows = terminal not in ("count", "exists")
+        same = None if trail.is_fixed else queryset
+        return learn(
+            node, trail.values, connection.alias, build, run, keep, gives_rows, same
+        )
+    except (Unplannable, ObjectDoesNotExist, MultipleObjectsReturned):
+        raise
+    except BaseException:
+        # Of the database, or a cancellation: it says nothing of the shape.
+        node.refused.discard(terminal)
+        raise
+
+
+def fetched(found: Ready) -> Any:
+    """
+    Run the query of a plan and return its rows.
+
+    Switches to the event loop, inside the bridge.
+    """
+    plan, params, connection = found
+    with connection.cursor() as cursor:
+        cursor.execute(plan.sql, params)
+        rows = cursor.fetchall()
+    if plan.converted is not None:
+        compiler = plan.query.get_compiler(connection=connection)
+        converters = compiler.get_converters(plan.converted)
+        return compiler.apply_converters(rows, converters)
+    return rows
+
+
+def patch_iter(iterate: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(iterate)
+    def __iter__(self: Any) -> Any:
+        queryset = self.queryset
+        found = queryset.__dict__.get("_ready")
+        if found is None:
+            trail = trail_of(queryset)
+            if trail is None or self.chunked_fetch:
+                return iterate(self)
+            found = ready(queryset, trail, "rows")
+            if isinstance(found, Unknown):
+                cls = type(self)
+
+                def run(replica: Any) -> Any:
+                    return list(cls(replica))
+
+                try:
+                    return iter(learned(queryset, trail, "rows", found.connection, run))
+                except Unplannable:
+                    return iterate(self)
+            if found is None:
+                return iterate(self)
+        rows = fetched(found)
+        return iter(found.plan.load(rows, queryset, found.connection.alias))
+
+    return __iter__
+
+
+def patch_get(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def get(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if trail_of(self) is None or self._prefetch_related_lookups:
+            return method(self, *args, **kwargs)
+        queryset = self.filter(*args, **kwargs) if args or kwargs else self
+        objects, result = _objects(queryset, "get", method)
+        if objects is None:
+            return result
+        if len(objects) == 1:
+            return objects[0]
+        raise _none_or_many(self.model, len(objects))
+
+    return get
+
+
+def patch_first(method: Callable[..., Any]) -> Callable[..., Any]:
+    """For `first()` and `last()`."""
+    terminal = method.__name__
+
+    @functools.wraps(method)
+    def first(self: Any) -> Any:
+        if (
+            trail_of(self) is None
+            or self._prefetch_related_lookups
+            or self._result_cache is not None
+        ):
+            return method(self)
+        objects, result = _objects(self, terminal, method)
+        if objects is None:
+            return result
+        return objects[0] if objects else None
+
+    return first
+
+
+def _objects(
+    queryset: Any, terminal: str, method: Callable[..., Any]
+) -> tuple[list[Any] | None, Any]:
+    """
+    Return the objects that the plan gives; without a plan, None and the result of
+    Django's *method*.
+
+    Switches to the event loop, inside the bridge.
+    """
+    trail = trail_of(queryset)
+    found = None if trail is None else ready(queryset, trail, terminal)
+    if trail is None or found is None:
+        return None, method(queryset)
+    if isinstance(found, Unknown):
+        try:
+            return None, learned(queryset, trail, terminal, found.connection, method)
+        except Unplannable:
+            return None, method(queryset)
+    planned = moved(queryset, trail)
+    planned._ready = found
+    # By way of the queryset, as its rows always are.
+    planned._fetch_all()
+    return planned._result_cache, None
+
+
+def _none_or_many(model: Any, number: int) -> Exception:
+    name = model._meta.object_name
+    if number == 0:
+        return model.DoesNotExist(f"{name} matching query does not exist.")
+    shown = number if number < MAX_GET_RESULTS else f"more than {MAX_GET_RESULTS - 1}"
+    return model.MultipleObjectsReturned(
+        f"get() returned more than one {name} -- it returned {shown}!"
+    )
+
+
+def patch_scalar(make: Callable[[Any], Any]) -> Callable[..., Any]:
+    """For a method whose result `make()` makes of the one row of its query."""
+
+    def patch(method: Callable[..., Any]) -> Callable[..., Any]:
+        terminal = method.__name__
+
+        @functools.wraps(method)
+        def scalar(self: Any) -> Any:
+            trail = trail_of(self)
+            if trail is None or self._result_cache is not None:
+                return method(self)
+            found = ready(self, trail, terminal)
+            if found is None:
+                return method(self)
+            if isinstance(found, Unknown):
+                try:
+                    return learned(self, trail, terminal, found.connection, method)
+                except Unplannable:
+                    return method(self)
+            with found.connection.cursor() as cursor:
+                cursor.execute(found.plan.sql, found.params)
+                return make(cursor.fetchone())
+
+        return scalar
+
+    return patch

@@ -1,0 +1,235 @@
+"""
+Querysets that have taken known steps only: their trail, in place of a query.
+
+Such a queryset has the attribute `_trail`. Its query is made when somebody asks for it,
+and then it has no trail any more, because that query may be changed.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import django
+from django.db.models import Model, sql
+from django.db.models.query import QuerySet
+
+from vinyl.conf import vinyl_settings
+from vinyl.orm.observe import recorder
+from vinyl.orm.plans.shapes import Kept, Node, Trail
+from vinyl.orm.plans.values import replaced
+
+__all__ = [
+    "COPIED",
+    "PENDING",
+    "can_move",
+    "django_method",
+    "extended",
+    "has_djangos_methods",
+    "is_as_made",
+    "is_enabled",
+    "mark",
+    "materialize",
+    "moved",
+    "read_settings",
+    "retake",
+    "settled",
+    "trail_of",
+]
+
+# VINYL["PLANS"]. Kept here because each query reads it.
+_enabled = True
+
+
+def read_settings() -> None:
+    """Read `settings.VINYL["PLANS"]`. Never switches."""
+    global _enabled
+    _enabled = vinyl_settings.PLANS
+
+
+def is_enabled() -> bool:
+    """
+    Whether querysets use plans. They do not while lazy loads are observed, because that
+    needs their queries. Never switches.
+    """
+    return _enabled and not recorder.observes_loads
+
+
+class _Pending:
+    """Stands for the query of a queryset until somebody asks for it."""
+
+    __slots__ = ()
+
+
+PENDING: Any = _Pending()
+
+# Django's methods, by name.
+django_method: dict[str, Callable[..., Any]] = {}
+
+# The attributes of a queryset that no step of its own sets.
+_RESET = {
+    "_query": PENDING,
+    "_result_cache": None,
+    "_sticky_filter": False,
+    "_prefetch_done": False,
+    "_defer_next_filter": False,
+    "_deferred_filter": None,
+}
+# What else a copy of a queryset has from it.
+COPIED = (
+    "model",
+    "_db",
+    "_hints",
+    "_for_write",
+    "_known_related_objects",
+    *(("_fetch_mode", "_cloning_enabled") if django.VERSION >= (6, 1) else ()),
+)
+_eligible: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
+
+
+def has_djangos_methods(cls: type) -> bool:
+    """
+    Whether *cls* has Django's own methods, where those that a plan stands for call each
+    other. Never switches.
+    """
+    found = _eligible.get(cls)
+    if found is None:
+        found = _eligible[cls] = all(
+            getattr(cls, name) is getattr(QuerySet, name)
+            for name in (
+                "__getitem__",
+                "__getstate__",
+                "__init__",
+                "__iter__",
+                "__len__",
+                "_chain",
+                "_clone",
+                "_filter_or_exclude",
+                "_filter_or_exclude_inplace",
+                "filter",
+                "order_by",
+                "ordered",
+                "query",
+                "reverse",
+            )
+        )
+    return found
+
+
+def trail_of(queryset: Any) -> Trail | None:
+    """The trail of *queryset*, None if it has a query instead. Never switches."""
+    trail: Trail | None = queryset.__dict__.get("_trail")
+    return trail
+
+
+def materialize(queryset: Any) -> None:
+    """Give *queryset* the query that its steps make. Never switches."""
+    trail = queryset._trail
+    values = (value.given if type(value) is Kept else value for value in trail.values)
+    queryset._query = retake(trail.node, values, sql.Query(queryset.model))._query
+
+
+def retake(node: Node, values: Iterator[Any], query: sql.Query) -> Any:
+    """
+    Return a queryset that has taken the steps to *node* with *values*, from *query*.
+
+    Never switches.
+    """
+    queryset = object.__new__(QuerySet)
+    django_method["__init__"](queryset, node.model, query)
+    for one in node.path():
+        step = one.step
+        assert step is not None
+        if step.is_sticky:
+            cast(Any, queryset)._sticky_filter = True
+        if step.method == "_filter_or_exclude":
+            negate, args, kwargs = step.args
+            args, kwargs = replaced(args, kwargs, lambda _: next(values))
+            queryset = django_method[step.method](queryset, negate, args, kwargs)
+        else:
+            queryset = django_method[step.method](queryset, *step.args, **step.kwargs)
+    return queryset
+
+
+def mark(queryset: Any, result: Any, trail: Trail, to: Trail) -> None:
+    """
+    Note that *result*, which Django has made of *queryset*, has come from *trail* to
+    another one. Never switches.
+    """
+    # Only Django's own method has looked at the query since.
+    queryset._trail = trail
+    result._trail = to
+
+
+def extended(
+    trail: Trail, node: Node, values: list[Any], *, is_deferred: bool = False
+) -> Trail:
+    """
+    Return the trail that goes on from *trail* to *node* with *values*, as a filter was
+    given them. Never switches.
+
+    Args:
+        is_deferred: Whether Django looks at the values when it makes the query.
+    """
+    has_instances = any(map(_is_of_instances, values))
+    return Trail(
+        node,
+        trail.values + tuple(values),
+        trail.is_fixed and not has_instances,
+        is_deferred and has_instances and trail.is_fixed,
+    )
+
+
+def _is_of_instances(value: Any) -> bool:
+    first = value[0] if type(value) is list else value
+    return isinstance(first, Model)
+
+
+def settled(trail: Trail) -> Trail:
+    """
+    Return *trail* with the values of a deferred filter as they are now, if there is
+    what prepares them. Never switches.
+    """
+    binders = trail.node.binders
+    if not trail.is_deferred or binders is None:
+        return trail
+    before = trail.values[: -len(binders)]
+    last = trail.values[len(before) :]
+    kept = [binder.kept(one) for binder, one in zip(binders, last, strict=True)]
+    return Trail(trail.node, (*before, *kept))
+
+
+def can_move(queryset: Any, trail: Trail) -> bool:
+    """
+    Whether *queryset* may take a known step without Django. Never switches.
+    """
+    return trail.is_fixed and is_as_made(queryset, trail)
+
+
+def is_as_made(queryset: Any, trail: Trail) -> bool:
+    """Whether *queryset* is what its steps have made of it. Never switches."""
+    attributes = trail.node.attributes
+    found = queryset.__dict__
+    return (
+        found["_iterable_class"] is attributes["_iterable_class"]
+        and found["_fields"] == attributes["_fields"]
+        and found["_prefetch_related_lookups"]
+        == attributes["_prefetch_related_lookups"]
+        and found.get("_cloning_enabled", True)
+    )
+
+
+def moved(queryset: Any, trail: Trail) -> Any:
+    """
+    Return the queryset that *queryset* becomes on *trail*, without a query as yet.
+    Never switches.
+    """
+    result = object.__new__(type(queryset))
+    attributes = result.__dict__
+    for name in COPIED:
+        attributes[name] = queryset.__dict__[name]
+    attributes.update(_RESET)
+    attributes.update(trail.node.attributes)
+    attributes["_trail"] = trail
+    return result

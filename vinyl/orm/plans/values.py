@@ -1,0 +1,233 @@
+"""
+The kinds of values in a query.
+
+The shape of `filter(year=1965, title="x")` is the names and the kinds of their values.
+Values of the same kind are interchangeable: another one changes parameters of the SQL
+and nothing else. `None`, `True` and `False` change the SQL: they are part of a shape.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import uuid
+from collections.abc import Callable, Hashable
+from typing import Any
+
+from django.db.models import Model, Q
+
+__all__ = ["Marks", "Unplannable", "keyed", "replaced", "type_of"]
+
+# The longest list for `__in` that has a plan.
+MAX_LIST = 500
+
+# Types of values that become parameters. Subclasses may mean something else.
+PLAIN = frozenset(
+    {
+        int,
+        str,
+        float,
+        bytes,
+        decimal.Decimal,
+        datetime.date,
+        datetime.datetime,
+        datetime.time,
+        datetime.timedelta,
+        uuid.UUID,
+    }
+)
+# Types of values that are part of the shape.
+LITERAL = frozenset({bool, type(None)})
+
+
+class Unplannable(Exception):
+    """Something in a query, or in what Django makes of it, has no plan."""
+
+
+def keyed(args: tuple[Any, ...], kwargs: dict[str, Any], values: list[Any]) -> Hashable:
+    """
+    Return the key of a filter, and append its interchangeable values to *values*.
+
+    Raises:
+        Unplannable: One of its values has no kind, such as an expression.
+
+    Never switches.
+    """
+    parts: list[Hashable] = [_keyed_q(arg, values) for arg in args]
+    for name, value in kwargs.items():
+        kind = type(value)
+        if kind in PLAIN:
+            parts.append((name, kind))
+            values.append(value)
+        else:
+            parts.append((name, _kind_of(name, value, values)))
+    return tuple(parts)
+
+
+def _keyed_q(q: Any, values: list[Any]) -> Hashable:
+    if type(q) is tuple:
+        name, value = q
+        return name, _kind_of(name, value, values)
+    if type(q) is not Q:
+        raise Unplannable
+    children = tuple(_keyed_q(child, values) for child in q.children)
+    return q.connector, q.negated, children
+
+
+def _kind_of(name: str, value: Any, values: list[Any]) -> Hashable:
+    kind: Any = type(value)
+    if kind in LITERAL:
+        return kind, value
+    if kind in PLAIN or issubclass(kind, Model):
+        values.append(value)
+        return kind
+    if kind in (list, tuple, set, frozenset) and name.endswith("__in"):
+        kinds = set(map(type, value))
+        if len(kinds) == 1 and 0 < len(value) <= MAX_LIST:
+            (element,) = kinds
+            if element in PLAIN or issubclass(element, Model):
+                # A copy: the list may change before the query is made.
+                values.append(list(value))
+                return kind, element, len(value)
+    raise Unplannable
+
+
+def replaced(
+    args: tuple[Any, ...], kwargs: dict[str, Any], replace: Callable[[Any], Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """
+    Return *args* and *kwargs* of a filter with `replace(value)` in the place of each
+    interchangeable value, in the order of `keyed()`. Never switches.
+    """
+    return (
+        tuple(_replaced_q(arg, replace) for arg in args),
+        {name: _replaced(value, replace) for name, value in kwargs.items()},
+    )
+
+
+def _replaced_q(q: Any, replace: Callable[[Any], Any]) -> Any:
+    if type(q) is tuple:
+        name, value = q
+        return name, _replaced(value, replace)
+    children = [_replaced_q(child, replace) for child in q.children]
+    return Q.create(children, connector=q.connector, negated=q.negated)
+
+
+def _replaced(value: Any, replace: Callable[[Any], Any]) -> Any:
+    return value if type(value) in LITERAL else replace(value)
+
+
+class _Int(int): ...
+
+
+class _Str(str): ...
+
+
+class _Float(float): ...
+
+
+class _Bytes(bytes): ...
+
+
+class _Decimal(decimal.Decimal): ...
+
+
+class _Date(datetime.date): ...
+
+
+class _DateTime(datetime.datetime): ...
+
+
+class _Time(datetime.time): ...
+
+
+class _TimeDelta(datetime.timedelta): ...
+
+
+_COPIES: dict[type, Callable[[Any], Any]] = {
+    int: _Int,
+    str: _Str,
+    float: _Float,
+    bytes: _Bytes,
+    decimal.Decimal: _Decimal,
+    datetime.date: lambda value: _Date(value.year, value.month, value.day),
+    datetime.datetime: lambda value: _DateTime(
+        value.year,
+        value.month,
+        value.day,
+        value.hour,
+        value.minute,
+        value.second,
+        value.microsecond,
+        value.tzinfo,
+        fold=value.fold,
+    ),
+    datetime.time: lambda value: _Time(
+        value.hour,
+        value.minute,
+        value.second,
+        value.microsecond,
+        value.tzinfo,
+        fold=value.fold,
+    ),
+    datetime.timedelta: lambda value: _TimeDelta(
+        value.days, value.seconds, value.microseconds
+    ),
+    uuid.UUID: lambda value: uuid.UUID(int=value.int),
+}
+
+
+_COPY_CLASSES = {
+    _Int,
+    _Str,
+    _Float,
+    _Bytes,
+    _Decimal,
+    _Date,
+    _DateTime,
+    _Time,
+    _TimeDelta,
+}
+
+
+def type_of(value: Any) -> type:
+    """The type of *value*, or of what it is a copy of. Never switches."""
+    cls = type(value)
+    return cls.__bases__[0] if cls in _COPY_CLASSES else cls
+
+
+class Marks:
+    """Copies of values that can be followed through Django's code, each by its slot."""
+
+    def __init__(self) -> None:
+        # By id(), with the object, so that no other one gets its id.
+        self._slots: dict[int, tuple[int, Any]] = {}
+
+    def mark(self, value: Any) -> Any:
+        """
+        Return what stands for *value* and belongs to the next slot: an equal copy, or a
+        model instance itself.
+
+        Raises:
+            Unplannable: The instance has a slot already.
+
+        Never switches.
+        """
+        slot = len(self._slots)
+        if type(value) is list:
+            # Django copies lists, by their class.
+            copy = type("_List", (list,), {"vinyl_slot": slot})(value)
+        else:
+            make = _COPIES.get(type(value))
+            copy = value if make is None else make(value)
+        if id(copy) in self._slots:
+            raise Unplannable
+        self._slots[id(copy)] = slot, copy
+        return copy
+
+    def slot_of(self, value: Any) -> int | None:
+        """Return the slot of *value*, None if it has no mark. Never switches."""
+        if isinstance(value, list):
+            return getattr(value, "vinyl_slot", None)
+        slot, marked = self._slots.get(id(value), (None, None))
+        return slot if marked is value else None
