@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from tests.postgres import postgres_server
@@ -103,9 +104,9 @@ def django_sync() -> dict[str, Callable[[], Any]]:
     for name in WORKLOADS:
         make = found[name]
         if name == "related":
-            found[name] = lambda make=make: make().artist
+            found[name] = partial(lambda make: make().artist, make)
         elif name not in ("get", "exists"):
-            found[name] = lambda make=make: list(make())
+            found[name] = partial(lambda make: list(make()), make)
     return found
 
 
@@ -168,7 +169,7 @@ def psycopg_sync(url: str) -> dict[str, Callable[[], Any]]:
         for sql, params in queries:
             connection.execute(sql, params).fetchall()
 
-    return {name: lambda q=q: run(q) for name, q in statements().items()}
+    return {name: partial(run, q) for name, q in statements().items()}
 
 
 async def psycopg_async(url: str) -> dict[str, Callable[[], Awaitable[Any]]]:
@@ -180,7 +181,7 @@ async def psycopg_async(url: str) -> dict[str, Callable[[], Awaitable[Any]]]:
         for sql, params in queries:
             await (await connection.execute(sql, params)).fetchall()
 
-    return {name: lambda q=q: run(q) for name, q in statements().items()}
+    return {name: partial(run, q) for name, q in statements().items()}
 
 
 async def serve_async(contestant: str, url: str) -> None:
