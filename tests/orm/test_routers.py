@@ -31,7 +31,7 @@ from vinyl.orm import (
 from vinyl.orm.dualmode.singleflight import is_in_flight
 from vinyl.orm.pools.registry import pool_for
 from vinyl.orm.routers import PrimaryReplicaRouter, note_write, unit_of_work
-from vinyl.orm.scopes.scope import scope_of_run
+from vinyl.orm.scopes.run_scope import scope_of_run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("router")]
 
