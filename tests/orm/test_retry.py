@@ -357,11 +357,11 @@ class TestDecorating:
         ("arguments", "error", "message"),
         [
             ({"attempts": 0}, ValueError, "attempts=0, so the function would never"),
-            ({"attempts": -1}, ValueError, "Give 1 or more"),
-            ({"attempts": 2.0}, TypeError, "attempts=2.0, which is no number of calls"),
+            ({"attempts": -1}, ValueError, "Pass 1 or more"),
+            ({"attempts": 2.0}, TypeError, "attempts=2.0, which must be a positive"),
             ({"attempts": True}, TypeError, "attempts=True"),
             ({"attempts": None}, TypeError, "attempts=None"),
-            ({"using": 3}, TypeError, "using=3, which is no alias"),
+            ({"using": 3}, TypeError, "using=3, which must be a database alias"),
         ],
         ids=str,
     )
@@ -372,7 +372,7 @@ class TestDecorating:
             transaction.retry_on_conflict(**arguments)
 
     def test_a_positional_argument_that_is_no_function(self) -> None:
-        with pytest.raises(TypeError, match="Name its arguments"):
+        with pytest.raises(TypeError, match="Pass its arguments by name"):
             transaction.retry_on_conflict(5)  # type: ignore[call-overload]
 
     def test_generators_are_refused(self) -> None:
@@ -383,5 +383,5 @@ class TestDecorating:
             yield 1
 
         for fn in (rows, native):
-            with pytest.raises(TypeError, match="a generator, which has handed"):
+            with pytest.raises(TypeError, match="a generator, which may have yielded"):
                 transaction.retry_on_conflict(fn)

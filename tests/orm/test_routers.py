@@ -427,7 +427,9 @@ class TestRouter:
 
     @pytest.mark.parametrize("replicas", ["replica", {"replica": 1}, 3], ids=repr)
     def test_what_is_no_list_is_refused(self, replicas: Any) -> None:
-        with pytest.raises(ImproperlyConfigured, match="which is no list"):
+        with pytest.raises(
+            ImproperlyConfigured, match="must be a list of database aliases"
+        ):
             PrimaryReplicaRouter(replicas=replicas)
 
     def test_tells_what_it_is(self) -> None:

@@ -176,16 +176,16 @@ def _attempts(
                 raise
             if "vinyl_committed" in vars(error):
                 error.add_note(
-                    "retry_on_conflict() did not try again: the error comes from a "
-                    "hook of on_commit(), after the commit of what the function did."
+                    "retry_on_conflict() did not try again: the error was raised by an "
+                    "on_commit() hook, after the commit of the function's changes."
                 )
                 raise
             if around:
                 error.add_note(
                     f"retry_on_conflict() did not try again: a transaction on database "
-                    f"{alias!r} was open around the call, and the conflict has spoilt "
-                    f"all of it. Decorate the function that begins the transaction, "
-                    f"with retry_on_conflict above atomic."
+                    f"{alias!r} was open around the call, and the conflict makes all "
+                    f"of it invalid. Decorate the function that begins the "
+                    f"transaction, with retry_on_conflict above atomic."
                 )
                 raise
             if attempt >= attempts:
@@ -193,7 +193,7 @@ def _attempts(
                 error.add_note(f"retry_on_conflict() made {times}.")
                 raise
             logger.info(
-                "Attempt %d of %d at %s ended in a conflict, so it is made again: %s",
+                "Attempt %d of %d of %s ended in a conflict. Trying again: %s",
                 attempt,
                 attempts,
                 getattr(call.func, "__qualname__", call.func),
@@ -215,30 +215,30 @@ def _pause(attempt: int) -> float:
 def _check_arguments(fn: Any, attempts: Any, using: Any) -> None:
     if fn is not None and not callable(fn):
         raise TypeError(
-            f"retry_on_conflict() was given {fn!r}, which is not a function. Name its "
-            f"arguments, as in retry_on_conflict(attempts=5, using='default')."
+            f"retry_on_conflict() was given {fn!r}, which is not a function. Pass its "
+            f"arguments by name, as in retry_on_conflict(attempts=5, using='default')."
         )
     if not isinstance(attempts, int) or isinstance(attempts, bool):
         raise TypeError(
-            f"retry_on_conflict() was given attempts={attempts!r}, which is no number "
-            f"of calls. Give an int, the first call included."
+            f"retry_on_conflict() was given attempts={attempts!r}, which must be a "
+            f"positive integer. Pass the maximum number of calls, including the first."
         )
     if attempts < 1:
         raise ValueError(
             f"retry_on_conflict() was given attempts={attempts}, so the function would "
-            f"never be called. Give 1 or more; the first call counts."
+            f"never be called. Pass 1 or more: the first call counts as an attempt."
         )
     if not (using is None or isinstance(using, str)):
         raise TypeError(
-            f"retry_on_conflict() was given using={using!r}, which is no alias of a "
-            f"database. Give a key of settings.DATABASES, or None for the default."
+            f"retry_on_conflict() was given using={using!r}, which must be a database "
+            f"alias. Pass a key of settings.DATABASES, or None for the default."
         )
 
 
 def _check_function(fn: Any) -> None:
     if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
         raise TypeError(
-            f"retry_on_conflict() was given {fn.__qualname__}, a generator, which has "
-            f"handed values out before the conflict. Decorate a function that returns "
-            f"its result; a flow for use_driver goes through @use_driver first."
+            f"retry_on_conflict() was given {fn.__qualname__}, a generator, which may "
+            f"have yielded values before the conflict. Decorate a function that "
+            f"returns its result. If it is a flow, apply @use_driver first."
         )

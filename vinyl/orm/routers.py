@@ -140,8 +140,8 @@ class PrimaryReplicaRouter:
             replicas = vinyl_settings.REPLICAS
         if not isinstance(replicas, list | tuple):
             raise ImproperlyConfigured(
-                f"The replicas of {type(self).__name__} are {replicas!r}, which is no "
-                f"list. Give the aliases of the replicas as a list, as in "
+                f"The replicas of {type(self).__name__} are {replicas!r}, which must "
+                f"be a list of database aliases. Write, for example, "
                 f"VINYL = {{'REPLICAS': ['replica']}}."
             )
         self.primary = primary

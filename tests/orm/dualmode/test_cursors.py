@@ -174,7 +174,7 @@ class TestMisuse:
                 pass
 
     async def test_no_with(self) -> None:
-        with pytest.raises(InterfaceError, match=r"'execute'.*`async with"):
+        with pytest.raises(InterfaceError, match=r"cursor\.execute was.*`async with"):
             await connection.cursor().execute(NAMES)
 
     async def test_after_the_block(self) -> None:

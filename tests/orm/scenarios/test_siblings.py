@@ -235,7 +235,7 @@ class TestBlocks:
     async def test_a_pinned_object_is_for_one_block(self) -> None:
         pinned = connection.pinned()
         async with pinned:
-            with pytest.raises(InterfaceError, match="entered already"):
+            with pytest.raises(InterfaceError, match="already been entered"):
                 await pinned.__aenter__()
 
     @only_postgresql

@@ -153,7 +153,7 @@ class TestAWaiterOfABlockThatIsLeft:
 
             starting = asyncio.create_task(start())
         with pytest.raises(
-            ScopeClosedError, match=r"cursor\.copy\(\) was called.*left"
+            ScopeClosedError, match=r"cursor\.copy\(\) was called.*had ended"
         ):
             await (await starting)
         assert await names() == []
@@ -367,7 +367,7 @@ class TestWhatIsKept:
         async with transaction.atomic():
             # The stranger has that very connection; this run has another.
             assert connections["default"] is wrapper
-            with pytest.raises(InterfaceError, match="was kept after its run or block"):
+            with pytest.raises(InterfaceError, match="was used after its run or block"):
                 await asyncio.create_task(run(use), context=contextvars.Context())
         assert await names() == []
 

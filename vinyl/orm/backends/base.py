@@ -129,9 +129,9 @@ class BridgeMixin(_Wrapper):
         if self.is_spoilt():
             raise TransactionManagementError(
                 f"The transaction on database {self.alias!r} cannot be committed: one "
-                f"of its queries was cancelled, as by a timeout, and the database has "
-                f"undone what it had done. Roll it back. Where that query may time "
-                f"out, put it into an atomic() of its own."
+                f"of its queries was cancelled, for example by a timeout, and the "
+                f"database has discarded its changes. Roll it back. If a query may "
+                f"time out, run it in an atomic() block of its own."
             )
         super()._commit()  # type: ignore[misc]
         self.interrupted = False
@@ -275,7 +275,7 @@ class BridgeMixin(_Wrapper):
         if self.pooled_id == id(self) and connections[self.alias] is not self:
             raise InterfaceError(
                 f"A connection object of database {self.alias!r}, or a cursor of it, "
-                f"was kept after its run or block had ended, and other code may be "
-                f"using that connection. Look up `connections[{self.alias!r}]` again "
-                f"and open a new cursor in each run and block."
+                f"was used after its run or block had ended, when other code may be "
+                f"using the connection. Get `connections[{self.alias!r}]` again and "
+                f"open a new cursor in each run and block."
             )

@@ -32,7 +32,10 @@ from psycopg.waiting import wait_async
 from vinyl.bridge.cancellation import Shield
 from vinyl.bridge.greenlets import active_shield, in_bridge, refuse_to_block, suspend
 from vinyl.orm.backends.base import BridgeMixin, ThreadLoan
-from vinyl.orm.backends.psycopg_cursors import closed_when_cancelled, recovering_plans
+from vinyl.orm.backends.psycopg_cursors import (
+    recovering_cursor_class,
+    server_cursor_class,
+)
 from vinyl.orm.backends.psycopg_waiting import (
     WAIT_INTERVAL,
     LoopOperation,
@@ -69,7 +72,7 @@ class BridgeConnection(psycopg.Connection[Any]):
         self._twin: psycopg.AsyncConnection[Any] | None = None
         # Polls the socket; created when first needed.
         self._poll: Callable[[int], list[Any]] | None = None
-        # Whether a prepared statement may have become invalid; see recovering_plans().
+        # Whether a prepared statement may have become invalid; see psycopg_cursors.
         self.has_stale_plans = False
         # How many operations in a row, such as those of COPY, did not wait.
         self._unwaited = 0
@@ -218,9 +221,10 @@ class _Lock:
             return False
         if asyncio._get_running_loop() is not None and self._thread == thread:
             raise psycopg.InterfaceError(
-                f"{self._connection()!r} is in use by another task of this event loop. "
-                f"Let each task take its own connection from vinyl.orm.connections, "
-                f"or share one through transaction.atomic(), where tasks take turns."
+                f"{self._connection()!r} is in use by another task of this event loop, "
+                f"and waiting for it here would block the loop. Use a connection from "
+                f"vinyl.orm.connections in each task, or start the tasks inside "
+                f"transaction.atomic(), where they use one connection in turn."
             )
         if taken := self._lock.acquire(timeout=timeout):
             self._thread = thread
@@ -298,10 +302,10 @@ class PsycopgMixin(BridgeMixin):
         cursor = super().create_cursor(name)
         # Which class Django takes depends on the settings, and is not to be chosen.
         if name is not None:
-            cursor.__class__ = closed_when_cancelled(cursor.__class__)
+            cursor.__class__ = server_cursor_class(cursor.__class__)
         elif not isinstance(cursor, psycopg.ClientCursor):
             # Those bind in the client and never prepare.
-            cursor.__class__ = recovering_plans(cursor.__class__)
+            cursor.__class__ = recovering_cursor_class(cursor.__class__)
         return cursor
 
     def listen_to(self, channels: Sequence[str]) -> None:

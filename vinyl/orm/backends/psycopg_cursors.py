@@ -12,11 +12,11 @@ from psycopg.pq import TransactionStatus
 
 from vinyl.bridge.greenlets import current_shield
 
-__all__ = ["closed_when_cancelled", "is_stale_plan", "recovering_plans"]
+__all__ = ["is_stale_plan", "recovering_cursor_class", "server_cursor_class"]
 
 
 @cache
-def closed_when_cancelled(cls: Any) -> type:
+def server_cursor_class(cls: Any) -> type:
     """
     A subclass of *cls*, a class of server-side cursors, for one that no cancellation
     leaves open in the server, and that is closed without complaint where its session
@@ -73,7 +73,7 @@ def is_stale_plan(error: BaseException) -> bool:
 
 
 @cache
-def recovering_plans(cls: Any) -> type:
+def recovering_cursor_class(cls: Any) -> type:
     """
     A subclass of *cls*, a class of cursors, that prepares its statements anew where a
     migration has changed what they return. psycopg would execute the stale statement
@@ -88,7 +88,7 @@ def recovering_plans(cls: Any) -> type:
         __slots__ = ()
 
         def execute(self, *args: Any, **kwargs: Any) -> Any:
-            return self._recovering(partial(super().execute, *args, **kwargs))
+            return self._retry_stale(partial(super().execute, *args, **kwargs))
 
         def executemany(self, query: Any, params_seq: Any, **kwargs: Any) -> Any:
             # Without pipelines each row is a transaction of its own, and an iterator
@@ -97,9 +97,11 @@ def recovering_plans(cls: Any) -> type:
                 params_seq, Sequence
             )
             call = partial(super().executemany, query, params_seq, **kwargs)
-            return self._recovering(call, repeatable)
+            return self._retry_stale(call, repeatable)
 
-        def _recovering(self, call: Callable[..., Any], repeatable: bool = True) -> Any:
+        def _retry_stale(
+            self, call: Callable[..., Any], repeatable: bool = True
+        ) -> Any:
             connection = self.connection
             if connection.has_stale_plans:
                 _forget_plans(connection)
@@ -114,15 +116,15 @@ def recovering_plans(cls: Any) -> type:
                     raise
                 if not repeatable:
                     raise
-            return self._recovering(call, repeatable=False)
+            return self._retry_stale(call, repeatable=False)
 
     return RecoveringCursor
 
 
 _NOTE = (
-    "A change of the schema, such as a migration, made a prepared statement invalid. "
-    "It will be prepared anew: roll the transaction back and run it again. "
-    "transaction.retry_on_conflict() does so."
+    "A schema change, such as a migration, made a prepared statement invalid. It will "
+    "be prepared again: roll the transaction back and run it again, as "
+    "transaction.retry_on_conflict() does."
 )
 
 

@@ -138,7 +138,7 @@ def patch_close_all(method: Callable[..., Any]) -> Callable[..., Any]:
         elif held := [alias for alias in self if _is_held(alias)]:
             raise NotAwaitedError(
                 f"connections.close_all() was called inside a block that holds a "
-                f"connection of database {held[0]!r}, which cannot be closed without "
+                f"connection to database {held[0]!r}, which cannot be closed without "
                 f"waiting for the tasks that use it. Call it outside the block, or "
                 f"write `await vinyl.orm.run(connections.close_all)`."
             )

@@ -64,8 +64,8 @@ class Pinned:
     async def __aenter__(self) -> Self:
         if self.scope is not None:
             raise InterfaceError(
-                f"This connection.{self.block} has been entered already. Call it anew "
-                f"for each block."
+                f"This connection.{self.block} has already been entered, and its block "
+                f"has not ended. Call connection.{self.block} again for each block."
             )
         scope = ConnectionScope(current_scope.get(), block=self.block)
         try:
@@ -179,9 +179,9 @@ class AsyncCursor(Pinned):
         """Django's cursor, for the use of *name*."""
         if self._cursor is None:
             raise InterfaceError(
-                f"This cursor on database {self.alias!r} is not open, so {name!r} has "
-                f"nothing to work on. Use it inside `async with connection."
-                f"{self.block} as cursor:`."
+                f"cursor.{name} was used on a cursor of database {self.alias!r} that "
+                f"is not open. Use it inside `async with connection.{self.block} as "
+                f"cursor:`."
             )
         return self._cursor
 
@@ -193,11 +193,11 @@ class AsyncCursor(Pinned):
             return value
         if inspect.isgeneratorfunction(value):
             raise NotAwaitedError(
-                f"cursor.{name}() gives a generator, which would block the event loop "
-                f"at each step. Write `await cursor.execute(...)` and `async for row "
-                f"in cursor`, with `connection.chunked_cursor()` for a large result; "
-                f"`await cursor.nextset()` moves on to the next one. Or run the code "
-                f"in the bridge: `await vinyl.orm.run(function, ...)`."
+                f"cursor.{name}() returns a generator, which would block the event "
+                f"loop at each step. Write `await cursor.execute(...)` and `async for "
+                f"row in cursor`, with `connection.chunked_cursor()` for a large "
+                f"result and `await cursor.nextset()` for the next result set. Or run "
+                f"the code in the bridge: `await vinyl.orm.run(function, ...)`."
             )
 
         @functools.wraps(value)
@@ -251,9 +251,9 @@ class AsyncCopy:
         # For the whole block: while it copies, the connection can do nothing else.
         if scope is None or not await self._lease.lock.acquire():
             raise ScopeClosedError(
-                f"cursor.copy() was called by a task that outlives the cursor's block "
-                f"on database {self._cursor.alias!r}, and the block is left. Await the "
-                f"task inside the block."
+                f"cursor.copy() was called after the cursor's block on database "
+                f"{self._cursor.alias!r} had ended, so the cursor is closed. Inside "
+                f"the block, await the task that calls cursor.copy()."
             )
         self._lease.lock.holder = running_task()
         try:
@@ -372,9 +372,9 @@ def patch_set_autocommit(set_autocommit: Callable[..., Any]) -> Callable[..., An
     def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not runs_sync() and nearest_lease(current_scope.get(), self.alias) is None:
             raise TransactionManagementError(
-                f"set_autocommit() was called on the event loop where nothing holds a "
-                f"connection of database {self.alias!r}, so it would have no effect. "
-                f"Call it inside `async with connection.pinned():`."
+                f"set_autocommit() was called on the event loop outside any block that "
+                f"holds a connection to database {self.alias!r}, so it would have no "
+                f"effect. Call it inside `async with connection.pinned():`."
             )
         return set_on_own(self, *args, **kwargs)
 

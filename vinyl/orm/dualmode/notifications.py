@@ -114,8 +114,8 @@ class Notifications:
     def _prepare(self) -> None:
         if self._wrapper is not None:
             raise InterfaceError(
-                f"{self!r} has been entered already. Call connection.listen() for each "
-                f"block."
+                f"{self!r} has already been entered, and its block has not ended. Call "
+                f"connection.listen() again for each block."
             )
         self._wrapper = connections.create_connection(self.alias)
 
@@ -175,9 +175,9 @@ class Notifications:
             raise self._not_listening()
         if self._is_receiving:
             raise InterfaceError(
-                f"{self!r} was read by two tasks at once, and each notification goes "
-                f"to one. Call connection.listen() in each task, or let one receive "
-                f"and pass on."
+                f"{self!r} was read by two tasks at once, but each notification can be "
+                f"received only once. Call connection.listen() in each task, or let "
+                f"one task receive the notifications and pass them on."
             )
         self._is_receiving = True
         try:
@@ -194,8 +194,9 @@ class Notifications:
 
     def _not_listening(self) -> InterfaceError:
         return InterfaceError(
-            f"{self!r} was read outside its block, where it does not listen. Write "
-            f"`async with connection.listen(...) as notifications:` and read in there."
+            f"{self!r} was read outside its block, where it is not listening. Write "
+            f"`async with connection.listen(...) as notifications:` and read from it "
+            f"inside the block."
         )
 
     def _refuse_on_loop(self, statement: str) -> None:
@@ -229,8 +230,8 @@ def patch_listen(_: None) -> Callable[..., Any]:
         if not (isinstance(self, BridgeMixin) and self.can_listen):
             raise NotSupportedError(
                 f"connection.listen() was called for database {self.alias!r}, whose "
-                f"ENGINE {self.settings_dict['ENGINE']!r} has no notifications. Use "
-                f"vinyl.orm.backends.postgresql."
+                f"ENGINE {self.settings_dict['ENGINE']!r} does not support "
+                f"notifications. Use vinyl.orm.backends.postgresql."
             )
         _check(channels, timeout)
         return Notifications(self.alias, channels, timeout)
@@ -242,23 +243,23 @@ def _check(channels: tuple[Any, ...], timeout: Any) -> None:
     if not channels:
         raise TypeError(
             "connection.listen() was called without a channel, so it would receive "
-            "nothing. Name one or more: connection.listen('orders', 'stock')."
+            "nothing. Pass one or more names: connection.listen('orders', 'stock')."
         )
     for channel in channels:
         if not isinstance(channel, str):
             raise TypeError(
-                f"connection.listen() was given {channel!r}, which is not the name of "
-                f"a channel. Pass each name as an argument of its own."
+                f"connection.listen() was given {channel!r}, but the name of a channel "
+                f"must be a string. Pass each name as a separate argument."
             )
         if not 0 < len(channel.encode()) <= MAX_CHANNEL_BYTES or "\0" in channel:
             raise ValueError(
                 f"connection.listen() was given the channel {channel!r}, which "
-                f"PostgreSQL cannot have. A name has 1 to {MAX_CHANNEL_BYTES} bytes, "
-                f"and no NUL."
+                f"PostgreSQL does not accept. Use a name of 1 to {MAX_CHANNEL_BYTES} "
+                f"bytes without NUL characters."
             )
     is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
     if timeout is not None and not (is_number and timeout >= 0):
         raise ValueError(
-            f"connection.listen() was given timeout={timeout!r}, which is not a length "
-            f"of time. Give a number of seconds, 0 or more, or None to wait for ever."
+            f"connection.listen() was given timeout={timeout!r}, which must be a "
+            f"number of seconds, 0 or greater. Pass None to wait without a limit."
         )
