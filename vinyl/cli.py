@@ -20,7 +20,7 @@ from django.db import DatabaseError, InterfaceError, connections
 
 import vinyl
 
-__all__ = ["main"]
+__all__ = ["find_settings", "main"]
 
 # The commands that replace Django's, with or without settings, and whatever the order
 # of INSTALLED_APPS.
@@ -85,6 +85,8 @@ def find_settings(start: Path) -> None:
     Raises:
         ImproperlyConfigured: A `pyproject.toml` is not valid TOML, or its `settings` is
             not a name.
+
+    Never switches.
     """
     for folder in (start, *start.parents):
         file = folder / "pyproject.toml"

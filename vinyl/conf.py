@@ -290,11 +290,13 @@ vinyl_settings = VinylSettings()
 
 def check_keys(prefix: str) -> Iterator[checks.CheckMessage]:
     """
-    Return an error for each wrong value. Never switches.
+    Return an error for each wrong value.
 
     Args:
         prefix: The start of the ids that are checked: "vinyl.E0" for `vinyl.orm`,
             "vinyl.E1" for `vinyl.web`.
+
+    Never switches.
     """
     for key in KEYS.values():
         if key.id.startswith(prefix):

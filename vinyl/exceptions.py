@@ -67,6 +67,12 @@ class NotFetchedError(VinylError):
 
     Deliberately no `AttributeError`: `hasattr()`, `getattr(x, name, default)` and
     Jinja2 swallow those, and the mistake would become a silent wrong answer.
+
+    Args:
+        owner: The name of the model.
+        attribute: The name of the lazy attribute.
+        use: What the code did with it, as a noun: "bool()".
+        remedy: What to do, as sentences; None for the usual ways to load it.
     """
 
     def __init__(
@@ -94,7 +100,14 @@ class LazyInTemplateError(NotFetchedError):
     A template touched a lazy attribute that was not loaded, and
     `VINYL["LAZY_IN_TEMPLATES"]` is "raise".
 
-    Attributes: `owner` and `attribute` of the model, `template` (its file), `line`.
+    Args:
+        owner: The name of the model.
+        attribute: The name of the lazy attribute.
+        template: The file of the template.
+        line: The line in it.
+        cure: What to do, as sentences.
+
+    All but `cure` are attributes of the error.
     """
 
     def __init__(

@@ -51,7 +51,10 @@ def pytest_load_initial_conftests(early_config: Any) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> None:
-    """Explain the error of a test, and shorten its traceback to the project's lines."""
+    """
+    Explain the error of *call*, a phase of the test *item*, and shorten its traceback
+    to the project's lines. Never switches.
+    """
     from vinyl.web.testing.tracebacks import shorten
 
     if call.excinfo is None:
@@ -65,7 +68,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """The event loop that `async def` tests and fixtures run on."""
+    """The event loop that `async def` tests and fixtures run on. Never switches."""
     return "asyncio"
 
 
@@ -76,6 +79,8 @@ def databases() -> Iterator[None]:
     process of pytest-xdist has its own.
 
     Meanwhile passwords are hashed by MD5, unless the settings set `PASSWORD_HASHERS`.
+
+    Never switches.
     """
     from django.test.utils import (
         override_settings,
@@ -139,6 +144,8 @@ def db(_transactions: dict[str, BaseDatabaseWrapper]) -> Iterator[None]:
 
     Everything that the test awaits runs in one transaction. So does a plain `def` test,
     on the same connections as its async fixtures.
+
+    Never switches.
     """
     own: dict[str, Any] = {}
     storage: Any = vars(connections)["_connections"]
@@ -157,7 +164,9 @@ def db(_transactions: dict[str, BaseDatabaseWrapper]) -> Iterator[None]:
 async def client(db: None) -> AsyncIterator[Any]:
     """
     A `vinyl.web.testing.Client`, which calls the project's application directly,
-    without a server.
+    without a server. It reads and writes the test databases of *db*.
+
+    Switches to the event loop.
     """
     from vinyl.web import testing
 

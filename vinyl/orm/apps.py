@@ -20,6 +20,11 @@ __all__ = ["VinylORMConfig"]
 
 
 class VinylORMConfig(AppConfig):
+    """
+    The app "vinyl.orm" of `INSTALLED_APPS`. It makes Django's ORM dual-mode before the
+    models are imported, and reads `settings.VINYL` when they are there.
+    """
+
     name = "vinyl.orm"
     label = "vinyl_orm"
     verbose_name = "Vinyl ORM"

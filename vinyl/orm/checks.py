@@ -30,6 +30,8 @@ def check_pools(**kwargs: Any) -> list[checks.CheckMessage]:
     """
     vinyl.E001: an option of a pool is wrong.
     vinyl.W020: an option of psycopg_pool has no effect on vinyl's pool.
+
+    Never switches.
     """
     messages: list[checks.CheckMessage] = []
     for alias, _, problems, ignored in configured_pools():
@@ -54,13 +56,19 @@ def check_pools(**kwargs: Any) -> list[checks.CheckMessage]:
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
     """
     vinyl.E003, E004, E005, E006: a value in `settings.VINYL` is not valid.
+
+    Never switches.
     """
     return list(check_keys("vinyl.E0"))
 
 
 @checks.register("vinyl")
 def check_replicas(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E003: `VINYL["REPLICAS"]` contains an alias that is not a replica."""
+    """
+    vinyl.E003: `VINYL["REPLICAS"]` contains an alias that is not a replica.
+
+    Never switches.
+    """
     found: list[checks.CheckMessage] = []
     if VinylSettings.REPLICAS.check():
         return found
@@ -79,7 +87,11 @@ def check_replicas(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register("vinyl")
 def check_opentelemetry(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E004: `VINYL["OPENTELEMETRY"]` is True, but the package is missing."""
+    """
+    vinyl.E004: `VINYL["OPENTELEMETRY"]` is True, but the package is missing.
+
+    Never switches.
+    """
     if vinyl_settings.OPENTELEMETRY is not True or opentelemetry_is_installed():
         return []
     return [
@@ -94,7 +106,11 @@ def check_opentelemetry(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register("vinyl")
 def check_fetch_mode(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E005: this Django does not support `VINYL["TEMPLATE_FETCH_MODE"]`."""
+    """
+    vinyl.E005: this Django does not support `VINYL["TEMPLATE_FETCH_MODE"]`.
+
+    Never switches.
+    """
     mode = vinyl_settings.TEMPLATE_FETCH_MODE
     if mode != "peers" or fetch_modes.are_supported():
         return []
@@ -110,7 +126,11 @@ def check_fetch_mode(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register("vinyl")
 def check_routers(**kwargs: Any) -> list[checks.CheckMessage]:
-    """vinyl.E007: a method of a database router is `async def`."""
+    """
+    vinyl.E007: a method of a database router is `async def`.
+
+    Never switches.
+    """
     return [
         checks.Error(
             f"{type(each).__qualname__}.{name}, of a router in "

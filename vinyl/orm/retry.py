@@ -80,6 +80,7 @@ def retry_on_conflict(
     where a hook of `on_commit()` fails: what the function did is committed by then.
 
     Args:
+        fn: The function, where the decorator is written without parentheses.
         attempts: How many calls there are at most, the first one included.
         using: The database whose transaction must not be open around the call, None
             for the default.

@@ -151,6 +151,10 @@ class PrimaryReplicaRouter:
         """
         The alias that *model* is read from; None to leave it to other routers.
 
+        Args:
+            model: The model that the query selects.
+            hints: Django's hints, of which `instance` is used.
+
         Raises:
             ScopeClosedError: In a task that outlived its transaction on the primary.
 
@@ -174,7 +178,13 @@ class PrimaryReplicaRouter:
     def db_for_write(self, model: type[Model], **hints: Any) -> str | None:
         """
         The alias that *model* is written to, noting that it is; None to leave it to
-        other routers. Never switches.
+        other routers.
+
+        Args:
+            model: The model whose table is written to.
+            hints: Django's hints, of which `instance` is used.
+
+        Never switches.
         """
         home = self._home_of(hints)
         if home not in (None, self.primary, *self.replicas):
@@ -183,12 +193,18 @@ class PrimaryReplicaRouter:
         return self.primary
 
     def allow_relation(self, obj1: Model, obj2: Model, **hints: Any) -> bool | None:
-        """True for two objects of these databases, else None. Never switches."""
+        """
+        True if *obj1* and *obj2* are both from these databases, else None. The *hints*
+        are not used. Never switches.
+        """
         ours = (self.primary, *self.replicas)
         return (obj1._state.db in ours and obj2._state.db in ours) or None
 
     def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool | None:
-        """False for a replica, which gets its tables from the primary, else None."""
+        """
+        False if *db* is a replica, which gets its tables from the primary, else None.
+        The *app_label* and the *hints* are not used. Never switches.
+        """
         return False if db in self.replicas else None
 
     def _home_of(self, hints: dict[str, Any]) -> str | None:
@@ -203,9 +219,13 @@ class PrimaryReplicaRouter:
 
 def patch_get_response(respond: Callable[..., Any]) -> Callable[..., Any]:
     """
-    The change for `get_response` and `get_response_async` of Django's handlers: each
-    request is a unit of work. (What a receiver of `request_started` sets in its
+    Make each request a unit of work. (What a receiver of `request_started` sets in its
     context is lost where Django calls it in a task of its own.)
+
+    Args:
+        respond: `get_response` or `get_response_async` of Django's handlers.
+
+    Never switches.
     """
     if inspect.iscoroutinefunction(respond):
 

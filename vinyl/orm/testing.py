@@ -15,7 +15,10 @@ __all__ = ["pytest_configure", "pytest_runtest_makereport"]
 
 
 def pytest_configure(config: Any) -> None:
-    """Turn Python's warning "coroutine was never awaited" into an error."""
+    """
+    Turn Python's warning "coroutine was never awaited" into an error, in the *config*
+    of pytest. Never switches.
+    """
     for line in (
         "error:coroutine '.*' was never awaited:RuntimeWarning",
         # No exception can be raised where a coroutine is deleted; pytest warns later.
@@ -25,6 +28,6 @@ def pytest_configure(config: Any) -> None:
 
 
 def pytest_runtest_makereport(call: Any) -> None:
-    """Explain the error of a test before pytest reports it."""
+    """Explain the error of *call*, if any, before it is reported. Never switches."""
     if call.excinfo is not None:
         note_awaited_value(call.excinfo.value)

@@ -60,6 +60,11 @@ class UnusableMiddleware(ImproperlyConfigured):
     """
     An entry of `settings.MIDDLEWARE` that cannot serve.
 
+    Args:
+        path: The entry.
+        reason: What is wrong with it, to follow "which": "cannot be imported".
+        hint: What to do, as a sentence.
+
     Attributes:
         problem: What is wrong, as a sentence.
         hint: What to do, as a sentence.

@@ -44,7 +44,7 @@ from vinyl.orm.backends.psycopg_waiting import (
 )
 from vinyl.orm.backends.settling import settle, settle_in_thread
 
-__all__ = ["BridgeConnection", "PsycopgMixin"]
+__all__ = ["PsycopgMixin"]
 
 # After this many operations without a wait, other tasks get to run.
 MAX_UNWAITED = 100

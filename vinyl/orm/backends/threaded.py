@@ -21,7 +21,7 @@ from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.backends.spool import Spool
 from vinyl.orm.backends.worker import Worker
 
-__all__ = ["ThreadedMixin"]
+__all__ = ["ThreadedConnection", "ThreadedMixin"]
 
 T = TypeVar("T")
 

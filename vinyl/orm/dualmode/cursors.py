@@ -31,9 +31,6 @@ from vinyl.orm.scopes.lease import Lease
 from vinyl.orm.scopes.scope import ConnectionScope, current_scope, nearest_lease
 
 __all__ = [
-    "AsyncCopy",
-    "AsyncCursor",
-    "Pinned",
     "patch_connection_method",
     "patch_cursor",
     "patch_ensure_connection",

@@ -65,6 +65,7 @@ def _contents(module: Any) -> dict[str, Any]:
 
 
 def place_of(node: ast.expr) -> tuple[int, int]:
+    """Return the line and the column where *node* starts."""
     return node.lineno, node.col_offset
 
 

@@ -15,7 +15,7 @@ from vinyl.orm.observe.lazy_loads import RecordedLoad
 from vinyl.orm.observe.lookup_paths import LookupPath, cure_of
 from vinyl.orm.observe.recorder import Recording
 
-__all__ = ["NPlusOne", "find_n_plus_ones", "log_n_plus_ones"]
+__all__ = ["find_n_plus_ones", "log_n_plus_ones"]
 
 logger = logging.getLogger("vinyl.queries")
 

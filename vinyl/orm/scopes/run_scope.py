@@ -20,7 +20,7 @@ from vinyl.orm.scopes.scope import (
     current_scope,
 )
 
-__all__ = ["RunScope", "scope_of_run"]
+__all__ = ["scope_of_run"]
 
 T = TypeVar("T")
 

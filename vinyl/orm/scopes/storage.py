@@ -17,7 +17,6 @@ from vinyl.orm.scopes.run_scope import scope_of_run
 from vinyl.orm.scopes.scope import current_scope, nearest_lease
 
 __all__ = [
-    "ScopedStorage",
     "connection_of",
     "connection_of_thread",
     "has_transaction",

@@ -10,7 +10,7 @@ from django.forms.renderers import BaseRenderer, get_default_renderer
 from django.template import TemplateDoesNotExist, loader
 from django.utils.translation import gettext
 
-__all__ = ["FORM_FIELDS", "DateInput", "Renderer", "SplitDateTime", "TimeInput"]
+__all__ = ["FORM_FIELDS", "Renderer"]
 
 
 class DateInput(forms.DateInput):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from django.conf import global_settings, settings
 from django.utils.module_loading import import_string
 
-__all__ = ["COUNT", "NEED_MIDDLEWARE", "NO_EFFECT", "Vain", "set_in_vain"]
+__all__ = ["COUNT", "NEED_MIDDLEWARE", "NO_EFFECT", "set_in_vain"]
 
 COUNT = frozenset(
     """

@@ -75,11 +75,13 @@ class Request(ReadableRequest):
 
     def resolve(self) -> ResolverMatch:
         """
-        Return what the URL leads to; looked up once. Never switches.
+        Return what the URL leads to; looked up once.
 
         Raises:
             Resolver404: No pattern matches.
             TypeError: A path converter is async.
+
+        Never switches.
         """
         match = self.scope.get("resolver_match")
         if match is None:

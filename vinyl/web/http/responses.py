@@ -112,15 +112,19 @@ class Response(CookieResponse):
     __iter__ = None
 
     def has_header(self, name: str) -> bool:
+        """Return whether there is a header *name*, in any case. Never switches."""
         return name in self.headers
 
     def get(self, name: str, alternate: Any = None) -> Any:
+        """Return the header *name*, or *alternate* without it. Never switches."""
         return self.headers.get(name, alternate)
 
     def setdefault(self, name: str, value: Any) -> None:
+        """Set the header *name* to *value* unless it is set. Never switches."""
         self.headers.setdefault(name, str(value))
 
     def items(self) -> Any:
+        """Return the headers as pairs of name and value. Never switches."""
         return self.headers.items()
 
     @property

@@ -28,7 +28,7 @@ from vinyl.web.http.requests import Request
 from vinyl.web.http.responses import reason_phrase
 from vinyl.web.routing.websockets import refuse
 
-__all__ = ["FailedStart", "error_of", "serve_error"]
+__all__ = ["error_of", "serve_error"]
 
 # The escape sequences for colours in a message for the terminal.
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")

@@ -18,7 +18,15 @@ from vinyl.web.http.requests import MalformedJSON, Request
 from vinyl.web.http.responses import PlainTextResponse, Response
 from vinyl.web.http.strict_json import dump_json, load_json
 
-__all__ = ["BadMessage", "WebSocket", "WebSocketDisconnect", "websocket"]
+__all__ = [
+    "BadMessage",
+    "WebSocket",
+    "WebSocketDisconnect",
+    "close_code_of",
+    "finish",
+    "refuse",
+    "websocket",
+]
 
 # Close codes of RFC 6455.
 UNSUPPORTED_DATA, INVALID_DATA = 1003, 1007

@@ -95,6 +95,7 @@ class StaticFilesMiddleware:
         await app(scope, receive, send)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application of the files alone. Switches to the event loop."""
         root_path = scope.get("root_path", "") + place_of_files()
         await self.files({**scope, "root_path": root_path}, receive, send)
 

@@ -186,6 +186,9 @@ class Jinja2(django_jinja2.Jinja2):
 
     It searches DIRS and, with APP_DIRS, the `templates` folder of each app.
 
+    Args:
+        params: The entry of `settings.TEMPLATES`, without BACKEND.
+
     OPTIONS:
         environment: Dotted path of a subclass of `vinyl.web.templating.Environment`.
         context_processors: Dotted paths of functions of the request that return

@@ -15,7 +15,7 @@ import anyio
 import httpx
 from starlette.types import ASGIApp, Message, Scope
 
-__all__ = ["Conversation", "Transport", "scope_of"]
+__all__ = ["Conversation", "Transport"]
 
 # How long an application may take to end after its client has left, in seconds.
 LEAVE_TIMEOUT = 10.0

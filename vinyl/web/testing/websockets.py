@@ -44,6 +44,12 @@ class WebSocketSession:
     After the application has closed the connection, receiving raises
     `WebSocketDisconnect`, with `code` and `reason`, or the application's error.
 
+    Args:
+        transport: Calls the application.
+        cookies: Those of the client; the application's are added to them.
+        request: The request that opens the WebSocket.
+        subprotocols: Those that the client offers, the preferred one first.
+
     Attributes:
         subprotocol: The one that the application chose; None for none.
         headers: The headers that it accepted the connection with.
@@ -177,8 +183,8 @@ class WebSocketSession:
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """
-        Close the connection from the client's side, and wait for the application to
-        end. Switches to the event loop.
+        Close the connection from the client's side, with *code* of RFC 6455 and
+        *reason*, and wait for the application to end. Switches to the event loop.
         """
         self.socket.disconnect(code, reason)
         await self.socket.leave()
