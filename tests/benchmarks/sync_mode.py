@@ -54,7 +54,7 @@ def main() -> None:
     from django.db import connections
 
     from tests.records.models import Album, Artist
-    from vinyl.bridge.greenlets import runs_sync
+    from vinyl.bridge.mode import runs_sync
     from vinyl.bridge.patching import dual
 
     call_command("migrate", verbosity=0)

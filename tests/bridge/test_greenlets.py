@@ -27,8 +27,8 @@ from vinyl.bridge.greenlets import (
     active_shield,
     current_bridge,
     current_shield,
-    runs_sync,
 )
+from vinyl.bridge.mode import runs_sync
 from vinyl.exceptions import BridgeError, NotAwaitedError
 from vinyl.orm import await_, in_bridge, run, use_driver
 

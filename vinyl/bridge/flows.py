@@ -11,8 +11,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, ParamSpec, TypeVar, cast
 
-from vinyl.bridge.greenlets import suspend_or_refuse
-from vinyl.bridge.mode import dual
+from vinyl.bridge.mode import dual, suspend_or_refuse
 
 __all__ = ["drive", "drive_async", "use_driver"]
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import sys
 import threading
 import types
@@ -30,26 +29,24 @@ from typing import Any, ParamSpec, Protocol, TypeVar, cast
 from greenlet import getcurrent, greenlet
 
 from vinyl.bridge.cancellation import Shield, Waiter
-from vinyl.exceptions import BridgeError, NotAwaitedError
+from vinyl.exceptions import BridgeError
 
 __all__ = [
     "active_shield",
     "await_",
+    "current_bridge",
     "current_shield",
+    "describe",
+    "frame_waiting_in",
+    "frames_around",
+    "here",
     "in_bridge",
-    "refuse_to_block",
     "run",
-    "runs_sync",
     "suspend",
-    "suspend_or_refuse",
 ]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-# VINYL["IS_ASYNC"]: None stands for "auto". Kept here because each dual-mode call
-# reads it; vinyl.orm.apps sets it from the settings.
-forced_mode: bool | None = None
 
 _get_running_loop = asyncio._get_running_loop
 
@@ -272,14 +269,14 @@ def suspend(awaitable: Awaitable[T]) -> T:
     if type(bridge) is not Bridge or bridge.task is not _current_task():
         _close(awaitable)
         raise BridgeError(
-            f"await_() was given {_describe(awaitable)} outside the bridge, where no "
+            f"await_() was given {describe(awaitable)} outside the bridge, where no "
             f"event loop can wait for it. Run the calling code with `await "
             f"vinyl.orm.run(fn)`, or use `await` itself in an async function."
         )
     if bridge.abandoned:
         _close(awaitable)
         raise BridgeError(
-            f"{_describe(awaitable)} cannot be awaited: the coroutine that runs this "
+            f"{describe(awaitable)} cannot be awaited: the coroutine that runs this "
             f"code was closed before its end."
         )
     _raise_postponed(bridge, awaitable)
@@ -373,59 +370,13 @@ def await_(awaitable: Awaitable[T]) -> T:
     return suspend(awaitable)
 
 
-def runs_sync() -> bool:
-    """
-    Whether a dual-mode call made here runs as plain sync code.
-
-    In this order: inside the bridge it does; `settings.VINYL["IS_ASYNC"]` may force a
-    mode; otherwise it does unless this thread has a running event loop.
-    Never switches.
-    """
-    if forced_mode is None:
-        return _get_running_loop() is None or in_bridge()
-    return not forced_mode or in_bridge()
-
-
-def refuse_to_block(what: str) -> None:
-    """
-    Raise `NotAwaitedError` where a wait would block an event loop. Never switches.
-
-    Args:
-        what: What is about to wait, as the message begins.
-    """
-    if not runs_sync() and not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
-        raise NotAwaitedError(
-            f"{what} was used on the event loop outside the bridge, where it would "
-            f"block everything else. Await a call of the ORM, use `async with "
-            f"connection.cursor()`, or `await vinyl.orm.run(function, ...)`."
-        )
-
-
-def suspend_or_refuse(coroutine: Coroutine[Any, Any, T]) -> T:
-    """
-    Wait for *coroutine*, made by an async function that sync code called.
-
-    Raises:
-        NotAwaitedError: No bridge: in sync mode nothing can run it. It is closed.
-
-    Switches to the event loop.
-    """
-    if in_bridge():
-        return await_(coroutine)
-    coroutine.close()
-    raise NotAwaitedError(
-        f"{_describe(coroutine)} is async and was reached from sync code without an "
-        f"event loop to run it. Call it from an async function, or make it a plain "
-        f"function."
-    )
-
-
 def _close(awaitable: Any) -> None:
     """Spare the user a second complaint ("never awaited") about a refused coroutine."""
     if isinstance(awaitable, Coroutine):
         awaitable.close()
 
 
-def _describe(awaitable: Any) -> str:
+def describe(awaitable: Any) -> str:
+    """Name *awaitable* as messages do. Never switches."""
     name = getattr(awaitable, "__qualname__", None)
     return f"coroutine '{name}'" if name else f"{awaitable!r}"

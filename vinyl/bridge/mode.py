@@ -1,23 +1,90 @@
 """
-Dual-mode functions: they run in sync mode, and give a `Call` in async mode.
+Which mode a call is in, and dual-mode functions: they run in sync mode, and return a
+`Call` in async mode.
 
 `dual()` makes one; what decides by more than the mode makes its `Call` with `begin()`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
+import os
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction
 
 from vinyl.bridge.calls import Call
 from vinyl.bridge.dropped import refuse_lost
-from vinyl.bridge.greenlets import run, runs_sync, suspend_or_refuse
+from vinyl.bridge.greenlets import await_, describe, in_bridge, run
+from vinyl.exceptions import NotAwaitedError
 
-__all__ = ["begin", "dual", "dual_if_async", "is_dual"]
+__all__ = [
+    "begin",
+    "dual",
+    "dual_if_async",
+    "is_dual",
+    "refuse_to_block",
+    "runs_sync",
+    "suspend_or_refuse",
+]
+
+T = TypeVar("T")
+
+# VINYL["IS_ASYNC"]: None stands for "auto". Each dual-mode call reads it;
+# vinyl.orm.apps sets it from the settings.
+forced_mode: bool | None = None
+
+_get_running_loop = asyncio._get_running_loop
+
+
+def runs_sync() -> bool:
+    """
+    Whether a dual-mode call made here runs as plain sync code.
+
+    In this order: inside the bridge it does; `settings.VINYL["IS_ASYNC"]` may force a
+    mode; otherwise it does unless this thread has a running event loop.
+    Never switches.
+    """
+    if forced_mode is None:
+        return _get_running_loop() is None or in_bridge()
+    return not forced_mode or in_bridge()
+
+
+def refuse_to_block(what: str) -> None:
+    """
+    Raise `NotAwaitedError` where a wait would block an event loop. Never switches.
+
+    Args:
+        what: What is about to wait, as the message begins.
+    """
+    if not runs_sync() and not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
+        raise NotAwaitedError(
+            f"{what} was used on the event loop outside the bridge, where it would "
+            f"block everything else. Await a call of the ORM, use `async with "
+            f"connection.cursor()`, or `await vinyl.orm.run(function, ...)`."
+        )
+
+
+def suspend_or_refuse(coroutine: Coroutine[Any, Any, T]) -> T:
+    """
+    Wait for *coroutine*, made by an async function that sync code called.
+
+    Raises:
+        NotAwaitedError: No bridge: in sync mode nothing can run it. It is closed.
+
+    Switches to the event loop.
+    """
+    if in_bridge():
+        return await_(coroutine)
+    coroutine.close()
+    raise NotAwaitedError(
+        f"{describe(coroutine)} is async and was reached from sync code without an "
+        f"event loop to run it. Call it from an async function, or make it a plain "
+        f"function."
+    )
 
 
 def dual(

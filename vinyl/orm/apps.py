@@ -7,7 +7,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.signals import setting_changed
 
-from vinyl.bridge import greenlets
+from vinyl.bridge import mode
 from vinyl.conf import vinyl_settings
 from vinyl.orm.dualmode import table
 from vinyl.orm.observe import events, fetch_modes, lazy_loads
@@ -52,8 +52,8 @@ def read_settings() -> None:
     Raises:
         ImproperlyConfigured: A value is wrong that cannot be left out.
     """
-    mode = vinyl_settings.IS_ASYNC
-    greenlets.forced_mode = None if mode == "auto" else mode
+    is_async = vinyl_settings.IS_ASYNC
+    mode.forced_mode = None if is_async == "auto" else is_async
     observers = (SlowLog.from_settings(), Tracing.from_settings())
     events.set_observers(*(each for each in observers if each is not None))
     lazy_loads.read_settings()

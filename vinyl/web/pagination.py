@@ -13,8 +13,8 @@ from django.core.paginator import EmptyPage, InvalidPage, PageNotAnInteger, Pagi
 from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
-from vinyl.bridge.greenlets import run, runs_sync
-from vinyl.bridge.mode import dual
+from vinyl.bridge.greenlets import run
+from vinyl.bridge.mode import dual, runs_sync
 from vinyl.bridge.patching import Patch
 from vinyl.exceptions import NotAwaitedError
 

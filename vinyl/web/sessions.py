@@ -22,7 +22,8 @@ from django.contrib.sessions.middleware import SessionMiddleware as DjangosMiddl
 from django.http import HttpResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vinyl.bridge.greenlets import await_, in_bridge, run, runs_sync
+from vinyl.bridge.greenlets import await_, in_bridge, run
+from vinyl.bridge.mode import runs_sync
 from vinyl.bridge.patching import dual
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.contrib.blocking import patch_blocking

@@ -30,7 +30,8 @@ from psycopg.pq import ConnStatus, TransactionStatus
 from psycopg.waiting import wait_async
 
 from vinyl.bridge.cancellation import Shield
-from vinyl.bridge.greenlets import active_shield, in_bridge, refuse_to_block, suspend
+from vinyl.bridge.greenlets import active_shield, in_bridge, suspend
+from vinyl.bridge.mode import refuse_to_block
 from vinyl.orm.backends.base import BridgeMixin, ThreadLoan
 from vinyl.orm.backends.psycopg_cursors import (
     recovering_cursor_class,

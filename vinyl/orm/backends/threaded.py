@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 
-from vinyl.bridge.greenlets import refuse_to_block
+from vinyl.bridge.mode import refuse_to_block
 from vinyl.exceptions import BridgeError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.backends.spool import Spool

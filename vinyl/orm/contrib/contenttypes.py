@@ -17,7 +17,7 @@ from typing import Any
 from django.db.models import Model, Value
 from django.db.models.expressions import Expression
 
-from vinyl.bridge.greenlets import runs_sync
+from vinyl.bridge.mode import runs_sync
 from vinyl.bridge.patching import Patch, patch_sync_to_async
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.observe.lazy_loads import patch_create_related_manager

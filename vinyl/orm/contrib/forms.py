@@ -16,8 +16,8 @@ from typing import Any, NoReturn
 from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
-from vinyl.bridge.greenlets import run, runs_sync
-from vinyl.bridge.mode import dual, dual_if_async
+from vinyl.bridge.greenlets import run
+from vinyl.bridge.mode import dual, dual_if_async, runs_sync
 from vinyl.bridge.patching import Patch
 from vinyl.exceptions import NotAwaitedError
 

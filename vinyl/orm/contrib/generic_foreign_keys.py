@@ -15,7 +15,7 @@ from typing import Any
 import django
 from django.db.models import Model
 
-from vinyl.bridge.greenlets import runs_sync
+from vinyl.bridge.mode import runs_sync
 from vinyl.bridge.patching import Patch
 from vinyl.orm.contrib.contenttypes import UnknownContentType, content_type_of
 

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from vinyl.bridge.greenlets import suspend_or_refuse
+from vinyl.bridge.mode import suspend_or_refuse
 from vinyl.bridge.patching import Patch
 
 __all__ = ["TABLE"]

@@ -21,13 +21,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.transaction import Atomic, TransactionManagementError, get_connection
 
 from vinyl.bridge.flows import use_driver
-from vinyl.bridge.greenlets import (
-    current_shield,
-    in_bridge,
-    run,
-    runs_sync,
-    suspend_or_refuse,
-)
+from vinyl.bridge.greenlets import current_shield, in_bridge, run
+from vinyl.bridge.mode import runs_sync, suspend_or_refuse
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.scopes.atomic_scope import AtomicScope

@@ -19,7 +19,8 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from vinyl.bridge.calls import Done
-from vinyl.bridge.greenlets import here, in_bridge, runs_sync
+from vinyl.bridge.greenlets import here, in_bridge
+from vinyl.bridge.mode import runs_sync
 from vinyl.exceptions import ForeignLoopError, NotAwaitedError, ScopeClosedError
 from vinyl.orm.dualmode.cursors import patch_connection_method
 from vinyl.orm.scopes.placeholder import placeholder_for

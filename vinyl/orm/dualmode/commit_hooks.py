@@ -14,8 +14,8 @@ from typing import Any
 from django.db import DatabaseError, connections
 
 from vinyl.bridge.calls import Done
-from vinyl.bridge.greenlets import current_shield, run, runs_sync, suspend_or_refuse
-from vinyl.bridge.mode import begin
+from vinyl.bridge.greenlets import current_shield, run
+from vinyl.bridge.mode import begin, runs_sync, suspend_or_refuse
 from vinyl.orm import transaction
 from vinyl.orm.retry import mark_committed
 from vinyl.orm.scopes.atomic_scope import after_commit, savepoints_around

@@ -22,8 +22,8 @@ from django.db import InterfaceError, connections
 from django.db.transaction import TransactionManagementError
 
 from vinyl.bridge.calls import Call
-from vinyl.bridge.greenlets import run, runs_sync
-from vinyl.bridge.mode import begin, dual
+from vinyl.bridge.greenlets import run
+from vinyl.bridge.mode import begin, dual, runs_sync
 from vinyl.bridge.tasks import running_task
 from vinyl.exceptions import NotAwaitedError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin

@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 from django.db import models
 
 from vinyl.bridge.flows import use_driver
-from vinyl.bridge.greenlets import run, runs_sync
+from vinyl.bridge.greenlets import run
+from vinyl.bridge.mode import runs_sync
 from vinyl.bridge.refusals import asked_by, refusing
 from vinyl.exceptions import NotFetchedError
 from vinyl.orm.dualmode.singleflight import in_flight, wait_for_flight

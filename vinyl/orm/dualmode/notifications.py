@@ -19,7 +19,8 @@ from django.db import (
     connections,
 )
 
-from vinyl.bridge.greenlets import in_bridge, run, runs_sync, suspend
+from vinyl.bridge.greenlets import in_bridge, run, suspend
+from vinyl.bridge.mode import runs_sync
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.scopes.fork import call_in_child

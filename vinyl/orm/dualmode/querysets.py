@@ -19,8 +19,8 @@ from django.db.models.sql.query import RawQuery
 from django.utils.functional import cached_property
 
 from vinyl.bridge.flows import use_driver
-from vinyl.bridge.greenlets import in_bridge, run, runs_sync, suspend
-from vinyl.bridge.mode import begin
+from vinyl.bridge.greenlets import in_bridge, run, suspend
+from vinyl.bridge.mode import begin, runs_sync
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.dualmode.singleflight import in_flight, is_in_flight, wait_for_flight
 from vinyl.orm.observe import recorder

@@ -15,7 +15,8 @@ from typing import Any, NoReturn, cast
 
 from django.db import connections
 
-from vinyl.bridge.greenlets import run, runs_sync
+from vinyl.bridge.greenlets import run
+from vinyl.bridge.mode import runs_sync
 from vinyl.exceptions import ForeignLoopError, NotAwaitedError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.scopes.lease import Lease

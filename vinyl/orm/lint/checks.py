@@ -19,7 +19,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core import checks
 
-from vinyl.bridge import greenlets
+from vinyl.bridge import mode
 from vinyl.orm.lint import rules
 
 __all__ = ["check_awaits"]
@@ -58,7 +58,7 @@ def check_awaits(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMes
     Never switches.
     """
     messages: list[checks.CheckMessage] = []
-    if greenlets.forced_mode is False:
+    if mode.forced_mode is False:
         return messages
     for path, (module, package) in sorted(_own_modules(app_configs).items()):
         try:

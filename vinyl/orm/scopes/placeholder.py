@@ -15,7 +15,7 @@ from typing import Any
 from django.db import InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from vinyl.bridge.greenlets import runs_sync
+from vinyl.bridge.mode import runs_sync
 from vinyl.bridge.tasks import running_task
 from vinyl.orm.backends.base import BridgeMixin
 

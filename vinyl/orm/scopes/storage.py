@@ -11,7 +11,8 @@ from asgiref.local import Local
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from vinyl.bridge.greenlets import in_bridge, runs_sync
+from vinyl.bridge.greenlets import in_bridge
+from vinyl.bridge.mode import runs_sync
 from vinyl.orm.scopes.placeholder import placeholder_for
 from vinyl.orm.scopes.run_scope import scope_of_run
 from vinyl.orm.scopes.scope import current_scope, nearest_lease

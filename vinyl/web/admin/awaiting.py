@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from vinyl.bridge.greenlets import suspend_or_refuse
+from vinyl.bridge.mode import suspend_or_refuse
 from vinyl.bridge.patching import Patch, dual_if_async
 
 __all__ = ["TABLE"]

@@ -9,7 +9,8 @@ from typing import Any
 
 from django.utils.functional import SimpleLazyObject, empty
 
-from vinyl.bridge.greenlets import await_, in_bridge, run, runs_sync
+from vinyl.bridge.greenlets import await_, in_bridge, run
+from vinyl.bridge.mode import runs_sync
 from vinyl.bridge.refusals import asked_by
 from vinyl.exceptions import NotFetchedError
 
