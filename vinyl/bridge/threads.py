@@ -91,8 +91,8 @@ def in_thread(
     if fn is None:
         if type(limit) is not int or limit < 1:
             raise ValueError(
-                f"in_thread() was given limit={limit!r}, which is no number of "
-                f"threads. Give a positive whole number, or write @in_thread alone."
+                f"in_thread()'s limit must be a positive integer (got {limit!r}). "
+                f"Omit it to share the threads of VINYL['THREADS']."
             )
         return functools.partial(_in_thread, limit=limit)
     return _in_thread(fn, None)
