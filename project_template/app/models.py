@@ -1,1 +1,1 @@
-"""The tables of this app, a class for each."""
+"""The models of this app."""

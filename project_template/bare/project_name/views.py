@@ -1,4 +1,4 @@
-"""What the site answers."""
+"""The views of the site."""
 
 from vinyl.web import render
 

@@ -1,4 +1,4 @@
-"""What the site answers, beside its apps."""
+"""The views of the site that belong to no app."""
 
 import asyncio
 
