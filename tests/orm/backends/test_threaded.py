@@ -14,7 +14,7 @@ from tests.fix_db import only_sqlite
 from tests.orm.backends.querying import query
 from tests.records.models import Artist
 from vinyl.orm import connection, run
-from vinyl.orm.backends.threaded import ROWS_PER_HOP
+from vinyl.orm.backends.threaded import ROWS_PER_CALL
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -34,7 +34,7 @@ class TestSQLite:
         assert (await run(where)).startswith("vinyl-default")
 
     async def test_fetches_beyond_the_first_hop(self) -> None:
-        number = ROWS_PER_HOP * 2 + 10
+        number = ROWS_PER_CALL * 2 + 10
         await Artist.objects.bulk_create(Artist(name=f"{n:05}") for n in range(number))
         assert len(await Artist.objects.all()) == number
         assert len([a async for a in Artist.objects.iterator()]) == number
@@ -43,7 +43,7 @@ class TestSQLite:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT name FROM records_artist ORDER BY name")
                 one = cursor.fetchone()
-                some = cursor.fetchmany(ROWS_PER_HOP + 5)
+                some = cursor.fetchmany(ROWS_PER_CALL + 5)
                 rest = cursor.fetchall()
             return [int(name) for (name,) in [one, *some, *rest]]
 

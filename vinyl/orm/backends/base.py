@@ -1,4 +1,4 @@
-"""What every `DatabaseWrapper` that can wait on the event loop offers to the pool."""
+"""The base of every `DatabaseWrapper` that can wait on the event loop."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ T = TypeVar("T")
 
 class ThreadLoan(Protocol):
     """
-    A call in a thread that an event loop has lent connections to, and waits for.
+    A call in a thread, to which an event loop has lent connections and for which a task
+    waits.
 
     The backends ask it whether a wait in the thread is to be cancelled.
     """
@@ -35,44 +36,55 @@ class ThreadLoan(Protocol):
 
     def begin(self, alias: str) -> None:
         """
-        Before the connection of *alias* is used: raise the cancellation that came since
-        the last wait, unless the code is shielded; or the error that tells why the
-        connection cannot be used any more.
+        Before the connection to *alias* is used: raise a cancellation that arrived
+        since the last wait, unless the code is shielded.
+
+        Raises:
+            CancelledError: The task that waits for the thread was cancelled.
+            ScopeClosedError: The connection can no longer be used.
+
+        Never switches.
         """
 
     def look(self) -> None:
-        """During a wait: raise `CancelledError` if the wait is to end early."""
+        """
+        During a wait: raise `CancelledError` if the wait is to end early. Never
+        switches.
+        """
 
 
 class BridgeMixin(_Wrapper):
     """
-    Base of the two mixins, placed in front of a Django `DatabaseWrapper`.
+    Base class of the two mixins that stand before a Django `DatabaseWrapper`.
 
-    Subclasses say when their driver's connection is idle and how it is dropped.
+    Subclasses define when their driver's connection is idle and how it is dropped.
     """
 
-    # The call in a thread that an event loop has lent this connection to.
+    # The call in a thread to which an event loop has lent this connection.
     loan: ThreadLoan | None = None
 
     def loan_here(self) -> ThreadLoan | None:
-        """The call that the connection is lent to, in its thread. Never switches."""
+        """
+        Return the call that this connection is lent to, None outside the thread of the
+        call. Never switches.
+        """
         loan = self.loan
         return loan if loan is not None and loan.thread == get_ident() else None
 
     def is_guarded(self) -> bool:
         """
-        Whether the scopes see to it that nobody else uses the connection: inside the
+        Whether the scopes ensure that no other code uses the connection: inside the
         bridge, and in a thread that it has been lent to. Never switches.
         """
         return in_bridge() or self.loan_here() is not None
 
-    # Its id(), if a pool lends it: then code has it for a run or a block at a time. A
-    # copy of it, as Django's tests make, is not the pool's.
+    # The id() of this object if it belongs to a pool, which lends it to one run or
+    # block at a time. A copy, as Django's tests make, does not belong to the pool.
     pooled_id = 0
     acts_for_other = False
-    # Whether it has ever had a connection.
+    # Whether it has ever been connected.
     has_connected = False
-    # Whether there are the methods that vinyl.orm.dualmode.notifications calls.
+    # Whether it has the methods that vinyl.orm.dualmode.notifications calls.
     can_listen = False
 
     def is_reusable(self) -> bool:
@@ -89,13 +101,13 @@ class BridgeMixin(_Wrapper):
 
     def connect(self) -> None:
         if (loan := self.loan_here()) is not None:
-            # Not for a thread that the connection has been taken away from.
+            # A thread must not connect after its connection has been taken away.
             loan.begin(self.alias)
         try:
             super().connect()
         except BaseException:
-            # Half open, as when the task was cancelled: without Django's session set-up
-            # the next task cannot use it.
+            # The connection may be open without Django's settings for the session, for
+            # example if the task was cancelled. The next task cannot use it so.
             self.discard()
             raise
         self.has_connected = True
@@ -106,18 +118,18 @@ class BridgeMixin(_Wrapper):
 
     def note_interruption(self) -> None:
         """
-        A query was cancelled: PostgreSQL refuses what follows in the transaction, and
-        SQLite may have rolled it back. Django refuses it, too, from now on. Never
-        switches.
+        Note that a query was cancelled. PostgreSQL then refuses all further queries of
+        the transaction, and SQLite may have rolled it back, so Django refuses them too.
+        Never switches.
         """
         if self.in_atomic_block:
             self.needs_rollback = True
         self.interrupted = self.in_atomic_block or not self.autocommit
 
-    def is_spoilt(self) -> bool:
+    def has_lost_changes(self) -> bool:
         """
-        Whether a cancelled query has cost the open transaction what it had done: a
-        commit would commit nothing, or only what came afterwards. Never switches.
+        Whether a cancelled query has discarded the changes of the open transaction, so
+        that a commit would save nothing, or only later changes. Never switches.
         """
         return (
             self.interrupted
@@ -126,7 +138,7 @@ class BridgeMixin(_Wrapper):
         )
 
     def _commit(self) -> None:
-        if self.is_spoilt():
+        if self.has_lost_changes():
             raise TransactionManagementError(
                 f"The transaction on database {self.alias!r} cannot be committed: one "
                 f"of its queries was cancelled, for example by a timeout, and the "
@@ -136,14 +148,14 @@ class BridgeMixin(_Wrapper):
         super()._commit()  # type: ignore[misc]
         self.interrupted = False
 
-    # Whether it is undoing what a transaction or a savepoint has done.
+    # Whether a rollback is running, of the transaction or to a savepoint.
     is_undoing = False
 
     @contextmanager
     def _undoing(self) -> Iterator[None]:
         """
-        In the block, a cancelled task waits for the end of what it has begun. A
-        database that cancels a ROLLBACK leaves the transaction open.
+        In the block, a cancelled task waits until the operation has ended: a cancelled
+        ROLLBACK would leave the transaction open.
         """
         self.is_undoing = True
         try:
@@ -160,28 +172,33 @@ class BridgeMixin(_Wrapper):
     def _savepoint_rollback(self, sid: str) -> None:
         with self._undoing():
             super()._savepoint_rollback(sid)  # type: ignore[misc]
-        self.interrupted = self.is_spoilt()
+        self.interrupted = self.has_lost_changes()
 
     def use(self, fn: Callable[[], T]) -> T:
         """
-        In the bridge, in a run of its own: return `fn()`, called where `connection` is
-        this connection. So it is for what *fn* causes: receivers of
+        In the bridge, in a run of its own: return `fn()`. This connection is
+        `connection` for *fn* and all code that it calls, such as receivers of
         `connection_created` and the tasks that they wait for.
 
-        Switches to the event loop, if *fn* does.
+        Switches to the event loop if *fn* does.
         """
         connections[self.alias] = self
         return fn()
 
     def act_for(self, other: _Wrapper) -> None:
-        """Log queries into the log of *other*, through the wrappers set on it."""
+        """
+        Use the query log and the execute wrappers of *other* from here on. Never
+        switches.
+        """
         self.execute_wrappers = other.execute_wrappers
         self.force_debug_cursor = other.force_debug_cursor
         self.queries_log = other.queries_log
         self.acts_for_other = True
 
     def act_for_itself(self) -> None:
-        """Forget what the last task set and logged, and its errors. Never switches."""
+        """
+        Forget the wrappers, the log and the errors of the last task. Never switches.
+        """
         self.errors_occurred = False
         if self.acts_for_other:
             self.execute_wrappers = []
@@ -193,8 +210,8 @@ class BridgeMixin(_Wrapper):
 
     def discard(self) -> None:
         """
-        Drop the connection, in whatever state it is, without waiting for the server.
-        The server rolls an open transaction back. Never switches.
+        Drop the connection in any state, without waiting for the server, which rolls
+        back an open transaction. Never switches.
         """
         if self.connection is not None:
             self.drop_connection()
@@ -202,8 +219,8 @@ class BridgeMixin(_Wrapper):
 
     def disown(self) -> None:
         """
-        In a forked process: forget the connection, which the parent owns and may be
-        using. Never switches.
+        In a forked process: forget the connection, which belongs to the parent and may
+        be in use there. Never switches.
         """
         if self.connection is not None:
             self.cut_off()
@@ -211,66 +228,70 @@ class BridgeMixin(_Wrapper):
 
     def connection_is_idle(self) -> bool:
         """
-        Whether the driver's connection is open and sound, with nothing going on in it.
+        Whether the driver's connection is open and usable, with no transaction and no
+        operation in progress. Never switches.
         """
         raise NotImplementedError
 
     def transaction_is_lost(self) -> bool:
         """
-        Whether the database has undone the open transaction, of which a query was
-        cancelled.
+        Whether the database has discarded the changes of the open transaction, in which
+        a query was cancelled. Never switches.
         """
         raise NotImplementedError
 
     def recover(self) -> bool:
         """
-        Reset a connection that must not be closed, such as that of an in-memory
-        database; return whether it can be used again. Never switches.
+        Reset a connection that must not be closed, such as the one of an in-memory
+        database. Return whether it can be used again. Never switches.
         """
         return False
 
     def is_alive(self) -> bool:
         """
-        Whether the server has not closed the connection, as far as is known without a
-        query. Never switches.
+        Whether the connection seems to be open in the server, judged without a query.
+        Never switches.
         """
         return True
 
     def detach_cursors(self) -> bool:
         """
-        In the bridge: tell whether what is left to read of the open cursors is here, so
-        that they need the connection no more. Where a query that is read piecemeal
-        would keep others from writing, it is fetched. Switches to the event loop.
+        In the bridge: return whether the open cursors can be read without the
+        connection. If a query that is read in parts would prevent other connections
+        from writing, fetch its remaining rows first. Switches to the event loop.
         """
         return False
 
     def drop_connection(self) -> None:
-        """Close the driver's connection at once."""
+        """Close the driver's connection without waiting. Never switches."""
         raise NotImplementedError
 
     def cut_off(self) -> None:
-        """Make sure that the driver's connection is never used in this process."""
+        """
+        In a forked process: ensure that the driver's connection is never used there.
+        Never switches.
+        """
         raise NotImplementedError
 
     def validate_thread_sharing(self) -> None:
-        # The scopes guard a connection inside the bridge, and in a thread that it has
-        # been lent to.
+        # See is_guarded().
         if in_bridge():
             self._validate_is_lent_here()
         elif not self.is_guarded():
             super().validate_thread_sharing()
 
     def validate_no_broken_transaction(self) -> None:
-        # Called before each statement, on cursors that were kept as well.
+        # Called before each statement, also on cursors from an earlier run or block.
         if in_bridge():
             self._validate_is_lent_here()
         super().validate_no_broken_transaction()
 
     def _validate_is_lent_here(self) -> None:
         """
-        Raise InterfaceError if this object was kept since it went back to the pool.
+        Raise InterfaceError if this object has gone back to the pool since the code got
+        it.
 
-        Switches to the event loop if it has to wait for its turn.
+        Switches to the event loop if it has to wait for the lock.
         """
         if self.pooled_id == id(self) and connections[self.alias] is not self:
             raise InterfaceError(

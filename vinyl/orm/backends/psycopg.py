@@ -47,18 +47,19 @@ from vinyl.orm.backends.settling import settle, settle_in_thread
 
 __all__ = ["PsycopgMixin"]
 
-# After this many operations without a wait, other tasks get to run.
+# Maximum number of operations in a row without a wait, before other tasks run.
 MAX_UNWAITED = 100
 
 
 class RefusingDumper(Dumper):
-    """For parameters that have to be awaited first: raises their own error."""
+    """For parameters that must be awaited first: raises their own error."""
 
     def dump(self, obj: Any) -> bytes:
         return obj.__conform__(self)
 
 
-# By name: these modules are not loaded yet. Connections copy what is registered.
+# By name, because these modules are not loaded yet, and early, because connections copy
+# the registered dumpers.
 for _refused in ("vinyl.bridge.calls.Call", "vinyl.orm.dualmode.lazy.NotFetched"):
     psycopg.adapters.register_dumper(_refused, RefusingDumper)
 
@@ -69,13 +70,13 @@ class BridgeConnection(psycopg.Connection[Any]):
     def __init__(self, pgconn: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(pgconn, *args, **kwargs)
         self.lock = cast(Any, _Lock(self))
-        # The same libpq connection with an asyncio face; made when first needed.
+        # An AsyncConnection over the same libpq connection; created when first needed.
         self._twin: psycopg.AsyncConnection[Any] | None = None
         # Polls the socket; created when first needed.
         self._poll: Callable[[int], list[Any]] | None = None
         # Whether a prepared statement may have become invalid; see psycopg_cursors.
         self.has_stale_plans = False
-        # How many operations in a row, such as those of COPY, did not wait.
+        # The number of operations in a row, such as those of COPY, that did not wait.
         self._unwaited = 0
         # Returns the DatabaseWrapper that has this connection, or None.
         self.wrapper: Callable[[], BridgeMixin | None] = _nothing
@@ -83,13 +84,13 @@ class BridgeConnection(psycopg.Connection[Any]):
     @classmethod
     def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
         """
-        Return a new connection; arguments as for `psycopg.Connection.connect`.
+        Return a new connection. Takes the arguments of `psycopg.Connection.connect`.
 
-        Switches to the event loop, inside the bridge, to wait for the server.
+        Switches to the event loop in the bridge.
         """
         if not in_bridge():
             return super().connect(conninfo, **kwargs)
-        # psycopg takes these after connecting, and the classes differ by mode.
+        # psycopg sets these after connecting; here they are for sync connections.
         cursor_factory = kwargs.pop("cursor_factory", None)
         row_factory = kwargs.pop("row_factory", None)
         twin = suspend(psycopg.AsyncConnection.connect(conninfo, **kwargs))
@@ -106,12 +107,12 @@ class BridgeConnection(psycopg.Connection[Any]):
 
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         """
-        Drive *gen*, one of psycopg's operations, to its end.
+        Drive *gen*, one of psycopg's operations, to its end and return its result.
 
         Cancelling the task cancels the query in the server and leaves the connection
         either idle or closed.
 
-        Switches to the event loop, inside the bridge.
+        Switches to the event loop in the bridge.
         """
         wrapper = self.wrapper()
         loan = None if wrapper is None else wrapper.loan_here()
@@ -141,13 +142,13 @@ class BridgeConnection(psycopg.Connection[Any]):
         try:
             next(gen)
         except StopIteration as ended:
-            # psycopg may let other tasks run here. A cancellation at that point would
+            # No sleep(0) here, as psycopg would do: a cancellation at this point would
             # hide that the operation has succeeded.
             self._unwaited += 1
             return ended.value
         self._unwaited = 0
         try:
-            # It continues a generator that has begun, as after a wait without input.
+            # It accepts a started generator, as after a wait without input.
             return await wait_async(gen, self.pgconn.socket, interval, **kwargs)
         except asyncio.CancelledError as cancelled:
             operation = LoopOperation(self.twin, gen)
@@ -157,7 +158,7 @@ class BridgeConnection(psycopg.Connection[Any]):
     def _wait_in_thread(
         self, loan: ThreadLoan, gen: Any, *args: Any, **kwargs: Any
     ) -> Any:
-        """As `wait()`, in a thread that the connection is lent to."""
+        """Like `wait()`, in a thread that the connection is lent to."""
         wait = super().wait
         try:
             return wait(looking(gen, loan.look), *args, **kwargs)
@@ -178,7 +179,7 @@ class BridgeConnection(psycopg.Connection[Any]):
             return True
         if self._poll is None:
             if not hasattr(select, "poll"):
-                # On Windows, where any number of a socket is fit for select().
+                # On Windows, where select() accepts a socket of any number.
                 return bool(select.select([self.pgconn.socket], [], [], 0)[0])
             poll = select.poll()
             poll.register(self.pgconn.socket, select.POLLIN)
@@ -187,9 +188,9 @@ class BridgeConnection(psycopg.Connection[Any]):
 
     @property
     def twin(self) -> psycopg.AsyncConnection[Any]:
-        """An `AsyncConnection` over the same libpq connection."""
+        """An `AsyncConnection` over the same libpq connection. Never switches."""
         if self._twin is None:
-            # Its constructor takes the handlers over; they stay with this object.
+            # Its constructor replaces the handlers; keep those of this object.
             pgconn = self.pgconn
             handlers = pgconn.notice_handler, pgconn.notify_handler
             self._twin = psycopg.AsyncConnection(pgconn)
@@ -201,14 +202,15 @@ class _Lock:
     """
     psycopg's lock around each operation, which must never block an event loop.
 
-    The scopes see to it that tasks take turns. Where a user shares one connection
-    between tasks by hand, waiting here would stop the loop for ever. A thread that
-    shares one with the loop (`async_to_sync`) finishes its query by itself.
+    The scopes ensure that tasks use a connection one at a time. If a user shares one
+    between tasks by hand, waiting here would block the loop for ever, so it is an
+    error. Waiting for a thread that shares one with the loop (`async_to_sync`) is safe:
+    the thread finishes its query without the loop.
     """
 
     def __init__(self, connection: BridgeConnection) -> None:
         self._lock = threading.Lock()
-        # Weak, for without a cycle a forgotten connection closes at once.
+        # Weak, because without a cycle an unreferenced connection is closed at once.
         self._connection = weakref.ref(connection)
         # The thread that has the lock; 0 while none has.
         self._thread = 0
@@ -255,7 +257,7 @@ class _Database(ModuleType):
 
 
 def _nothing() -> None:
-    """No DatabaseWrapper has it."""
+    """The value of `wrapper` while no DatabaseWrapper has the connection."""
 
 
 class _ErrorWrapper(DatabaseErrorWrapper):
@@ -279,14 +281,14 @@ class _ErrorWrapper(DatabaseErrorWrapper):
 
 class PsycopgMixin(BridgeMixin):
     """
-    Makes a backend that is built on Django's PostgreSQL backend dual-mode:
+    Makes a backend based on Django's PostgreSQL backend dual-mode:
 
         class DatabaseWrapper(PsycopgMixin, postgis.DatabaseWrapper): ...
     """
 
     Database: Any = _Database("psycopg")
-    # OPTIONS["pool"] configures vinyl's pool, which serves event loops. Threads have
-    # a connection each, as without a pool.
+    # OPTIONS["pool"] configures vinyl's pool, which serves event loops. Each thread has
+    # its own connection, as without a pool.
     pool: Any = None
     can_listen = True
 
@@ -301,20 +303,22 @@ class PsycopgMixin(BridgeMixin):
 
     def create_cursor(self, name: str | None = None) -> Any:
         cursor = super().create_cursor(name)
-        # Which class Django takes depends on the settings, and is not to be chosen.
+        # Django chooses the class by its settings, and no other can be passed in.
         if name is not None:
             cursor.__class__ = server_cursor_class(cursor.__class__)
         elif not isinstance(cursor, psycopg.ClientCursor):
-            # Those bind in the client and never prepare.
+            # A ClientCursor binds parameters in the client and never prepares.
             cursor.__class__ = recovering_cursor_class(cursor.__class__)
         return cursor
 
     def listen_to(self, channels: Sequence[str]) -> None:
-        """Connect and listen to *channels*. Switches, in the bridge."""
+        """
+        Connect and listen to *channels*. Switches to the event loop in the bridge.
+        """
         self.ensure_connection()
-        # Inside a transaction nothing arrives, whatever DATABASES has.
+        # No notification arrives inside a transaction, so the setting is overridden.
         self.set_autocommit(True)
-        # In one command, so that none arrives between two.
+        # In one command, so that no notification arrives between two of them.
         command = sql.SQL("; ").join(
             sql.SQL("LISTEN {}").format(sql.Identifier(name)) for name in channels
         )
@@ -323,15 +327,15 @@ class PsycopgMixin(BridgeMixin):
 
     def received(self, timeout: float | None) -> list[psycopg.Notify]:
         """
-        Wait for notifications; return those that have arrived, none if that takes
-        longer than *timeout* seconds. Switches, in the bridge.
+        Wait for notifications and return those that have arrived. The list is empty
+        after *timeout* seconds without one. Switches to the event loop in the bridge.
         """
         with self.wrap_database_errors:
             return list(self.connection.notifies(timeout=timeout, stop_after=1))
 
     def hang_up(self) -> None:
         """
-        End the session while something waits for the server: the wait ends with an
+        End the session while other code waits for the server: its wait ends with an
         `OperationalError`. Never switches.
         """
         with suppress(OSError, psycopg.Error):
@@ -349,16 +353,16 @@ class PsycopgMixin(BridgeMixin):
         )
 
     def transaction_is_lost(self) -> bool:
-        # Unless it has been rolled back to a savepoint since.
+        # The status is another one after a rollback to a savepoint.
         status = self.connection.pgconn.transaction_status
         return status == TransactionStatus.INERROR
 
     def is_alive(self) -> bool:
-        # An idle session receives nothing but the error that ends it.
+        # An idle session receives only the error that ends it.
         return not self.connection.has_input()
 
     def drop_connection(self) -> None:
-        # Sends the Terminate message and closes the socket without waiting.
+        # This sends the Terminate message and closes the socket without waiting.
         self.connection.close()
 
     def cut_off(self) -> None:

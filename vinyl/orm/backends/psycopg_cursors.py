@@ -1,4 +1,4 @@
-"""What vinyl adds to the cursor classes of psycopg, whichever one Django chooses."""
+"""Subclasses of the cursor classes of psycopg, whichever one Django chooses."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["is_stale_plan", "recovering_cursor_class", "server_cursor_class"]
 @cache
 def server_cursor_class(cls: Any) -> type:
     """
-    A subclass of *cls*, a class of server-side cursors, for one that no cancellation
-    leaves open in the server, and that is closed without complaint where its session
-    has ended. Objects of *cls* can take it on.
+    Return a subclass of *cls*, a class of server-side cursors. A cancellation does not
+    leave its cursors open in the server, and closing one after its session has ended is
+    no error. It can be assigned to `__class__` of an object of *cls*. Never switches.
     """
 
     class ServerCursor(cls):  # type: ignore[misc]  # known at runtime only
-        # Of the same layout as *cls*.
+        # The same layout as *cls*, as an assignment to __class__ requires.
         __slots__ = ()
 
         def execute(self, *args: Any, **kwargs: Any) -> Any:
             try:
                 return super().execute(*args, **kwargs)
             except asyncio.CancelledError:
-                # Django closes it after an Exception, which this is not.
+                # Django closes it after an Exception only.
                 self.close()
                 raise
 
@@ -40,19 +40,19 @@ def server_cursor_class(cls: Any) -> type:
                 try:
                     self._close_in_server()
                 except psycopg.Error:
-                    # Of any class: an idle transaction ends in an InternalError.
+                    # Any class: the timeout of an idle transaction is an InternalError.
                     if not self.connection.closed:
                         raise
                 finally:
                     if self.connection.closed:
-                        # The session's end was the cursor's; here, no I/O is needed.
+                        # The cursor ended with the session: close it without I/O.
                         psycopg.Cursor.close(self)
 
         def _close_in_server(self) -> None:
             try:
                 super().close()
             except asyncio.CancelledError:
-                # It was the CLOSE that the cancellation hit.
+                # The cancellation stopped the CLOSE itself.
                 if not self.connection.closed:
                     super().close()
                 raise
@@ -62,8 +62,8 @@ def server_cursor_class(cls: Any) -> type:
 
 def is_stale_plan(error: BaseException) -> bool:
     """
-    Whether *error* says that a prepared statement gives other columns than when it was
-    prepared, as after a migration. Never switches.
+    Whether *error* means that the columns of a prepared statement have changed since it
+    was prepared, as after a migration. Never switches.
     """
     return isinstance(error, psycopg.errors.FeatureNotSupported) and (
         # The message is translated; other servers may not name PostgreSQL's function.
@@ -75,13 +75,14 @@ def is_stale_plan(error: BaseException) -> bool:
 @cache
 def recovering_cursor_class(cls: Any) -> type:
     """
-    A subclass of *cls*, a class of cursors, that prepares its statements anew where a
-    migration has changed what they return. psycopg would execute the stale statement
-    again and again, until the session ends or rolls back.
+    Return a subclass of *cls*, a class of cursors, that prepares statements again after
+    a migration has changed their columns. psycopg would execute the stale statement
+    until the session ends or rolls back.
 
-    Outside a transaction the failed statement is repeated: nothing of it has remained.
-    Inside one the error is raised, for the server refuses whatever follows; the next
-    statement that it accepts is preceded by forgetting all prepared ones.
+    Outside a transaction the failed statement, which has had no effect, is repeated.
+    Inside a transaction the error is raised, because the server refuses all further
+    statements; all prepared statements are forgotten before the next statement that the
+    server accepts. Never switches.
     """
 
     class RecoveringCursor(cls):  # type: ignore[misc]  # known at runtime only
@@ -91,8 +92,8 @@ def recovering_cursor_class(cls: Any) -> type:
             return self._retry_stale(partial(super().execute, *args, **kwargs))
 
         def executemany(self, query: Any, params_seq: Any, **kwargs: Any) -> Any:
-            # Without pipelines each row is a transaction of its own, and an iterator
-            # cannot be read again.
+            # Without pipelines each row is a separate transaction, and an iterator
+            # cannot be read twice.
             repeatable = psycopg.Pipeline.is_supported() and isinstance(
                 params_seq, Sequence
             )
@@ -130,13 +131,14 @@ _NOTE = (
 
 def _forget_plans(connection: Any) -> None:
     """
-    Have the server and psycopg forget all prepared statements, where the server
-    accepts commands. psycopg forgets when it sees the reply.
+    Make the server and psycopg forget all prepared statements, if the server accepts
+    commands. psycopg forgets its own when it reads the reply.
     """
     if connection.info.transaction_status in (
         TransactionStatus.IDLE,
         TransactionStatus.INTRANS,
     ):
         connection.has_stale_plans = False
-        # psycopg looks at replies to texts that are new to it: not the user's own.
+        # psycopg checks the reply only if it does not know the statement's text. The
+        # comment makes the text differ from a user's DEALLOCATE ALL.
         connection.execute("DEALLOCATE ALL /* stale */", prepare=False)

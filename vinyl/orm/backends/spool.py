@@ -9,20 +9,24 @@ from typing import Any
 
 __all__ = ["Spool"]
 
-# How much is kept in memory before there is a file at all, in bytes.
+# Size in memory above which the rows go to a file, in bytes.
 MEMORY_BYTES = 1_000_000
 
 
 class Spool:
     """
-    All rows that *fetch* gives, until it gives none, to be read a block at a time.
+    The rows of all blocks that *fetch* returns, to be read block by block.
 
     Args:
-        fetch: Gives the next block of rows.
+        fetch: Returns the next block of rows, empty at the end. The constructor calls
+            it until then.
+
+    Never switches.
     """
 
     def __init__(self, fetch: Callable[[], list[Any]]) -> None:
-        # Nameless, so nobody else writes what is unpickled, and it goes when closed.
+        # A file without a name: no other process can change what is unpickled, and
+        # closing it deletes it.
         self._file = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)
         try:
             while rows := fetch():
@@ -34,9 +38,9 @@ class Spool:
         self._file.seek(0)
 
     def read(self) -> list[Any]:
-        """The next block of rows, empty at the end. Never switches."""
+        """Return the next block of rows, empty at the end. Never switches."""
         return pickle.load(self._file)
 
     def close(self) -> None:
-        """Throw away what has not been read. Never switches."""
+        """Discard the rows that have not been read. Never switches."""
         self._file.close()

@@ -1,9 +1,10 @@
 """
-Any Django backend in both modes: each connection has a worker thread of its own.
+Any Django backend in both modes: each connection has its own worker thread.
 
-For drivers without async I/O. Inside the bridge the driver's connection and cursors
-are made and used in that thread only, while the task waits on the event loop. The hop
-that executes a query brings its first rows along, so most queries cost one hop.
+For drivers without async I/O. Inside the bridge the driver's connection and cursors are
+created and used only in that thread, while the task waits on the event loop. The call
+that executes a query also fetches the first rows, so most queries need only one call in
+the thread.
 """
 
 from __future__ import annotations
@@ -25,22 +26,22 @@ __all__ = ["ThreadedConnection", "ThreadedMixin"]
 
 T = TypeVar("T")
 
-# Rows that the executing hop fetches at most: more than most pages show, and little
-# memory where somebody streams a table.
-ROWS_PER_HOP = 1000
-# Rows that are kept in memory at a time while the rest of a result is copied.
+# Maximum number of rows fetched by the call that executes a query: more than most pages
+# show, and little memory if the query streams a table.
+ROWS_PER_CALL = 1000
+# Number of rows in memory at a time while the rest of a result is copied to a file.
 ROWS_PER_BLOCK = 100
-# In a forked process, the parent's connections: SQLite, for one, may not even be told
-# to close them.
+# In a forked process, the parent's connections, kept alive because some drivers, such
+# as SQLite's, must not even close them.
 _inherited: list[Any] = []
 
 
 class ThreadedConnection:
-    """A driver's connection; its methods are called in the worker thread."""
+    """A driver's connection whose methods are called in the worker thread."""
 
     raw: Any
     worker: Worker
-    # The cursors that have been executed and may have rows left in the driver.
+    # Executed cursors whose driver may still have rows.
     unread: weakref.WeakSet[ThreadedCursor]
 
     def __init__(self, raw: Any, worker: Worker) -> None:
@@ -49,7 +50,7 @@ class ThreadedConnection:
         object.__setattr__(self, "unread", weakref.WeakSet())
 
     def cursor(self, *args: Any, **kwargs: Any) -> ThreadedCursor:
-        # Making a cursor is no I/O in any driver that Django has a backend for.
+        # No driver that Django supports performs I/O to create a cursor.
         return ThreadedCursor(self.raw.cursor(*args, **kwargs), self)
 
     def __getattr__(self, name: str) -> Any:
@@ -61,7 +62,7 @@ class ThreadedConnection:
     def _call(
         self, name: str, fn: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> Any:
-        """Call *fn* in the thread; wrap a cursor that it returns like any other."""
+        """Call *fn* in the thread; if it returns a cursor, wrap that."""
         refuse_to_block("This connection")
         result = self.worker.call(partial(fn, *args, **kwargs), name=name)
         return ThreadedCursor(result, self) if hasattr(result, "fetchone") else result
@@ -72,24 +73,25 @@ class ThreadedConnection:
 
 
 class ThreadedCursor:
-    """A driver's cursor, used in the worker thread, with the rows fetched so far."""
+    """A driver's cursor, used in the worker thread, and the rows fetched so far."""
 
     def __init__(self, raw: Any, connection: ThreadedConnection) -> None:
         self.raw = raw
         self.worker = connection.worker
         self.unread = connection.unread
         self.rows: deque[Any] = deque()
-        # Whether there may be rows beyond `rows`, and where they are if not the driver.
+        # Whether there may be more than `rows`. They are in `spool` if it is set, and
+        # otherwise in the driver.
         self.more = True
         self.spool: Spool | None = None
 
     def _run(
         self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[Any, Any]
     ) -> tuple[Any, list[Any]]:
-        """In the thread: call *method*, and fetch the first rows if it gave any."""
+        """In the thread: call *method* and fetch the first rows of its result."""
         result = method(*args, **kwargs)
         has_rows = self.raw.description is not None
-        return result, self.raw.fetchmany(ROWS_PER_HOP) if has_rows else []
+        return result, self.raw.fetchmany(ROWS_PER_CALL) if has_rows else []
 
     def _execute(self, name: str, args: tuple[Any, ...], kwargs: dict[Any, Any]) -> Any:
         refuse_to_block("This cursor")
@@ -98,7 +100,7 @@ class ThreadedCursor:
         method = getattr(self.raw, name)
         result, rows = self.worker.call(self._run, method, args, kwargs, name=name)
         self.rows.extend(rows)
-        self.more = len(rows) == ROWS_PER_HOP
+        self.more = len(rows) == ROWS_PER_CALL
         if self.more:
             self.unread.add(self)
         return self if result is self.raw else result
@@ -116,20 +118,21 @@ class ThreadedCursor:
         return self._execute("callproc", args, kwargs)
 
     def _fill(self, wanted: int) -> None:
-        """Fetch until *wanted* rows are here, or all there are."""
+        """Fetch until `rows` has *wanted* rows, or all that are left."""
         while self.more and len(self.rows) < wanted:
             if self.spool is not None:
                 rows = self.spool.read()
                 self.more = bool(rows)
             else:
-                size = max(ROWS_PER_HOP, wanted - len(self.rows))
+                size = max(ROWS_PER_CALL, wanted - len(self.rows))
                 rows = self.worker.call(self.raw.fetchmany, size)
                 self.more = len(rows) == size
             self.rows.extend(rows)
 
     def detach(self) -> None:
         """
-        Fetch what the driver still has into a file of ours. Switches to the event loop.
+        Move the rows that the driver still has to a temporary file. Switches to the
+        event loop.
         """
         if self.more and self.spool is None:
             fetch = partial(self.raw.fetchmany, ROWS_PER_BLOCK)
@@ -165,14 +168,14 @@ class ThreadedCursor:
         self._forget_rows()
         self.unread.discard(self)
         if self.worker.closed:
-            # So is the connection, with all its cursors.
+            # The connection is closed, and so are its cursors.
             return
         if self.more:
-            # A driver may have to read the rest off the wire first.
+            # A driver may have to read the rest of the result from the server first.
             try:
                 self.worker.call(self.raw.close)
             except BridgeError:
-                # The run was abandoned, and nobody waits for it.
+                # The run was abandoned, so nothing can wait for the call.
                 self.worker.submit(self.raw.close)
         else:
             self.raw.close()
@@ -213,7 +216,7 @@ class ThreadedMixin(BridgeMixin):
         try:
             worker.call(lambda: opened.append(connect(conn_params)))
         except BaseException:
-            # The task may have been cancelled when the connection was already open.
+            # The task may have been cancelled after the connection was opened.
             worker.close(lambda: [raw.close() for raw in opened])
             raise
         [worker.raw] = opened
@@ -223,26 +226,26 @@ class ThreadedMixin(BridgeMixin):
         """
         In the worker's thread: return `call()`, of the driver's method *name*.
 
-        For drivers that cannot be interrupted while they wait for a lock, this is the
-        place to have them wait in small pieces until `worker.interrupted` is set.
+        Override it for a driver that cannot be interrupted while it waits for a lock,
+        to wait for short periods until `worker.interrupted` is set.
+
+        Never switches.
         """
         return call()
 
     def interrupt(self, raw: Any) -> None:
         """
-        Make the running call of the driver's connection *raw* end early, where the
-        driver can.
-
-        Called from another thread than the call, again and again until it ends. What
-        the driver raises is of no consequence. Never switches.
+        Make the running call of the driver's connection *raw* end early, if the driver
+        can. Called repeatedly from another thread until the call ends; errors of the
+        driver are ignored. Never switches.
         """
 
     def connection_is_idle(self) -> bool:
-        # Nothing is known of the driver, nor of what an error has done to it.
+        # The driver is unknown, and so is its state after an error.
         return not self.errors_occurred
 
     def transaction_is_lost(self) -> bool:
-        # Nothing is known of what the driver made of it.
+        # It is unknown how the driver handles a cancelled query.
         return True
 
     def drop_connection(self) -> None:

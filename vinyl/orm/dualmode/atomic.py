@@ -189,7 +189,7 @@ def patch_exit(leave: Callable[..., Any]) -> Callable[..., Any]:
         spoilt = (
             exc_info[0] is None
             and wrapper.interrupted
-            and (wrapper.needs_rollback or wrapper.is_spoilt())
+            and (wrapper.needs_rollback or wrapper.has_lost_changes())
         )
         with current_shield().up():
             leave(self, *exc_info)

@@ -1,10 +1,11 @@
 """
 Closing connections on the event loop, with Django's own functions.
 
-In a block that holds a connection, closing that is a dual-mode call, which waits for
-its turn. Where none does, `connection.close()`, `connections.close_all()` and
-`close_old_connections()` close what the calling thread has open, which sync code left
-there and a forked process would inherit. The pool closes its connections by itself.
+In a block that holds a connection, closing it is a dual-mode call, which waits for the
+lock on the connection. Outside such a block, `connection.close()`,
+`connections.close_all()` and `close_old_connections()` close the connections that sync
+code has opened in the calling thread and that a forked process would inherit. The pool
+closes its own connections.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ __all__ = [
 @contextmanager
 def _without_loop() -> Iterator[None]:
     """
-    In the block, code finds no event loop running: it does what sync code of this
-    thread does, and blocks where it waits. Never switches.
+    In the block no event loop appears to be running: code behaves as sync code of this
+    thread, and blocks while it waits. Never switches.
     """
     loop = asyncio._get_running_loop()
     asyncio._set_running_loop(None)
@@ -50,13 +51,13 @@ def _without_loop() -> Iterator[None]:
 
 
 def _of_thread(alias: str) -> BaseDatabaseWrapper | None:
-    """The connection of *alias* that sync code of this thread has used, if any."""
+    """Return the connection to *alias* that sync code of this thread used, if any."""
     with _without_loop():
         return connection_of_thread(alias)
 
 
 def _close_in_thread(alias: str) -> None:
-    """Close the connection of *alias* that this thread has. Never switches."""
+    """Close this thread's connection to *alias*. Never switches."""
     if (wrapper := _of_thread(alias)) is not None:
         with _without_loop():
             wrapper.close()
@@ -67,7 +68,7 @@ def _is_held(alias: str) -> bool:
 
 
 def _is_of_block(wrapper: BaseDatabaseWrapper) -> bool:
-    """Whether *wrapper* is what a block around this run, or this thread, holds."""
+    """Whether a block around this run, or this thread's call, holds *wrapper*."""
     scope = current_scope.get() if here.waiter is None else here.waiter.scope
     while scope is not None:
         lease = scope.leases.get(wrapper.alias)
@@ -80,7 +81,7 @@ def _is_of_block(wrapper: BaseDatabaseWrapper) -> bool:
 
 def patch_close(method: Callable[..., Any]) -> Callable[..., Any]:
     """`connection.close()` for both modes."""
-    in_turn = patch_connection_method(method)
+    close_held = patch_connection_method(method)
 
     @functools.wraps(method)
     def close(self: Any) -> Any:
@@ -90,7 +91,7 @@ def patch_close(method: Callable[..., Any]) -> Callable[..., Any]:
             with _without_loop():
                 method(self)
         elif _is_held(self.alias):
-            return in_turn(self)
+            return close_held(self)
         else:
             _close_in_thread(self.alias)
         return Done()
@@ -103,11 +104,13 @@ def patch_close_if_unusable_or_obsolete(
     method: Callable[..., Any],
 ) -> Callable[..., Any]:
     """
-    What `close_old_connections()` calls, as Django does at either end of a request.
+    `close_if_unusable_or_obsolete()`, which `close_old_connections()` calls and Django
+    calls at the start and end of each request, for both modes.
 
-    Sync code leaves alone what a block of the event loop holds: with the connection the
-    transaction would be gone, or what was set in the session. On the event loop, what
-    the thread has is of no more use, unless the loop runs inside a transaction of it.
+    Sync code does not close a connection that a block of the event loop holds: that
+    would lose the transaction, or the settings of the session. On the event loop the
+    thread's connection is no longer needed, unless the loop runs inside its
+    transaction.
     """
 
     @functools.wraps(method)
@@ -131,7 +134,7 @@ def patch_close_all(method: Callable[..., Any]) -> Callable[..., Any]:
             method(self)
             return
         if in_bridge():
-            # What the run uses, and then what the thread has, as a fork would want it.
+            # Those of the run here, those of the thread below: a fork inherits both.
             method(self)
         elif runs_sync():
             method(self)
@@ -151,24 +154,24 @@ def patch_close_all(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def patch_all(method: Callable[..., Any]) -> Callable[..., Any]:
     """
-    `connections.all()` for both modes: on the event loop, what is there already is what
-    a block holds, and what the thread has.
+    `connections.all()` for both modes. On the event loop the initialized connections
+    are those that a block holds and those of the thread.
     """
 
     @functools.wraps(method)
     def all(self: Any, initialized_only: bool = False) -> list[BaseDatabaseWrapper]:
         if self is not connections or not initialized_only or runs_sync():
             return method(self, initialized_only)
-        return list(filter(None, map(_there_already, self)))
+        return list(filter(None, map(_initialized, self)))
 
     return all
 
 
-def _there_already(alias: str) -> BaseDatabaseWrapper | None:
+def _initialized(alias: str) -> BaseDatabaseWrapper | None:
     try:
         lease = nearest_lease(current_scope.get(), alias)
     except (ForeignLoopError, ScopeClosedError):
-        # It is not this task's any more.
+        # The block does not belong to this task, or has ended.
         lease = None
     if lease is not None:
         return lease.wrapper

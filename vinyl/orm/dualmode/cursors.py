@@ -1,10 +1,11 @@
 """
-`connection` on the event loop: raw cursors, savepoints, and what is set on it.
+`connection` on the event loop: raw cursors, savepoints and autocommit.
 
 In a block that holds a connection (`atomic()`, `cursor()`, `pinned()`), `connection` is
-that connection. Where none does, each operation borrows one, and `connection` is a
-stand-in: it never connects, and `execute_wrapper()`, `queries` and `force_debug_cursor`
-of it go for whatever its task and the tasks started from there borrow.
+that connection. Outside such a block each operation borrows one, and `connection` is a
+placeholder that never connects: its `execute_wrapper()`, `queries` and
+`force_debug_cursor` apply to every connection that the task, or a task started from it,
+borrows.
 
 The functions here become methods of Django's BaseDatabaseWrapper; see
 vinyl.orm.dualmode.table for which.
@@ -43,15 +44,22 @@ class Pinned:
     """
     `async with connection.pinned():` holds one connection, without a transaction.
 
-    For what lives in a session: `SET`, advisory locks, temporary tables.
-    Everything in the block uses the connection, that of child tasks included, in turn.
+    For state that belongs to a session: `SET`, advisory locks, temporary tables.
+    All queries in the block use the connection, one at a time, including those of child
+    tasks.
 
     Args:
-        alias: The database.
+        alias: The alias of the database.
+
+    Raises:
+        InterfaceError: On entering, if this object's block has not ended.
+        NotAwaitedError: It was used with `with`.
+
+    Entering and leaving the block switch to the event loop.
     """
 
     block = "pinned()"
-    # What was set in the session is not for the next borrower of the connection.
+    # The next borrower of the connection must not see what was set in the session.
     keeps_session_apart = True
 
     def __init__(self, alias: str) -> None:
@@ -91,7 +99,7 @@ class Pinned:
             return
         lease = scope.leases[self.alias]
         try:
-            # A task that was started inside may be in the middle of something.
+            # A task that was started in the block may still be executing a query.
             await lease.lock.acquire_shielded()
         finally:
             try:
@@ -102,7 +110,7 @@ class Pinned:
                 scope.close()
 
     async def _clean_up(self, lease: Lease) -> None:
-        """At the end of the block, which has the lock."""
+        """Finish what uses the connection. The caller has the lock."""
         if lease.streams:
             await run(lease.end_streams)
 
@@ -114,11 +122,14 @@ class Pinned:
         )
 
     def __exit__(self, *exc_info: object) -> None:
-        """Never reached; `with` looks for it before it enters."""
+        """Never called: `with` requires the method, but `__enter__` raises."""
 
 
 def _is_lost(scope: ConnectionScope | None, exc_info: tuple[object, ...]) -> bool:
-    """Whether Python closes the block's task, in whatever context runs now."""
+    """
+    Whether the block is left because its task was garbage-collected, which happens in
+    the context of whatever code is running.
+    """
     return exc_info[:1] == (GeneratorExit,) and current_scope.get() is not scope
 
 
@@ -130,13 +141,21 @@ class AsyncCursor(Pinned):
             await cursor.execute("SELECT ...", [...])
             rows = await cursor.fetchall()
 
-    `async for row in cursor` reads row by row. The other methods of Django's and of the
-    driver's cursor are awaited; attributes such as `description` and `rowcount` are
-    read. The block holds one connection; see `Pinned`.
+    `async for row in cursor` reads row by row. All other methods of Django's cursor and
+    of the driver's are awaited; attributes such as `description` and `rowcount` are
+    read as usual. The block holds one connection; see `Pinned`.
 
     Args:
-        alias: The database.
+        alias: The alias of the database.
         method: The method of Django's connection that makes the cursor.
+
+    Raises:
+        InterfaceError: The cursor was used outside its block, or on entering, if this
+            object's block has not ended.
+        NotAwaitedError: It was used with `with` or `for`, or a method that returns a
+            generator was called.
+
+    Entering and leaving the block switch to the event loop.
     """
 
     keeps_session_apart = False
@@ -169,11 +188,12 @@ class AsyncCursor(Pinned):
 
     def _locked(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """In the bridge: call *fn* once this run has the lock on the connection."""
+        # The lookup waits for the lock.
         connections[self.alias]
         return fn(*args, **kwargs)
 
     def _opened(self, name: str) -> Any:
-        """Django's cursor, for the use of *name*."""
+        """Return Django's cursor, whose attribute *name* is about to be used."""
         if self._cursor is None:
             raise InterfaceError(
                 f"cursor.{name} was used on a cursor of database {self.alias!r} that "
@@ -207,8 +227,8 @@ class AsyncCursor(Pinned):
 
     def copy(self, *args: Any, **kwargs: Any) -> AsyncCopy:
         """
-        psycopg's COPY, `async with cursor.copy("COPY ...") as copy`; arguments as for
-        `psycopg.Cursor.copy`.
+        Return psycopg's COPY, for `async with cursor.copy("COPY ...") as copy`. Takes
+        the arguments of `psycopg.Cursor.copy`. Never switches.
         """
         return AsyncCopy(self, (args, kwargs))
 
@@ -225,9 +245,14 @@ class AsyncCursor(Pinned):
 
 class AsyncCopy:
     """
-    psycopg's Copy on the event loop: its methods `write`, `write_row`, `read` and
-    `read_row` are awaited, `rows()` and the object itself are iterated with
+    psycopg's Copy on the event loop. `write()`, `write_row()`, `read()` and
+    `read_row()` are awaited; `rows()` and the object itself are iterated with
     `async for`.
+
+    Raises:
+        ScopeClosedError: On entering, if the cursor's block has ended.
+
+    Entering and leaving the block, reading and writing switch to the event loop.
     """
 
     def __init__(
@@ -245,7 +270,7 @@ class AsyncCopy:
         scope = self._cursor.scope
         if scope is not None:
             self._lease = scope.leases[self._cursor.alias]
-        # For the whole block: while it copies, the connection can do nothing else.
+        # Held for the whole block: during a COPY the connection can do nothing else.
         if scope is None or not await self._lease.lock.acquire():
             raise ScopeClosedError(
                 f"cursor.copy() was called after the cursor's block on database "
@@ -254,7 +279,7 @@ class AsyncCopy:
             )
         self._lease.lock.holder = running_task()
         try:
-            # Past Django's cursor, which does not know COPY.
+            # psycopg's cursor itself, because Django's has no copy().
             self._manager = opened.cursor.copy(*args, **kwargs)
             self._copy = await self._run(self._manager.__enter__)
         except BaseException:
@@ -264,18 +289,18 @@ class AsyncCopy:
 
     async def __aexit__(self, *exc_info: object) -> bool | None:
         if exc_info[0] is not None:
-            # Past Django's cursor, too, which would have noted the error.
+            # Django's cursor, which would have noted the error, is not involved.
             cast(BridgeMixin, self._lease.wrapper).note_interruption()
         try:
             if _is_lost(self._cursor.scope, exc_info):
-                # The end of the cursor's block is the end of it.
+                # The cursor's block drops the connection, and the COPY with it.
                 return None
             return await self._run(self._manager.__exit__, *exc_info)
         finally:
             self._release()
 
     async def _run(self, fn: Callable[..., Any], *args: Any) -> Any:
-        """Call *fn*, of psycopg, in the bridge; its errors become Django's."""
+        """Call psycopg's *fn* in the bridge, translating its errors to Django's."""
         return await run(self._lease.wrapper.wrap_database_errors(fn), *args)
 
     def _release(self) -> None:
@@ -283,27 +308,29 @@ class AsyncCopy:
         self._lease.lock.release()
 
     def set_types(self, types: Any) -> None:
-        """The types of the columns, as in psycopg. Never switches."""
+        """Set the types of the columns, as in psycopg. Never switches."""
         self._copy.set_types(types)
 
     async def write(self, data: bytes | str) -> None:
-        """Send *data*, in the format of the COPY."""
+        """Send *data*, in the format of the COPY. Switches to the event loop."""
         await self._run(self._copy.write, data)
 
     async def write_row(self, row: Any) -> None:
-        """Send one row, a sequence of Python values."""
+        """Send one row, a sequence of values. Switches to the event loop."""
         await self._run(self._copy.write_row, row)
 
     async def read(self) -> bytes:
-        """The next block of data; empty at the end."""
+        """
+        Return the next block of data, empty at the end. Switches to the event loop.
+        """
         return await self._run(self._copy.read)
 
     async def read_row(self) -> tuple[Any, ...] | None:
-        """The next row; None at the end."""
+        """Return the next row, or None at the end. Switches to the event loop."""
         return await self._run(self._copy.read_row)
 
     async def rows(self) -> AsyncIterator[tuple[Any, ...]]:
-        """All rows, one after the other."""
+        """Iterate over the rows. Switches to the event loop."""
         while (row := await self.read_row()) is not None:
             yield row
 
@@ -325,7 +352,7 @@ def patch_cursor(make: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def patch_ensure_connection(ensure: Callable[..., Any]) -> Callable[..., Any]:
-    """`ensure_connection()`, which on the event loop may ask but not connect."""
+    """`ensure_connection()` for both modes: on the event loop it never connects."""
 
     @functools.wraps(ensure)
     def ensure_connection(self: Any) -> None:
@@ -336,17 +363,17 @@ def patch_ensure_connection(ensure: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def patch_pinned(_: None) -> Callable[..., Any]:
-    """The `pinned()` of a connection."""
+    """`pinned()` for both modes."""
 
     def pinned(self: Any) -> Any:
-        # A thread without an event loop has its connection for itself.
+        # In sync code a thread's connection is its own already.
         return contextlib.nullcontext(self) if runs_sync() else Pinned(self.alias)
 
     return pinned
 
 
 def patch_connection_method(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A connection's method that talks to the server, for both modes."""
+    """A method of the connection that waits for the server, for both modes."""
     name = method.__name__
 
     def on_own(alias: str, *args: Any, **kwargs: Any) -> Any:
@@ -360,8 +387,8 @@ def patch_connection_method(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def patch_set_autocommit(set_autocommit: Callable[..., Any]) -> Callable[..., Any]:
     """
-    `set_autocommit()` for both modes. Where no block holds a connection, it would
-    change one that goes back to the pool at once.
+    `set_autocommit()` for both modes. Outside a block that holds a connection it is
+    refused, because the connection that it changes would go straight back to the pool.
     """
     set_on_own = patch_connection_method(set_autocommit)
 

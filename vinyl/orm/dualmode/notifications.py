@@ -31,7 +31,7 @@ __all__ = ["Notifications", "patch_listen"]
 # PostgreSQL shortens longer names silently, in LISTEN.
 MAX_CHANNEL_BYTES = 63
 
-# The connections that listen, for a forked process to leave alone.
+# The connections that listen: a forked process must not touch them.
 _listening: WeakSet[BridgeMixin] = WeakSet()
 
 
@@ -45,23 +45,31 @@ call_in_child(_disown_listening)
 
 class Notifications:
     """
-    The notifications that are sent to some channels while the block lasts:
+    The notifications that are sent to the given channels during the block:
 
         async with connection.listen("orders") as notifications:
             async for notification in notifications:
                 await Order.objects.get(pk=notification.payload)
 
-    Each is a `psycopg.Notify`, with `channel`, `payload` and `pid`. The block has a
-    session of its own beside the pool, which nothing else uses: queries in the block
-    run where they would run without it. What is sent once the block is entered is
-    received, also while its code does something else. In sync code, in the bridge or
-    without an event loop, write `with` and `for`.
+    Each is a `psycopg.Notify`, with `channel`, `payload` and `pid`. The block has its
+    own session outside the pool, so queries in the block do not use it. All
+    notifications sent after the block is entered are received, including those that
+    arrive while its code does something else. In sync code, in the bridge or without an
+    event loop, write `with` and `for`.
 
     Args:
-        alias: The database.
+        alias: The alias of the database.
         channels: Names of channels, exactly as in `pg_notify()`.
-        timeout: The iteration ends when no notification has come for so long, in
-            seconds; it can be started again. None waits for ever.
+        timeout: End the iteration after this long without a notification, in seconds.
+            It can be started again. None waits without a limit.
+
+    Raises:
+        InterfaceError: It was read outside its block or by two tasks at once, or on
+            entering, if its block has not ended.
+        NotAwaitedError: It was used with `with` or `for` on the event loop.
+        OperationalError: The server cannot be reached, or has ended the session.
+
+    Entering the block and reading switch to the event loop; leaving never switches.
     """
 
     def __init__(
@@ -72,7 +80,7 @@ class Notifications:
         self.timeout = timeout
         # The session; None outside the block.
         self._wrapper: Any = None
-        # What has arrived and has not been handed out.
+        # Notifications that have arrived and have not been returned yet.
         self._received: deque[Any] = deque()
         self._is_receiving = False
 
@@ -81,13 +89,13 @@ class Notifications:
         Connect and listen.
 
         Raises:
-            OperationalError: The server is away, or accepts no more sessions.
-            InterfaceError: This object has been entered already.
+            OperationalError: The server cannot be reached, or refuses the session.
+            InterfaceError: This object has already been entered.
 
         Switches to the event loop.
         """
         self._prepare()
-        # While it connects it is `connection`, for receivers of connection_created.
+        # Receivers of connection_created find this session as `connection`.
         scope = ConnectionScope(current_scope.get(), block="listen()")
         scope.hold(self.alias, self._wrapper, None)
         scope.enter()
@@ -134,7 +142,7 @@ class Notifications:
         if wrapper is None:
             return
         if self._is_receiving:
-            # Another task waits on the socket, which has to stay until that is over.
+            # Another task waits on the socket, which must stay open until it stops.
             wrapper.hang_up()
         else:
             wrapper.discard()
@@ -144,12 +152,12 @@ class Notifications:
 
     async def __anext__(self) -> Any:
         """
-        The next notification. A wait that is cancelled loses none.
+        Return the next notification. A cancelled wait loses none.
 
         Raises:
-            OperationalError: The session has ended. What is sent until another block
-                listens is lost.
-            InterfaceError: Outside the block, or another task waits already.
+            OperationalError: The session has ended. Notifications sent before another
+                block listens are lost.
+            InterfaceError: Outside the block, or another task is already waiting.
 
         Switches to the event loop.
         """
@@ -214,17 +222,24 @@ class Notifications:
 
 
 def patch_listen(_: None) -> Callable[..., Any]:
-    """The `listen()` of a connection, for both modes."""
+    """`listen()` for both modes."""
 
     def listen(
         self: Any, *channels: str, timeout: float | None = None
     ) -> Notifications:
         """
-        The notifications sent to *channels*, for `async with`; see `Notifications`.
+        Return the notifications sent to *channels*, for `async with`; see
+        `Notifications`.
+
+        Args:
+            timeout: End the iteration after this long without a notification, in
+                seconds. None waits without a limit.
 
         Raises:
-            NotSupportedError: The database has no notifications.
-            TypeError, ValueError: An argument cannot be used.
+            NotSupportedError: The database does not support notifications.
+            TypeError: No channel was given, or one is not a string.
+            ValueError: PostgreSQL does not accept the name of a channel, or *timeout*
+                is not a number of seconds.
 
         Never switches.
         """

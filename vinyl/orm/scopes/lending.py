@@ -2,14 +2,14 @@
 Lending connections between an event loop and the threads that it works with.
 
 Async code that a thread waits for (`async_to_sync`) takes part in the transactions of
-the thread. The other way round, a thread that a task waits for (`sync_to_async`, and
-with it Django's ASGI handler where it calls sync middleware and sync views) uses the
-connections of the blocks that the task is inside of:
+the thread. Conversely, a thread that a task waits for (`sync_to_async`, and therefore
+sync middleware and sync views in Django's ASGI handler) uses the connections that the
+blocks around the task hold:
 
-    the task        waits for its turn at each of them, as it would for a query
-      the thread    has them in place of its own, and nobody else uses them
-        its waits   block it, and end early when the task is cancelled: see Loan.look()
-    the task        puts nothing back before the thread has ended, cancelled or not
+    the task        acquires the lock on each of them, as it would for a query
+      the thread    uses them instead of its own, and no other code does
+        its waits   block the thread, and end early if the task is cancelled: see look()
+    the task        releases the locks after the call has ended, even if cancelled
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ __all__ = ["Loan", "leave_loans", "patch_async_to_sync", "patch_sync_to_async"]
 
 def patch_async_to_sync(call: Callable[..., Any]) -> Callable[..., Any]:
     """
-    The change for `async_to_sync(fn)(...)`: what is awaited takes part in the
-    transaction of the code that waits. Inside the bridge, where asgiref would
-    refuse to block the loop, it awaits.
+    `async_to_sync(fn)(...)`: the awaited code takes part in the transaction of the code
+    that waits. Inside the bridge, where asgiref would refuse to block the loop, the
+    call waits on the event loop.
     """
 
     @functools.wraps(call)
@@ -60,8 +60,8 @@ def patch_async_to_sync(call: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def _lent_by_thread() -> Iterator[None]:
     """
-    In the block, async code that the calling thread waits for uses the connections of
-    the thread that have a transaction open, and those that have been lent to it.
+    In the block, async code that the calling thread waits for uses the thread's
+    connections that have an open transaction or have been lent to the thread.
 
     Never switches.
     """
@@ -82,10 +82,8 @@ def _lent_by_thread() -> Iterator[None]:
 
 def patch_sync_to_async(call: Callable[..., Any]) -> Callable[..., Any]:
     """
-    The change for `sync_to_async(fn)(...)`: inside a block that holds a connection, the
-    thread uses that connection.
-
-    One that may run in any thread (`thread_sensitive=False`) keeps its own.
+    `sync_to_async(fn)(...)`: inside a block that holds a connection, the thread uses
+    that connection. With `thread_sensitive=False` it uses its own.
     """
 
     @functools.wraps(call)
@@ -98,13 +96,13 @@ def patch_sync_to_async(call: Callable[..., Any]) -> Callable[..., Any]:
             else:
                 result = await _call_with_loan(call, self, around, args, kwargs)
         except GeneratorExit:
-            # In whatever context it is closed.
+            # This may run in any context, whose scope is not to be changed.
             raise
         except BaseException:
             current_scope.set(around)
             raise
-        # asgiref copies the thread's context variables back; where the task is
-        # cancelled, in the middle of what the thread does.
+        # asgiref copies the thread's context variables back; if the task is cancelled,
+        # while the thread is still running.
         current_scope.set(around)
         return result
 
@@ -121,7 +119,7 @@ async def _call_with_loan(
     __traceback_hide__ = True
     async with Loan(around) as loan:
         if not loan.is_empty():
-            # asgiref chooses the thread, and calls another function in it.
+            # asgiref chooses the thread; the function that it calls there is ours.
             function = functools.partial(loan.call, sync_to_async.func)
             sync_to_async = copy.copy(sync_to_async)
             sync_to_async.func = function
@@ -130,12 +128,12 @@ async def _call_with_loan(
 
 class Loan(Waiter):
     """
-    What an event loop lends to a thread for one call: the connection of each alias that
-    the blocks around hold, and the turn to use it.
+    The connections that an event loop lends to a thread for one call: all that the
+    blocks around the call hold, with the locks on them.
 
-    The turns are taken before the thread is asked for. asgiref has one thread for all
-    calls: one that waited in it for a turn would keep out the call of the task that
-    has the turn.
+    The locks are acquired before asgiref is asked for the thread. asgiref has one
+    thread for all calls: a call that waited in it for a lock would block the call of
+    the task that has the lock.
 
     Args:
         around: The scope of the code that makes the call.
@@ -144,15 +142,15 @@ class Loan(Waiter):
     def __init__(self, around: ConnectionScope) -> None:
         self.scope = ConnectionScope(around, block="sync_to_async()")
         self.scope.is_lent = True
-        # Why the thread cannot use the connection of these aliases.
+        # By alias, why the thread cannot use the connection.
         self.refused: dict[str, Exception] = {}
         # The call in the thread: pending until it begins, done when it has ended.
         self.use: Future[None] = Future()
-        # The thread, from then on.
+        # The identifier of the thread; 0 before the call begins.
         self.thread = 0
-        # How all is put back in the thread.
+        # Restores the thread's own connections.
         self.borrowed = ExitStack()
-        # Whether the thread's wait for the database, or the next, is to be cancelled.
+        # Whether to cancel the thread's current or next wait for the database.
         self.interrupted = False
 
     async def __aenter__(self) -> Self:
@@ -165,7 +163,7 @@ class Loan(Waiter):
         return self
 
     async def _acquire(self) -> None:
-        """Take the turn at each connection, in one order for all tasks."""
+        """Acquire the lock on each connection, in the same order in all tasks."""
         aliases: set[str] = set()
         scope = self.scope.parent
         while scope is not None:
@@ -181,26 +179,26 @@ class Loan(Waiter):
                 self.refused[alias] = error
 
     def is_empty(self) -> bool:
-        """Whether there is nothing that the thread is to use. Never switches."""
+        """Whether there is no connection to lend or refuse. Never switches."""
         return not self.scope.leases and not self.refused
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is GeneratorExit:
-            # The task is lost, and so nothing can be awaited here.
+            # The task was garbage-collected, so nothing can be awaited here.
             if current_scope.get() is self.scope:
                 current_scope.set(self.scope.before)
             self.interrupted = not self.use.cancel()
             self.use.add_done_callback(lambda _: self.scope.abandon())
             return
         try:
-            # asgiref does not wait for its thread where the task is cancelled.
+            # asgiref does not wait for its thread if the task is cancelled.
             if not self.use.done() and not self.use.cancel():
                 await self._end()
         finally:
             self.scope.close()
 
     async def _end(self) -> None:
-        """Wait for the end of the call; interrupt it as often as the task is."""
+        """Wait for the end of the call; interrupt it for each cancellation."""
         over = asyncio.wrap_future(self.use)
         cancelled = None
         while not self.use.done():
@@ -213,10 +211,10 @@ class Loan(Waiter):
             raise cancelled
 
     def call(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """In the thread: call *fn*, which uses what has been lent."""
+        """In the thread: call *fn*, which uses the lent connections."""
         __traceback_hide__ = True
         if not self.use.set_running_or_notify_cancel():
-            # The task was cancelled before, and everything is back already.
+            # The task was cancelled before the call began, and its scope is closed.
             raise asyncio.CancelledError
         try:
             with self.borrowed:
@@ -226,7 +224,7 @@ class Loan(Waiter):
             self.use.set_result(None)
 
     def _borrow(self) -> None:
-        """In the thread: put what has been lent in the place of the thread's own."""
+        """In the thread: replace its own connections by the lent ones."""
         self.thread = threading.get_ident()
         self._set(here, "waiter", self)
         for alias, lease in self.scope.leases.items():
@@ -254,12 +252,15 @@ class Loan(Waiter):
 
     def begin(self, alias: str) -> None:
         """
-        In the thread, before it uses the connection of *alias*: raise the cancellation
-        that came since the last wait, unless the code is shielded.
+        In the thread, before it uses the connection to *alias*: raise a cancellation
+        that arrived since the last wait, unless the code is shielded.
 
         Raises:
-            ScopeClosedError: The connection went back with a block around the call.
+            ScopeClosedError: A block around the call has ended and has given the
+                connection back.
             CancelledError: The task that waits for the thread was cancelled.
+
+        Never switches.
         """
         lease = self.scope.leases.get(alias)
         if lease is not None and lease.lock.closed:
@@ -272,14 +273,17 @@ class Loan(Waiter):
         self.look()
 
     def look(self) -> None:
-        """In the thread, during a wait: raise `CancelledError` to end it early."""
+        """
+        In the thread, during a wait: raise `CancelledError` if the task was cancelled.
+        Never switches.
+        """
         if self.interrupted:
             self.interrupted = False
             raise asyncio.CancelledError
 
 
 def _refusing(alias: str, error: Exception) -> BaseDatabaseWrapper:
-    """A connection of *alias* that raises *error* where it is used."""
+    """Return a connection to *alias* that raises *error* when it is used."""
     wrapper = connections.create_connection(alias)
 
     def ensure_connection() -> NoReturn:
@@ -290,6 +294,6 @@ def _refusing(alias: str, error: Exception) -> BaseDatabaseWrapper:
 
 
 def leave_loans() -> None:
-    """In a forked process: give the thread its own connections back. Never switches."""
+    """In a forked process: restore the thread's own connections. Never switches."""
     while here.waiter is not None:
         here.waiter.borrowed.close()

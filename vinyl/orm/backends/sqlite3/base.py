@@ -1,9 +1,9 @@
 """
 ENGINE "vinyl.orm.backends.sqlite3": Django's backend in both modes.
 
-SQLite's own wait for a lock cannot be interrupted. So inside the bridge it waits a
-slice at a time, and what has ended as busy is repeated until the patience is over or
-the task has been cancelled.
+SQLite's own wait for a lock cannot be interrupted. Inside the bridge it therefore waits
+for a short slice at a time, and a statement that ends as busy is repeated until the
+timeout has passed or the task is cancelled.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ __all__ = ["DatabaseWrapper"]
 
 T = TypeVar("T")
 
-# How long SQLite waits for a lock at a time, in seconds. It cannot be interrupted then.
+# SQLite's busy timeout, in seconds: how long a wait for a lock cannot be interrupted.
 SLICE = 0.05
-# sqlite3's own patience where OPTIONS has no "timeout", in seconds.
+# sqlite3's own default if OPTIONS has no "timeout", in seconds.
 PATIENCE = 5.0
-# The pause after a wait for a lock that SQLite has cut short, in seconds.
+# How long to sleep if SQLite did not wait for a lock, in seconds.
 PAUSE = 0.005
-# What commits: isolation_level does, if a transaction is open.
+# Names of calls that commit. Setting isolation_level does if a transaction is open.
 COMMITS = ("commit", "isolation_level")
 
 _sets_patience = re.compile(r"\s*PRAGMA\s+(\w+\.)?busy_timeout\s*[=(]", re.I).match
 
 
 class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
-    """An SQLite connection, with a worker thread of its own inside the bridge."""
+    """An SQLite connection, which has its own worker thread inside the bridge."""
 
-    # How long to wait for a lock in all, in seconds.
+    # How long to wait for a lock in total, in seconds.
     patience = PATIENCE
     init_commands: list[str]
 
@@ -49,7 +49,7 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
         if not self.is_guarded():
             return super().get_new_connection(conn_params)
         self.patience = conn_params.get("timeout", PATIENCE)
-        # Django would run them while it opens the connection, which is not repeated.
+        # Django would execute them while it connects, which is not repeated if busy.
         commands, self.init_commands = self.init_commands, []
         try:
             connection = super().get_new_connection(
@@ -84,7 +84,10 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
         return min(SLICE, self.patience)
 
     def note_patience(self, raw: Any, query: str) -> None:
-        """In the thread: honour a `PRAGMA busy_timeout`, if that was *query*."""
+        """
+        In the thread: if *query* was a `PRAGMA busy_timeout`, use it for the total
+        wait. Never switches.
+        """
         if _sets_patience(query):
             [milliseconds] = raw.execute("PRAGMA busy_timeout").fetchone()
             self.patience = milliseconds / 1000
@@ -92,7 +95,10 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
 
     @contextmanager
     def waiting_for(self, raw: Any, seconds: float) -> Iterator[None]:
-        """In the thread: in the block SQLite waits *seconds* at a time."""
+        """
+        In the thread: in the block, SQLite waits up to *seconds* at a time. Never
+        switches.
+        """
         _set_busy_timeout(raw, seconds)
         try:
             yield
@@ -101,7 +107,7 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
 
     def call_driver(self, call: Callable[[], T], name: str, worker: Worker) -> T:
         if name in ("executemany", "executescript"):
-            # Not to be repeated: the first of its statements may have been executed.
+            # Must not be repeated: some of its statements may have been executed.
             with self.waiting_for(worker.raw, self.patience):
                 return call()
         return self.repeat(call, worker, commits=name in COMMITS)
@@ -118,9 +124,12 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
         In the thread: return `call()`, repeated while SQLite is busy.
 
         Args:
-            commits: Where it is given up because of a cancellation, the transaction is
-                rolled back. Else Django, which takes it for ended, would commit it yet.
-            may: Whether it may be repeated, asked when it has failed.
+            commits: Whether *call* commits. If a cancellation ends it, the transaction
+                is rolled back: Django assumes that it has ended, and would commit it
+                later.
+            may: Called after a failure; returns whether *call* may be repeated.
+
+        Never switches.
         """
         waited = 0.0
         while True:
@@ -133,10 +142,10 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
                 took = time.monotonic() - started
                 busy = _is_busy(error, worker.raw)
                 if busy:
-                    # Having given up once, SQLite may not wait at all the next time.
+                    # After a timeout SQLite may not wait at all the next time.
                     _set_busy_timeout(worker.raw, self.slice)
-                # Nor does it wait where that would end in a deadlock. Once it has
-                # waited there is none, for a failed attempt changes nothing.
+                # SQLite does not wait if that would end in a deadlock. If it has waited
+                # once there is none, because a failed attempt changes nothing.
                 has_waited = took >= self.slice * 0.9
                 if (
                     not (busy and (has_waited or waited))
@@ -155,8 +164,8 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
 
     def detach_cursors(self) -> bool:
         """
-        See BridgeMixin. Without a WAL, whoever reads keeps all others from committing;
-        and there are no others where the database lives in its one connection.
+        See BridgeMixin. Without a WAL, an unread result prevents other connections from
+        committing. An in-memory database has only one connection, which others need.
         """
         if not isinstance(self.connection, ThreadedConnection):
             return False
@@ -171,8 +180,8 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
     def connection_is_idle(self) -> bool:
         return not self.connection.in_transaction
 
-    # Whether a cancelled query has rolled the transaction back. What follows begins a
-    # new one, so this cannot be asked later.
+    # Whether a cancelled query has rolled the transaction back. The next statement
+    # begins a new one, so SQLite cannot be asked later.
     has_rolled_back = False
 
     def note_interruption(self) -> None:
@@ -189,7 +198,7 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
         self.has_rolled_back = False
 
     def recover(self) -> bool:
-        """For an in-memory database, which lives in its connection."""
+        """See BridgeMixin. An in-memory database ends with its connection."""
         if not isinstance(self.connection, ThreadedConnection):
             return False
         worker = self.connection.worker
@@ -207,7 +216,7 @@ class Cursor(base.SQLiteCursorWrapper):
     Django's cursor, used in the worker thread.
 
     Args:
-        worker: Of the connection that it belongs to.
+        worker: The worker of the cursor's connection.
     """
 
     def __init__(self, raw: Any, *, worker: Worker) -> None:
@@ -227,26 +236,26 @@ class Cursor(base.SQLiteCursorWrapper):
             _set_busy_timeout(self.connection, self.wrapper.slice)
             return super(Cursor, self).executemany(query, rows.from_the_first())
 
-        # In a transaction it is the first row that takes the lock.
+        # In a transaction the first row takes the lock.
         return self.wrapper.repeat(execute, self.worker, may=lambda: not rows.went_on)
 
     def _before_second(self) -> None:
-        # What is written cannot be repeated any more, nor given up after a slice.
+        # From the second row on the call cannot be repeated, so SQLite waits in full.
         _set_busy_timeout(self.connection, self.wrapper.patience)
 
     def _before_others(self) -> None:
         if self.worker.interrupted:
-            # No statement was running that could have been interrupted.
+            # The interruption came between two statements, when SQLite ignores it.
             raise sqlite3.OperationalError("interrupted")
 
 
 class _Rows:
     """
-    Parameters of an executemany(), which can be had again until the second was taken.
+    The rows of an executemany(), which can be iterated again until the second is taken.
 
     Args:
-        before_second: Called when the first has been written.
-        before_others: Called before each one but the first.
+        before_second: Called after the first row has been written.
+        before_others: Called before each row but the first.
     """
 
     def __init__(
@@ -271,13 +280,13 @@ class _Rows:
 
 
 def _is_busy(error: sqlite3.OperationalError, raw: sqlite3.Connection) -> bool:
-    """Whether *error* tells of a lock that may go away."""
-    # Errors of the module itself, as of text that is not UTF-8, have no code.
+    """Whether *error* is caused by a lock that may be released."""
+    # Errors of the sqlite3 module itself, as for text that is not UTF-8, have no code.
     code = getattr(error, "sqlite_errorcode", 0)
     if code == sqlite3.SQLITE_BUSY_SNAPSHOT:
-        # The transaction will see the same old state for ever.
+        # An open transaction keeps its old snapshot, so waiting does not help.
         return not raw.in_transaction
-    # The low byte is what the extended codes have in common.
+    # The low byte of an extended code is the primary code.
     return code & 0xFF == sqlite3.SQLITE_BUSY
 
 
