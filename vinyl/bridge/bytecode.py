@@ -29,7 +29,16 @@ from django.conf import settings
 
 import vinyl
 
-__all__ = ["CallSite", "owner_of"]
+__all__ = [
+    "DJANGO",
+    "DROPPED",
+    "PACKAGE",
+    "PROJECT",
+    "RETURNED",
+    "VINYL",
+    "CallInstruction",
+    "owner_of",
+]
 
 # What becomes of the result. Where the bytecode does not tell, it counts as kept.
 DROPPED, RETURNED, KEPT = "dropped", "returned", "kept"
@@ -57,7 +66,7 @@ _BESIDE = ("KW_NAMES", "LOAD_CONST", "PUSH_NULL")
 _PASSING = (getattr, next)
 
 
-class CallSite:
+class CallInstruction:
     """
     A place in code where a call is made.
 

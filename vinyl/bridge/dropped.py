@@ -26,7 +26,7 @@ from vinyl.bridge.bytecode import (
     PROJECT,
     RETURNED,
     VINYL,
-    CallSite,
+    CallInstruction,
     owner_of,
 )
 from vinyl.exceptions import NotAwaitedError
@@ -35,20 +35,20 @@ __all__ = ["refuse_lost"]
 
 # Verdicts are kept for this many places in code.
 MAX_SITES = 10_000
-_sites: dict[tuple[int, int], CallSite] = {}
+_sites: dict[tuple[int, int], CallInstruction] = {}
 
 # These run as a part of the function around them.
 _INNER = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>", "<lambda>")
 
 
-def _site_of(frame: FrameType) -> CallSite:
+def _site_of(frame: FrameType) -> CallInstruction:
     # The code itself would be slow to hash.
     key = id(frame.f_code), frame.f_lasti
     site = _sites.get(key)
     if site is None:
         if len(_sites) >= MAX_SITES:
             _sites.clear()
-        site = _sites[key] = CallSite(frame.f_code, frame.f_lasti)
+        site = _sites[key] = CallInstruction(frame.f_code, frame.f_lasti)
     return site
 
 
@@ -94,7 +94,7 @@ def refuse_lost(dual: Callable[..., Any], name: str, frame: FrameType | None) ->
         frame = frame.f_back
 
 
-def _refuse_dropped(name: str, frame: FrameType, site: CallSite) -> NoReturn:
+def _refuse_dropped(name: str, frame: FrameType, site: CallInstruction) -> NoReturn:
     if site.is_foreign:
         _refuse_foreign(name, frame)
     code = site.code
