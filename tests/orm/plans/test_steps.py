@@ -23,6 +23,7 @@ from django.test.utils import CaptureQueriesContext, isolate_apps, register_look
 
 from tests.records.models import Album, Artist, Biography, Track
 from vinyl.orm import fetch, models, prefetch_related_objects, run
+from vinyl.orm.observe import recorder
 from vinyl.orm.plans import shapes
 from vinyl.orm.plans.learning import Plan
 
@@ -30,8 +31,10 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
 
 @pytest.fixture(autouse=True)
-def _nothing_known() -> None:
+def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     shapes.forget()
+    # A recording that another test has made keeps this on.
+    monkeypatch.setattr(recorder, "observes_loads", False)
 
 
 @pytest.fixture

@@ -73,6 +73,8 @@ class LoopOperation(_Operation):
         if self.is_active():
             waiting = wait_async(gen, self.pgconn.socket, WAIT_INTERVAL)
             self.reading = asyncio.ensure_future(waiting)
+            # A connection that is lost on the way is given up, whatever the reply.
+            self.reading.add_done_callback(_retrieve)
 
     def ended(self) -> bool:
         return self.reading is None or self.reading.done()
@@ -192,6 +194,12 @@ def looking(gen: Any, look: Callable[[], None]) -> Generator[Any, Any, Any]:
             ready = yield gen.send(ready)
     except StopIteration as stop:
         return stop.value
+
+
+def _retrieve(reading: asyncio.Task[Any]) -> None:
+    """Have asyncio know that the error of *reading* has been seen."""
+    if not reading.cancelled():
+        reading.exception()
 
 
 def _end_at(until: float) -> None:

@@ -64,7 +64,16 @@ class Plan:
         binders: Of each slot.
     """
 
-    __slots__ = ("binders", "converted", "is_bound", "load", "params", "query", "sql")
+    __slots__ = (
+        "binders",
+        "converted",
+        "is_bound",
+        "load",
+        "params",
+        "query",
+        "sql",
+        "width",
+    )
 
     def __init__(
         self, compiler: Any, sql: str, params: tuple[Any, ...], binders: list[Binder]
@@ -75,6 +84,11 @@ class Plan:
         self.binders = binders
         # Whether each parameter is the only one of its value, in the order of values.
         self.is_bound = params == tuple(Reference(n, 0) for n in range(len(binders)))
+        # The number of columns of the result, if the rows have more: with DISTINCT, what
+        # they are ordered by is selected as well.
+        self.width: int | None = (
+            compiler.col_count if compiler.has_extra_select else None
+        )
         # The columns of the rows, if a value of theirs is to be converted.
         self.converted: list[Any] | None = None
         # What makes objects of rows; None if there is one row of one value.

@@ -115,7 +115,13 @@ class _Instances:
         self.names = [select[column][0].target.attname for column in columns]
         if not _is_plain(self.model, self.names):
             raise Unplannable
-        self.build = _builder(self.names, self.start)
+        keys = [
+            column
+            for column, name in enumerate(self.names, self.start)
+            if type(inspect.getattr_static(self.model, name))
+            is ForeignKeyDeferredAttribute
+        ]
+        self.build = _builder(self.names, self.start, keys)
         self.related = [
             _Related(of_relation, select)
             for of_relation in info.get("related_klass_infos", ())
@@ -174,12 +180,14 @@ def _is_plain(model: type[models.Model], names: list[str]) -> bool:
     )
 
 
-def _builder(names: list[str], start: int) -> Callable[..., list[Any]]:
+def _builder(names: list[str], start: int, keys: list[int]) -> Callable[..., list[Any]]:
     """
     A function that makes instances of rows, written out for the attributes *names* at
     the columns from *start*: a loop over names for each row would take as long as the
-    rest.
+    rest. Columns with a foreign key are *keys*.
     """
+    # Setting a foreign key looks at the cache of relations, which makes it.
+    has_key = " or ".join(f"row[{key}] is not None" for key in keys) or "False"
     lines = [
         "def build(rows, model, db, new, state_class, mode):",
         "    objects = []",
@@ -188,6 +196,8 @@ def _builder(names: list[str], start: int) -> Callable[..., list[Any]]:
         "        instance = new(model)",
         "        values = instance.__dict__",
         "        values['_state'] = state = state_class()",
+        f"        if {has_key}:",
+        "            state.fields_cache = {}",
         "        state.adding = False",
         "        state.db = db",
         "        if mode is not None:",

@@ -135,6 +135,8 @@ def fetched(found: Ready) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(plan.sql, params)
         rows = cursor.fetchall()
+    if plan.width is not None:
+        rows = [row[: plan.width] for row in rows]
     if plan.converted is not None:
         compiler = plan.query.get_compiler(connection=connection)
         converters = compiler.get_converters(plan.converted)
