@@ -23,7 +23,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db.models import Model
 
 from vinyl.bridge.tasks import running_task
-from vinyl.conf import vinyl_settings
+from vinyl.conf import VinylSettings
 from vinyl.orm.scopes.storage import in_transaction
 
 __all__ = [
@@ -137,7 +137,8 @@ class PrimaryReplicaRouter:
         self, primary: str = DEFAULT_DB_ALIAS, replicas: Iterable[str] | None = None
     ) -> None:
         if replicas is None:
-            replicas = vinyl_settings.REPLICAS
+            # Not the cached value: Django makes routers anew while settings change.
+            replicas = VinylSettings.REPLICAS.read()
         if not isinstance(replicas, list | tuple):
             raise ImproperlyConfigured(
                 f"The replicas of {type(self).__name__} are {replicas!r}, which must "
