@@ -84,7 +84,7 @@ class Plan:
         self.binders = binders
         # Whether each parameter is the only one of its value, in the order of values.
         self.is_bound = params == tuple(Reference(n, 0) for n in range(len(binders)))
-        # The number of columns of the result, if the rows have more: with DISTINCT, what
+        # The number of columns of the result, if rows have more: with DISTINCT, what
         # they are ordered by is selected as well.
         self.width: int | None = (
             compiler.col_count if compiler.has_extra_select else None
