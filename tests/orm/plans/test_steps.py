@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import django
 import pytest
 from django.db import DatabaseError, connection
 from django.db.models import CharField, Lookup, Q
@@ -26,6 +27,9 @@ from vinyl.orm import fetch, models, prefetch_related_objects, run
 from vinyl.orm.observe import recorder
 from vinyl.orm.plans import shapes
 from vinyl.orm.plans.learning import Plan
+
+# Django 6.1 passes the fetch mode on to relations by a step that has no plan as yet.
+HAS_FETCH_MODES = django.VERSION >= (6, 1)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -101,7 +105,7 @@ class TestQueries:
             return found.name, found.biography.text
 
         assert thrice(artist, used) == ("Nina Simone", "Born in Tryon.")
-        assert len(used) == 3
+        assert len(used) == (1 if HAS_FETCH_MODES else 3)
 
     def test_of_prefetches(self, used: list[str]) -> None:
         catalogue()
@@ -111,7 +115,7 @@ class TestQueries:
             return [[track.title for track in album.tracks.all()] for album in albums]
 
         assert thrice(titles, used) == [["0", "1"]] * 3
-        assert len(used) == 2
+        assert len(used) == (1 if HAS_FETCH_MODES else 2)
 
     def test_with_selected_relations(self, used: list[str]) -> None:
         catalogue()
@@ -217,7 +221,7 @@ class TestOnTheLoop:
             await fetch(fresh, "label")
             await prefetch_related_objects([fresh], "tracks")
             assert len(fresh.tracks.all()) == 2
-        assert len(used) == 3
+        assert len(used) == (1 if HAS_FETCH_MODES else 3)
 
     async def test_a_cancelled_query_is_planned_later(self, used: list[str]) -> None:
         album = await run(catalogue)
