@@ -76,7 +76,7 @@ class TestPostgreSQL:
         records = [one for one in caplog.records if one.name == "vinyl.orm"]
         assert len(records) == len(tried) - 2
         assert records[0].levelno == logging.INFO
-        assert "Attempt 1 of 3 at" in records[0].getMessage()
+        assert "Attempt 1 of 3 of" in records[0].getMessage()
 
     async def test_a_deadlock(self, db: str, mode: Mode) -> None:
         await Artist.objects.bulk_create([Artist(name="a"), Artist(name="b")])
