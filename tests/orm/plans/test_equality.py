@@ -241,11 +241,11 @@ def test_plans_give_what_django_gives(
         return bound(self, *args)
 
     with monkeypatch.context() as patches:
+        # A recording that another test has made keeps this on.
+        patches.setattr(recorder, "observes_loads", False)
         patches.setattr(trails, "_enabled", False)
         expected = outcome(lambda: take(model, steps, terminal))
         patches.setattr(trails, "_enabled", True)
-        # A recording that another test has made keeps this on.
-        patches.setattr(recorder, "observes_loads", False)
         patches.setattr(Plan, "bound", counted)
         shapes.forget()
         for occasion in ("seen", "learned", "planned", "planned again"):
