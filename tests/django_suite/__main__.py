@@ -44,6 +44,12 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
     parser.add_argument("--databases", nargs="+", choices=DATABASES, default=DATABASES)
+    parser.add_argument(
+        "--plans",
+        choices=["on", "off", "at-once"],
+        default="on",
+        help="query plans: as by default, none, or for each shape from the first time",
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     return parser.parse_args()
 
@@ -118,6 +124,7 @@ def run_all(options: argparse.Namespace, tests: Path) -> dict[tuple[str, str], R
         old.unlink()
     parts = chunks(tests, labels, 1 + len(labels) // 8)
     runs = {pair: Run(pair[1], pair[0]) for pair in pairs(options.databases, modes)}
+    os.environ["VINYL_SUITE_PLANS"] = options.plans
     with postgres_server() as url, ThreadPoolExecutor(options.jobs) as pool:
         futures = [
             pool.submit(

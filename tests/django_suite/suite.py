@@ -125,6 +125,12 @@ def make_settings(mode: str, vendor: str, url: str) -> None:
         USE_TZ=False,
         TEST_RUNNER="vinyl_suite_runner.Runner",
     )
+    plans = os.environ.get("VINYL_SUITE_PLANS", "on")
+    if mode != "stock":
+        from vinyl.orm.plans import terminals
+
+        settings.__dict__["VINYL"] = {"PLANS": plans != "off"}
+        terminals.learns_at_once = plans == "at-once"
     sys.modules[settings.__name__] = settings
     os.environ["DJANGO_SETTINGS_MODULE"] = settings.__name__
 

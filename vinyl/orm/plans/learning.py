@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from django.core.exceptions import (
     EmptyResultSet,
@@ -32,12 +32,21 @@ from vinyl.orm.plans.values import Marks, Unplannable, type_of
 __all__ = ["Plan", "learn"]
 
 
-class _TracedQuery(sql.Query):
-    """A query that notes the lookups of marked values, and who compiles it."""
+class _Run(NamedTuple):
+    """A query that a compiler of Django's has run."""
 
-    # None in queries that Django makes inside of it, which are not followed.
+    compiler: Any
+    sql: str
+    params: tuple[Any, ...]
+
+
+class _TracedQuery(sql.Query):
+    """A query that marks the lookups of marked values, and keeps what is run of it."""
+
+    # None in queries that Django makes inside of it, which are not followed, and when
+    # the plan has been made.
     marks: Marks | None = None
-    compilers: list[Any] | None = None
+    runs: list[_Run] | None = None
 
     def build_lookup(self, lookups: Any, lhs: Any, rhs: Any) -> Any:
         lookup = super().build_lookup(lookups, lhs, rhs)
@@ -48,9 +57,24 @@ class _TracedQuery(sql.Query):
 
     def get_compiler(self, *args: Any, **kwargs: Any) -> Any:
         compiler = super().get_compiler(*args, **kwargs)
-        if self.compilers is not None:
-            self.compilers.append(compiler)
+        if self.runs is not None:
+            compiler.execute_sql = partial(_execute_sql, compiler, self.runs)
         return compiler
+
+
+def _execute_sql(compiler: Any, runs: list[_Run], *args: Any, **kwargs: Any) -> Any:
+    """`compiler.execute_sql()`, which adds what it executes to *runs*."""
+
+    def as_sql() -> Any:
+        text, params = type(compiler).as_sql(compiler)
+        runs.append(_Run(compiler, text, tuple(params)))
+        return text, params
+
+    compiler.as_sql = as_sql
+    try:
+        return type(compiler).execute_sql(compiler, *args, **kwargs)
+    finally:
+        del compiler.as_sql
 
 
 class Plan:
@@ -79,6 +103,7 @@ class Plan:
         self, compiler: Any, sql: str, params: tuple[Any, ...], binders: list[Binder]
     ) -> None:
         self.query = compiler.query
+        self.query.marks = self.query.runs = None
         self.sql = sql
         self.params = params
         self.binders = binders
@@ -154,8 +179,8 @@ def learn(
     """
     marks = Marks()
     traced = _TracedQuery(node.model)
-    compilers: list[Any] = []
-    traced.marks, traced.compilers = marks, compilers
+    runs: list[_Run] = []
+    traced.marks, traced.runs = marks, runs
     given = [value.given if type(value) is Kept else value for value in values]
     try:
         queryset = build(traced, tuple(map(marks.mark, given)))
@@ -164,29 +189,18 @@ def learn(
     except Exception:
         # Django took these steps before; so a value is not what it was.
         raise Unplannable from None
-    compilers.clear()
-    executed: list[tuple[Any, Any]] = []
-
-    def spy(execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
-        executed.append((sql, params))
-        return execute(sql, params, many, context)
-
-    connection: Any = connections[alias]
 
     def keep_plan() -> None:
         iterable_class = queryset._iterable_class if gives_rows else None
         try:
-            plan = _plan_of(
-                node, compilers, executed, values, connection, iterable_class
-            )
+            plan = _plan_of(node, runs, values, connections[alias], iterable_class)
         except (Unplannable, EmptyResultSet, FullResultSet):
             keep(None)
         else:
             keep(plan)
 
     try:
-        with connection.execute_wrapper(spy):
-            result = run(queryset)
+        result = run(queryset)
     except (ObjectDoesNotExist, MultipleObjectsReturned):
         # What `get()` makes of its rows.
         keep_plan()
@@ -203,15 +217,14 @@ def _compiled(queryset: Any, alias: str) -> tuple[Any, ...]:
 
 def _plan_of(
     node: Node,
-    compilers: list[Any],
-    executed: list[tuple[Any, Any]],
+    runs: list[_Run],
     values: tuple[Any, ...],
     connection: Any,
     iterable_class: type | None,
 ) -> Plan:
-    if len(executed) != 1 or not compilers:
+    if len(runs) != 1:
         raise Unplannable
-    used = compilers[-1]
+    [(used, real_sql, real_params)] = runs
     _refuse_what_changes(used.query)
     text, params, binders = _referring(used.query, values, connection)
     for binder, of_node in zip(binders, _binders_on(node), strict=True):
@@ -224,12 +237,14 @@ def _plan_of(
     )
     # What the plan makes of these values has to be what Django has made of them.
     bound = plan.bound(kept, connection)
-    real_sql, real_params = executed[0]
-    if text != real_sql or bound != tuple(real_params):
+    if text != real_sql or bound != real_params:
         raise Unplannable
     if [*map(type, bound)] != [*map(type_of, real_params)]:
         raise Unplannable
     if iterable_class is not None:
+        # What is no value may be known for this moment only.
+        if not all(type(param) in (Reference, bool) for param in params):
+            raise Unplannable
         columns = [column[0] for column in used.select[: used.col_count]]
         if used.get_converters(columns):
             plan.converted = columns
@@ -268,7 +283,11 @@ def _refuse_what_changes(query: Any) -> None:
         if field is not None and field.get_extra_restriction(None, None) is not None:
             raise Unplannable
     for lookup in _lookups(query.where):
-        for expression in lookup.lhs.flatten():
+        # Code of others may make another SQL each time. So does Django's for dates and
+        # times, which depends on the time zone.
+        for expression in (lookup, *lookup.lhs.flatten()):
+            if not type(expression).__module__.startswith("django.db.models."):
+                raise Unplannable
             if isinstance(expression, TimezoneMixin):
                 raise Unplannable
 

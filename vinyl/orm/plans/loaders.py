@@ -175,6 +175,7 @@ def _is_plain(model: type[models.Model], names: list[str]) -> bool:
         and cls.__init__ is models.Model.__init__
         and cls.__new__ is object.__new__
         and cls.__setattr__ is object.__setattr__
+        and type(cls).__call__ is type.__call__
         and [name for name in fields if name in names] == names
         and all(type(inspect.getattr_static(cls, name)) in PLAIN for name in names)
     )

@@ -7,7 +7,6 @@ When a shape comes for the second time, Django runs it once more, and its plan i
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -30,8 +29,8 @@ from vinyl.orm.plans.values import Unplannable
 
 __all__ = ["patch_first", "patch_get", "patch_iter", "patch_scalar"]
 
-# Whether a shape that comes for the first time gets a plan, as tests want it.
-learns_at_once = bool(os.environ.get("VINYL_LEARN_AT_ONCE"))
+# Whether a shape gets its plan when it comes for the first time. Tests set it.
+learns_at_once = False
 
 
 class Ready(NamedTuple):
