@@ -9,13 +9,13 @@ Every error that vinyl itself raises.
     │   └── LazyInTemplateError one that a template touches, where settings forbid it
     ├── ScopeClosedError        a task outlived the transaction that it inherited
     ├── PoolTimeout             no connection became free in time
-    │   └── PoolFull            so many wait for one that another may not
-    └── UnsupportedVersion      this Django is not one that vinyl knows
+    │   └── PoolFull            the queue for a connection is full
+    └── UnsupportedVersion      this version of Django is not supported
 
     django.core.exceptions.SynchronousOnlyOperation
     └── NotAwaitedError         database work used on the event loop without await
 
-The last four also are what Django code would catch in their place; see each class.
+The last four are also what Django code would catch in their place; see each class.
 """
 
 from __future__ import annotations
@@ -58,15 +58,15 @@ class BridgeError(VinylError, RuntimeError):
 
 
 class ForeignLoopError(VinylError, RuntimeError):
-    """A connection was to be used in another event loop than the one it belongs to."""
+    """A connection was used in an event loop that it does not belong to."""
 
 
 class NotFetchedError(VinylError):
     """
     A lazy attribute was used as a value before it was awaited.
 
-    Deliberately no `AttributeError`: `hasattr()`, `getattr(x, name, default)` and
-    Jinja2 swallow those, and the mistake would become a silent wrong answer.
+    Not an `AttributeError`, on purpose: `hasattr()`, `getattr(x, name, default)` and
+    Jinja2 suppress those, so the mistake would silently give a wrong answer.
 
     Args:
         owner: The name of the model.
@@ -133,7 +133,7 @@ class NotAwaitedError(VinylError, SynchronousOnlyOperation):
 
 
 class ScopeClosedError(VinylError, TransactionManagementError):
-    """A task used the transaction that it inherited after that had ended."""
+    """A task used a transaction that it had inherited, after the transaction ended."""
 
 
 class PoolTimeout(VinylError, OperationalError):
@@ -173,11 +173,9 @@ class PoolTimeout(VinylError, OperationalError):
 
 
 class PoolFull(PoolTimeout):
-    """
-    So many tasks wait for a connection that another one was refused at once.
-    """
+    """The queue for a connection of the pool was full, so the task was refused."""
 
-    reason = "No connection to database {alias!r} is free, nor a place in the queue"
+    reason = "No connection to database {alias!r} is free, and the queue is full"
     remedy = (
         "Take in less work at a time, hold connections for a shorter time, or raise "
         "{pool}['max_size'] or ['max_waiting']."
@@ -185,7 +183,7 @@ class PoolFull(PoolTimeout):
 
 
 class UnsupportedVersion(VinylError, ImproperlyConfigured):
-    """The installed Django is not one whose internals vinyl knows."""
+    """The installed version of Django is not supported, or lacks a name vinyl needs."""
 
 
 def _rebuild(cls: type, args: tuple[Any, ...], state: dict[Any, Any]) -> BaseException:

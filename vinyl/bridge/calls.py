@@ -1,4 +1,4 @@
-"""What a dual-mode call returns in async mode: a coroutine that is no value."""
+"""The result of a dual-mode call in async mode: a coroutine that is not a value."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ class Call(Coroutine[Any, Any, Any]):
             )
         if self._coroutine.cr_frame is None:
             raise AlreadyAwaitedError(
-                f"'{name}' was awaited after it had been closed, as a call is that was "
-                f"used as a value. Call it again, and write `await` before the call."
+                f"'{name}' was awaited after it had been closed, which happens if a "
+                f"call is used as a value. Call it again, with `await` before the call."
             )
         self._awaited_by = by
 
@@ -106,7 +106,7 @@ class Call(Coroutine[Any, Any, Any]):
         if use == "testing its truth" and asker == "asyncio.base_tasks":
             return True
         name = self._coroutine.__qualname__
-        # The error tells of it; "never awaited" on top would tell it twice.
+        # Python's warning "never awaited" would repeat the error.
         self._coroutine.close()
         raise NotAwaitedError(
             f"'{name}' was called on the event loop and its result has not been "
@@ -114,7 +114,7 @@ class Call(Coroutine[Any, Any, Any]):
         )
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        # As a cache does with a value that it is to keep.
+        # Caches pickle or copy what they store.
         return self._refuse("pickling or copying it")
 
     def __repr__(self) -> str:
@@ -122,7 +122,7 @@ class Call(Coroutine[Any, Any, Any]):
 
 
 class Done:
-    """What a call that is done returns on the event loop: it may be awaited."""
+    """The result of a call that has already run on the event loop. Can be awaited."""
 
     def __await__(self) -> Generator[Any, Any, None]:
         yield from ()

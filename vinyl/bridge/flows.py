@@ -31,6 +31,8 @@ def use_driver(fn: Callable[P, Any]) -> Callable[P, Any]:
     Raises:
         TypeError: A coroutine function was given, which cannot run in sync mode; or,
             at the yield, something that is not a call was yielded.
+
+    Never switches; calls of what it returns switch to the event loop.
     """
     if inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn):
         raise TypeError(

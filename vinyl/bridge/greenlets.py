@@ -32,6 +32,7 @@ from vinyl.bridge.cancellation import Shield, Waiter
 from vinyl.exceptions import BridgeError
 
 __all__ = [
+    "Bridge",
     "active_shield",
     "await_",
     "current_bridge",

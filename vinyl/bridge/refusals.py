@@ -1,8 +1,8 @@
 """
-Objects that stand for a value to come, and refuse to be used as that value.
+Objects that stand for a value which is not there yet, and refuse to be used as one.
 
-What Python lets an object refuse is in the table below. `x is None` and `isinstance()`
-cannot be refused; `vinyl check` reports them (see awaits.py).
+The table below lists what Python lets an object refuse. `x is None` and `isinstance()`
+cannot be refused; `vinyl check` reports them (see vinyl.orm.lint).
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import Any
 
 __all__ = ["asked_by", "refusing"]
 
-# Each use of an object as a value, and the special methods, without underscores, that
-# it comes down to. What is not listed either has a meaning for an object that stands
-# for a value to come, or is reached through one of these.
+# Each use of an object as a value, with its special methods, without underscores. What
+# is not listed either makes sense without the value, or calls one of these.
 _REFUSED = {
     "testing its truth": "bool",
     "turning it into text": "str",
@@ -52,8 +51,8 @@ def refusing(cls: type) -> type:
     Class decorator: each use of an instance as a value calls `self._refuse(use)`.
 
     `_refuse` takes a few words that name the use and raises. Only asyncio may hash an
-    instance: `gather()` puts what it is given into a dict. Anyone else looks for a
-    value there, and would not find it.
+    instance: `gather()` uses its arguments as keys of a dictionary. Other code would
+    look for the value in a dictionary, and not find it. Never switches.
     """
 
     def refuser(use: str) -> Callable[..., Any]:
@@ -80,6 +79,8 @@ def asked_by(*packages: str, depth: int = 2) -> bool:
 
     Args:
         depth: How many calls away it is; 3 is the caller of that one, and so on.
+
+    Never switches.
     """
     asker = sys._getframe(depth).f_globals.get("__name__")
     return f"{asker}.".startswith(tuple(f"{package}." for package in packages))

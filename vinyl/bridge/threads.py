@@ -70,13 +70,13 @@ def in_thread(
         @in_thread
         def report(request): ...
 
-    Called in a coroutine it is to be awaited; called inside the bridge, as a view is,
-    it returns its value; called without an event loop it runs at once, as it is.
+    In a coroutine, await the call. Inside the bridge, where plain views run, the call
+    returns the value. Without an event loop, *fn* runs in the calling thread.
 
     In the thread the ORM is in sync mode. It uses a connection of the thread's own, so
     it is outside the caller's transaction and does not see what that has not committed.
     The connection is closed at the end of the call. Context variables are copied. A
-    task that is cancelled goes on waiting for its thread, which nothing can stop.
+    cancelled task continues to wait for its thread, which cannot be stopped.
 
     Args:
         limit: How many calls of *fn* may run at a time. Without it, all functions share
@@ -85,8 +85,9 @@ def in_thread(
 
     Raises:
         TypeError: *fn* is async or a generator, so there is nothing to run in a thread.
+        ValueError: *limit* is not a positive integer.
 
-    Switches to the event loop.
+    Never switches; calls of what it returns switch to the event loop.
     """
     if fn is None:
         if type(limit) is not int or limit < 1:

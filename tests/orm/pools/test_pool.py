@@ -220,7 +220,7 @@ class TestTheQueue:
         held = await pool.acquire()
         tasks = [asyncio.create_task(run(Artist.objects.count)) for _ in range(2)]
         await asyncio.sleep(0)
-        with pytest.raises(PoolFull, match="nor a place in the queue.*max_waiting"):
+        with pytest.raises(PoolFull, match="and the queue is full.*max_waiting"):
             await Artist.objects.count()
         pool.release(held)
         assert await asyncio.gather(*tasks) == [0, 0]
