@@ -7,7 +7,8 @@ querysets.py      awaiting querysets
 streams.py        reading a queryset row by row
 lazy.py           NotFetched, the attributes that return it, and fetch()
 singleflight.py   one task does the work, others that want it wait
-cursors.py        raw cursors, COPY, pinned connections, savepoints
+cursors.py        raw cursors, pinned connections, savepoints
+copy.py           psycopg's COPY
 notifications.py  receiving PostgreSQL's notifications
 atomic.py         async with atomic(), and sync blocks in the bridge
 commit_hooks.py   hooks of on_commit(), sync and async ones

@@ -35,7 +35,13 @@ from vinyl.orm.scopes.lease import Lease
 from vinyl.orm.scopes.lock import ConnectionLock
 from vinyl.orm.scopes.placeholder import has_placeholder, placeholder_for
 
-__all__ = ["ConnectionScope", "connection_taken_away", "current_scope", "nearest_lease"]
+__all__ = [
+    "ConnectionScope",
+    "connection_taken_away",
+    "current_scope",
+    "is_lost",
+    "nearest_lease",
+]
 
 current_scope: ContextVar[ConnectionScope | None] = ContextVar(
     "vinyl_scope", default=None
@@ -253,3 +259,11 @@ def connection_taken_away(alias: str) -> ScopeClosedError:
         f"have been garbage-collected. Keep a reference to the task that enters the "
         f"block, and await inside the block everything that uses its connection."
     )
+
+
+def is_lost(scope: ConnectionScope | None, exc_info: tuple[object, ...]) -> bool:
+    """
+    Whether the block is left because its task was garbage-collected, which happens in
+    the context of whatever code is running.
+    """
+    return exc_info[:1] == (GeneratorExit,) and current_scope.get() is not scope
