@@ -36,6 +36,7 @@ from vinyl.orm.scopes.scope import (
 )
 
 __all__ = [
+    "AsyncCursor",
     "patch_connection_method",
     "patch_cursor",
     "patch_ensure_connection",
