@@ -44,7 +44,7 @@ class Exceptions:
 
     The file has tables `[[exception]]` with `tests` (ids), `reason`, and optionally
     `modes`, `databases` and `django` (versions such as "5.2"); what is left out stands
-    for all. `unsteady = true` is for tests that pass at times in stock Django, too.
+    for all. `unsteady = true` is for tests that pass in some runs and fail in others.
     """
 
     def __init__(self, path: Path, django: str) -> None:

@@ -553,3 +553,17 @@ class TestInstances:
             }
             assert album.year == 1
         assert used
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="deprecated in Django 6.1")
+@pytest.mark.parametrize(
+    "deprecated",
+    [
+        lambda albums: albums.select_related(),
+        lambda albums: albums.values_list(flat=True),
+    ],
+)
+def test_a_deprecated_call_warns_each_time(deprecated: Callable[[Any], Any]) -> None:
+    for _ in range(3):
+        with pytest.warns(PendingDeprecationWarning, match="deprecated"):
+            deprecated(Album.objects.all())

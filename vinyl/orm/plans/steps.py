@@ -46,6 +46,8 @@ __all__ = [
 
 # Types of arguments that are part of a shape.
 _SIMPLE = frozenset({str, bool, type(None)})
+# Methods that Django warns of, each time, if they are given no names.
+_WARNING = frozenset({"select_related", "values_list"})
 # What a queryset has that its steps decide, beside its query.
 _DECIDED = ("_iterable_class", "_fields", "_prefetch_related_lookups")
 
@@ -187,6 +189,8 @@ def patch_step(method: Callable[..., Any]) -> Callable[..., Any]:
     def step(self: Any, *args: Any, **kwargs: Any) -> Any:
         if trail_of(self) is None or self._sticky_filter:
             return method(self, *args, **kwargs)
+        if not args and name in _WARNING:
+            return method(self, **kwargs)
         for value in (*args, *kwargs.values()):
             if type(value) not in _SIMPLE:
                 return method(self, *args, **kwargs)
