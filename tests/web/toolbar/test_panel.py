@@ -208,7 +208,7 @@ class TestQueries:
         name = "test_each_with_its_time_and_line.<locals>.view"
         assert re.search(
             rf"SQL 1 query \d+\.\d ms SELECT records_artist "
-            rf"tests/web/toolbar/test_toolbar\.py:{line} in view\(\) "
+            rf"tests/web/toolbar/test_panel\.py:{line} in view\(\) "
             r"SELECT COUNT\(\*\)",
             shown,
         ), shown
