@@ -1,0 +1,33 @@
+"""Fixtures about plans."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from vinyl.orm.observe import recorder
+from vinyl.orm.plans import shapes
+from vinyl.orm.plans.learning import Plan
+
+
+@pytest.fixture
+def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No shape has been seen before the test."""
+    shapes.forget()
+    # A recording that another test has made keeps this on.
+    monkeypatch.setattr(recorder, "observes_loads", False)
+
+
+@pytest.fixture
+def used(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The SQL of each use of a plan."""
+    found: list[str] = []
+    bound = Plan.bound
+
+    def counted(self: Plan, *args: Any) -> Any:
+        found.append(self.sql)
+        return bound(self, *args)
+
+    monkeypatch.setattr(Plan, "bound", counted)
+    return found

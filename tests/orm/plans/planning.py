@@ -1,0 +1,43 @@
+"""What tests of plans query, and how they compare it with what Django does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import django
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tests.records.models import Album, Artist, Biography, Track
+
+# Django 6.1 passes the fetch mode on to relations by a step that has no plan as yet.
+HAS_FETCH_MODES = django.VERSION >= (6, 1)
+
+
+def catalogue() -> Album:
+    artist = Artist.objects.create(name="Nina Simone")
+    Biography.objects.create(artist=artist, text="Born in Tryon.")
+    for number in range(3):
+        album = Album.objects.create(
+            title=f"Album {number}", artist=artist, year=number
+        )
+        for position in range(2):
+            Track.objects.create(title=f"{position}", album=album, position=position)
+    return album
+
+
+def queries_of(make: Callable[[], Any]) -> tuple[Any, list[str]]:
+    with CaptureQueriesContext(connection) as queries:
+        result = make()
+    return result, [query["sql"] for query in queries]
+
+
+def thrice(make: Callable[[], Any], used: list[str], *, planned: bool = True) -> Any:
+    """The result of *make*, which has to be the same with a plan and without."""
+    first = queries_of(make)
+    assert queries_of(make) == first
+    used.clear()
+    assert queries_of(make) == first
+    assert bool(used) == planned
+    return first[0]

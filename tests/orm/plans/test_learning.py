@@ -1,0 +1,69 @@
+"""What is learned of a query: nothing that grows, and nothing of lookups of others."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import CharField
+from django.db.models.lookups import Exact
+from django.db.models.sql.compiler import SQLCompiler
+from django.test.utils import register_lookup
+
+from tests.orm.plans.planning import catalogue, thrice
+from tests.records.models import Album, Artist
+from vinyl.orm import run
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.usefixtures("db", "nothing_known"),
+]
+
+
+def compilers() -> int:
+    """How many of Django's compilers, which hold a connection, are alive."""
+    return sum(isinstance(found, SQLCompiler) for found in gc.get_objects())
+
+
+class TestLearning:
+    def test_a_plan_keeps_no_connection_and_does_not_grow(self) -> None:
+        artist = catalogue().artist
+        gc.collect()
+        before = compilers()
+        for _ in range(20):
+            assert len(Album.objects.filter(artist=artist)) == 3
+        gc.collect()
+        assert compilers() == before
+
+    def test_lookups_of_others_have_no_plan(self, used: list[str]) -> None:
+        catalogue()
+
+        class Shouting(Exact):
+            def as_sql(self, compiler: Any, connection: Any) -> Any:
+                sql, params = super().as_sql(compiler, connection)
+                return sql, [str(param).title() for param in params]
+
+        with register_lookup(CharField, Shouting, lookup_name="shouting"):
+
+            def count() -> int:
+                return Artist.objects.filter(name__shouting="nina simone").count()
+
+            assert thrice(count, used, planned=False) == 1
+
+    async def test_wrappers_of_the_project_see_each_query_once(self) -> None:
+        await run(catalogue)
+        seen: list[str] = []
+
+        def wrapper(execute: Any, sql: str, *args: Any) -> Any:
+            seen.append(sql)
+            return execute(sql, *args)
+
+        with connection.execute_wrapper(wrapper):
+            for _ in range(4):
+                queries: list[Any] = [Artist.objects.filter(pk=1) for _ in range(5)]
+                queries += [Album.objects.filter(year=1).exists() for _ in range(5)]
+                await asyncio.gather(*queries)
+        assert len(seen) == 40

@@ -1,0 +1,74 @@
+"""Instances that a plan loads are those that Django would make."""
+
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="var-annotated"
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db.models.signals import post_init
+from django.test.utils import isolate_apps
+
+from tests.orm.plans.planning import catalogue
+from tests.records.models import Album
+from vinyl.orm import models
+
+pytestmark = pytest.mark.usefixtures("db", "nothing_known")
+
+
+class TestInstances:
+    def test_receivers_are_called(self, used: list[str]) -> None:
+        catalogue()
+        found: list[Any] = []
+
+        def receive(instance: Any, **kwargs: Any) -> None:
+            found.append(instance.title)
+
+        for _ in range(3):
+            Album.objects.get(year=1)
+        post_init.connect(receive, sender=Album)
+        try:
+            Album.objects.get(year=1)
+        finally:
+            post_init.disconnect(receive, sender=Album)
+        assert found == ["Album 1"]
+
+    @isolate_apps("tests.records")
+    def test_a_models_own_from_db_is_called(self, used: list[str]) -> None:
+        catalogue()
+
+        class Shouting(models.Model):
+            title = models.CharField(max_length=200)
+
+            class Meta:
+                app_label = "records"
+                db_table = "records_album"
+                managed = False
+
+            def __str__(self) -> str:
+                return self.title
+
+            @classmethod
+            def from_db(cls, *args: Any, **kwargs: Any) -> Any:
+                made = super().from_db(*args, **kwargs)
+                made.title = made.title.upper()
+                return made
+
+        for _ in range(4):
+            assert Shouting.objects.get(title="Album 1").title == "ALBUM 1"
+
+    def test_deferred_fields_are_deferred(self, used: list[str]) -> None:
+        catalogue()
+        for _ in range(4):
+            album = Album.objects.only("title").get(year=1)
+            assert album.get_deferred_fields() == {
+                "year",
+                "notes",
+                "released",
+                "artist_id",
+                "label_id",
+            }
+            assert album.year == 1
+        assert used
