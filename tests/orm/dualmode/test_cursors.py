@@ -1,7 +1,7 @@
-"""`connection` on the event loop: cursors, COPY, savepoints, wrappers, query log."""
+"""`connection` on the event loop: cursors, savepoints, wrappers, query log."""
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
-# mypy: disable-error-code="attr-defined, call-overload, func-returns-value, misc"
+# mypy: disable-error-code="attr-defined, call-overload, misc"
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
-from django.db import DatabaseError, DataError, InterfaceError, connections
+from django.db import DatabaseError, InterfaceError, connections
 from django.db.backends.signals import connection_created
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
@@ -201,35 +200,6 @@ class TestMisuse:
         taken = connections["default"]
         with pytest.raises(InterfaceError, match=r"Get `connections\['default'\]`"):
             await run(taken.cursor)
-
-
-@only_postgresql
-class TestCopy:
-    async def test_in_and_out(self) -> None:
-        async with connection.cursor() as cursor:
-            async with cursor.copy("COPY records_artist (name) FROM STDIN") as copy:
-                await copy.write_row(["Nina"])
-                await copy.write("Abbey\n")
-            async with cursor.copy(f"COPY ({NAMES}) TO STDOUT") as copy:
-                assert [row async for row in copy.rows()] == [("Abbey",), ("Nina",)]
-            async with cursor.copy(f"COPY ({NAMES}) TO STDOUT") as copy:
-                assert b"".join([bytes(b) async for b in copy]) == b"Abbey\nNina\n"
-
-    async def test_an_error_in_the_block_undoes_it(self) -> None:
-        async with connection.cursor() as cursor:
-            with pytest.raises(LookupError):
-                async with cursor.copy("COPY records_artist (name) FROM STDIN") as copy:
-                    await copy.write_row(["Nina"])
-                    raise LookupError
-        assert await Artist.objects.count() == 0
-
-    async def test_the_errors_are_those_of_django(self) -> None:
-        async with connection.cursor() as cursor:
-            with pytest.raises(DataError, match="too long") as caught:
-                async with cursor.copy("COPY records_artist (name) FROM STDIN") as copy:
-                    await copy.write_row(["x" * 1000])
-            assert isinstance(caught.value.__cause__, psycopg.DataError)
-        assert await Artist.objects.count() == 0
 
 
 class TestPinned:

@@ -1,4 +1,4 @@
-"""Static files in production: what collectstatic has gathered, compressed and named."""
+"""Static files in production: what collectstatic has gathered is served."""
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
 # mypy: disable-error-code="arg-type"
@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import importlib.util
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,55 +15,14 @@ import httpx
 import pytest
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import call_command
 from django.test import override_settings
 
 from tests.web.serving import serving, serving_on_a_socket
-from vinyl.web import PlainTextResponse, Request, Response, get_asgi_application, path
-from vinyl.web.staticfiles.compression import compressors
+from tests.web.staticfiles.collecting import CSS, IDENTITY, MIDDLEWARE, PATTERNS, view
+from vinyl.web import get_asgi_application, path
 from vinyl.web.staticfiles.serving import best_of, static
 
 pytestmark = pytest.mark.anyio
-
-CSS = "p { color: teal }\n" * 200
-MIDDLEWARE = ["vinyl.web.staticfiles.StaticFilesMiddleware"]
-STORAGE = "vinyl.web.staticfiles.CompressedManifestStaticFilesStorage"
-IDENTITY = {"Accept-Encoding": "identity"}
-
-
-def view(request: Request, rest: str) -> Response:
-    return PlainTextResponse(f"the view got {rest}")
-
-
-PATTERNS = (path("<path:rest>", view),)
-
-
-def storages(backend: str) -> dict[str, Any]:
-    return {
-        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-        "staticfiles": {"BACKEND": backend},
-    }
-
-
-@pytest.fixture
-def collected(tmp_path: Path) -> Iterator[Path]:
-    """The STATIC_ROOT of a project that has been collected."""
-    source, root = tmp_path / "source", tmp_path / "root"
-    (source / "img").mkdir(parents=True)
-    (source / "site.css").write_text(CSS + "a { background: url(img/a.png) }")
-    (source / "img" / "a.png").write_bytes(b"\x89PNG" + bytes(2000))
-    (source / "tiny.txt").write_text("ab")
-    (source / "data.csv.gz").write_bytes(gzip.compress(b"1,2,3"))
-    (tmp_path / "secret.txt").write_text("not for visitors")
-    settings = {
-        "STATIC_ROOT": str(root),
-        "STATICFILES_DIRS": [source],
-        "STORAGES": storages(STORAGE),
-        "MIDDLEWARE": MIDDLEWARE,
-    }
-    with override_settings(**settings):
-        call_command("collectstatic", interactive=False, verbosity=0)
-        yield root
 
 
 async def test_hashed_names_may_be_kept_for_ever(collected: Path) -> None:
@@ -87,15 +44,6 @@ async def test_the_age_of_other_files(collected: Path) -> None:
     async with serving(*PATTERNS, VINYL={"STATIC_MAX_AGE": 3600}) as http:
         found = await http.get("/static/site.css")
     assert found.headers["cache-control"] == "public, max-age=3600"
-
-
-def test_what_is_compressed(collected: Path) -> None:
-    names = {p.relative_to(collected).as_posix() for p in collected.rglob("*.*")}
-    url = staticfiles_storage.url("site.css").removeprefix("/static/")
-    assert {"site.css.gz", f"{url}.gz"} <= names
-    assert not {"img/a.png.gz", "tiny.txt.gz", "data.csv.gz.gz"} & names
-    for suffix in compressors():
-        assert f"site.css{suffix}" in names
 
 
 async def test_a_client_gets_what_it_accepts(collected: Path) -> None:
@@ -163,53 +111,6 @@ async def test_an_old_variant_is_not_sent(collected: Path) -> None:
         (collected / "site.css").write_text("new")
         os.utime(collected / "site.css", (2**31, 2**31))
         assert (await http.get("/static/site.css")).text == "new"
-
-
-def test_collecting_again(collected: Path) -> None:
-    packed = collected / "site.css.gz"
-    before = packed.stat().st_mtime_ns
-    call_command("collectstatic", interactive=False, verbosity=0)
-    assert packed.stat().st_mtime_ns == before
-    source = collected.parent / "source" / "site.css"
-    source.write_text(CSS.replace("teal", "plum"))
-    os.utime(source, (2**31, 2**31))
-    call_command("collectstatic", interactive=False, verbosity=0)
-    assert b"plum" in gzip.decompress(packed.read_bytes())
-    source.write_text("ab")
-    os.utime(source, (2**31 + 9, 2**31 + 9))
-    call_command("collectstatic", interactive=False, verbosity=0)
-    assert not packed.exists()
-
-
-def test_a_dry_run_makes_nothing(collected: Path) -> None:
-    packed = collected / "site.css.gz"
-    packed.unlink()
-    call_command("collectstatic", interactive=False, verbosity=0, dry_run=True)
-    assert not packed.exists()
-
-
-async def test_compression_without_hashed_names(collected: Path) -> None:
-    plain = "vinyl.web.staticfiles.CompressedStaticFilesStorage"
-    with override_settings(STORAGES=storages(plain)):
-        (collected / "site.css.gz").unlink()
-        call_command("collectstatic", interactive=False, verbosity=0)
-        async with serving(*PATTERNS) as http:
-            found = await http.get(
-                "/static/site.css", headers={"Accept-Encoding": "gzip"}
-            )
-    assert found.headers["content-encoding"] == "gzip"
-    assert found.headers["cache-control"] == "public, max-age=60"
-
-
-@pytest.mark.skipif(
-    importlib.util.find_spec("brotli") is None, reason="brotli is not installed"
-)
-async def test_brotli_is_preferred(collected: Path) -> None:
-    async with serving(*PATTERNS) as http:
-        found = await http.get(
-            "/static/site.css", headers={"Accept-Encoding": "gzip, br"}
-        )
-    assert found.headers["content-encoding"] == "br"
 
 
 async def test_variants_that_others_have_made(collected: Path) -> None:
