@@ -134,6 +134,46 @@ CONTESTANTS = {
     ),
     "django": Entrant("Django sync", "django_sync", environment=DJANGO),
     "django-async": Entrant("Django async", "django_async", environment=DJANGO),
+    "tortoise": Entrant(
+        "Tortoise, asyncpg",
+        "tortoise_async",
+        environment={"BENCH_DRIVER": "asyncpg"},
+        needs=("tortoise", "asyncpg"),
+    ),
+    "tortoise-psycopg": Entrant(
+        "Tortoise, psycopg",
+        "tortoise_async",
+        POSTGRESQL,
+        environment={"BENCH_DRIVER": "psycopg"},
+        needs=("tortoise",),
+    ),
+    "sqlalchemy": Entrant(
+        "SQLAlchemy, asyncpg",
+        "sqlalchemy_async",
+        environment={"BENCH_DRIVER": "asyncpg"},
+        needs=("sqlalchemy", "asyncpg"),
+    ),
+    "sqlalchemy-psycopg": Entrant(
+        "SQLAlchemy, psycopg",
+        "sqlalchemy_async",
+        POSTGRESQL,
+        environment={"BENCH_DRIVER": "psycopg"},
+        needs=("sqlalchemy",),
+    ),
+    "piccolo": Entrant("Piccolo", "piccolo_async", needs=("piccolo", "asyncpg")),
+    "peewee": Entrant(
+        "peewee sync",
+        "peewee_sync",
+        environment={"BENCH_DRIVER": "psycopg"},
+        needs=("peewee",),
+    ),
+    "peewee-async": Entrant(
+        "peewee async",
+        "peewee_async",
+        environment={"BENCH_DRIVER": "asyncpg"},
+        needs=("peewee", "asyncpg"),
+    ),
+    "oxyde": Entrant("oxyde", "oxyde_async", needs=("oxyde",)),
 }
 # What ORMs are measured against.
 RAW = {"postgresql": "psycopg", "sqlite": "sqlite3"}
