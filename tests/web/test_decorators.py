@@ -89,7 +89,7 @@ def async_class(respond: Callable[..., Any], decorate: Callable[..., Any]) -> Ca
 
 
 KINDS = [plain, asynchronous, plain_class, async_class]
-RESPONSES = {
+RESPONSES: dict[str, Callable[..., Any]] = {
     "vinyl's": lambda request: PlainTextResponse(TEXT),
     "Django's": lambda request: HttpResponse(TEXT, content_type="text/plain"),
     "rendered": lambda request: render(request, "text.html"),

@@ -22,12 +22,11 @@ lint/           `vinyl check` for forgotten awaits
 The bridge itself is vinyl.bridge. Imports flow one way: see tests/test_package.py.
 """
 
-from django.db import connection, connections
-
 from vinyl.bridge.flows import use_driver
 from vinyl.bridge.greenlets import await_, in_bridge, run
 from vinyl.exceptions import NotAwaitedError, NotFetchedError, PoolTimeout
 from vinyl.orm import models, transaction
+from vinyl.orm.dualmode.connections import connection, connections
 from vinyl.orm.dualmode.lazy import NotFetched, fetch
 from vinyl.orm.dualmode.querysets import prefetch_related_objects
 

@@ -8,15 +8,12 @@ commit_hooks.py.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
 import django.db.transaction
 from django.db.transaction import (
-    Atomic,
     TransactionManagementError,
-    atomic,
     clean_savepoints,
-    get_autocommit,
     get_connection,
     get_rollback,
     mark_for_rollback_on_error,
@@ -51,6 +48,35 @@ __all__ = [
     "set_rollback",
 ]
 
+if TYPE_CHECKING:
+
+    class Atomic(django.db.transaction.Atomic):
+        """Django's, whose stubs do not know `async with`."""
+
+        async def __aenter__(self) -> None: ...
+        async def __aexit__(self, *exc_info: object) -> None: ...
+
+else:
+    from django.db.transaction import Atomic
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class MakeAtomic(Protocol):
+    """`atomic()`: a decorator, or what makes one that is a context manager as well."""
+
+    @overload
+    def __call__(self, using: F) -> F: ...
+
+    @overload
+    def __call__(
+        self, using: str | None = None, savepoint: bool = True, durable: bool = False
+    ) -> Atomic: ...
+
+
+atomic = cast(MakeAtomic, django.db.transaction.atomic)
+get_autocommit: Callable[..., Any] = django.db.transaction.get_autocommit
+
 # Django's drop what the connection's methods of the same names return, which has to be
 # awaited on the event loop.
 commit = dual(django.db.transaction.commit)
@@ -59,7 +85,9 @@ savepoint_commit = dual(django.db.transaction.savepoint_commit)
 savepoint_rollback = dual(django.db.transaction.savepoint_rollback)
 
 # Django 6.1 renames savepoint(); the new name is there on every version.
-savepoint_create = getattr(django.db.transaction, "savepoint_create", savepoint)
+savepoint_create: Callable[..., Any] = getattr(
+    django.db.transaction, "savepoint_create", savepoint
+)
 
 
 def on_commit(

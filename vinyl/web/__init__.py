@@ -37,14 +37,7 @@ Imports flow one way: see tests/test_package.py.
 """
 
 from django.http import Http404
-from django.urls import (
-    include,
-    path,
-    re_path,
-    register_converter,
-    reverse,
-    reverse_lazy,
-)
+from django.urls import include, register_converter, reverse, reverse_lazy
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from vinyl.bridge.threads import in_thread
@@ -63,6 +56,7 @@ from vinyl.web.http.responses import (
 )
 from vinyl.web.http.streaming import StreamingResponse
 from vinyl.web.routing.mounted_apps import mount
+from vinyl.web.routing.urls import path, re_path
 from vinyl.web.routing.websockets import (
     BadMessage,
     WebSocket,

@@ -7,25 +7,21 @@ signals, forms and views.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol, TypeVar, cast, overload
 
 from asgiref.sync import iscoroutinefunction
 from django.contrib import auth
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth import decorators
-from django.contrib.auth.decorators import (
-    login_not_required,
-    login_required,
-    permission_required,
-)
 from django.contrib.auth.middleware import (
     LoginRequiredMiddleware as DjangosLoginRequired,
 )
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
+from django.utils.functional import Promise
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vinyl.orm import run, use_driver
@@ -55,8 +51,48 @@ login = use_driver(auth.login)
 logout = use_driver(auth.logout)
 update_session_auth_hash = use_driver(auth.update_session_auth_hash)
 
+V = TypeVar("V", bound=Callable[..., Any])
 
-def user_passes_test(test_func: Callable[[Any], Any], *args: Any, **kwargs: Any) -> Any:
+
+class LoginRequired(Protocol):
+    """`login_required`, whose stubs accept only views of Django's responses."""
+
+    @overload
+    def __call__(
+        self,
+        function: V,
+        redirect_field_name: str | None = ...,
+        login_url: str | Promise | None = None,
+    ) -> V: ...
+
+    @overload
+    def __call__(
+        self,
+        function: None = None,
+        redirect_field_name: str | None = ...,
+        login_url: str | Promise | None = None,
+    ) -> Callable[[V], V]: ...
+
+
+class PermissionRequired(Protocol):
+    """`permission_required`, whose stubs accept only views of Django's responses."""
+
+    def __call__(
+        self,
+        perm: Iterable[str] | str,
+        login_url: str | Promise | None = None,
+        raise_exception: bool = False,
+    ) -> Callable[[V], V]: ...
+
+
+login_required = cast(LoginRequired, decorators.login_required)
+login_not_required = cast("Callable[[V], V]", decorators.login_not_required)
+permission_required = cast(PermissionRequired, decorators.permission_required)
+
+
+def user_passes_test(
+    test_func: Callable[[Any], Any], *args: Any, **kwargs: Any
+) -> Callable[[V], V]:
     """
     Return a decorator that serves a view only to users who pass *test_func*, and
     redirects others to the login page. The view may be async or plain.

@@ -83,7 +83,7 @@ class TestRelations:
 
     def test_without_an_event_loop_it_is_plain_django(self) -> None:
         response = render(None, "album.html", {"album": make_album()})
-        assert response.body.decode() == RENDERED
+        assert response.content.decode() == RENDERED
 
     async def test_each_page_holds_one_connection(self, db: str) -> None:
         from vinyl.orm.pools.registry import pool_for
@@ -99,7 +99,9 @@ class TestRelations:
         text = ALBUM.replace("{{ track }}", "{{ track }}{{ count() }}")
         with override_settings(**templates(files=FILES | {"album.html": text})):
             context = {"album": await Album.objects.get(), "count": count}
-            assert (await render(None, "album.html", context)).body.decode() == RENDERED
+            assert (
+                await render(None, "album.html", context)
+            ).content.decode() == RENDERED
         assert most == 1
 
     async def test_outside_the_bridge_nothing_is_fetched(
@@ -115,7 +117,7 @@ class TestRelations:
 
 def rendered(text: str, **context: Any) -> str:
     with override_settings(**templates(files={"page.html": text})):
-        return render(None, "page.html", context).body.decode()
+        return render(None, "page.html", context).content.decode()
 
 
 class TestCalls:

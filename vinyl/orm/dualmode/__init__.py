@@ -7,6 +7,7 @@ querysets.py      awaiting querysets
 streams.py        reading a queryset row by row
 lazy.py           NotFetched, the attributes that return it, and fetch()
 singleflight.py   one task does the work, others that want it wait
+connections.py    `connection` and `connections`, with the types of both modes
 cursors.py        raw cursors, pinned connections, savepoints
 copy.py           psycopg's COPY
 notifications.py  receiving PostgreSQL's notifications

@@ -8,9 +8,9 @@ with attributes, forms. An `async def` function that a template calls is awaited
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
 import django
 import jinja2
@@ -38,8 +38,22 @@ __all__ = ["Environment", "Jinja2", "render", "stream"]
 # How many expressions and texts of a template are sent together.
 BUFFER_SIZE = 50
 
+P = ParamSpec("P")
 
-@use_driver
+if TYPE_CHECKING:
+
+    class DualResponse(HTMLResponse):
+        """What `render()` returns: the response in sync mode, else a call."""
+
+        def __await__(self) -> Generator[Any, Any, HTMLResponse]: ...
+
+
+def dual_response(render: Callable[P, HTMLResponse]) -> Callable[P, DualResponse]:
+    """Make *render* dual-mode, with a type for both modes."""
+    return cast("Callable[P, DualResponse]", use_driver(render))
+
+
+@dual_response
 def render(
     request: Request | None,
     template_name: str,
