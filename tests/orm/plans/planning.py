@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import django
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.records.models import Album, Artist, Biography, Track
-
-# Django 6.1 passes the fetch mode on to relations by a step that has no plan as yet.
-HAS_FETCH_MODES = django.VERSION >= (6, 1)
 
 
 def catalogue() -> Album:

@@ -6,17 +6,19 @@ has been made, then by the plan. Results, errors, SQL and parameters are the sam
 """
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
-# mypy: disable-error-code="misc"
+# mypy: disable-error-code="attr-defined, misc"
 
 from __future__ import annotations
 
 import datetime
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from django.db import connection
+from django.db import models as django_models
+from django.db.models import Prefetch
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -48,7 +50,7 @@ LOOKUPS: dict[type[models.Model], list[tuple[str, Any]]] = {
         ("year", INTEGERS),
         ("year__gte", INTEGERS),
         ("year__lt", st.one_of(INTEGERS, st.floats(0, 2000))),
-        ("year__range", st.tuples(INTEGERS, INTEGERS)),
+        ("year__range", st.one_of(st.tuples(INTEGERS, INTEGERS), LISTS)),
         ("title", TEXTS),
         ("title__icontains", TEXTS),
         ("title__startswith", TEXTS),
@@ -104,18 +106,64 @@ RELATIONS = {
     Track: ["album", "album__artist", "album__label"],
 }
 
+# What a queryset may start from: the manager of all objects, or of a relation.
+STARTS: dict[type[models.Model], list[Callable[[], Any]]] = {
+    Album: [
+        lambda: Album.objects,
+        lambda: Artist.objects.get(name="a1").albums,
+        lambda: Genre.objects.get(name="a").albums,
+    ],
+    Artist: [lambda: Artist.objects],
+    Track: [
+        lambda: Track.objects,
+        lambda: Album.objects.filter(title="Blues 3").first().tracks,  # type: ignore[union-attr]
+    ],
+}
+PREFETCHES: dict[type[models.Model], list[Any]] = {
+    Album: [
+        "tracks",
+        "genres",
+        "artist",
+        "artist__biography",
+        lambda: Prefetch("tracks", Track.objects.filter(position__gt=0)),
+        lambda: Prefetch("tracks", Track.objects.filter(album__genres__name="a")),
+        lambda: Prefetch("genres", Genre.objects.filter(albums__year=1965)),
+        lambda: Prefetch("genres", Genre.objects.all()[:1], to_attr="some"),
+    ],
+    Artist: ["albums", "albums__genres", "biography"],
+    Track: ["album", "album__tracks"],
+}
+# Which relations of an instance are touched, since they are fetched as the query says.
+TOUCHED: dict[type[models.Model], Callable[[Any], Any]] = {
+    Album: lambda album: [album.artist, list(album.tracks.all()), album.year],
+    Artist: lambda artist: [artist.name, list(artist.albums.all())],
+    Track: lambda track: [track.album.artist, track.position],
+}
+FETCH_MODES = [
+    getattr(django_models, name) for name in django_models.__all__ if "FETCH_" in name
+]
+
 Step = tuple[str, tuple[Any, ...], dict[str, Any]]
 
 
+class Chain(NamedTuple):
+    model: type[models.Model]
+    start: Callable[[], Any]
+    steps: list[Step]
+    terminal: str
+
+
 @st.composite
-def chains(draw: st.DrawFn) -> tuple[type[models.Model], list[Step], str]:
+def chains(draw: st.DrawFn) -> Chain:
     model = draw(st.sampled_from(list(LOOKUPS)))
     steps: list[Step] = []
     for _ in range(draw(st.integers(0, 4))):
         method = draw(
             st.sampled_from(
                 "filter exclude filter filter_q order_by reverse distinct only defer "
-                "select_related values values_list flat slice all".split()
+                "select_related prefetch_related values values_list flat slice all "
+                "using".split()
+                + ["fetch_mode"] * bool(FETCH_MODES)
             )
         )
         if method in ("filter", "exclude"):
@@ -144,50 +192,66 @@ def chains(draw: st.DrawFn) -> tuple[type[models.Model], list[Step], str]:
         elif method == "select_related":
             names = draw(st.lists(st.sampled_from(RELATIONS[model]), max_size=2))
             steps.append((method, tuple(names), {}))
+        elif method == "prefetch_related":
+            steps.append((method, (draw(st.sampled_from(PREFETCHES[model])),), {}))
+        elif method == "using":
+            steps.append((method, ("default",), {}))
+        elif method == "fetch_mode":
+            steps.append((method, (draw(st.sampled_from(FETCH_MODES)),), {}))
         elif method == "slice":
             start, length = draw(st.integers(0, 2)), draw(st.integers(0, 3))
             steps.append(("__getitem__", (slice(start, start + length),), {}))
         else:
             steps.append((method, (), {}))
-    return (
+    return Chain(
         model,
+        draw(st.sampled_from(STARTS[model])),
         steps,
-        draw(st.sampled_from("list list get first last exists count".split())),
+        draw(st.sampled_from("list list touch get first last exists count".split())),
     )
 
 
-def take(model: type[models.Model], steps: list[Step], terminal: str) -> Any:
-    queryset: Any = model.objects.all()
-    for method, args, kwargs in steps:
-        queryset = getattr(queryset, method)(*args, **kwargs)
-    if terminal == "list":
+def take(chain: Chain) -> Any:
+    queryset: Any = chain.start().all()
+    for method, args, kwargs in chain.steps:
+        given = [arg() if callable(arg) else arg for arg in args]
+        queryset = getattr(queryset, method)(*given, **kwargs)
+    if chain.terminal == "list":
         return list(queryset)
-    return getattr(queryset, terminal)()
+    if chain.terminal == "touch":
+        found = list(queryset)
+        touched = [
+            TOUCHED[chain.model](one) for one in found if type(one) is chain.model
+        ]
+        return [found, touched]
+    return getattr(queryset, chain.terminal)()
 
 
-def shown(value: Any) -> Any:
-    """*value* with everything that a user could see of instances."""
+def shown(value: Any, within: tuple[Any, ...] = ()) -> Any:
+    """
+    *value* with everything that a user could see of instances, but for those that it
+    was found *within*.
+    """
     if isinstance(value, list):
-        return [shown(one) for one in value]
-    if isinstance(value, models.Model):
-        attributes = dict(vars(value))
-        state = dict(vars(attributes.pop("_state")))
-        cached = state.get("fields_cache", {})
-        return (
-            type(value),
-            list(attributes.items()),
-            [(name, name == "fields_cache" or one) for name, one in state.items()],
-            {name: _once(one, value) for name, one in cached.items()},
-        )
-    return type(value), value
-
-
-def _once(related: Any, seen_from: Any) -> Any:
-    # The other side of a one-to-one relation leads back.
-    back = getattr(related, "_state", None)
-    if back is not None and seen_from in vars(back).get("fields_cache", {}).values():
-        return type(related), related.pk
-    return shown(related)
+        return [shown(one, within) for one in value]
+    if isinstance(value, dict):
+        return [(name, shown(one, within)) for name, one in value.items()]
+    if not isinstance(value, models.Model):
+        return type(value), value
+    if any(value is one for one in within):
+        return "above", value.pk
+    within = *within, value
+    attributes = dict(vars(value))
+    state = dict(vars(attributes.pop("_state")))
+    if "peers" in state:
+        state["peers"] = [getattr(peer(), "pk", None) for peer in state["peers"]]
+    prefetched = attributes.pop("_prefetched_objects_cache", {})
+    return (
+        type(value),
+        shown(attributes, within),
+        {name: shown(list(rows), within) for name, rows in prefetched.items()},
+        shown(state, within),
+    )
 
 
 def outcome(take: Callable[[], Any]) -> tuple[Any, Any]:
@@ -228,11 +292,10 @@ def fill() -> None:
 )
 @given(chain=chains())
 def test_plans_give_what_django_gives(
-    chain: tuple[type[models.Model], list[Step], str],
+    chain: Chain,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fill()
-    model, steps, terminal = chain
     used: list[Plan] = []
     bound = Plan.bound
 
@@ -244,12 +307,12 @@ def test_plans_give_what_django_gives(
         # A recording that another test has made keeps this on.
         patches.setattr(recorder, "observes_loads", False)
         patches.setattr(trails, "_enabled", False)
-        expected = outcome(lambda: take(model, steps, terminal))
+        expected = outcome(lambda: take(chain))
         patches.setattr(trails, "_enabled", True)
         patches.setattr(Plan, "bound", counted)
         shapes.forget()
         for occasion in ("seen", "learned", "planned", "planned again"):
-            found = outcome(lambda: take(model, steps, terminal))
+            found = outcome(lambda: take(chain))
             assert found == expected, occasion
     event(f"planned: {bool(used)}")
 

@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 
-from tests.orm.plans.planning import HAS_FETCH_MODES, catalogue, thrice
+from tests.orm.plans.planning import catalogue, thrice
 from tests.records.models import Album, Artist, Track
 from vinyl.orm import models
 
@@ -43,7 +43,7 @@ class TestQueries:
             return found.name, found.biography.text
 
         assert thrice(artist, used) == ("Nina Simone", "Born in Tryon.")
-        assert len(used) == (1 if HAS_FETCH_MODES else 3)
+        assert len(used) == 3
 
     def test_of_prefetches(self, used: list[str]) -> None:
         catalogue()
@@ -53,7 +53,7 @@ class TestQueries:
             return [[track.title for track in album.tracks.all()] for album in albums]
 
         assert thrice(titles, used) == [["0", "1"]] * 3
-        assert len(used) == (1 if HAS_FETCH_MODES else 2)
+        assert len(used) == 2
 
     def test_with_selected_relations(self, used: list[str]) -> None:
         catalogue()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from tests.orm.plans.planning import HAS_FETCH_MODES, catalogue, thrice
+from tests.orm.plans.planning import catalogue, thrice
 from tests.records.models import Album, Artist
 from vinyl.orm import fetch, prefetch_related_objects, run
 
@@ -71,7 +71,7 @@ class TestOnTheLoop:
             await fetch(fresh, "label")
             await prefetch_related_objects([fresh], "tracks")
             assert len(fresh.tracks.all()) == 2
-        assert len(used) == (1 if HAS_FETCH_MODES else 3)
+        assert len(used) == 3
 
     async def test_a_cancelled_query_is_planned_later(self, used: list[str]) -> None:
         album = await run(catalogue)

@@ -83,10 +83,6 @@ def _models(compiler: Any) -> Loader:
         mode = getattr(queryset, "_fetch_mode", None)
         rows = rows if type(rows) is list else list(rows)
         objects = instances.load(rows, db, mode)
-        if mode is not None and mode.track_peers:
-            peers = [weakref.ref(instance) for instance in objects]
-            for instance in objects:
-                instance._state.peers = peers
         for field, related in queryset._known_related_objects.items():
             _set_known(objects, field, related, queryset.model)
         return objects
@@ -137,6 +133,10 @@ class _Instances:
             ]
         else:
             objects = self.build(rows, model, db, model.__new__, ModelState, mode)
+        if mode is not None and mode.track_peers:
+            peers = [weakref.ref(instance) for instance in objects]
+            for instance in objects:
+                instance._state.peers = peers
         for related in self.related:
             related.populate(rows, objects, db, mode)
         return objects

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import django
+
 from vinyl.bridge.patching import Patch
 from vinyl.orm.plans import steps, terminals
 
@@ -27,7 +29,12 @@ PATCHES = (
         "select_related prefetch_related",
         steps.patch_step,
     ),
-    Patch(_QUERYSET, "using", steps.patch_using),
+    Patch(_QUERYSET, "using", steps.patch_setter("_db")),
+    *(
+        (Patch(_QUERYSET, "fetch_mode", steps.patch_setter("_fetch_mode")),)
+        if django.VERSION >= (6, 1)
+        else ()
+    ),
     Patch(
         "django.db.models.fields.related_descriptors",
         "_filter_prefetch_queryset",

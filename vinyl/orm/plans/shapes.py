@@ -34,12 +34,14 @@ class Step(NamedTuple):
         args: Its positional arguments, with SLOT for each value of a filter.
         kwargs: Its keyword arguments, likewise.
         is_sticky: Whether `_next_is_sticky()` had been called before.
+        is_in_place: Whether it changes the queryset itself and makes no copy.
     """
 
     method: str
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = {}
     is_sticky: bool = False
+    is_in_place: bool = False
 
 
 class Kept(NamedTuple):

@@ -20,6 +20,7 @@ from vinyl.orm.plans.trails import (
     django_method,
     extended,
     has_djangos_methods,
+    in_place,
     is_enabled,
     mark,
     materialize,
@@ -39,15 +40,17 @@ __all__ = [
     "patch_not_support_combined_queries",
     "patch_query",
     "patch_register_lookup",
+    "patch_setter",
     "patch_step",
     "patch_unregister_lookup",
-    "patch_using",
 ]
 
 # Types of arguments that are part of a shape.
 _SIMPLE = frozenset({str, bool, type(None)})
 # Methods that Django warns of, each time, if they are given no names.
 _WARNING = frozenset({"select_related", "values_list"})
+# Methods whose arguments have values.
+_FILTERS = frozenset({"_filter_or_exclude", "add_q"})
 # What a queryset has that its steps decide, beside its query.
 _DECIDED = ("_iterable_class", "_fields", "_prefetch_related_lookups")
 
@@ -112,38 +115,49 @@ def patch_filter_or_exclude(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def _filter_or_exclude(self: Any, negate: bool, args: Any, kwargs: Any) -> Any:
-        trail = trail_of(self)
-        if trail is None:
-            return method(self, negate, args, kwargs)
-        values: list[Any] = []
-        is_sticky, is_deferred = self._sticky_filter, self._defer_next_filter
-        try:
-            key = "filter", negate, is_sticky, keyed(args, kwargs, values)
-        except Unplannable:
-            return method(self, negate, args, kwargs)
-        node = trail.node.child(key)
-        if node is None:
-            args_, kwargs_ = replaced(args, kwargs, lambda _: SLOT)
-            step = Step("_filter_or_exclude", (negate, args_, kwargs_), {}, is_sticky)
-            result = method(self, negate, args, kwargs)
-            return _explored(self, result, trail, key, step, values, is_deferred)
-        now = settled(trail)
-        if can_move(self, now):
-            if is_deferred:
-                self._defer_next_filter = False
-                return moved(self, extended(now, node, values, is_deferred=True))
-            if node.binders is not None:
-                kept = [
-                    binder.kept(value)
-                    for binder, value in zip(node.binders, values, strict=True)
-                ]
-                return moved(self, Trail(node, (*now.values, *kept)))
-        result = method(self, negate, args, kwargs)
-        to = extended(trail, node, values, is_deferred=is_deferred)
-        mark(self, result, trail, to)
-        return result
+        return _filter(self, "_filter_or_exclude", negate, args, kwargs, in_place(self))
 
     return _filter_or_exclude
+
+
+def _filter(
+    queryset: Any, name: str, negate: bool, args: Any, kwargs: Any, is_in_place: bool
+) -> Any:
+    """Take a step with values: *name* is that of a method with these arguments."""
+    method = django_method[name]
+    trail = trail_of(queryset)
+    if trail is None or (is_in_place and queryset._result_cache is not None):
+        return method(queryset, negate, args, kwargs)
+    values: list[Any] = []
+    is_sticky, is_deferred = queryset._sticky_filter, queryset._defer_next_filter
+    try:
+        key: Any = "filter", negate, is_sticky, keyed(args, kwargs, values)
+    except Unplannable:
+        return method(queryset, negate, args, kwargs)
+    if is_in_place:
+        key = name, *key
+    node = trail.node.child(key)
+    if node is None:
+        args_, kwargs_ = replaced(args, kwargs, lambda _: SLOT)
+        step = Step(name, (negate, args_, kwargs_), {}, is_sticky, is_in_place)
+        result = method(queryset, negate, args, kwargs)
+        return _explored(queryset, result, trail, key, step, values, is_deferred)
+    now = settled(trail)
+    if can_move(queryset, now):
+        if is_deferred:
+            queryset._defer_next_filter = False
+            to = extended(now, node, values, is_deferred=True)
+            return moved(queryset, to, is_in_place)
+        if node.binders is not None:
+            kept = [
+                binder.kept(value)
+                for binder, value in zip(node.binders, values, strict=True)
+            ]
+            return moved(queryset, Trail(node, (*now.values, *kept)), is_in_place)
+    result = method(queryset, negate, args, kwargs)
+    to = extended(trail, node, values, is_deferred=is_deferred)
+    mark(queryset, result, trail, to)
+    return result
 
 
 def _explored(
@@ -189,6 +203,9 @@ def patch_step(method: Callable[..., Any]) -> Callable[..., Any]:
     def step(self: Any, *args: Any, **kwargs: Any) -> Any:
         if trail_of(self) is None or self._sticky_filter:
             return method(self, *args, **kwargs)
+        if in_place(self):
+            self.query  # noqa: B018
+            return method(self, *args, **kwargs)
         if not args and name in _WARNING:
             return method(self, **kwargs)
         for value in (*args, *kwargs.values()):
@@ -212,28 +229,46 @@ def patch_not_support_combined_queries(
     return _not_support_combined_queries
 
 
-def patch_using(method: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(method)
-    def using(self: Any, alias: Any) -> Any:
-        trail = trail_of(self)
-        now = None if trail is None or self._sticky_filter else settled(trail)
-        if now is None or not can_move(self, now):
-            return method(self, alias)
-        result = moved(self, now)
-        result._db = alias
-        return result
+def _copied(queryset: Any) -> Any:
+    """
+    The copy of *queryset* that a method makes which leaves its query as it is; None if
+    Django is to make it.
+    """
+    trail = trail_of(queryset)
+    if trail is None or queryset._sticky_filter:
+        return None
+    if in_place(queryset):
+        return queryset
+    step = trail.node.step
+    if step is not None and step.method in _FILTERS:
+        # The copy of the query forgets which joins the filter has made.
+        return _take(queryset, ("_chain",), Step("_chain"), django_method["_chain"])
+    now = settled(trail)
+    return moved(queryset, now) if can_move(queryset, now) else None
 
-    return using
+
+def patch_setter(attribute: str) -> Callable[..., Any]:
+    """For a method that sets *attribute* of a copy: `using()` and `fetch_mode()`."""
+
+    def patch(method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def setter(self: Any, value: Any) -> Any:
+            result = _copied(self)
+            if result is None:
+                return method(self, value)
+            setattr(result, attribute, value)
+            return result
+
+        return setter
+
+    return patch
 
 
 def patch_all(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def all(self: Any) -> Any:
-        trail = trail_of(self)
-        now = None if trail is None or self._sticky_filter else settled(trail)
-        return (
-            method(self) if now is None or not can_move(self, now) else moved(self, now)
-        )
+        result = _copied(self)
+        return method(self) if result is None else result
 
     return all
 
@@ -247,6 +282,7 @@ def patch_getitem(method: Callable[..., Any]) -> Callable[..., Any]:
             trail_of(self) is None
             or self._result_cache is not None
             or self._sticky_filter
+            or in_place(self)
             or type(k) is not slice
             or k.step is not None
             or not {type(k.start), type(k.stop)} <= {int, type(None)}
@@ -259,16 +295,34 @@ def patch_getitem(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def patch_filter_prefetch_queryset(method: Callable[..., Any]) -> Callable[..., Any]:
-    """It asks the query whether it has been sliced; a trail knows that as well."""
+    """
+    It adds to the query of a queryset, after it has asked whether that has been sliced;
+    a trail knows that as well.
+    """
 
     @functools.wraps(method)
     def filter_prefetch(queryset: Any, field_name: str, instances: Any) -> Any:
         trail = trail_of(queryset)
-        if trail is None or trail.node.is_sliced:
+        if (
+            trail is None
+            or trail.node.is_sliced
+            or queryset._sticky_filter
+            or queryset._defer_next_filter
+        ):
             return method(queryset, field_name, instances)
-        return queryset.filter(Q(**{f"{field_name}__in": instances}))
+        by_instances = {f"{field_name}__in": instances}
+        return _filter(queryset, "add_q", False, (), by_instances, True)
 
     return filter_prefetch
+
+
+def _add_q(queryset: Any, negate: bool, args: Any, kwargs: Any) -> Any:
+    """As Django filters what it prefetches: with all the joins that there are."""
+    queryset.query.add_q(Q(*args, **kwargs), reuse_all=True)
+    return queryset
+
+
+django_method["add_q"] = _add_q
 
 
 class _Forgetting:

@@ -27,6 +27,7 @@ __all__ = [
     "django_method",
     "extended",
     "has_djangos_methods",
+    "in_place",
     "is_as_made",
     "is_enabled",
     "mark",
@@ -65,7 +66,7 @@ class _Pending:
 PENDING: Any = _Pending()
 
 # Django's methods, by name.
-django_method: dict[str, Callable[..., Any]] = {}
+django_method: dict[str, Callable[..., Any]] = {"_chain": cast(Any, QuerySet)._chain}
 
 # The attributes of a queryset that no step of its own sets.
 _RESET = {
@@ -143,12 +144,14 @@ def retake(node: Node, values: Iterator[Any], query: sql.Query) -> Any:
         assert step is not None
         if step.is_sticky:
             cast(Any, queryset)._sticky_filter = True
-        if step.method == "_filter_or_exclude":
+        cast(Any, queryset)._cloning_enabled = not step.is_in_place
+        if step.method in ("_filter_or_exclude", "add_q"):
             negate, args, kwargs = step.args
             args, kwargs = replaced(args, kwargs, lambda _: next(values))
             queryset = django_method[step.method](queryset, negate, args, kwargs)
         else:
             queryset = django_method[step.method](queryset, *step.args, **step.kwargs)
+        cast(Any, queryset)._cloning_enabled = True
     return queryset
 
 
@@ -216,19 +219,34 @@ def is_as_made(queryset: Any, trail: Trail) -> bool:
         and found["_fields"] == attributes["_fields"]
         and found["_prefetch_related_lookups"]
         == attributes["_prefetch_related_lookups"]
-        and found.get("_cloning_enabled", True)
     )
 
 
-def moved(queryset: Any, trail: Trail) -> Any:
+def in_place(queryset: Any) -> bool:
+    """
+    Whether steps change *queryset* itself and make no copy, which Django from version
+    6.1 on has them do for a while. Never switches.
+    """
+    return not queryset.__dict__.get("_cloning_enabled", True)
+
+
+def moved(queryset: Any, trail: Trail, is_in_place: bool = False) -> Any:
     """
     Return the queryset that *queryset* becomes on *trail*, without a query as yet.
+
+    Args:
+        is_in_place: Whether that is *queryset* itself.
+
     Never switches.
     """
-    result = object.__new__(type(queryset))
-    attributes = result.__dict__
-    for name in COPIED:
-        attributes[name] = queryset.__dict__[name]
+    if is_in_place:
+        result = queryset
+        attributes = result.__dict__
+    else:
+        result = object.__new__(type(queryset))
+        attributes = result.__dict__
+        for name in COPIED:
+            attributes[name] = queryset.__dict__[name]
     attributes.update(_RESET)
     attributes.update(trail.node.attributes)
     attributes["_trail"] = trail

@@ -38,6 +38,9 @@ PLAIN = frozenset(
 )
 # Types of values that are part of the shape.
 LITERAL = frozenset({bool, type(None)})
+# Types of values for `__in`, and for `__range`.
+_LISTS = frozenset({list, tuple, set, frozenset})
+_PAIRS = frozenset({list, tuple})
 
 
 class Unplannable(Exception):
@@ -81,9 +84,10 @@ def _kind_of(name: str, value: Any, values: list[Any]) -> Hashable:
     if kind in PLAIN or issubclass(kind, Model):
         values.append(value)
         return kind
-    if kind in (list, tuple, set, frozenset) and name.endswith("__in"):
+    is_range = name.endswith("__range")
+    if (kind in _LISTS and name.endswith("__in")) or (kind in _PAIRS and is_range):
         kinds = set(map(type, value))
-        if len(kinds) == 1 and 0 < len(value) <= MAX_LIST:
+        if len(kinds) == 1 and 0 < len(value) <= (2 if is_range else MAX_LIST):
             (element,) = kinds
             if element in PLAIN or issubclass(element, Model):
                 # A copy: the list may change before the query is made.
