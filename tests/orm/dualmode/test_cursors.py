@@ -11,10 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import DatabaseError, InterfaceError
 from django.db.backends.signals import connection_created
-from django.db.transaction import TransactionManagementError
-from django.test.utils import CaptureQueriesContext
 
 from tests.fix_db import default_database, only_postgresql, only_sqlite
 from tests.records.models import Artist
@@ -194,13 +192,6 @@ class TestMisuse:
             with pytest.raises(NotAwaitedError, match=r"'cursor\.fetchall'"):
                 assert cursor.fetchall() == []
 
-    async def test_a_connection_object_taken_from_the_loop_into_the_bridge(
-        self,
-    ) -> None:
-        taken = connections["default"]
-        with pytest.raises(InterfaceError, match=r"Get `connections\['default'\]`"):
-            await run(taken.cursor)
-
 
 class TestPinned:
     async def test_holds_one_connection_without_a_transaction(self) -> None:
@@ -275,10 +266,6 @@ class TestSavepoints:
         names = [artist.name async for artist in Artist.objects.all()]
         assert names == ["kept"]
 
-    async def test_autocommit_of_no_connection_in_particular(self) -> None:
-        with pytest.raises(TransactionManagementError, match=r"connection\.pinned\("):
-            transaction.set_autocommit(False)
-
 
 class TestOnCommitOutside:
     async def test_runs_at_once(self) -> None:
@@ -290,97 +277,3 @@ class TestOnCommitOutside:
         await transaction.on_commit(hook)
         await transaction.on_commit(lambda: seen.append("plain"))
         assert seen == [0, "plain"]
-
-
-async def make_two() -> None:
-    await Artist.objects.create(name="Nina")
-    async with transaction.atomic():
-        await Artist.objects.create(name="Abbey")
-
-
-class TestQueryLog:
-    async def test_captures_what_the_task_runs(self) -> None:
-        with CaptureQueriesContext(connection) as captured:
-            await make_two()
-        inserts = [q for q in captured.captured_queries if "INSERT" in q["sql"]]
-        assert len(inserts) == 2
-
-    async def test_captures_what_its_child_tasks_run(self) -> None:
-        with CaptureQueriesContext(connection) as captured:
-            await asyncio.gather(*(Artist.objects.count() for _ in range(3)))
-        assert len(captured) == 3
-
-    async def test_does_not_capture_what_other_tasks_run(self) -> None:
-        go = asyncio.Event()
-
-        async def other() -> None:
-            await go.wait()
-            await Artist.objects.count()
-
-        task = asyncio.create_task(other())
-        with CaptureQueriesContext(connection) as captured:
-            go.set()
-            await task
-        assert len(captured) == 0
-
-    async def test_inside_a_transaction(self) -> None:
-        async with transaction.atomic():
-            with CaptureQueriesContext(connection) as captured:
-                await Artist.objects.count()
-        assert len(captured) == 1
-
-    async def test_in_debug_mode_queries_are_there_afterwards(
-        self, settings_debug: None
-    ) -> None:
-        await Artist.objects.count()
-        await Artist.objects.count()
-        assert len(connection.queries) == 2
-
-    async def test_the_next_borrower_finds_nothing_of_it(self) -> None:
-        with CaptureQueriesContext(connection):
-            await Artist.objects.count()
-        [pooled] = pool_for("default").idle
-        assert not pooled.wrapper.queries
-        assert not pooled.wrapper.force_debug_cursor
-
-
-@pytest.fixture
-def settings_debug() -> Any:
-    from django.test import override_settings
-
-    with override_settings(DEBUG=True):
-        yield
-
-
-class TestExecuteWrapper:
-    async def test_wraps_what_the_task_runs(self) -> None:
-        seen = []
-
-        def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-            seen.append(sql)
-            return execute(sql, params, many, context)
-
-        with connection.execute_wrapper(note):
-            await make_two()
-            await asyncio.gather(Artist.objects.count())
-        await Artist.objects.count()
-        assert sum("INSERT" in sql for sql in seen) == 2
-        assert sum("COUNT" in sql for sql in seen) == 1
-
-    async def test_refuses_for_its_task_alone(self) -> None:
-        def refuse(*args: Any) -> Any:
-            raise LookupError("no queries here")
-
-        go = asyncio.Event()
-
-        async def other() -> int:
-            await go.wait()
-            return await Artist.objects.count()
-
-        task = asyncio.create_task(other())
-        with connection.execute_wrapper(refuse):
-            with pytest.raises(LookupError, match="no queries here"):
-                await Artist.objects.count()
-            go.set()
-            assert await task == 0
-        assert await Artist.objects.count() == 0

@@ -4,15 +4,13 @@ a transaction that is rolled back in silence, never two tasks on one connection.
 """
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
-# mypy: disable-error-code="assignment, attr-defined, func-returns-value"
-# mypy: disable-error-code="misc, type-var"
+# mypy: disable-error-code="assignment, attr-defined, func-returns-value, misc"
 
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -23,18 +21,14 @@ from django.db.transaction import TransactionManagementError
 
 from tests.cancelling import cancel_at, endless_write
 from tests.fix_db import default_database, only_postgresql, only_sqlite
+from tests.orm.scopes.blocks import names
 from tests.records.models import Artist
-from vinyl.exceptions import ScopeClosedError
 from vinyl.orm import await_, connection, run, transaction
 from vinyl.orm.pools.registry import pool_for
 from vinyl.orm.scopes.lock import ConnectionLock
-from vinyl.orm.scopes.scope import ConnectionScope, current_scope
+from vinyl.orm.scopes.scope import current_scope
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
-
-
-async def names() -> list[str]:
-    return await Artist.objects.order_by("name").values_list("name", flat=True)
 
 
 class TestACancelledQueryIsTold:
@@ -183,63 +177,6 @@ class TestABlockWaitsForWhoIsInside:
         assert first == second
 
 
-class TestAnAsyncGenerator:
-    """Between two values its block is around the code that reads from it."""
-
-    @staticmethod
-    async def pages() -> AsyncIterator[int]:
-        async with transaction.atomic():
-            for number in range(3):
-                await Artist.objects.count()
-                yield number
-
-    async def test_left_early_tells_what_goes_with_it(
-        self, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        async for _ in self.pages():
-            break
-        await Artist.objects.create(name="lost")
-        while pool_for("default").in_use:
-            await asyncio.sleep(0)
-        assert await names() == []
-        assert "TestAnAsyncGenerator.pages), so its block is rolled back" in caplog.text
-
-    async def test_closed_in_time_has_nothing_to_tell(
-        self, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        async with aclosing(self.pages()) as found:
-            async for _ in found:
-                break
-        await Artist.objects.create(name="kept")
-        assert await names() == ["kept"]
-        assert "rolled back" not in caplog.text
-
-    async def test_read_to_its_end_commits_all(
-        self, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        async for number in self.pages():
-            await Artist.objects.create(name=f"{number}")
-        assert await names() == ["0", "1", "2"]
-        assert "rolled back" not in caplog.text
-
-    async def test_as_a_context_manager_is_an_ordinary_block(
-        self, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        @asynccontextmanager
-        async def block() -> AsyncIterator[None]:
-            async with transaction.atomic():
-                yield
-
-        with pytest.raises(LookupError):
-            async with block():
-                await Artist.objects.create(name="undone")
-                raise LookupError
-        async with block():
-            await Artist.objects.create(name="kept")
-        assert await names() == ["kept"]
-        assert "rolled back" not in caplog.text
-
-
 class TestHooks:
     async def test_run_in_full_when_a_cancelled_commit_counts(self) -> None:
         """The cancellation is raised when all of them have run."""
@@ -266,50 +203,6 @@ class TestHooks:
             if not reached:
                 break
         assert counted > 1
-
-    async def test_a_task_of_an_inner_pin_does_not_outlive_the_outer(self) -> None:
-        tasks: list[asyncio.Task[int]] = []
-        go = asyncio.Event()
-
-        async def later() -> int:
-            await go.wait()
-            return await Artist.objects.count()
-
-        async with connection.pinned():
-            async with transaction.atomic():
-                transaction.on_commit(
-                    lambda: tasks.append(asyncio.create_task(later()))
-                )
-        go.set()
-        with pytest.raises(ScopeClosedError, match=r"inherited pinned\(\)"):
-            await tasks[0]
-
-    async def test_a_chain_of_tasks_does_not_pile_up_scopes(self) -> None:
-        """Each transaction's hook starts the next one, as a queue of jobs does."""
-        done = asyncio.Event()
-        tasks = set()
-
-        def start(left: int) -> None:
-            task = asyncio.create_task(job(left))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-        async def job(left: int) -> None:
-            if not left:
-                done.set()
-                return
-            async with transaction.atomic():
-                await Artist.objects.count()
-                transaction.on_commit(lambda: start(left - 1))
-
-        def scopes() -> int:
-            gc.collect()
-            return sum(isinstance(found, ConnectionScope) for found in gc.get_objects())
-
-        before = scopes()
-        start(100)
-        await done.wait()
-        assert scopes() - before < 20
 
 
 async def test_a_cancelled_commit_raises_once_in_sync_code() -> None:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import functools
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -22,33 +22,16 @@ from django.db.transaction import TransactionManagementError
 
 from tests.cancelling import endless_write
 from tests.fix_db import only_postgresql
+from tests.orm.scopes.blocks import lock_here, names, until
 from tests.records.models import Album, Artist, Label
 from vinyl.exceptions import NotAwaitedError, ScopeClosedError
 from vinyl.orm import connection, run, transaction
 from vinyl.orm.pools.registry import close_pools, pool_for
 from vinyl.orm.scopes.lock import ConnectionLock
-from vinyl.orm.scopes.scope import current_scope
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) "
-
-
-async def names() -> list[str]:
-    return await Artist.objects.values_list("name", flat=True)
-
-
-def lock_here() -> ConnectionLock:
-    """The lock on the connection of the block that the caller is in."""
-    scope = current_scope.get()
-    assert scope is not None
-    return scope.leases["default"].lock
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let other tasks run until *condition* holds; the test's timeout is the end."""
-    while not condition():
-        await asyncio.sleep(0)
 
 
 async def cancelled_write() -> None:
@@ -191,17 +174,6 @@ class TestHooks:
         async with transaction.atomic():
             await asyncio.gather(fail(), register())
         assert called == ["ran"]
-
-    async def test_may_start_tasks(self) -> None:
-        tasks: list[asyncio.Task[int]] = []
-
-        async def count() -> int:
-            return await Artist.objects.count()
-
-        async with transaction.atomic():
-            await Artist.objects.create(name="Nina")
-            transaction.on_commit(lambda: tasks.append(asyncio.create_task(count())))
-        assert await tasks[0] == 1
 
 
 class TestBlocks:
