@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tests.benchmarks.orm.contestants import CONTESTANTS, RAW, Entrant
 from tests.benchmarks.orm.database import DATABASES, Database
-from tests.benchmarks.orm.processes import Process, agree, running
+from tests.benchmarks.orm.processes import Failed, Process, agree, running
 from tests.benchmarks.orm.report import Results, report, say
 from tests.benchmarks.orm.workloads import WORKLOADS
 
@@ -77,8 +77,32 @@ def entrants(given: argparse.Namespace) -> dict[str, Entrant]:
     return found
 
 
+# Why there is no time of a workload and a contestant.
+Failures = dict[tuple[str, str], str]
+
+
+def compare(
+    processes: dict[str, Process],
+    reference: Process,
+    database: Database,
+    given: argparse.Namespace,
+) -> Failures:
+    """Those that do not return and write what *reference* does."""
+    failures = {}
+    for workload in given.workloads:
+        for key, process in processes.items():
+            try:
+                agree(reference, process, database, workload, CHECKED)
+            except Failed as error:
+                failures[workload, key] = str(error)
+    return failures
+
+
 def measure(
-    processes: dict[str, Process], database: Database, given: argparse.Namespace
+    processes: dict[str, Process],
+    database: Database,
+    given: argparse.Namespace,
+    failures: Failures,
 ) -> list[Results]:
     found = [Results(given.database, given.loop, tasks) for tasks in given.tasks]
     keys = list(processes)
@@ -88,19 +112,25 @@ def measure(
         for results in found:
             for workload in given.workloads:
                 for key in keys[turn:] + keys[:turn]:
-                    if workload not in processes[key].workloads:
+                    if (workload, key) in failures:
                         continue
                     if WORKLOADS[workload].writes:
                         database.reset()
-                    measured = processes[key].load(
-                        workload, results.tasks, given.seconds
-                    )
-                    results.rounds[workload, key].append(measured)
+                    try:
+                        measured = processes[key].load(
+                            workload, results.tasks, given.seconds
+                        )
+                    except Failed as error:
+                        failures[workload, key] = str(error)
+                        results.rounds.pop((workload, key), None)
+                    else:
+                        results.rounds[workload, key].append(measured)
         sys.stderr.write(f"Round {number + 1} of {given.rounds} is done.\n")
     return found
 
 
-def main() -> None:
+def main() -> int:
+    """The exit status: 1 if a contestant failed."""
     given = options()
     system = f"{platform.system()}, {os.cpu_count()} cores"
     say(f"Python {platform.python_version()}, {system}")
@@ -122,13 +152,14 @@ def main() -> None:
         processes = {key: run(entrant) for key, entrant in entrants(given).items()}
         # Its results are the right ones, whether or not it is timed.
         reference = processes.get(raw) or run(CONTESTANTS[raw])
-        for workload in given.workloads:
-            others = [it for it in processes.values() if it is not reference]
-            agree([reference, *others], database, workload, CHECKED)
-        sys.stderr.write("All contestants return the same.\n")
-        found = measure(processes, database, given)
+        failures = compare(processes, reference, database, given)
+        found = measure(processes, database, given, failures)
     for results in found:
         report(results, raw)
+    if failures:
+        say("\n### Failed\n")
+    for (workload, key), reason in failures.items():
+        say(f"- {CONTESTANTS[key].title}, {workload}: {reason}")
     if given.json:
         content = {
             "python": platform.python_version(),
@@ -136,9 +167,11 @@ def main() -> None:
             "packages": installed,
             "options": {**vars(given), "json": str(given.json)},
             "results": [results.as_json() for results in found],
+            "failures": [[*it, reason] for it, reason in failures.items()],
         }
         given.json.write_text(json.dumps(content, indent=2) + "\n")
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

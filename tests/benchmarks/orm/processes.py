@@ -16,9 +16,13 @@ from tests.benchmarks.orm.contestants import PACKAGE, Entrant
 from tests.benchmarks.orm.database import Database
 from tests.benchmarks.orm.workloads import WORKLOADS
 
-__all__ = ["Measured", "Process", "agree", "running"]
+__all__ = ["Failed", "Measured", "Process", "agree", "running"]
 
 ROOT = Path(__file__).parents[3]
+
+
+class Failed(Exception):
+    """A contestant raised an error, or its results are not those of the others."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Process:
     def __init__(self, entrant: Entrant, popen: subprocess.Popen[str]) -> None:
         self.entrant = entrant
         self.popen = popen
-        self.workloads: list[str] = self._answer()["workloads"]
+        self._answer()
 
     def check(self, workload: str, operations: int) -> dict[str, Any]:
         return self._ask(workload=workload, operations=operations)
@@ -64,7 +68,10 @@ class Process:
                 f"{self.entrant.title} ended instead of answering. Its output above "
                 f"says why."
             )
-        return json.loads(line)
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise Failed(answer["error"])
+        return answer
 
 
 @contextmanager
@@ -99,28 +106,30 @@ def running(
         popen.wait()
 
 
+def outcome(
+    process: Process, database: Database, workload: str, operations: int
+) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
+    """What *process* returns in these operations, and the rows that it wrote."""
+    if not WORKLOADS[workload].writes:
+        return process.check(workload, operations), []
+    database.reset()
+    return process.check(workload, operations), database.written()
+
+
 def agree(
-    processes: list[Process], database: Database, workload: str, operations: int
+    reference: Process,
+    process: Process,
+    database: Database,
+    workload: str,
+    operations: int,
 ) -> None:
     """
-    See that all return and write the same as the first one.
-
     Raises:
-        AssertionError: One does not; names it, and what both have.
+        Failed: *process* does not return or write what *reference* does.
     """
-    expected = None
-    for process in processes:
-        if workload not in process.workloads:
-            continue
-        database.reset()
-        found = process.check(workload, operations), database.written()
-        if expected is None:
-            expected, first = found, process.entrant.title
-        title = process.entrant.title
-        assert found[0]["digest"] == expected[0]["digest"], (
-            f"{workload}: {title} returned {found[0]['text']}, but {first} "
-            f"{expected[0]['text']}"
-        )
-        assert found[1] == expected[1], f"{workload}: {title} wrote other rows"
-    function = WORKLOADS[workload].function
-    assert expected is not None, f"No contestant has {function}()"
+    expected, rows = outcome(reference, database, workload, operations)
+    found, written = outcome(process, database, workload, operations)
+    if found["digest"] != expected["digest"]:
+        raise Failed(f"returned {found['text']} instead of {expected['text']}")
+    if written != rows:
+        raise Failed("wrote other rows")

@@ -17,9 +17,10 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from tests.benchmarks.orm.workloads import WORKLOADS, Workload
@@ -147,7 +148,11 @@ class SyncWorker:
 
         def repeat() -> int:
             done = 0
-            operate()
+            try:
+                operate()
+            except BaseException:
+                ready.abort()
+                raise
             ready.wait()
             until = time.perf_counter() + seconds
             while time.perf_counter() < until:
@@ -156,9 +161,17 @@ class SyncWorker:
             return done
 
         running = [self.threads.submit(repeat) for _ in range(tasks)]
-        ready.wait()
+        with suppress(threading.BrokenBarrierError):
+            ready.wait()
         clock = Clock()
         return clock.answer(sum(future.result() for future in running))
+
+
+def describe(error: BaseException) -> str:
+    """The cause of *error* that is not about the others of its group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"
 
 
 async def serve(module: str) -> None:
@@ -177,15 +190,19 @@ async def serve(module: str) -> None:
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
-    able = [name for name, it in WORKLOADS.items() if hasattr(contestant, it.function)]
-    tell({"workloads": able})
+    tell({})
     for line in sys.stdin:
         command = json.loads(line)
         workload = WORKLOADS[command["workload"]]
-        if "operations" in command:
-            answer = await worker.check(workload, command["operations"])
-        else:
-            answer = await worker.load(workload, command["tasks"], command["seconds"])
+        try:
+            if "operations" in command:
+                answer = await worker.check(workload, command["operations"])
+            else:
+                tasks, seconds = command["tasks"], command["seconds"]
+                answer = await worker.load(workload, tasks, seconds)
+        except Exception as error:
+            traceback.print_exc()
+            answer = {"error": describe(error)}
         tell(answer)
     await worker.close()
 

@@ -108,6 +108,7 @@ VINYL = django_environment("vinyl.orm.backends")
 WITHOUT_PLANS = VINYL | {"BENCH_PLANS": "0"}
 DJANGO = django_environment("django.db.backends")
 POSTGRESQL = ("postgresql",)
+SQLITE = ("sqlite",)
 
 CONTESTANTS = {
     "vinyl": Entrant("vinyl async", "vinyl_async", environment=VINYL, is_rival=False),
@@ -126,9 +127,21 @@ CONTESTANTS = {
         environment=WITHOUT_PLANS,
         is_rival=False,
     ),
-    "psycopg": Entrant("psycopg async", "psycopg_async", POSTGRESQL, is_rival=False),
-    "psycopg-sync": Entrant("psycopg sync", "psycopg_sync", POSTGRESQL, is_rival=False),
-    "sqlite3": Entrant("sqlite3", "sqlite3_sync", ("sqlite",), is_rival=False),
+    "psycopg": Entrant(
+        "psycopg async",
+        "psycopg_async",
+        POSTGRESQL,
+        needs=("psycopg_pool",),
+        is_rival=False,
+    ),
+    "psycopg-sync": Entrant(
+        "psycopg sync",
+        "psycopg_sync",
+        POSTGRESQL,
+        needs=("psycopg_pool",),
+        is_rival=False,
+    ),
+    "sqlite3": Entrant("sqlite3", "sqlite3_sync", SQLITE, is_rival=False),
     "asyncpg": Entrant(
         "asyncpg", "asyncpg_async", POSTGRESQL, needs=("asyncpg",), is_rival=False
     ),
@@ -137,6 +150,7 @@ CONTESTANTS = {
     "tortoise": Entrant(
         "Tortoise, asyncpg",
         "tortoise_async",
+        POSTGRESQL,
         environment={"BENCH_DRIVER": "asyncpg"},
         needs=("tortoise", "asyncpg"),
     ),
@@ -147,9 +161,16 @@ CONTESTANTS = {
         environment={"BENCH_DRIVER": "psycopg"},
         needs=("tortoise",),
     ),
+    "tortoise-aiosqlite": Entrant(
+        "Tortoise, aiosqlite",
+        "tortoise_async",
+        SQLITE,
+        needs=("tortoise", "aiosqlite"),
+    ),
     "sqlalchemy": Entrant(
         "SQLAlchemy, asyncpg",
         "sqlalchemy_async",
+        POSTGRESQL,
         environment={"BENCH_DRIVER": "asyncpg"},
         needs=("sqlalchemy", "asyncpg"),
     ),
@@ -159,6 +180,12 @@ CONTESTANTS = {
         POSTGRESQL,
         environment={"BENCH_DRIVER": "psycopg"},
         needs=("sqlalchemy",),
+    ),
+    "sqlalchemy-aiosqlite": Entrant(
+        "SQLAlchemy, aiosqlite",
+        "sqlalchemy_async",
+        SQLITE,
+        needs=("sqlalchemy", "aiosqlite"),
     ),
     "piccolo": Entrant("Piccolo", "piccolo_async", needs=("piccolo", "asyncpg")),
     "peewee": Entrant(
@@ -174,6 +201,8 @@ CONTESTANTS = {
         needs=("peewee", "asyncpg"),
     ),
     "oxyde": Entrant("oxyde", "oxyde_async", needs=("oxyde",)),
+    # No package index has had this one yet.
+    "djox": Entrant("djox", "djox_async", needs=("djox",)),
 }
 # What ORMs are measured against.
 RAW = {"postgresql": "psycopg", "sqlite": "sqlite3"}

@@ -13,6 +13,7 @@ from tests.benchmarks.orm.contestants.peewee_models import (
     Entry,
     Track,
     albums,
+    atomic,
     chain,
     database,
     dictionaries,
@@ -90,7 +91,7 @@ async def update(key: int, number: int) -> None:
 
 
 async def txn(key: int, number: int, entry: Values) -> None:
-    async with database, database.atomic():
+    async with database, atomic():
         counter = await Counter.aget_by_id(key)
         counter.number = number
         await counter.asave(only=[Counter.number])
@@ -98,14 +99,14 @@ async def txn(key: int, number: int, entry: Values) -> None:
 
 
 async def bulk_insert(entries: Sequence[Values]) -> None:
-    async with database, database.atomic():
+    async with database, atomic():
         await database.aexecute(Entry.insert_many(entries, fields=Values._fields))
 
 
 async def stream() -> tuple[int, int]:
     count = total = 0
     rows = Track.select().order_by(Track.id)
-    async with database, database.atomic():
+    async with database, atomic():
         async for track in database.iterate(rows, buffer_size=STREAM_CHUNK):
             count += 1
             total += track.position

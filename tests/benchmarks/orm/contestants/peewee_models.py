@@ -93,6 +93,11 @@ class Entry(Bound):
     day = DateField()
 
 
+def atomic() -> Any:
+    # In SQLite, one that reads first could not write while another one does.
+    return database.atomic(*(["IMMEDIATE"] if config.DATABASE == "sqlite" else []))
+
+
 # The queries that both modes make.
 
 

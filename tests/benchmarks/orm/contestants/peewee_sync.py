@@ -16,6 +16,7 @@ from tests.benchmarks.orm.contestants.peewee_models import (
     Entry,
     Track,
     albums,
+    atomic,
     chain,
     database,
     dictionaries,
@@ -80,7 +81,7 @@ def update(key: int, number: int) -> None:
 
 
 def txn(key: int, number: int, entry: Values) -> None:
-    with database.atomic():
+    with atomic():
         counter = Counter.get_by_id(key)
         counter.number = number
         counter.save(only=[Counter.number])
@@ -88,14 +89,14 @@ def txn(key: int, number: int, entry: Values) -> None:
 
 
 def bulk_insert(entries: Sequence[Values]) -> None:
-    with database.atomic():
+    with atomic():
         Entry.insert_many(entries, fields=Values._fields).execute()
 
 
 def stream() -> tuple[int, int]:
     count = total = 0
     rows = Track.select().order_by(Track.id)
-    with database.atomic():
+    with atomic():
         if config.DATABASE == "sqlite":
             found = rows.iterator()
         else:

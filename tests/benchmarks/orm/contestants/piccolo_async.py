@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from piccolo.columns import (
@@ -18,7 +19,7 @@ from piccolo.columns import (
     Varchar,
 )
 from piccolo.engine.postgres import PostgresEngine
-from piccolo.engine.sqlite import SQLiteEngine
+from piccolo.engine.sqlite import SQLiteEngine, TransactionType
 from piccolo.query.functions import Count, Max, Sum
 from piccolo.table import Table
 
@@ -31,6 +32,8 @@ Key: Any
 if config.DATABASE == "sqlite":
     DB = SQLiteEngine(config.SQLITE, timeout=30)
     Key = Serial
+    # A transaction that reads first could not write while another one does.
+    in_transaction = partial(DB.transaction, TransactionType.immediate)
 else:
     DB = PostgresEngine(
         {
@@ -42,6 +45,7 @@ else:
         }
     )
     Key = BigSerial
+    in_transaction = DB.transaction
 
 
 class Artist(Table, db=DB, tablename="artist"):
@@ -162,7 +166,7 @@ async def update(key: int, number: int) -> None:
 
 
 async def txn(key: int, number: int, entry: Values) -> None:
-    async with DB.transaction():
+    async with in_transaction():
         counter: Any = await Counter.objects().get(Counter.id == key)
         counter.number = number
         await counter.save([Counter.number])
