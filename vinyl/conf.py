@@ -195,7 +195,7 @@ class VinylSettings:
         "Use 'auto' for spans where opentelemetry-api is installed, True or False.",
         id="vinyl.E004",
         fallback=False,
-        consequence="no span is made",
+        consequence="no spans are created",
     )
     # What happens where a template touches a relation that is not loaded.
     LAZY_IN_TEMPLATES = Key[Literal["allow", "warn", "raise"]](

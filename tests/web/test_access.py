@@ -233,7 +233,7 @@ class TestLines:
             with pytest.raises(httpx.RemoteProtocolError, match="LookupError"):
                 await http.get("/breaking/")
         assert lines[0].getMessage().startswith("GET /breaking/ 200 4 bytes")
-        assert lines[0].getMessage().endswith(", broken off")
+        assert lines[0].getMessage().endswith(", interrupted")
 
     async def test_a_request_that_is_cancelled(self, lines: list[Any]) -> None:
         started = asyncio.Event()

@@ -138,7 +138,7 @@ async def test_the_projects_view(caplog: pytest.LogCaptureFixture) -> None:
     async with serving(path("", view), **CSRF, **setting) as http:
         response = await http.post("/", headers=CROSS)
     assert response.status_code == 403
-    assert response.text.startswith("no: the browser calls it 'cross-site'")
+    assert response.text.startswith("no: its Sec-Fetch-Site header is 'cross-site'")
     [record] = [r for r in caplog.records if r.name == "django.security.csrf"]
     assert "'cross-site'" in record.getMessage()
 

@@ -103,7 +103,7 @@ class Call(Coroutine[Any, Any, Any]):
     def _refuse(self, use: str) -> Any:
         # Python 3.13 asks a task whether it has a coroutine, to show it.
         asker = sys._getframe(2).f_globals.get("__name__")
-        if use == "testing its truth" and asker == "asyncio.base_tasks":
+        if use == "testing its truth value" and asker == "asyncio.base_tasks":
             return True
         name = self._coroutine.__qualname__
         # Python's warning "never awaited" would repeat the error.

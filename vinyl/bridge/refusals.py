@@ -16,33 +16,33 @@ __all__ = ["asked_by", "refusing"]
 # Each use of an object as a value, with its special methods, without underscores. What
 # is not listed either makes sense without the value, or calls one of these.
 _REFUSED = {
-    "testing its truth": "bool",
-    "turning it into text": "str",
+    "testing its truth value": "bool",
+    "converting it to text": "str",
     "formatting it": "format",
-    "turning it into bytes": "bytes",
-    "turning it into a number": "complex float index int",
+    "converting it to bytes": "bytes",
+    "converting it to a number": "complex float index int",
     "rounding it": "ceil floor round trunc",
     "comparing it": "eq ge gt le lt ne",
     "hashing it": "hash",
     "iterating over it": "aiter iter",
     "taking its length": "len",
-    "looking into it": "contains",
+    "testing membership in it": "contains",
     "indexing it": "getitem",
     "setting an item of it": "setitem",
     "deleting an item of it": "delitem",
     "calling it": "call",
-    "calculating with it": (
+    "using it in arithmetic": (
         "abs add and divmod floordiv invert lshift matmul mod mul neg or pos pow radd "
         "rand rdivmod rfloordiv rlshift rmatmul rmod rmul ror rpow rrshift rshift rsub "
         "rtruediv rxor sub truediv xor"
     ),
-    "entering it": "aenter enter",
-    "leaving it": "aexit exit",
+    "entering its block": "aenter enter",
+    "leaving its block": "aexit exit",
     "pickling or copying it": "reduce replace",
     "using it as a path": "fspath",
     "using it as a class": "mro_entries",
-    # By this sqlite3 asks what to send in its place.
-    "sending it to the database": "conform",
+    # sqlite3 asks with it for the value to send instead.
+    "passing it to the database": "conform",
 }
 
 

@@ -99,7 +99,7 @@ class AccessLogMiddleware:
                 outcome = ", cancelled"
                 raise
             except BaseException:
-                outcome = ", broken off"
+                outcome = ", interrupted"
                 raise
             finally:
                 seconds = time.perf_counter() - started

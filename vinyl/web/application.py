@@ -119,7 +119,7 @@ class UnitOfWorkMiddleware:
             if error.args != (SHUTDOWN_REASON,):
                 raise
             # Handled here: uvicorn would log a traceback for each request.
-            logger.warning("Cancelled by the shutdown: %s", scope["path"])
+            logger.warning("Request cancelled at shutdown: %s", scope["path"])
         finally:
             # Break the reference cycle, so that nothing waits for the collector.
             scope.pop("vinyl.request", None)

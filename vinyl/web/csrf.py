@@ -105,7 +105,7 @@ def refusal(headers: Headers, secure: bool = False) -> str:
     if site in ("same-origin", "none"):
         return ""
     if site:
-        return f"the browser calls it {site!r}; the page came from {origin!r}"
+        return f"its Sec-Fetch-Site header is {site!r}, and its Origin is {origin!r}"
     # A browser from before 2023, or another client.
     if origin is None:
         return ""
@@ -114,7 +114,7 @@ def refusal(headers: Headers, secure: bool = False) -> str:
         # A page without TLS may have been written by anyone on the network.
         if scheme == "https" or not secure:
             return ""
-    return f"it came from a page of {origin!r}"
+    return f"it was sent by a page of {origin!r}"
 
 
 def split_origin(origin: str) -> tuple[str, str]:

@@ -95,10 +95,12 @@ async def _all(checks: dict[str, Coroutine[Any, Any, str]]) -> dict[str, str]:
                 task.add_done_callback(_ended)
     for task, name in tasks.items():
         if task in _late:
-            logger.warning("The check of %s took more than %s s", name, TIMEOUT)
+            logger.warning(
+                "The health check of %s took longer than %s s", name, TIMEOUT
+            )
             found[name] = "timeout"
         elif error := task.exception():
-            logger.warning("The check of %s failed", name, exc_info=error)
+            logger.warning("The health check of %s failed", name, exc_info=error)
             found[name] = "failed"
         else:
             found[name] = task.result()

@@ -199,7 +199,7 @@ async def test_what_was_awaited_is_taken(given: Given) -> None:
 
 
 async def test_a_call_is_no_parameter_of_sql(given: Given) -> None:
-    with pytest.raises(NotAwaitedError, match="sending it to the database"):
+    with pytest.raises(NotAwaitedError, match="passing it to the database"):
         await executed(Album.objects.count())
 
 

@@ -120,7 +120,7 @@ class TestProduction:
         assert (missing.status_code, sorry.status_code) == (404, 500)
         assert "404 Not Found" in missing.text
         assert "500 Internal Server Error" in sorry.text
-        assert "The page for 404 failed: GET /elsewhere/" in caplog.text
+        assert "The 404 page failed: GET /elsewhere/" in caplog.text
         assert "ZeroDivisionError" in caplog.text
 
     async def test_headers_that_cannot_be_sent_are_left_out_and_logged(
@@ -131,7 +131,7 @@ class TestProduction:
             response = await http.get("/")
         assert response.status_code == 429
         assert "retry-after" not in response.headers
-        assert "The page for 429 failed: GET /" in caplog.text
+        assert "The 429 page failed: GET /" in caplog.text
 
     async def test_an_error_of_the_middleware(self) -> None:
         settings = {"MIDDLEWARE": [f"{__name__}.FailingMiddleware"]}
@@ -261,7 +261,7 @@ async def test_an_oserror_of_send_says_that_the_client_left(
     assert len(sent) <= 3
     gc.collect()
     assert [r.levelname for r in caplog.records if r.name != "asyncio"] == ["INFO"]
-    assert "The client left: '/'" in caplog.text
+    assert "The client disconnected: '/'" in caplog.text
     assert "never retrieved" not in caplog.text
 
 
@@ -278,7 +278,7 @@ async def test_an_oserror_of_the_content_is_an_error(
     async with serving(path("", view)) as http:
         with pytest.raises(httpx.RemoteProtocolError):
             await http.get("/")
-    assert "Response broken off: GET /" in caplog.text
+    assert "Response interrupted: GET /" in caplog.text
     assert "FileNotFoundError" in caplog.text
 
 

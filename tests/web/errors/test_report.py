@@ -108,7 +108,7 @@ async def test_a_response_that_breaks_off_is_told_once(
         with pytest.raises(Exception, match="incomplete chunked read"):
             await http.get("/")
         assert tracebacks(caplog) == ["django.request"]
-        assert "Response broken off: GET /" in caplog.text
+        assert "Response interrupted: GET /" in caplog.text
         await http.get("/view/")
         assert tracebacks(caplog) == ["django.request"] * 2
 

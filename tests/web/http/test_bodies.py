@@ -91,7 +91,7 @@ async def test_a_body_that_does_not_come_is_answered_with_408(
     assert "connection: close" in head
     [record] = [r for r in caplog.records if r.name == "django.request"]
     assert record.levelno == logging.WARNING
-    assert "Request Timeout: POST /slow/: The body did not arrive in time" in (
+    assert "Request Timeout: POST /slow/: The request body did not arrive in time" in (
         record.getMessage()
     )
 
@@ -345,7 +345,7 @@ async def test_a_form_that_is_too_long_to_be_kept_is_an_error(middleware: type) 
     }
     async with asyncio.timeout(30), serving(path("", by_form), **options) as http:
         with pytest.raises(
-            RuntimeError, match="9 bytes are more than vinyl keeps"
+            RuntimeError, match="9 bytes exceed FILE_UPLOAD"
         ) as caught:
             await http.post("/", data={"name": "Nina"})
     assert "vinyl.web.Request.of" in str(caught.value)

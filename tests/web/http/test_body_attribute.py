@@ -37,7 +37,7 @@ async def test_a_body_that_has_not_arrived_is_no_value() -> None:
     async def view(request: Any) -> Any:
         with pytest.raises(NotAwaitedError, match=r"`await request\.body\(\)`"):
             request.body.decode()
-        with pytest.raises(NotAwaitedError, match="testing its truth"):
+        with pytest.raises(NotAwaitedError, match="testing its truth value"):
             bool(request.body)
         with pytest.raises(NotAwaitedError, match="'Request.body' .* was dropped"):
             request.body()

@@ -93,7 +93,7 @@ async def test_something_else_is_an_error() -> None:
         return EventSourceResponse(events())
 
     async with serving(path("", view), raising=True) as http:
-        with pytest.raises(TypeError, match=r"gave \{'price': 3\}.*Event\(data="):
+        with pytest.raises(TypeError, match=r"yielded \{'price': 3\}.*Event\(data="):
             await http.get("/")
 
 

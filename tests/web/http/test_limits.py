@@ -32,5 +32,5 @@ def test_a_long_body_may_take_longer() -> None:
 def test_a_timeout_closes_the_connection_of_http_1(version: str, closes: bool) -> None:
     error = BodyTimeout(5, 1.25, version)
     assert error.status_code == 408
-    assert error.detail == "The body did not arrive in time: 5 bytes in 1.2 s."
+    assert error.detail == "The request body did not arrive in time: 5 bytes in 1.2 s."
     assert (error.headers is not None) is closes

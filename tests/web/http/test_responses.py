@@ -105,7 +105,7 @@ class TestJSON:
         for value in (album, [album], Album.objects.all()):
             if value is not album and not isinstance(value, list):
                 await value
-            with pytest.raises(TypeError, match=r"object of Album.*values\("):
+            with pytest.raises(TypeError, match=r"instance of Album.*values\("):
                 JSONResponse({"albums": value})
 
     async def test_the_refusal_reaches_the_log_and_not_the_visitor(

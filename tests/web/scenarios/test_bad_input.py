@@ -229,7 +229,7 @@ CASES: dict[str, tuple[bytes, int, str]] = {
     "an origin that is none": (
         get(b"/", b"Origin: http://[bad\r\n", b"POST"),
         403,
-        "it came from a page of 'http://[bad'",
+        "it was sent by a page of 'http://[bad'",
     ),
 }
 

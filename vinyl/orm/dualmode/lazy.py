@@ -96,7 +96,7 @@ class NotFetched:
         # isinstance() reads it. Debuggers, error pages and asyncio must be able to
         # look at any object; Django's ORM looks only at what it was given as a value.
         if asked_by(*_ORM):
-            self._refuse("looking at its class")
+            self._refuse("checking its class")
         return NotFetched
 
     def _refuse(self, use: str) -> NoReturn:

@@ -89,8 +89,8 @@ def check_csp(**kwargs: Any) -> list[checks.CheckMessage]:
     installed = f"Django {VERSION[0]}.{VERSION[1]}"
     return [
         checks.Error(
-            f"settings.{names[0]} is set, but {installed} has no Content Security "
-            f"Policy, so none is sent.",
+            f"settings.{names[0]} is set, but {installed} does not support Content "
+            f"Security Policy, so no policy is sent.",
             hint="Install Django 6.0 or later, or remove the setting.",
             id="vinyl.E103",
         )

@@ -87,12 +87,12 @@ class Vain(NamedTuple):
 
 
 CSRF = Vain(
-    "cross-site posts are recognised by headers of the browser, without a cookie or a "
-    "token",
+    "cross-site requests are recognized by the browser's headers, without a cookie or "
+    "a token",
     "Remove it.",
 )
 CACHE = Vain(
-    "no middleware caches the whole site",
+    "vinyl has no middleware that caches the whole site",
     "Decorate views with cache_page(seconds, cache=..., key_prefix=...).",
 )
 
@@ -110,7 +110,7 @@ NO_EFFECT = {
     "CSRF_HEADER_NAME": CSRF,
     "CSRF_USE_SESSIONS": CSRF,
     "DEFAULT_CHARSET": Vain(
-        "responses are UTF-8",
+        "responses are encoded in UTF-8",
         "For another charset, encode the content and name the charset in media_type.",
     ),
     "IGNORABLE_404_URLS": Vain(

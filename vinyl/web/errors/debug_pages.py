@@ -91,7 +91,7 @@ def _group_section(error: Exception, lines: list[str]) -> SafeString:
     if not isinstance(error, ExceptionGroup):
         return SafeString("")
     return format_html(
-        '<div class="commands"><h2>The errors of the group</h2><pre>{}</pre></div>',
+        '<div class="commands"><h2>Exceptions in the group</h2><pre>{}</pre></div>',
         "".join(lines),
     )
 
@@ -118,7 +118,7 @@ def _queries_section() -> SafeString:
     return format_html(
         '<div id="queries" class="meta"><h2>Queries</h2><p>{} so far, {} ms.</p>'
         '<table class="req"><thead><tr><th>Database</th><th>Time</th><th>SQL</th>'
-        "<th>Asked for by</th></tr></thead><tbody>{}</tbody></table></div>",
+        "<th>Made by</th></tr></thead><tbody>{}</tbody></table></div>",
         record.count,
         f"{record.seconds * 1000:.1f}",
         rows,

@@ -3,7 +3,7 @@ Patches that keep Django's report of an error, for pages and for email to
 `settings.ADMINS`, from failing because of what it shows.
 
 A report shows the values of all frames and the text of the error. If one of them raises
-when it is looked at, the report is made without values.
+an error while it is shown, the report is made without values.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ def patch_get_traceback_html(make: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _without_values(reporter: ExceptionReporter, failure: Exception) -> str:
-    logger.error("A report of an error is made without values.", exc_info=failure)
+    logger.error("An error report was made without values.", exc_info=failure)
     error: BaseException | None = reporter.exc_value
     lines = [] if error is None else traceback.format_exception(error)
     reason = "".join(traceback.format_exception_only(failure)).strip()
-    lines.append(f"\nThe values are missing, because showing them failed: {reason}\n")
+    lines.append(f"\nValues are missing because one could not be shown: {reason}\n")
     return "".join(lines)
 
 

@@ -96,7 +96,7 @@ class ErrorMiddleware:
             await self.app(scope, receive, tracked_send)
         except (ClientDisconnect, WebSocketDisconnect):
             # Nobody is left to answer, and nothing is wrong here.
-            logger.info("The client left: %r", scope["path"])
+            logger.info("The client disconnected: %r", scope["path"])
         except Exception as error:
             if scope["type"] == "websocket":
                 await end_websocket(error, last_sent, scope, receive, send)
@@ -123,7 +123,7 @@ async def respond_to(error: Exception, request: Request) -> ASGIApp:
     try:
         response = await _chosen_response(problem, request)
     except Exception as failure:
-        line = f"The page for {problem.status} failed: {request.method} {request.path}"
+        line = f"The {problem.status} page failed: {request.method} {request.path}"
         log_line(line, 500, request.scope, error=failure)
         response = _last_resort(problem)
     # Middleware reads attributes of this one.
@@ -222,6 +222,6 @@ def log_broken_off(error: Exception, scope: Scope) -> None:
     # If the error asks for a status, Starlette has raised one of its own from it.
     timed_out = isinstance(problem.error.__cause__ or problem.error, BodyTimeout)
     problem = dataclasses.replace(problem, status=408 if timed_out else 500)
-    log_problem(problem, scope, "Response broken off")
+    log_problem(problem, scope, "Response interrupted")
     # The one that reaches the server, if it is a group.
     mark_logged(error, scope)

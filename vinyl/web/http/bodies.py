@@ -241,10 +241,10 @@ class Body:
     async def _restored(self) -> Spool:
         if self._kept is None:
             raise RuntimeError(
-                f"The body of this request was read by middleware, in pieces, and its "
-                f"{self.received:,} bytes are more than vinyl keeps for a second "
-                f"reader. Let that middleware read it from vinyl.web.Request.of(scope, "
-                f"receive, send), or raise FILE_UPLOAD_MAX_MEMORY_SIZE."
+                f"Middleware has already read the body of this request, in chunks. Its "
+                f"{self.received:,} bytes exceed FILE_UPLOAD_MAX_MEMORY_SIZE, so vinyl "
+                f"has not kept them. Read the body with vinyl.web.Request.of(scope, "
+                f"receive, send) in the middleware, or raise the setting."
             )
         spool = Spool()
         for piece in self._kept:

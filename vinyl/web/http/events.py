@@ -102,8 +102,8 @@ def event_of(item: Any) -> Event:
     if isinstance(item, Mapping) and item.keys() <= NAMES:
         return Event(**item)
     raise TypeError(
-        f"A stream of events gave {item!r}, which is not an event. Use an Event, text, "
-        f"or a dict whose keys are among {sorted(NAMES)}; send other data as "
+        f"A stream of events yielded {item!r}, which is not an event. Yield an Event, "
+        f"text, or a dict whose keys are among {sorted(NAMES)}; wrap other data in "
         f"Event(data=...)."
     )
 

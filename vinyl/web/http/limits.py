@@ -30,7 +30,8 @@ class BodyTimeout(HTTPException):
         headers = {"Connection": "close"} if http_version.startswith("1") else None
         super().__init__(
             408,
-            f"The body did not arrive in time: {size:,} bytes in {waited:.1f} s.",
+            f"The request body did not arrive in time: "
+            f"{size:,} bytes in {waited:.1f} s.",
             headers,
         )
 
@@ -67,5 +68,5 @@ def check_size(size: int, memory_limit: int | None = None) -> None:
 
 def _refuse_size(limit: int, setting: str) -> NoReturn:
     raise RequestDataTooBig(
-        f"The body is longer than the {limit:,} bytes that {setting} allows."
+        f"The request body is longer than the {limit:,} bytes that {setting} allows."
     )

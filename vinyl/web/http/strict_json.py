@@ -79,8 +79,8 @@ class _Encoder(DjangoJSONEncoder):
         if isinstance(value, Model):
             # Only the author of the view knows which fields everybody may see.
             raise TypeError(
-                f"An object of {type(value).__name__} was to be written as JSON, but "
-                f"nothing says which of its fields. Write a dict of them, or use "
-                f"`.values(...)` of the queryset."
+                f"An instance of {type(value).__name__} cannot be written as JSON, "
+                f"because it may have fields that the client must not see. Write a "
+                f"dict of the fields to send, or use `.values(...)` of the queryset."
             )
         return super().default(value)

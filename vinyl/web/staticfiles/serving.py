@@ -81,7 +81,7 @@ class StaticFilesMiddleware:
         if not settings.DEBUG and not place_of_files():
             raise ImproperlyConfigured(
                 f"settings.STATIC_URL is {settings.STATIC_URL!r}, so every URL would "
-                f"be that of a static file. Give it a path, such as 'static/'."
+                f"count as that of a static file. Set it to a path, such as 'static/'."
             )
         self.files = StaticFiles() if settings.DEBUG else CollectedFiles()
         # Errors become pages here, so that they pass the middleware above.

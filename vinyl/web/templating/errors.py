@@ -98,12 +98,12 @@ def places(loader: Any, name: str) -> Iterator[tuple[Place, str]]:
                 yield from places(loader.mapping[prefix], rest)
             else:
                 known = ", ".join(map(repr, loader.mapping)) or "none"
-                yield place(name, f"The prefixes of the loader are: {known}")
+                yield place(name, f"The loader has these prefixes: {known}")
         case jinja2.FileSystemLoader() | jinja2.PackageLoader():
             try:
                 parts = split_template_path(name)
             except jinja2.TemplateNotFound:
-                yield place(name, "The name leads out of the folders")
+                yield place(name, "The name points outside the template folders")
                 return
             if isinstance(loader, jinja2.PackageLoader):
                 folders = [PurePath(loader.package_name, loader.package_path)]

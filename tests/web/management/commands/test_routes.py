@@ -105,7 +105,7 @@ def test_as_a_table() -> None:
 
 
 def test_nothing_found() -> None:
-    with pytest.raises(CommandError, match="No route has 'nowhere'"):
+    with pytest.raises(CommandError, match="No route contains 'nowhere'"):
         routes("nowhere")
     with pytest.raises(CommandError, match="urlpatterns are empty"):
         routes(patterns=())

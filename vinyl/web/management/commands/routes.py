@@ -22,7 +22,7 @@ COLUMNS = ("path", "name", "view", "kind", "methods")
 class Command(BaseCommand):
     """List the project's routes as a table or as JSON."""
 
-    help = "Lists all routes of the project: path, name, view and kind of view."
+    help = "Lists the project's routes, each with its path, name, view and kind."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -30,13 +30,13 @@ class Command(BaseCommand):
             "filter",
             nargs="?",
             default="",
-            help="Show only routes with this text in their path, name or view.",
+            help="Show only routes whose path, name or view contains this text.",
         )
         parser.add_argument(
             "--format",
             choices=["table", "json"],
             default="table",
-            help="As a table (the default), or as JSON for other programs.",
+            help='Output format: "table" (the default) or "json".',
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -51,7 +51,7 @@ class Command(BaseCommand):
             return
         if not routes:
             raise CommandError(
-                f"No route has {options['filter']!r} in its path, name or view."
+                f"No route contains {options['filter']!r} in its path, name or view."
                 if wanted
                 else "The project has no routes: its urlpatterns are empty."
             )

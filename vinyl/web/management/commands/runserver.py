@@ -39,7 +39,7 @@ SHUTDOWN_TIMEOUT = 2
 class Command(runserver.Command):
     """Serve the project with uvicorn, and restart after changes to its code."""
 
-    help = "Starts a server for development; not for production."
+    help = "Starts a development server. Do not use it in production."
 
     # Read from the command line by Django's handle(), which calls run().
     addr: str
@@ -48,7 +48,9 @@ class Command(runserver.Command):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "addrport", nargs="?", help="A port, or address:port; 127.0.0.1:8000."
+            "addrport",
+            nargs="?",
+            help="Port number, or address:port; 127.0.0.1:8000 by default.",
         )
         parser.add_argument(
             "--ipv6", "-6", action="store_true", dest="use_ipv6", help="Use IPv6."
@@ -57,10 +59,10 @@ class Command(runserver.Command):
             "--noreload",
             action="store_false",
             dest="use_reloader",
-            help="Do not restart when the code changes.",
+            help="Do not restart the server when code changes.",
         )
         parser.add_argument(
-            "--fd", type=int, help="Serve on this open socket, a file descriptor."
+            "--fd", type=int, help="File descriptor of an open socket to serve on."
         )
 
     def run(self, **options: Any) -> None:
@@ -136,7 +138,7 @@ class Command(runserver.Command):
                 raise
         if not server.started:
             raise CommandError(
-                "The application did not start; the log says why."
+                "The application did not start. See the log for the reason."
             ) from application.error
 
 

@@ -23,7 +23,7 @@ Next:
 class Command(startapp.Command):
     """Create an app from vinyl's template."""
 
-    help = "Creates a new app in a new folder, or in the given one."
+    help = "Creates an app in a new folder, or in the given folder."
 
     def handle(self, *args: Any, **options: Any) -> None:
         copy(super().handle, ["app"], options)

@@ -32,14 +32,14 @@ EXAMPLE = """\
 class Command(startproject.Command):
     """Create a project from vinyl's template."""
 
-    help = "Creates a new project in a new folder, or in the given one."
+    help = "Creates a project in a new folder, or in the given folder."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
             "--example",
             action="store_true",
-            help="With a record shop: models, pages, a form, sample data, tests.",
+            help="Add an example app: models, pages, a form, sample data and tests.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
