@@ -344,9 +344,7 @@ async def test_a_form_that_is_too_long_to_be_kept_is_an_error(middleware: type) 
         "raising": True,
     }
     async with asyncio.timeout(30), serving(path("", by_form), **options) as http:
-        with pytest.raises(
-            RuntimeError, match="9 bytes exceed FILE_UPLOAD"
-        ) as caught:
+        with pytest.raises(RuntimeError, match="9 bytes exceed FILE_UPLOAD") as caught:
             await http.post("/", data={"name": "Nina"})
     assert "vinyl.web.Request.of" in str(caught.value)
 
