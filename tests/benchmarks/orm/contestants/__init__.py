@@ -147,6 +147,13 @@ CONTESTANTS = {
     ),
     "django": Entrant("Django sync", "django_sync", environment=DJANGO),
     "django-async": Entrant("Django async", "django_async", environment=DJANGO),
+    "async-backend": Entrant(
+        "django-async-backend",
+        "async_backend",
+        POSTGRESQL,
+        environment=django_environment("django_async_backend.db.backends"),
+        needs=("django_async_backend", "psycopg_pool"),
+    ),
     "tortoise": Entrant(
         "Tortoise, asyncpg",
         "tortoise_async",

@@ -1,4 +1,4 @@
-"""Of Django and of vinyl, by BENCH_ENGINE."""
+"""Of Django, vinyl and django-async-backend, by BENCH_ENGINE."""
 
 import os
 from typing import Any
@@ -6,12 +6,15 @@ from typing import Any
 from tests.benchmarks.orm.contestants import config
 
 ENGINE = os.environ["BENCH_ENGINE"]
-IS_VINYL = ENGINE.startswith("vinyl")
+# Whose package is an app, for those that are not Django itself.
+APP = {"vinyl": "vinyl.orm", "django_async_backend": "django_async_backend"}.get(
+    ENGINE.partition(".")[0]
+)
 
 SECRET_KEY = "a key for benchmarks"
 INSTALLED_APPS = ["tests.benchmarks.orm.contestants.django"]
-if IS_VINYL:
-    INSTALLED_APPS.insert(0, "vinyl.orm")
+if APP:
+    INSTALLED_APPS.insert(0, APP)
 VINYL = {"PLANS": os.environ.get("BENCH_PLANS") != "0"}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -30,10 +33,10 @@ else:
         "HOST": config.HOST,
         "PORT": config.PORT,
     }
-    if not IS_VINYL:
+    if APP != "vinyl.orm":
         # Faster than its defaults, which prepare nothing.
         options["server_side_binding"] = True
         options["prepare_threshold"] = 5
-if IS_VINYL:
+if APP:
     options["pool"] = {"min_size": config.POOL_SIZE, "max_size": config.POOL_SIZE}
 DATABASES = {"default": {**database, "OPTIONS": options}}
