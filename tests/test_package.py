@@ -168,6 +168,66 @@ def test_modules_import_only_from_those_above_in_the_map(package: str) -> None:
     assert not against
 
 
+# Modules without a test file of their own.
+UNTESTED = {
+    "vinyl.__main__": "calls vinyl.cli",
+    "vinyl.orm.dualmode.connections": "adds types, which mypy tests in tests/types",
+    "vinyl.orm.models": "re-exports django.db.models",
+    "vinyl.orm.recording": "re-exports vinyl.orm.observe.recorder",
+    "vinyl.web.routing.urls": "adds types, which mypy tests in tests/types",
+}
+# The tests of these need a project of its own. They are in tests/project, which CI runs
+# on the wheel as well.
+IN_A_PROJECT = {
+    "vinyl.cli": "test_cli.py",
+    "vinyl.pytest_plugin": "test_generated_tests.py",
+    "vinyl.web.management.commands.runserver": "test_runserver.py",
+    "vinyl.web.management.commands.startapp": "test_startproject.py",
+    "vinyl.web.management.commands.startproject": "test_startproject.py",
+    "vinyl.web.management.commands.test": "test_generated_tests.py",
+    "vinyl.web.management.failed_start": "test_failed_start.py",
+    "vinyl.web.management.templates": "test_startproject.py",
+}
+TESTS = Path(__file__).parent
+# In lines.
+LONGEST_TEST_FILE = 500
+
+
+@pytest.mark.parametrize(
+    "module", [name for name, path in BY_NAME.items() if path.name != "__init__.py"]
+)
+def test_each_module_has_its_test_file(module: str) -> None:
+    path = BY_NAME[module].relative_to(ROOT)
+    own = TESTS / path.parent / f"test_{path.name}"
+    if module in IN_A_PROJECT:
+        assert (TESTS / "project" / IN_A_PROJECT[module]).exists()
+    # One that has got a test file leaves the list.
+    assert own.exists() != (module in UNTESTED or module in IN_A_PROJECT)
+
+
+def test_each_test_file_is_that_of_a_module_or_a_scenario() -> None:
+    strays = [
+        path.relative_to(TESTS).as_posix()
+        for room in ("bridge", "orm", "web")
+        for path in (TESTS / room).rglob("test_*.py")
+        if path.parent.name != "scenarios"
+        and not any(
+            # test_lending_cancelled.py continues test_lending.py.
+            f"{path.stem}_".startswith(f"test_{module.stem}_")
+            for module in (ROOT / path.parent.relative_to(TESTS)).glob("*.py")
+        )
+    ]
+    assert not strays
+
+
+def test_no_test_file_is_too_long() -> None:
+    lengths = {
+        path.relative_to(TESTS).as_posix(): len(path.read_text().splitlines())
+        for path in TESTS.rglob("*.py")
+    }
+    assert not {path for path, lines in lengths.items() if lines > LONGEST_TEST_FILE}
+
+
 @pytest.mark.parametrize(
     "module",
     [

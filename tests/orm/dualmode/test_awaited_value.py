@@ -6,11 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
-import textwrap
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -231,37 +228,3 @@ class TestNote:
         space: dict[str, Any] = {}
         exec("async def unknown(album):\n    await album.artist\n", space)
         assert await noted(space["unknown"], album) == ""
-
-
-@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
-async def test_the_pytest_plugin_adds_it(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["vinyl.orm.testing"]\n')
-    (tmp_path / "test_it.py").write_text(
-        textwrap.dedent(
-            """
-            import os
-            os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-            import django
-            django.setup()
-            import asyncio
-            from tests.records.models import Album, Artist
-
-            async def main():
-                album = Album(artist=Artist(name="Nina"))
-                await album.artist
-
-            def test_it():
-                asyncio.run(main())
-            """
-        )
-    )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    found = await asyncio.to_thread(
-        subprocess.run,
-        [*command, "--rootdir", str(tmp_path), "-c", "/dev/null", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert found.returncode == 1
-    assert "Write `await fetch(album, 'artist')`" in found.stdout

@@ -1,0 +1,127 @@
+"""The parameters of a lookup from another value: those that Django makes of it."""
+
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="union-attr"
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import connection
+from django.db.models import CharField, Lookup
+from django.db.models.lookups import Exact
+from django.test.utils import register_lookup
+
+from tests.records.models import Album, Artist, Biography
+from vinyl.orm.plans.binders import Binder
+from vinyl.orm.plans.shapes import Kept
+from vinyl.orm.plans.values import Unplannable
+
+pytestmark = pytest.mark.usefixtures("db")
+
+
+def lookup_of(**kwargs: Any) -> tuple[Any, Any]:
+    """Django's lookup for a filter of Album, and what its `process_rhs()` gives."""
+    query = Album.objects.filter(**kwargs).query
+    [lookup] = query.where.children
+    compiler = query.get_compiler("default")
+    return lookup, lookup.process_rhs(compiler, connection)
+
+
+def binder_of(**kwargs: Any) -> Binder:
+    lookup, (sql, _) = lookup_of(**kwargs)
+    [given] = kwargs.values()
+    return Binder(lookup, sql, given, connection)
+
+
+def bound(binder: Binder, value: Any) -> list[Any]:
+    def compiler() -> Any:
+        return Album.objects.all().query.get_compiler("default")
+
+    return list(binder.bound(binder.kept(value), compiler, connection))
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second"),
+    [
+        ("year", 1965, 1966),
+        ("year__gte", 1965, -1),
+        ("title", "x", "y"),
+        ("title__contains", "x", "50%_"),
+        ("title__startswith", "x", "y"),
+        ("title__in", ["a", "b"], ["c", "d"]),
+        ("year__in", [1, 2], [3, 4]),
+        ("released", datetime.date(1965, 10, 1), datetime.date(1966, 1, 1)),
+        ("released", "1965-10-01", "1966-01-01"),
+        ("year", "1965", "1966"),
+        ("artist", 1, 2),
+        ("artist", Artist(pk=1), Artist(pk=2)),
+        ("artist__in", [Artist(pk=1), Artist(pk=2)], [Artist(pk=3), Artist(pk=4)]),
+        ("artist__biography", Biography(pk=1), Biography(pk=2)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_gives_what_django_gives(name: str, first: Any, second: Any) -> None:
+    binder = binder_of(**{name: first})
+    for value in (first, second):
+        _, (_, params) = lookup_of(**{name: value})
+        assert bound(binder, value) == list(params)
+
+
+class TestIntegers:
+    @pytest.mark.parametrize("value", [2**63, -(2**63) - 1])
+    def test_beyond_the_field_are_another_query(self, value: int) -> None:
+        with pytest.raises(Unplannable):
+            bound(binder_of(year=1965), value)
+
+    def test_need_no_lookup(self) -> None:
+        binder = binder_of(year=1965)
+        assert binder.kept(1966) == 1966
+        assert not binder.prepares
+
+
+class TestValuesThatAreKept:
+    def test_are_prepared_where_django_would_refuse_them(self) -> None:
+        binder = binder_of(released="1965-10-01")
+        with pytest.raises(ValidationError, match="YYYY-MM-DD"):
+            binder.kept("nonsense")
+
+    def test_of_an_instance_are_its_key_of_the_moment(self) -> None:
+        artist = Artist(pk=1)
+        kept = binder_of(artist=artist).kept(artist)
+        artist.pk = 2
+        assert isinstance(kept, Kept)
+        assert kept.given == 1
+
+
+def test_a_value_that_makes_another_query_has_no_parameters() -> None:
+    binder = binder_of(year__in=[1, 2])
+    # The same number of them, and one that Django leaves out.
+    with pytest.raises(Unplannable):
+        bound(binder, [3, 3])
+
+
+@pytest.mark.parametrize(
+    ("other", "is_like"),
+    [
+        (lambda: binder_of(year=1966), True),
+        (lambda: binder_of(year__gt=1965), False),
+        (lambda: binder_of(year="1965"), False),
+        (lambda: binder_of(artist=1), False),
+    ],
+    ids=["another value", "another lookup", "another kind", "another field"],
+)
+def test_whether_it_is_like_another(other: Any, is_like: bool) -> None:
+    assert binder_of(year=1965).is_like(other()) == is_like
+
+
+def test_lookups_of_others_have_none() -> None:
+    class Own(Exact):
+        lookup_name = "own"
+
+    registered: type[Lookup[Any]] = Own
+    with register_lookup(CharField, registered), pytest.raises(Unplannable):
+        binder_of(title__own="x")

@@ -1,0 +1,171 @@
+"""The kinds of values, and the marks by which they are followed."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db.models import F, Q
+
+from tests.records.models import Album, Artist
+from vinyl.orm.plans import values
+from vinyl.orm.plans.values import Marks, Unplannable, keyed, replaced, type_of
+
+PLAIN = [
+    1,
+    "x",
+    1.5,
+    b"x",
+    Decimal("1.50"),
+    datetime.date(1965, 10, 1),
+    datetime.datetime(1965, 10, 1, 12, 30, 1, 5, datetime.UTC, fold=1),
+    datetime.time(12, 30, 1, 5, fold=1),
+    datetime.timedelta(days=1, seconds=2, microseconds=3),
+    uuid.UUID(int=1),
+]
+
+
+def key_of(*args: Any, **kwargs: Any) -> tuple[Any, list[Any]]:
+    found: list[Any] = []
+    return keyed(args, kwargs, found), found
+
+
+class TestKeys:
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            ({"year": 1965}, {"year": 1966}),
+            ({"artist": Artist(pk=1)}, {"artist": Artist(pk=2)}),
+            ({"pk__in": [1, 2]}, {"pk__in": [3, 4]}),
+            ({"pk__in": [Artist(pk=1)]}, {"pk__in": [Artist(pk=2)]}),
+        ],
+        ids=["numbers", "instances", "lists", "lists of instances"],
+    )
+    def test_values_of_a_kind_have_one(
+        self, first: dict[str, Any], second: dict[str, Any]
+    ) -> None:
+        key, found = key_of(**first)
+        assert key == key_of(**second)[0]
+        assert found == [*first.values()]
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"year": "1965"},
+            {"year": None},
+            {"year": True},
+            {"year__gt": 1965},
+            {"year__in": [1965]},
+            {"year__in": [1965, 1966]},
+            {"year__in": (1965,)},
+        ],
+        ids=repr,
+    )
+    def test_others_have_another(self, other: dict[str, Any]) -> None:
+        assert key_of(year=1965)[0] != key_of(**other)[0]
+
+    def test_literals_are_part_of_it(self) -> None:
+        assert key_of(label=None, is_old=True)[1] == []
+        assert key_of(is_old=True)[0] != key_of(is_old=False)[0]
+
+    def test_of_conditions(self) -> None:
+        one, found = key_of(Q(year=1) | ~Q(title="x"), year=2)
+        assert found == [1, "x", 2]
+        assert one == key_of(Q(year=3) | ~Q(title="y"), year=4)[0]
+        assert one != key_of(Q(year=1) & ~Q(title="x"), year=2)[0]
+        assert one != key_of(Q(year=1) | Q(title="x"), year=2)[0]
+
+    def test_a_list_is_copied(self) -> None:
+        years = [1965]
+        _, [kept] = key_of(year__in=years)
+        years.append(1966)
+        assert kept == [1965]
+
+    @pytest.mark.parametrize(
+        "kwargs",
+        [
+            {"year": F("pk")},
+            {"year": type("Year", (int,), {})(1965)},
+            {"year": [1965]},
+            {"year__in": []},
+            {"year__in": [1965, "1966"]},
+            {"year__in": [object()]},
+            {"year__in": [1] * (values.MAX_LIST + 1)},
+            {"year__in": Album.objects.all()},
+        ],
+        ids=[
+            "an expression",
+            "a subclass",
+            "a list without __in",
+            "an empty list",
+            "a mixed list",
+            "a list of others",
+            "a long list",
+            "a queryset",
+        ],
+    )
+    def test_what_has_none(self, kwargs: dict[str, Any]) -> None:
+        with pytest.raises(Unplannable):
+            key_of(**kwargs)
+        with pytest.raises(Unplannable):
+            key_of(Q(**kwargs))
+
+    def test_a_condition_of_another_class_has_none(self) -> None:
+        class Own(Q):
+            pass
+
+        with pytest.raises(Unplannable):
+            key_of(Own(year=1965))
+
+
+def test_values_are_replaced_in_the_order_of_the_key() -> None:
+    args, kwargs = (Q(year=1) | ~Q(title="x", label=None),), {"pk": 2, "is_old": True}
+    seen: list[Any] = []
+
+    def replace(value: Any) -> str:
+        seen.append(value)
+        return f"new {value}"
+
+    (q,), changed = replaced(args, kwargs, replace)
+    assert seen == key_of(*args, **kwargs)[1] == [1, "x", 2]
+    assert q == Q(year="new 1") | ~Q(title="new x", label=None)
+    assert changed == {"pk": "new 2", "is_old": True}
+
+
+class TestMarks:
+    @pytest.mark.parametrize("value", PLAIN, ids=lambda value: type(value).__name__)
+    def test_a_copy_is_equal_and_can_be_followed(self, value: Any) -> None:
+        marks = Marks()
+        copy = marks.mark(value)
+        assert copy == value
+        assert copy is not value
+        assert str(copy) == str(value)
+        assert getattr(copy, "fold", 0) == getattr(value, "fold", 0)
+        assert type_of(copy) is type(value)
+        assert marks.slot_of(copy) == 0
+        assert marks.slot_of(value) is None
+
+    def test_each_has_the_next_slot(self) -> None:
+        marks = Marks()
+        copies = [marks.mark(1) for _ in range(3)]
+        assert [marks.slot_of(copy) for copy in copies] == [0, 1, 2]
+
+    def test_a_list_keeps_its_slot_when_it_is_copied_by_its_class(self) -> None:
+        marks = Marks()
+        marked = marks.mark([1, 2])
+        assert marked == [1, 2]
+        assert marks.slot_of(type(marked)([3])) == 0
+        assert marks.slot_of([1, 2]) is None
+
+    def test_an_instance_is_itself_and_has_one_slot(self) -> None:
+        marks, artist = Marks(), Artist(pk=1)
+        assert marks.mark(artist) is artist
+        assert marks.slot_of(artist) == 0
+        with pytest.raises(Unplannable):
+            marks.mark(artist)
+
+    def test_a_value_with_the_id_of_another_has_none(self) -> None:
+        assert Marks().slot_of(object()) is None
