@@ -1,9 +1,9 @@
 """
-Where a call stands in code: whose code that is, and what it does with the result.
+What the calling code does with the result of a call, and who owns that code.
 
-This is read from the bytecode of CPython 3.11 to 3.14: from the instruction that calls,
-the one after it, and the source positions of those before it. `co_code` shows neither
-the interpreter's specialised instructions nor those of tracing.
+This is read from the bytecode of CPython 3.11 to 3.14: the call instruction, the one
+after it, and the source positions of the instructions before it. `co_code` contains
+neither specialized instructions of the interpreter nor those added for tracing.
 """
 
 from __future__ import annotations
@@ -40,39 +40,40 @@ __all__ = [
     "owner_of",
 ]
 
-# What becomes of the result. Where the bytecode does not tell, it counts as kept.
+# What happens to the result. It counts as kept if the bytecode does not show it.
 DROPPED, RETURNED, KEPT = "dropped", "returned", "kept"
-# Whose the code is: of Python's library, of an installed package, of the project.
+# Who owns the code: vinyl, Django, Python's library, an installed package, the project.
 VINYL, DJANGO, PYTHON, PACKAGE, PROJECT = "vinyl django python package project".split()
 
 _ASYNC = (
     inspect.CO_COROUTINE | inspect.CO_ITERABLE_COROUTINE | inspect.CO_ASYNC_GENERATOR
 )
-# Plain code that uses one of these names knows what to do with a coroutine.
+# Plain code that uses one of these names can handle a coroutine.
 _AWAITING = frozenset(
     "Awaitable Coroutine CoroutineType __await__ create_task ensure_future gather "
     "is_awaitable isawaitable iscoroutine run_coroutine_threadsafe".split()
 )
 _CACHE = dis.opmap["CACHE"]
 _CALLS = ("CALL", "CALL_KW", "CALL_FUNCTION_EX")
-# What may come after a call whose result is dropped or returned.
+# Instructions that may follow a call whose result is dropped or returned.
 _ENDS = frozenset(
     "JUMP_FORWARD POP_TOP RETURN_VALUE STORE_FAST STORE_FAST_LOAD_FAST SWAP "
     "YIELD_VALUE".split()
 )
-# What is loaded beside the callee.
+# Instructions that load something other than the callee.
 _BESIDE = ("KW_NAMES", "LOAD_CONST", "PUSH_NULL")
-# Functions in C that return what they were given.
+# Functions in C that return a value they are given.
 _PASSING = (getattr, next)
 
 
 class CallInstruction:
     """
-    A place in code where a call is made.
+    An instruction that makes a call.
 
     Args:
-        code: The code. Kept, so that no other code gets its id while the site is known.
-        last: The offset of the calling instruction, or of a cache entry of it.
+        code: The code that contains it. Kept alive, so that its id is not reused while
+            the instruction is cached.
+        last: The offset of the instruction, or of one of its cache entries.
     """
 
     def __init__(self, code: CodeType, last: int) -> None:
@@ -80,18 +81,18 @@ class CallInstruction:
         self.owner = owner_of(code.co_filename)
         self.is_async = bool(code.co_flags & _ASYNC)
         self.is_generator = bool(code.co_flags & inspect.CO_GENERATOR)
-        # Whether it was written for sync code, and so will not await.
+        # Whether it is sync code of Django or a package, which does not await.
         self.is_foreign = (
             not self.is_async
             and self.owner in (DJANGO, PACKAGE)
             and _AWAITING.isdisjoint(_words(code))
         )
         self.fate = KEPT
-        # Whether the result is that of the called function, and not of an operation
-        # that calls it on the way.
+        # Whether the result is what the called function returned, and not the result
+        # of an operation that calls it internally.
         self.is_direct = False
-        # What is called: the name of an attribute or of a variable, if it is one; and
-        # of the variable whose attribute it is.
+        # The name of the attribute or variable that is called, if it has one, and of
+        # the variable that the attribute belongs to.
         self.attribute = self.variable = self.of_variable = ""
         raw = code.co_code
         following = last + 2
@@ -101,8 +102,8 @@ class CallInstruction:
             last -= 2
         if dis.opname[raw[following]] in _ENDS:
             self._look(last, following)
-        # Nothing is to be refused at most places, nor at those of Django's managers,
-        # which return what getattr() gives; here that is known at once.
+        # Most calls need no further inspection. Nor do those in Django's managers,
+        # which return what they got from getattr().
         self.is_fine = self.fate == KEPT and not self.is_foreign
         self.passes_on = (
             self.fate == RETURNED
@@ -123,7 +124,7 @@ class CallInstruction:
         if code[after].opname == "POP_TOP":
             self.fate = DROPPED if self.is_direct else KEPT
         elif not self.is_async and (self.is_direct or call.opname == "LOAD_ATTR"):
-            # What handles errors of the call expects them before it returns.
+            # An error handler around the call expects errors before the call returns.
             expects = self.is_foreign and self._is_in_try(last)
             if _returns(code, after) and not expects:
                 self.fate = RETURNED
@@ -135,15 +136,15 @@ class CallInstruction:
 
     def _is_in_try(self, offset: int) -> bool:
         handlers = getattr(dis.Bytecode(self.code), "exception_entries", ())
-        # The whole body of a generator has a handler, which is Python's own.
+        # Python adds a handler around the whole body of a generator.
         return not self.is_generator and any(
             entry.start <= offset < entry.end for entry in handlers
         )
 
     def _find_callee(self, code: list[dis.Instruction], at: int) -> None:
         """
-        Note what the instruction *at* calls. It is loaded by the last one before that
-        begins at the same place in the source and ends sooner.
+        Note what the instruction *at* calls. The callee is loaded by the last earlier
+        instruction that begins at the same place in the source and ends before it.
         """
         start, end = _range(code[at])
         if start is None:
@@ -167,9 +168,9 @@ class CallInstruction:
         self, frame: FrameType, dual: Callable[..., Any], passed: CodeType | None
     ) -> bool:
         """
-        Whether *frame*, which is here, surely calls *dual*, or the function whose code
-        *passed* returned what it got; and not something in C that calls it in turn,
-        as `tasks.extend(map(Album.save, albums))` does.
+        Whether *frame*, which is at this instruction, certainly calls *dual*, or the
+        function with the code *passed*, which returns the result of *dual*. False for
+        C code that calls it, as in `tasks.extend(map(Album.save, albums))`.
         """
         if not self.is_direct:
             return False
@@ -189,7 +190,7 @@ class CallInstruction:
         )
 
     def is_use(self, frame: FrameType) -> bool:
-        """Whether *frame* gives the result to a function or class written in C."""
+        """Whether *frame* passes the result to a function or class written in C."""
         called = _value(frame, self.variable) if self.variable else None
         return isinstance(called, BuiltinFunctionType | type) and not any(
             called is one for one in _PASSING
@@ -197,14 +198,14 @@ class CallInstruction:
 
 
 def _words(code: CodeType) -> set[str]:
-    """The names that *code* uses, and its texts."""
+    """The names and strings that *code* uses."""
     texts = (const for const in code.co_consts if isinstance(const, str))
     return {*code.co_names, *code.co_varnames, *code.co_freevars, *texts}
 
 
 def _returns(code: list[dis.Instruction], after: int) -> bool:
-    """Whether a plain function only returns or yields what it has at *after*."""
-    # A loop that is left drops its iterator.
+    """Whether the code from *after* on only returns or yields the result."""
+    # Leaving a loop removes its iterator from the stack.
     while code[after].opname == "SWAP" and code[after + 1].opname.startswith("POP_"):
         after += 2
     if code[after].opname in ("RETURN_VALUE", "YIELD_VALUE"):
@@ -221,13 +222,13 @@ def _returns(code: list[dis.Instruction], after: int) -> bool:
 
 
 def _variables(instruction: dis.Instruction) -> tuple[str, ...]:
-    """The variables of *instruction*; from Python 3.13 on it may have two."""
+    """The variables of *instruction*; on Python 3.13 and later there may be two."""
     value = instruction.argval
     return value if isinstance(value, tuple) else (value,)
 
 
 def _loaded(instruction: dis.Instruction) -> tuple[str, str]:
-    """The kind and name of what *instruction* loads; empty if it has no name."""
+    """The kind and name of the object that *instruction* loads, or empty strings."""
     opname = instruction.opname
     if opname in ("LOAD_ATTR", "LOAD_METHOD") or opname.startswith("LOAD_SUPER_"):
         return "attribute", instruction.argval
@@ -237,7 +238,7 @@ def _loaded(instruction: dis.Instruction) -> tuple[str, str]:
 
 
 def _range(instruction: dis.Instruction) -> tuple[Any, Any]:
-    """Where *instruction* begins and ends in the source; None if that is not known."""
+    """Where *instruction* begins and ends in the source; None if unknown."""
     where = instruction.positions
     if where is None or where.col_offset is None:
         return None, None
@@ -245,7 +246,7 @@ def _range(instruction: dis.Instruction) -> tuple[Any, Any]:
 
 
 def _value(frame: FrameType, name: str) -> Any:
-    """What the variable *name* holds in *frame*; None if there is none."""
+    """The value of the variable *name* in *frame*; None if it does not exist."""
     for namespace in (frame.f_locals, frame.f_globals, vars(builtins)):
         if name in namespace:
             return namespace[name]
@@ -264,8 +265,8 @@ _PYTHON = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdli
 @functools.cache
 def owner_of(filename: str) -> str:
     """
-    Whose the code in the file *filename* is. The project's is what is nobody else's,
-    and the package of the settings or the URLs, wherever it is installed.
+    Return who owns the code in the file *filename*. Code that belongs to nobody else is
+    the project's, and so are the packages of its settings and URLs, even if installed.
     """
     for root, owner in _ROOTS.items():
         if filename.startswith(root):

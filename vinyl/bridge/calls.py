@@ -1,4 +1,4 @@
-"""The result of a dual-mode call in async mode: a coroutine that is not a value."""
+"""What a dual-mode call returns in async mode: a coroutine, never used as a value."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from vinyl.exceptions import AlreadyAwaitedError, NotAwaitedError
 __all__ = ["Call", "Done"]
 
 
-# Who runs a call: `await` in a coroutine; or code outside of every task.
+# Who runs a call, if it is not a task by itself: an `await`, or code outside any task.
 BY_AWAIT, BY_NO_TASK = -1, -2
 
 
 def _task_id() -> int:
-    """Which task the running code is in."""
+    """Return the id of the running task, or BY_NO_TASK."""
     if asyncio._get_running_loop() is None:
         return BY_NO_TASK
     task = asyncio.current_task()
@@ -31,23 +31,29 @@ class Call(Coroutine[Any, Any, Any]):
     """
     A dual-mode call that has not been awaited yet.
 
-    A coroutine for `await`, `create_task`, `gather`, `wait_for` and task groups.
-    It does nothing until awaited; if it never is, Python warns under its name; used as
-    a value it raises `NotAwaitedError`, and awaited twice `AlreadyAwaitedError`.
+    A coroutine that can be awaited, or passed to `create_task`, `gather`, `wait_for`
+    or a task group. If it is never awaited, nothing runs, and Python warns with its
+    name.
 
     Args:
         coroutine: The native coroutine that does the work.
-        name: What the user called, such as `Album.save`.
+        name: The name of the called function or method, such as `Album.save`.
+
+    Raises:
+        NotAwaitedError: It is used as a value.
+        AlreadyAwaitedError: It is awaited a second time, or by two tasks.
+
+    Switches to the event loop when awaited.
     """
 
     __slots__ = ("_awaited_by", "_coroutine", "__weakref__")
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
-        # The native coroutine carries the name: Python's warning comes from there.
+        # Python's warning shows the name of the native coroutine.
         coroutine.__qualname__ = coroutine.__name__ = name  # type: ignore[attr-defined]
         self._coroutine: Any = coroutine
-        # The id of the task that runs it step by step, or BY_AWAIT. A reference would
-        # make a cycle.
+        # The id of the task that runs it, or BY_AWAIT. A reference to the task would
+        # create a cycle.
         self._awaited_by: int | None = None
 
     def __await__(self) -> Generator[Any, Any, Any]:

@@ -1,15 +1,15 @@
 """
-The bridge: ordinary sync code, waiting on the event loop instead of blocking it.
+The bridge: sync code that waits on the event loop instead of blocking it.
 
-    run(fn)            starts a greenlet beside the event loop's and calls fn in it
-      fn ... wait      suspend(awaitable) switches to the event loop's side with it
-    run                awaits it there, as any coroutine would
-      fn goes on       and switches back with the result, or throws the error in
+    run(fn)            calls fn in a new greenlet
+      fn ... wait      suspend(awaitable) passes the awaitable to run() and switches
+    run                awaits it, as any coroutine would, and switches back
+      fn continues     with the result, or with the error raised in it
     run                returns what fn returned
 
-One greenlet per `run()`, kept for the next one if all went well. No threads, no second
-event loop, and the task and the context variables are the same all along, so
-cancellation and timeouts behave as in any coroutine.
+Each `run()` has one greenlet, which is reused unless an error ended it. There are no
+threads and no second event loop, and the task and the context variables stay the same,
+so cancellation and timeouts work as in any coroutine.
 
 This is the only module that imports greenlet.
 """
@@ -53,26 +53,26 @@ _get_running_loop = asyncio._get_running_loop
 
 
 class Holdings(Protocol):
-    """What a run holds from its first use of a database to its end."""
+    """The connections that a run holds, from its first use of each to its end."""
 
     def lend_to(self, awaitable: Awaitable[T]) -> Coroutine[Any, Any, T]:
-        """Await *awaitable* and let it use, in turn, what the run holds."""
+        """Await *awaitable*, which may use the connections of the run meanwhile."""
 
     def close(self) -> None:
-        """Give everything back. Never switches."""
+        """Release all connections. Never switches."""
 
 
 class Bridge(Waiter, greenlet):
     """
-    One run of sync code. A type of its own marks it: code that merely runs in
-    somebody's greenlet (gevent, SQLAlchemy) is not in the bridge.
+    One run of sync code. The type distinguishes it from other greenlets (gevent,
+    SQLAlchemy), whose code is not in the bridge.
     """
 
-    # The task that runs this code. Another one's, started here by an eager task
-    # factory, may run its first step on top of it, and is not in the bridge.
+    # The task that runs this code. With an eager task factory, the first step of
+    # another task may run in this greenlet; it is not in the bridge.
     task: asyncio.Task[Any] | None = None
     scope: Holdings | None = None
-    # Whether the coroutine was closed before its end, so that nothing waits any more.
+    # Whether the coroutine was closed early, so that nothing can be awaited any more.
     abandoned = False
     # What fn returned.
     result: Any = None
@@ -80,10 +80,10 @@ class Bridge(Waiter, greenlet):
 
 def _serve() -> None:
     """
-    What a greenlet of the bridge does: one run after the other.
+    The main loop of a greenlet: executes one run after the other.
 
-    An error ends it, and so goes to the parent by itself, as it is. Between two runs
-    nothing of them is kept, which is why no name stands for the greenlet here.
+    An error ends the greenlet, which raises it unchanged in the parent. The loop has no
+    variable for the greenlet or for a run, so nothing is kept alive between two runs.
     """
     __traceback_hide__ = True
     while True:
@@ -92,7 +92,7 @@ def _serve() -> None:
         del fn, args, kwargs
 
 
-# What a greenlet switches back with when a run is done.
+# The greenlet switches back with this value when a run has ended.
 _DONE: Any = object()
 # Maximum number of idle greenlets that a thread keeps for reuse.
 MAX_IDLE = 100
@@ -100,8 +100,8 @@ MAX_IDLE = 100
 
 class _Idle(threading.local):
     """
-    The thread's greenlets that wait for their next run. A new one would have to ask
-    the system for a stack for Python's frames, which takes longer than a short run.
+    The thread's idle greenlets. Creating a greenlet takes longer than a short run,
+    because the system has to allocate a stack for Python's frames.
     """
 
     def __init__(self) -> None:
@@ -113,12 +113,17 @@ _idle = _Idle()
 
 async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """
-    Return `fn(*args, **kwargs)`, with every wait inside given to the event loop.
+    Return `fn(*args, **kwargs)`, called so that it waits on the event loop for the
+    database.
 
-    *fn* is sync code of any kind: a form's `is_valid`, a third-party function, your
-    own. It holds at most one connection per database alias, from first use to end.
+    *fn* is any sync code: a form's `is_valid`, a function of a library, or your own.
+    It holds at most one connection per database alias, from its first use to the end.
 
-    Raises: whatever *fn* raises.
+    Args:
+        fn: The function to call.
+        args, kwargs: Its arguments.
+
+    Raises: any error of *fn*.
 
     Switches to the event loop.
     """
@@ -131,7 +136,7 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         bridge.parent = around
     else:
         bridge = Bridge(_serve, around)
-        # Up to where the first run begins: a greenlet keeps what it is started with.
+        # Start it before the first run, because a greenlet keeps its first arguments.
         bridge.switch()
     # The same context object, not a copy: variables set inside stay set outside.
     bridge.gr_context = around.gr_context
@@ -142,7 +147,7 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     awaitable: Any = None
     try:
         awaitable = bridge.switch(fn, args, kwargs)
-        # Each switch comes back here with something to await, until fn is done.
+        # Each switch returns something to await, until fn is done.
         while awaitable is not _DONE:
             if bridge.dead:
                 # fn raised GreenletExit, which ends a greenlet without an error.
@@ -150,7 +155,7 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
             try:
                 value = await awaitable
             except GeneratorExit:
-                # This coroutine is being closed: let fn unwind without waiting.
+                # This coroutine is being closed: let fn end without waiting.
                 bridge.abandoned = True
                 bridge.parent, bridge.task = getcurrent(), _current_task()
                 bridge.throw(GeneratorExit)
@@ -159,8 +164,8 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
                 bridge.parent, bridge.task = getcurrent(), _current_task()
                 awaitable = bridge.throw(error)
             else:
-                # An eager task begins in the greenlet of the code that makes it, and
-                # goes on in the event loop's.
+                # An eager task starts in the greenlet of the code that creates it, and
+                # continues in that of the event loop.
                 bridge.parent, bridge.task = getcurrent(), _current_task()
                 awaitable = bridge.switch(value)
         return cast(T, bridge.result)
@@ -206,13 +211,13 @@ if sys.version_info >= (3, 12):
 else:
 
     def _current_task() -> asyncio.Task[Any] | None:
-        """None: without eager tasks there is nothing to tell apart."""
+        """None: before Python 3.12 there are no eager tasks to distinguish."""
         return None
 
 
 class _Here(threading.local):
-    # What an event loop has lent to this thread, which it waits for
-    # (vinyl.orm.scopes.lending.Loan).
+    # The connections that an event loop has lent to this thread, for a call that it
+    # waits for (vinyl.orm.scopes.lending.Loan).
     waiter: Any = None
 
 
@@ -220,23 +225,25 @@ here = _Here()
 
 
 def _waiter() -> Waiter | None:
-    """What the calling code belongs to, if an event loop waits for it."""
+    """The run or the call in a thread that the calling code is part of, or None."""
     return current_bridge() if in_bridge() else here.waiter
 
 
 def current_bridge() -> Bridge:
-    """The run that the calling code is in. Never switches."""
+    """Return the run that the calling code is part of. Never switches."""
     return cast(Bridge, getcurrent())
 
 
 def _parent() -> greenlet:
-    """Where the run that the calling code is in switches to when it waits."""
-    # A greenlet has a parent until it is dead.
+    """The greenlet that the current run switches to when it waits."""
+    # A greenlet has a parent until it has ended.
     return cast(greenlet, getcurrent().parent)
 
 
 def frames_around() -> Iterator[FrameType]:
-    """The frames of the code that awaits this run, innermost first. Never switches."""
+    """
+    Yield the frames of the code that awaits this run, innermost first. Never switches.
+    """
     frame = _parent().gr_frame
     while frame is not None:
         yield frame
@@ -245,24 +252,25 @@ def frames_around() -> Iterator[FrameType]:
 
 def frame_waiting_in(frame: FrameType) -> FrameType | None:
     """
-    If *frame* is that of a `run()` which awaits something for its sync code, the
-    innermost frame of that code, which is on no stack meanwhile. Never switches.
+    Return the innermost frame of the sync code of a run that is waiting, if *frame* is
+    the frame of its `run()`; otherwise None. That frame is not part of the stack while
+    the run waits. Never switches.
     """
     if frame.f_code is not run.__code__:
         return None
-    # The running greenlet has none: its frames are on the stack.
+    # The running greenlet has no gr_frame: its frames are on the stack.
     return cast(greenlet, frame.f_locals["bridge"]).gr_frame
 
 
 def suspend(awaitable: Awaitable[T]) -> T:
     """
-    Wait for *awaitable* and keep everything that this run holds.
+    Wait for *awaitable* and return its result. It cannot use this run's connections.
 
-    For drivers and for vinyl itself: other code calls `await_()`, which lets the
-    awaited code use this run's connections.
+    For drivers and for vinyl itself. Other code calls `await_()`, which lets the
+    awaited code use the connections.
 
     Raises:
-        BridgeError: Not in the bridge, or the run was abandoned half-way.
+        BridgeError: Called outside the bridge, or the run's coroutine was closed.
 
     Switches to the event loop.
     """
@@ -284,7 +292,7 @@ def suspend(awaitable: Awaitable[T]) -> T:
     parent = _parent()
     context = bridge.gr_context
     if context is not parent.gr_context and context is not None:
-        # This code runs in a context of its own, as by `copy_context().run(...)`.
+        # This code runs in a separate context, as in `copy_context().run(...)`.
         awaitable = _in_context(awaitable, context)
     return parent.switch(awaitable)
 
@@ -294,9 +302,8 @@ def _in_context(awaitable: Awaitable[T], context: Context) -> Generator[Any, Any
     """
     Await *awaitable* with *context* as the current one.
 
-    `context.run()` refuses a context that is entered already, as this one is by the
-    code that waits. It is put in place for each step and taken away before the task is
-    suspended.
+    `context.run()` cannot be used, because the waiting code has already entered the
+    context. So it is set for each step and reset before the task is suspended.
     """
     coroutine = _awaiting(awaitable)
     step: Callable[[], Any] = functools.partial(coroutine.send, None)
@@ -333,8 +340,8 @@ def current_shield() -> Shield:
     """
     Return the shield of the calling code: of its run, or of its call in a thread.
 
-    Where no event loop waits for the code, nothing cancels it, and the shield that it
-    gets has no effect. Never switches.
+    If no event loop waits for the code, it cannot be cancelled, and the shield has no
+    effect. Never switches.
     """
     waiter = _waiter()
     if waiter is None:
@@ -356,12 +363,15 @@ def await_(awaitable: Awaitable[T]) -> T:
     """
     Inside the bridge, wait for *awaitable* and return its result.
 
-    Code that is awaited here uses the connections of this run, in the same transaction,
-    and the context variables of the calling code. Cancelling the task raises
-    `CancelledError` here.
+    The awaited code uses the connections of this run, in the same transaction, and the
+    context variables of the calling code.
+
+    Args:
+        awaitable: A coroutine, a task, or any other awaitable.
 
     Raises:
-        BridgeError: Called outside the bridge. The awaitable is closed.
+        BridgeError: Called outside the bridge. A coroutine is closed.
+        CancelledError: The task was cancelled while it waited.
 
     Switches to the event loop.
     """
@@ -372,12 +382,12 @@ def await_(awaitable: Awaitable[T]) -> T:
 
 
 def _close(awaitable: Any) -> None:
-    """Spare the user a second complaint ("never awaited") about a refused coroutine."""
+    """Close a refused coroutine, so that Python does not warn "never awaited" too."""
     if isinstance(awaitable, Coroutine):
         awaitable.close()
 
 
 def describe(awaitable: Any) -> str:
-    """Name *awaitable* as messages do. Never switches."""
+    """Return the name of *awaitable* for messages. Never switches."""
     name = getattr(awaitable, "__qualname__", None)
     return f"coroutine '{name}'" if name else f"{awaitable!r}"

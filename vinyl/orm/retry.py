@@ -1,9 +1,9 @@
 """
-Trying again after a conflict: what another transaction did at the same time.
+Retrying a transaction after a conflict with another transaction.
 
-PostgreSQL ends a transaction that it cannot bring into an order with the others, or
-that waits in a circle with them; SQLite lets only one write. The remedy is the same:
-roll back, wait a moment, and do all of it once more.
+PostgreSQL aborts a transaction that it cannot serialize with the others, or that is
+part of a deadlock; SQLite allows only one transaction to write. In each case the
+solution is to roll back, wait for a short time, and run the transaction again.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ logger = logging.getLogger("vinyl.orm")
 
 # PostgreSQL's serialization_failure and deadlock_detected.
 _SQLSTATES = frozenset({"40001", "40P01"})
-# SQLite's primary code; extended ones, such as BUSY_SNAPSHOT, carry it in this byte.
+# SQLite's primary result code, which is the low byte of extended ones (BUSY_SNAPSHOT).
 _SQLITE_BUSY = 5
 _PRIMARY_CODE = 0xFF
 
-# The longest wait before the second attempt, which doubles with each; in seconds.
+# The longest wait before the second attempt, in seconds. It doubles with each attempt.
 FIRST_PAUSE = 0.01
 LONGEST_PAUSE = 1.0
 
@@ -61,36 +61,38 @@ def retry_on_conflict(
     using: str | None = None,
 ) -> Callable[..., Any]:
     """
-    Decorator: a call that ends in a conflict with another transaction is made again.
+    Decorator that calls a function again if it conflicts with another transaction.
 
         @transaction.retry_on_conflict(attempts=5)
         @transaction.atomic
         async def transfer(source, target, amount): ...
 
-    It goes above `atomic`, for an attempt has to be a transaction of its own. For
-    `async def` and for plain functions, which are dual-mode then. Conflicts are
-    serialization failures and deadlocks of PostgreSQL, at the commit too, a prepared
-    statement that a migration made invalid, and SQLite's "database is locked"; every
-    other error leaves at once. Between attempts it waits, on the event loop where
-    there is one: up to 10 ms at first, then up to twice as long each time, at most 1 s.
+    Place it above `atomic`, so that each attempt is a separate transaction. It
+    decorates `async def` functions, and plain functions, which become dual-mode.
+    Conflicts are PostgreSQL's serialization failures and deadlocks, including those
+    during the commit, prepared statements that a migration made invalid, and SQLite's
+    "database is locked". Any other error is raised immediately. Before the second
+    attempt it waits for up to 10 ms, and up to twice as long before each further one,
+    but never more than 1 s. On an event loop, waiting does not block other tasks.
 
-    What the function does besides is done again, too. The last error is raised as it
-    is, with a note of how many attempts there were. Where a transaction is open around
-    the call there is one attempt: the conflict has spoilt that transaction. So there is
-    where a hook of `on_commit()` fails: what the function did is committed by then.
+    The whole function runs again, including what it does outside the database. If the
+    last attempt fails, its error is raised with a note that gives the number of
+    attempts. There is only one attempt if a transaction is open around the call,
+    because the conflict has made it unusable, and if an `on_commit()` hook fails,
+    because the function's changes have been committed.
 
     Args:
-        fn: The function, where the decorator is written without parentheses.
-        attempts: How many calls there are at most, the first one included.
-        using: The database whose transaction must not be open around the call, None
-            for the default.
+        fn: The function, if the decorator is used without parentheses.
+        attempts: Maximum number of calls, including the first.
+        using: The alias of the database whose transaction is repeated; None for the
+            default.
 
     Raises:
         ValueError: *attempts* is less than 1.
-        TypeError: An argument is of the wrong kind, or the function is a generator,
-            whose rows have been handed out before the conflict.
+        TypeError: An argument has the wrong type, or the function is a generator,
+            which may have yielded values before the conflict.
 
-    Never switches; calls of what it decorates switch to the event loop.
+    Never switches; calls of the decorated function switch to the event loop.
     """
     _check_arguments(fn, attempts, using)
     alias = using or DEFAULT_DB_ALIAS
@@ -121,8 +123,8 @@ def retry_on_conflict(
 
 def is_conflict(error: BaseException) -> bool:
     """
-    Whether *error* tells of a conflict that another attempt may not meet: one of
-    Django's that the driver's caused. Never switches.
+    Whether *error*, an exception of Django's caused by one of the driver's, is a
+    conflict that another attempt may avoid. Never switches.
     """
     if isinstance(error, NotSupportedError):
         return _is_stale_plan(error.__cause__)
@@ -142,7 +144,7 @@ def is_conflict(error: BaseException) -> bool:
 def _is_stale_plan(cause: BaseException | None) -> bool:
     if getattr(cause, "sqlstate", None) is None:
         return False
-    # Only here, where psycopg has been imported: SQLite does without.
+    # Imported only after an error of psycopg's: SQLite does not need psycopg.
     from vinyl.orm.backends.psycopg_cursors import is_stale_plan
 
     return is_stale_plan(cast(BaseException, cause))
@@ -150,8 +152,8 @@ def _is_stale_plan(cause: BaseException | None) -> bool:
 
 def mark_committed(error: DatabaseError) -> None:
     """
-    Have *error* end all attempts, even if it is a conflict: it arose after the commit,
-    and another attempt would do everything twice. Never switches.
+    Mark *error* as raised after the commit. It is not retried, even if it is a
+    conflict, because the function's changes would be made twice. Never switches.
     """
     vars(error)["vinyl_committed"] = True
 
@@ -160,12 +162,12 @@ def _attempts(
     attempts: int, alias: str, call: functools.partial[Any], sleep: Callable[..., Any]
 ) -> Generator[Any, Any, Any]:
     """
-    The flow of one decorated call: attempts at *call*, and pauses between them.
+    The flow of one decorated call: calls *call* and waits between attempts.
 
     Args:
-        sleep: Waits for some seconds, as the driver can.
+        sleep: Waits for a number of seconds, in the mode of the driver.
     """
-    # Asked before: the function's own transaction is not meant.
+    # Before the call, because the function begins a transaction itself.
     around = in_transaction(alias)
     attempt = 0
     while True:
@@ -205,10 +207,10 @@ def _attempts(
 
 def _pause(attempt: int) -> float:
     """
-    How long to wait after *attempt*, in seconds: anything up to a limit that doubles,
-    so that those who met do not meet again.
+    How long to wait after *attempt*, in seconds. It is random, so that transactions
+    that conflicted do not conflict again; its limit doubles with each attempt.
     """
-    # The exponent stays small, for a float ends somewhere.
+    # The exponent is limited because a float would overflow.
     limit = FIRST_PAUSE * 2 ** min(attempt - 1, 10)
     return random.uniform(0, min(limit, LONGEST_PAUSE))
 
