@@ -30,18 +30,18 @@ WITHOUT_SETTINGS = frozenset({"help", "startapp", "startproject", "version"})
 
 def main(argv: list[str] | None = None) -> None:
     """
-    Run the management command that *argv* names.
+    Run the management command in *argv*.
 
-    The settings are those of `--settings` or of `DJANGO_SETTINGS_MODULE`, otherwise
-    those that `[tool.vinyl]` names in the nearest `pyproject.toml` at or above the
-    working directory; that folder comes first on the import path.
+    The settings module is that of `--settings` or `DJANGO_SETTINGS_MODULE`, or else the
+    one that `[tool.vinyl]` names in the nearest `pyproject.toml`, in the working
+    directory or above. The folder of that file comes first on the import path.
 
     Args:
         argv: The command line, starting with the program; None for `sys.argv`.
 
     Raises:
-        SystemExit: The command failed: with status 1 after a message, with 2 after its
-            usage.
+        SystemExit: The command failed. The status is 1 after an error message, and 2
+            after a usage message.
         Exception: Any other error of the command, and every error with `--traceback`.
 
     Never switches, unless the command runs an event loop.
@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 class Utility(ManagementUtility):
-    """Django's utility, with vinyl's own commands and messages about settings."""
+    """Django's command-line utility, with vinyl's commands and messages."""
 
     def fetch_command(self, subcommand: str) -> BaseCommand:
         if self.settings_exception and subcommand not in WITHOUT_SETTINGS:
@@ -84,7 +84,7 @@ def find_settings(start: Path) -> None:
 
     Raises:
         ImproperlyConfigured: A `pyproject.toml` is not valid TOML, or its `settings` is
-            not a name.
+            not the name of a module.
 
     Never switches.
     """
@@ -131,7 +131,7 @@ def _settings_problem(error: Exception) -> str:
 
 
 def explain(error: Exception) -> str | None:
-    """Return a message about a common mistake; None if *error* is another error."""
+    """Return a message that explains *error* if it is a common mistake, or None."""
     if isinstance(error, ImproperlyConfigured):
         return str(error)
     for alias in connections:

@@ -1,8 +1,8 @@
 """
-`settings.VINYL` as one typed object: its keys, their defaults, and what they may be.
+`settings.VINYL` as a typed object: its keys, their defaults and valid values.
 
-Whether what a value names is there (a database, a package, a Django that has fetch
-modes) is for the system checks of the layer that uses it.
+Whether a value refers to something that exists (a database, a package, a feature of
+Django) is checked by the system checks of the layer that uses it.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ class Key(Generic[T]):
 
     Args:
         default: The value if the settings do not have the key.
-        is_valid: Whether a value may be used.
-        kind: What a valid value is, with its unit: "a positive number of seconds".
-        remedy: What to write, as a sentence.
-        id: The id of the system check that reports a wrong value. Empty if the app
-            config reads the key, so that no check runs with a wrong one.
-        fallback: The value that is used in place of a wrong one. Without it, reading
-            a wrong one raises `ImproperlyConfigured`.
-        consequence: What the fallback means, after "so".
+        is_valid: Returns whether a value is valid.
+        kind: Describes valid values, with the unit: "a positive number of seconds".
+        remedy: What to write instead, as a sentence.
+        id: The id of the system check that reports an invalid value. Empty if the app
+            config reads the key, because no checks run with an invalid value.
+        fallback: The value to use instead of an invalid one. Without a fallback,
+            reading an invalid value raises `ImproperlyConfigured`.
+        consequence: The effect of the fallback, to follow "so".
     """
 
     name: str
@@ -80,7 +80,7 @@ class Key(Generic[T]):
         Return the value in the settings.
 
         Raises:
-            ImproperlyConfigured: It is wrong, and there is no fallback.
+            ImproperlyConfigured: The value is invalid, and there is no fallback.
 
         Never switches.
         """
@@ -92,14 +92,14 @@ class Key(Generic[T]):
         return self.fallback
 
     def describe_mistake(self, value: object) -> str:
-        """Return a sentence on a wrong *value*. Never switches."""
+        """Return a sentence about an invalid *value*. Never switches."""
         so = f", so {self.consequence}" if self.consequence else ""
         return (
             f"settings.VINYL[{self.name!r}] is {value!r}, which is not {self.kind}{so}."
         )
 
     def check(self) -> list[checks.CheckMessage]:
-        """Return an error if the value in the settings is wrong. Never switches."""
+        """Return a list with an error if the value is invalid. Never switches."""
         value = _raw().get(self.name, self.default)
         if self.is_valid(value):
             return []
@@ -151,10 +151,10 @@ def _is_path_or_paths(value: object) -> bool:
 
 class VinylSettings:
     """
-    The values of `settings.VINYL`. Each is read and checked with its first use, and
-    again after `setting_changed`, which `override_settings()` sends.
+    The values of `settings.VINYL`. Each value is read and checked on first use, and
+    again after the signal `setting_changed`, which `override_settings()` sends.
 
-    Reading one raises `ImproperlyConfigured` if it is wrong and has no fallback. Never
+    Reading an invalid value without a fallback raises `ImproperlyConfigured`. Never
     switches.
     """
 
@@ -290,11 +290,11 @@ vinyl_settings = VinylSettings()
 
 def check_keys(prefix: str) -> Iterator[checks.CheckMessage]:
     """
-    Return an error for each wrong value.
+    Return an error for each invalid value.
 
     Args:
-        prefix: The start of the ids that are checked: "vinyl.E0" for `vinyl.orm`,
-            "vinyl.E1" for `vinyl.web`.
+        prefix: The beginning of the ids of the checks to run: "vinyl.E0" for
+            `vinyl.orm`, "vinyl.E1" for `vinyl.web`.
 
     Never switches.
     """

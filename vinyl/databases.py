@@ -22,17 +22,17 @@ def database_from_url(url: str, base_dir: str | Path) -> dict[str, Any]:
         postgres://user:p%40ss@host:5432/name?sslmode=require
         postgres:///name?host=/run/postgresql  a server behind a Unix socket
 
-    `postgresql://` means the same as `postgres://`. The query string gives OPTIONS, in
-    which numbers, "true" and "false" become Python's. SQLite gets options that suit a
-    web application; those of the URL come first.
+    `postgresql://` means the same as `postgres://`. The query string sets OPTIONS;
+    numbers, "true" and "false" in it become Python values. SQLite gets default options
+    that suit a web application, which the URL can override.
 
     Args:
-        url: The URL, with special characters in its parts percent-encoded.
-        base_dir: The folder of relative SQLite files, and of their test databases.
+        url: The URL. Special characters in its parts are percent-encoded.
+        base_dir: The folder for relative SQLite files and their test databases.
 
     Raises:
-        ImproperlyConfigured: *url* is not the URL of such a database. The message never
-            contains its user, password or options.
+        ImproperlyConfigured: *url* is not valid. The message never contains its user,
+            password or options.
 
     Never switches.
     """

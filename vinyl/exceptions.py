@@ -2,20 +2,21 @@
 Every error that vinyl itself raises.
 
     VinylError
-    ├── AlreadyAwaitedError     a dual-mode call awaited a second time
-    ├── BridgeError             await_() where no bridge can wait
-    ├── ForeignLoopError        a connection that belongs to another event loop
-    ├── NotFetchedError         a lazy attribute used before it was awaited
-    │   └── LazyInTemplateError one that a template touches, where settings forbid it
+    ├── AlreadyAwaitedError     a dual-mode call was awaited a second time
+    ├── BridgeError             await_() was called outside the bridge
+    ├── ForeignLoopError        a connection was used in another event loop
+    ├── NotFetchedError         a lazy attribute was used before it was awaited
+    │   └── LazyInTemplateError a template used one, and the settings forbid it
     ├── ScopeClosedError        a task outlived the transaction that it inherited
     ├── PoolTimeout             no connection became free in time
     │   └── PoolFull            the queue for a connection is full
     └── UnsupportedVersion      this version of Django is not supported
 
     django.core.exceptions.SynchronousOnlyOperation
-    └── NotAwaitedError         database work used on the event loop without await
+    └── NotAwaitedError         a database operation was used without await
 
-The last four are also what Django code would catch in their place; see each class.
+Most of them also inherit from the exception that Django or Python raises in the same
+situation; see each class.
 """
 
 from __future__ import annotations
@@ -42,19 +43,19 @@ __all__ = [
 
 
 class VinylError(Exception):
-    """The common base of vinyl's own errors."""
+    """The base class of vinyl's errors, except `NotAwaitedError`."""
 
 
 class AlreadyAwaitedError(VinylError, RuntimeError):
     """
     A dual-mode call was awaited a second time, or by two tasks.
 
-    A `RuntimeError`, which Python raises for any coroutine in the same place.
+    A `RuntimeError`, which Python raises for any coroutine that is awaited twice.
     """
 
 
 class BridgeError(VinylError, RuntimeError):
-    """`await_()` was called where no event loop waits for it."""
+    """`await_()` was called outside the bridge, where no event loop can wait for it."""
 
 
 class ForeignLoopError(VinylError, RuntimeError):
@@ -65,14 +66,15 @@ class NotFetchedError(VinylError):
     """
     A lazy attribute was used as a value before it was awaited.
 
-    Not an `AttributeError`, on purpose: `hasattr()`, `getattr(x, name, default)` and
-    Jinja2 suppress those, so the mistake would silently give a wrong answer.
+    It is deliberately not an `AttributeError`: `hasattr()`, `getattr(x, name, default)`
+    and Jinja2 suppress those, so the mistake would give a wrong result without an
+    error.
 
     Args:
         owner: The name of the model.
         attribute: The name of the lazy attribute.
-        use: What the code did with it, as a noun: "bool()".
-        remedy: What to do, as sentences; None for the usual ways to load it.
+        use: What the code did with it, such as "comparing it".
+        remedy: What to do, in sentences; None for the usual ways to load it.
     """
 
     def __init__(
@@ -97,17 +99,17 @@ class NotFetchedError(VinylError):
 
 class LazyInTemplateError(NotFetchedError):
     """
-    A template touched a lazy attribute that was not loaded, and
+    A template used a lazy attribute that was not loaded, and
     `VINYL["LAZY_IN_TEMPLATES"]` is "raise".
 
     Args:
         owner: The name of the model.
         attribute: The name of the lazy attribute.
         template: The file of the template.
-        line: The line in it.
-        cure: What to do, as sentences.
+        line: The line number in the template.
+        cure: What to do, in sentences.
 
-    All but `cure` are attributes of the error.
+    All arguments except `cure` are attributes of the error.
     """
 
     def __init__(
@@ -126,23 +128,23 @@ class LazyInTemplateError(NotFetchedError):
 
 class NotAwaitedError(VinylError, SynchronousOnlyOperation):
     """
-    Database work was used on the event loop as if it were done.
+    The result of a database operation was used on the event loop without `await`.
 
-    A `SynchronousOnlyOperation`, which Django raises in the same place.
+    A `SynchronousOnlyOperation`, which Django raises in the same situation.
     """
 
 
 class ScopeClosedError(VinylError, TransactionManagementError):
-    """A task used a transaction that it had inherited, after the transaction ended."""
+    """A task used an inherited transaction after the transaction had ended."""
 
 
 class PoolTimeout(VinylError, OperationalError):
     """
-    Every connection of the pool stayed in use for the whole timeout.
+    All connections of the pool stayed in use for the whole timeout.
 
     Attributes: `alias`, `size` (connections in use), `timeout` (in seconds), `waiting`
-    (tasks in the queue besides this one), `holders` (a line on each of the loans that
-    last longest: for how long, by which task, where that is now).
+    (other tasks in the queue), `holders` (a line for each of the tasks that have held a
+    connection longest: for how long, its name, and where it is now).
     """
 
     reason = "No connection to database {alias!r} became free within {timeout:g} s"
@@ -173,7 +175,7 @@ class PoolTimeout(VinylError, OperationalError):
 
 
 class PoolFull(PoolTimeout):
-    """The queue for a connection of the pool was full, so the task was refused."""
+    """The maximum number of tasks was already waiting for a connection."""
 
     reason = "No connection to database {alias!r} is free, and the queue is full"
     remedy = (
@@ -183,11 +185,11 @@ class PoolFull(PoolTimeout):
 
 
 class UnsupportedVersion(VinylError, ImproperlyConfigured):
-    """The installed version of Django is not supported, or lacks a name vinyl needs."""
+    """The installed Django is not supported, or lacks a name that vinyl uses."""
 
 
 def _rebuild(cls: type, args: tuple[Any, ...], state: dict[Any, Any]) -> BaseException:
-    """Unpickle an error whose constructor takes facts rather than a sentence."""
+    """Unpickle an error whose constructor builds its message from its arguments."""
     error = cls.__new__(cls, *args)
     error.args = args
     error.__dict__.update(state)

@@ -1,15 +1,15 @@
 """
-The pytest plugin of a project: its settings, a database for each test, a client.
+The pytest plugin for projects: settings, test databases, and a client.
 
     [tool.pytest.ini_options]
     addopts = ["-p", "vinyl.pytest_plugin", "-p", "no:django"]
     anyio_mode = "auto"
 
-A call that is never awaited fails its test, and the error of awaiting a relation that
-had already been fetched says what to write. The traceback of an error is shortened to
-the lines of the project; `--full-trace` shows all. `no:django` turns off pytest-django,
-if it is installed: it has fixtures of the same names, and forbids database access in
-tests without its own marks.
+A call that is never awaited makes its test fail, and the error for awaiting a relation
+that had already been fetched says what to write. Tracebacks show only the lines of the
+project; `--full-trace` shows all lines. `no:django` turns pytest-django off if it is
+installed, because it has fixtures with the same names, and refuses database access in
+tests without its marks.
 """
 
 from __future__ import annotations

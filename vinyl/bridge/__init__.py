@@ -4,9 +4,9 @@ The bridge: sync code that waits on the event loop. It knows nothing of the ORM.
 greenlets.py     START HERE: run, await_, suspend, in_bridge; alone imports greenlet
 mode.py          which mode a call is in; dual-mode functions
 flows.py         use_driver: generator functions that run in both modes
-calls.py         what a dual-mode call returns: a coroutine that refuses other uses
-refusals.py      the special methods that an object can refuse, and refusing them
-dropped.py       refusing a call whose result nobody will await
+calls.py         Call, which a dual-mode call returns in async mode
+refusals.py      objects that raise an error if they are used as a value
+dropped.py       raising an error for a call whose result is dropped, not awaited
 bytecode.py      what the calling code does with the result of a call
 patching.py      the patches of a table, and applying them to Django's classes
 cancellation.py  whether a cancelled operation counts; work that outlasts its task

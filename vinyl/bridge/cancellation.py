@@ -1,10 +1,10 @@
 """
-Cancellation: deciding whether a cancelled operation counts, and outlasting it.
+Cancellation: whether a cancelled operation counts, and waiting in spite of it.
 
-A COMMIT may succeed although its task is cancelled. In a block of `Shield.up()` the
-operation then counts, and the cancellation is raised by the next wait after the block
-or at the end of the run. The drivers interrupt an operation and wait for its end
-(vinyl.orm.backends.settling); what follows from its outcome is decided here.
+A COMMIT may succeed although its task is cancelled. In a block of `Shield.up()` such an
+operation counts as successful, and the cancellation is raised by the next wait after
+the block, or at the end of the run. Drivers interrupt an operation and wait until it
+ends (vinyl.orm.backends.settling); `decide()` decides what its outcome means.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 class Shield:
     """
-    Whether cancelled operations of some sync code count if they succeed.
+    Whether a cancelled operation of some sync code counts if it succeeds.
 
     Each run and each call in a thread that an event loop waits for has its own:
     `current_shield()` in vinyl.bridge.greenlets returns it.
@@ -38,12 +38,11 @@ class Shield:
     @contextmanager
     def up(self) -> Iterator[None]:
         """
-        In the block, let an operation count that succeeds although the task is
-        cancelled.
+        In the block, an operation counts if it succeeds although the task is cancelled.
 
-        The cancellation is raised by the next wait after the block, or by `run()` at
-        its end. If the operation fails, the cancellation is raised at once, and no
-        error that the block raises because of it takes its place.
+        The cancellation is raised by the next wait after the block, or at the end of
+        `run()`. If the operation fails, the cancellation is raised immediately, and
+        errors that the block raises because of it do not replace it.
 
         Never switches.
         """
@@ -63,9 +62,9 @@ class Shield:
     @contextmanager
     def down(self) -> Iterator[None]:
         """
-        In the block, which is inside one of `up()`, raise cancellations at once.
+        In the block, inside a block of `up()`, cancellations are raised immediately.
 
-        One that was postponed before stays postponed until the block ends.
+        A cancellation that was postponed before stays postponed until the block ends.
 
         Never switches.
         """
@@ -98,16 +97,16 @@ class Waiter:
 
 def decide(outcome: tuple[T] | None, error: BaseException, shield: Shield | None) -> T:
     """
-    Return the result of an operation that counts although *error* ended its wait.
+    Return the result of an operation that counts although *error* interrupted it.
 
     Args:
         outcome: The result in a tuple if the operation succeeded, None if it failed.
         error: The task's cancellation, or another error that ended the wait.
-        shield: The shield of the code that waits if it was up when the operation
-            began; None if not.
+        shield: The shield of the waiting code, if it was up when the operation began;
+            otherwise None.
 
-    Raises: *error*, unless it is a cancellation, the operation succeeded and there is a
-    shield, which then postpones it.
+    Raises: *error*, unless it is a cancellation of an operation that succeeded, and
+    there is a shield. The shield then postpones it.
 
     Never switches.
     """
@@ -121,11 +120,11 @@ def decide(outcome: tuple[T] | None, error: BaseException, shield: Shield | None
 
 async def outlast(awaitable: Awaitable[T]) -> T:
     """
-    Return the result of *awaitable*, however often this task is cancelled meanwhile.
+    Return the result of *awaitable*, even if this task is cancelled while it waits.
 
-    For cleaning up, where the caller has a cancellation to raise already.
+    For clean-up, where the caller already has a cancellation to raise.
 
-    Raises: what *awaitable* raises.
+    Raises: any error of *awaitable*.
 
     Switches to the event loop.
     """

@@ -1,16 +1,16 @@
 """
 Refusing a dual-mode call that nobody will await, where it is made.
 
-A call that nobody awaits does nothing. Two mistakes can be seen in the calling code
-before there is a coroutine:
+A call that is not awaited does nothing. Two mistakes are visible in the calling code
+before a coroutine exists:
 
-- The next instruction drops the result, as that of a statement `album.save()` does.
-- The caller is a plain function of Django or of an installed package. It was written
-  for sync code and does not await, so what it does next would be wrong.
+- The next instruction drops the result, as in the statement `album.save()`.
+- The caller is a plain function of Django or of an installed package. It expects sync
+  mode, and would continue with a coroutine in place of a value.
 
-A function that only returns the result passes it on, and its own caller is looked at.
-Where the code does not tell for certain, nothing is refused: Python warns of a
-coroutine that was never awaited, and a `Call` raises when it is used as a value.
+If a function only returns the result, its caller is inspected instead. If the code does
+not show a mistake with certainty, the call is allowed: Python warns if the coroutine is
+never awaited, and a `Call` raises an error if it is used as a value.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ def _site_of(frame: FrameType) -> CallInstruction:
 
 def refuse_lost(dual: Callable[..., Any], name: str, frame: FrameType | None) -> None:
     """
-    Raise where it is certain that a call in async mode will not be awaited.
+    Raise an error if it is certain that a call in async mode will not be awaited.
 
     Args:
         dual: The dual-mode function.
-        name: What the user called, such as `Album.save`.
-        frame: That of its caller.
+        name: The name of the call, such as `Album.save`.
+        frame: The frame of its caller.
 
     Raises:
         NotAwaitedError: The result would be dropped, or used by sync code of Django or

@@ -1,7 +1,8 @@
 """
-Write once, run in both modes: a flow yields its calls, and a driver makes them.
+Flows: generator functions that run in both modes.
 
-The sync driver calls each; the async one calls and awaits it. `use_driver` chooses.
+A flow yields its calls, and a driver makes them. The sync driver calls each function;
+the async driver also awaits the result. `use_driver` chooses the driver.
 """
 
 from __future__ import annotations
@@ -21,18 +22,22 @@ T = TypeVar("T")
 
 def use_driver(fn: Callable[P, Any]) -> Callable[P, Any]:
     """
-    Make *fn* dual-mode: it returns its value in sync mode, a coroutine in async mode.
+    Decorator that makes *fn* dual-mode: a call returns the value in sync mode, and a
+    coroutine in async mode.
 
-    A generator function yields its calls, `(function, args)` or `(function, args,
-    kwargs)`, and receives their results: the driver calls each (sync mode), or calls
-    and awaits it (async mode). `yield from` composes flows. Any other function runs
-    in the bridge as a whole in async mode.
+    A generator function yields its calls as `(function, args)` or `(function, args,
+    kwargs)` and receives their results. The driver makes each call, and awaits it in
+    async mode. Use `yield from` to compose flows. If *fn* is not a generator function,
+    all of it runs in the bridge in async mode.
+
+    Args:
+        fn: A generator function or a plain function.
 
     Raises:
-        TypeError: A coroutine function was given, which cannot run in sync mode; or,
-            at the yield, something that is not a call was yielded.
+        TypeError: *fn* is `async def`, which cannot run in sync mode. Raised at the
+            `yield` if a flow yields something that is not a call.
 
-    Never switches; calls of what it returns switch to the event loop.
+    Never switches; calls of the decorated function switch to the event loop.
     """
     if inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn):
         raise TypeError(
@@ -55,9 +60,9 @@ def use_driver(fn: Callable[P, Any]) -> Callable[P, Any]:
 
 def drive(flow: Generator[Any, Any, T]) -> T:
     """
-    Run *flow*, calling what it yields; return what it returns.
+    Return the result of *flow*, after making each call that it yields.
 
-    Switches to the event loop, inside the bridge, where a call does.
+    Switches to the event loop inside the bridge, if a call does.
     """
     step: Callable[..., Any] = functools.partial(flow.send, None)
     while True:
@@ -77,8 +82,7 @@ def drive(flow: Generator[Any, Any, T]) -> T:
 
 async def drive_async(flow: Generator[Any, Any, T]) -> T:
     """
-    Run *flow*, calling what it yields and awaiting what the calls return; return what
-    it returns.
+    Return the result of *flow*, after making and awaiting each call that it yields.
 
     Switches to the event loop.
     """
@@ -99,7 +103,7 @@ async def drive_async(flow: Generator[Any, Any, T]) -> T:
 
 
 def _as_call(step: Any) -> tuple[Callable[..., Any], tuple[Any, ...], dict[Any, Any]]:
-    """Read what a flow yielded."""
+    """Return the function, args and kwargs of a call that a flow yielded."""
     match step:
         case (call, tuple() | list() as args) if callable(call):
             return call, tuple(args), {}

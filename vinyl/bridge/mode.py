@@ -1,8 +1,9 @@
 """
-Which mode a call is in, and dual-mode functions: they run in sync mode, and return a
+Which mode a call is in, and dual-mode functions, which run in sync mode and return a
 `Call` in async mode.
 
-`dual()` makes one; what decides by more than the mode makes its `Call` with `begin()`.
+`dual()` makes a function dual-mode. A function that decides by more than the mode uses
+`runs_sync()`, and `begin()` for its `Call`.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ _get_running_loop = asyncio._get_running_loop
 
 def runs_sync() -> bool:
     """
-    Whether a dual-mode call made here runs as plain sync code.
+    Whether a dual-mode call made here is in sync mode. Never switches.
 
-    In this order: inside the bridge it does; `settings.VINYL["IS_ASYNC"]` may force a
-    mode; otherwise it does unless this thread has a running event loop.
-    Never switches.
+    The first rule that applies decides: inside the bridge, sync mode;
+    `settings.VINYL["IS_ASYNC"]`, the mode that it forces; otherwise, async mode if this
+    thread has a running event loop, and sync mode if not.
     """
     if forced_mode is None:
         return _get_running_loop() is None or in_bridge()
@@ -55,10 +56,10 @@ def runs_sync() -> bool:
 
 def refuse_to_block(what: str) -> None:
     """
-    Raise `NotAwaitedError` where a wait would block an event loop. Never switches.
+    Raise `NotAwaitedError` if waiting here would block an event loop. Never switches.
 
     Args:
-        what: What is about to wait, as the message begins.
+        what: The object that is about to wait; the subject of the message.
     """
     if not runs_sync() and not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
         raise NotAwaitedError(
@@ -70,10 +71,11 @@ def refuse_to_block(what: str) -> None:
 
 def suspend_or_refuse(coroutine: Coroutine[Any, Any, T]) -> T:
     """
-    Wait for *coroutine*, made by an async function that sync code called.
+    Return the result of *coroutine*, which sync code got by calling an `async def`.
 
     Raises:
-        NotAwaitedError: No bridge: in sync mode nothing can run it. It is closed.
+        NotAwaitedError: Called outside the bridge, where nothing can run the coroutine.
+            It is closed.
 
     Switches to the event loop.
     """
@@ -95,15 +97,17 @@ def dual(
     name: str | None = None,
 ) -> Callable[..., Any]:
     """
-    Return the dual-mode function for *fn*: called in async mode it returns a `Call`,
-    which runs *fn* in the bridge when awaited.
+    Return a dual-mode version of *fn*. In async mode it returns a `Call`, which runs
+    *fn* in the bridge when it is awaited.
 
-    An `async def` (a user's own `save()`) is awaited where sync code calls it.
+    If *fn* is `async def` (a user's own `save()`), sync code that calls it in the
+    bridge waits for it.
 
     Args:
-        in_sync: What runs in sync mode; *fn* if None.
-        in_async: What makes the coroutine in async mode, if not a run of *fn*.
-        name: What users call it; found from *fn* and its first argument if None.
+        fn: The function.
+        in_sync: The function that runs in sync mode; *fn* if None.
+        in_async: Creates the coroutine in async mode; if None, it is `run(fn, ...)`.
+        name: The name in messages; None derives it from *fn* and its first argument.
     """
     is_async = iscoroutinefunction(fn)
     plain = in_sync or (_waiting_for(fn) if is_async else fn)
@@ -131,16 +135,17 @@ def begin(
     **kwargs: Any,
 ) -> Call:
     """
-    Return the `Call` that a dual-mode function gives in async mode. To be called by
-    that function itself: the caller of it is looked at.
+    Return the `Call` of a dual-mode function in async mode. That function must call
+    this one directly, because the code that calls it is inspected.
 
     Args:
         dual: The dual-mode function.
-        name: What the user called, such as `Album.save`.
-        work: Makes the coroutine, from the further arguments.
+        name: The name of the call, such as `Album.save`.
+        work: Creates the coroutine.
+        args, kwargs: The arguments of *work*.
 
     Raises:
-        NotAwaitedError: The call would never be awaited. Nothing has been made then.
+        NotAwaitedError: The call would never be awaited. No coroutine is created.
 
     Never switches.
     """
@@ -150,12 +155,12 @@ def begin(
 
 
 def dual_if_async(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """The change for a hook that Django's code calls, and which may be `async def`."""
+    """Patch a hook that Django's code calls and that users may make `async def`."""
     return dual(fn) if iscoroutinefunction(fn) else fn
 
 
 def is_dual(value: Any) -> bool:
-    """Whether what *value* returns in async mode is to be awaited."""
+    """Whether *value* is a dual-mode function."""
     return hasattr(value, "is_dual")
 
 
@@ -176,7 +181,7 @@ async def _run(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
 
 
 def _name(fn: Callable[..., Any], args: tuple[Any, ...]) -> str:
-    """What the user called: `Album.save` for a method, `fetch` for a function."""
+    """The name of a call: `Album.save` for a method, `fetch` for a function."""
     if args and hasattr(type(args[0]), fn.__name__):
         return f"{type(args[0]).__name__}.{fn.__name__}"
     return fn.__qualname__

@@ -1,9 +1,9 @@
 """
-Patches of a dual-mode table, and how they are applied to Django's classes.
+Patches, and applying them to Django's classes.
 
-A patch names a class or a module, some of its attributes, and a decorator, which makes
-the replacement of each from the original. Patches apply to Django's own classes, and to
-subclasses that override a name, so models and managers need not adopt anything.
+A patch names a class or module, some of its attributes, and a decorator that returns
+the replacement of each attribute. Patches apply to Django's classes and to subclasses
+that override one of the names, so models and managers need no changes.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ __all__ = [
 
 class Patch(NamedTuple):
     """
-    A replacement of some attributes of a class or a module.
+    Replaces some attributes of a class or module.
 
     Args:
         owner: "module:Class" or "module".
-        names: Attributes of it, separated by spaces. `start_*` stands for all those of
-            subclasses that begin with `start_`.
-        decorator: Returns the replacement of an attribute, from the original (None if
-            the owner does not have it).
+        names: The attributes, separated by spaces. `start_*` stands for all attributes
+            of subclasses that begin with `start_`.
+        decorator: Takes the original attribute, or None if the owner does not have it,
+            and returns the replacement.
         inherited: Whether subclasses that override a name are patched, too.
         app: The contrib app that must be installed; empty for Django's core.
-        since: The first version of Django that has it; None for all.
-        before: The first version of Django that no longer has it; None for none.
+        since: The first version of Django that has the owner; None for all versions.
+        before: The first version of Django without the owner; None for no limit.
     """
 
     owner: str
@@ -59,7 +59,7 @@ class Patch(NamedTuple):
     before: tuple[int, int] | None = None
 
     def applies(self) -> bool:
-        """Whether this Django, with the apps that are installed, has the owner."""
+        """Whether the installed Django version and apps have the owner."""
         if self.since is not None and django.VERSION < self.since:
             return False
         if self.before is not None and django.VERSION >= self.before:
@@ -72,10 +72,10 @@ class Patch(NamedTuple):
 
 def patch_sync_to_async(in_thread: Callable[..., Any]) -> Callable[..., Any]:
     """
-    Return the replacement of `sync_to_async` in a module of Django whose `a*` methods
-    use it: the sync method runs in the bridge instead of a thread. A function that may
-    run in any thread (`thread_sensitive=False`) computes, without a database, and still
-    runs in one.
+    Return a replacement of `sync_to_async` for modules of Django whose `a*` methods use
+    it: the sync method runs in the bridge instead of a thread. Functions that may run
+    in any thread (`thread_sensitive=False`) do not use the database, and still run in
+    a thread.
 
     Args:
         in_thread: Django's `sync_to_async`.
@@ -116,10 +116,10 @@ _applied: set[Patch] = set()
 
 def apply_patches(patches: Iterable[Patch]) -> None:
     """
-    Apply those of *patches* that this Django and the installed apps have, once each.
+    Apply the *patches* for the installed Django version and apps, each of them once.
 
     Raises:
-        UnsupportedVersion: This Django lacks one of their names.
+        UnsupportedVersion: Django does not have one of the names.
 
     Never switches.
     """
@@ -145,7 +145,7 @@ def _apply(patch: Patch) -> None:
 
 
 def _decorated(decorator: Callable[..., Any], fn: Any) -> Any:
-    """Return what *decorator* makes of *fn*, marked so that it is not patched again."""
+    """Return *fn* as decorated, with a mark that prevents patching it again."""
     replacement = decorator(fn)
     if replacement is not fn and inspect.isfunction(replacement):
         # Itself: a decorator copies the mark to what it makes.
@@ -159,7 +159,7 @@ def _is_patched(fn: Any) -> bool:
 
 
 def _expanded(names: list[str], cls: type) -> Iterator[str]:
-    """*names*, with those that *cls* has in place of `start_*`."""
+    """Return *names*, with each `start_*` replaced by the matching names of *cls*."""
     for name in names:
         if name.endswith("*"):
             yield from (found for found in dir(cls) if found.startswith(name[:-1]))
@@ -215,7 +215,7 @@ def resolve(path: str) -> Any:
     Return the object at *path*, "package.module:Class" or "package.module".
 
     Raises:
-        UnsupportedVersion: This Django lacks the class.
+        UnsupportedVersion: Django does not have the class.
 
     Never switches.
     """
@@ -232,7 +232,7 @@ def getattr_or_refuse(owner: Any, path: str, name: str) -> Any:
         path: Where *owner* is, for the message.
 
     Raises:
-        UnsupportedVersion: This Django lacks the attribute.
+        UnsupportedVersion: Django does not have the attribute.
 
     Never switches.
     """

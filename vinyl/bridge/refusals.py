@@ -1,8 +1,9 @@
 """
-Objects that stand for a value which is not there yet, and refuse to be used as one.
+Placeholders for values that do not exist yet, which raise an error if they are used as
+a value.
 
-The table below lists what Python lets an object refuse. `x is None` and `isinstance()`
-cannot be refused; `vinyl check` reports them (see vinyl.orm.lint).
+The table below lists the operations that an object can refuse. It cannot refuse
+`x is None` and `isinstance()`; `vinyl check` reports them (see vinyl.orm.lint).
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any
 
 __all__ = ["asked_by", "refusing"]
 
-# Each use of an object as a value, with its special methods, without underscores. What
-# is not listed either makes sense without the value, or calls one of these.
+# The uses of an object as a value, with their special methods, without underscores.
+# Others either make sense without the value, or call one of these.
 _REFUSED = {
     "testing its truth value": "bool",
     "converting it to text": "str",
@@ -48,11 +49,12 @@ _REFUSED = {
 
 def refusing(cls: type) -> type:
     """
-    Class decorator: each use of an instance as a value calls `self._refuse(use)`.
+    Class decorator that makes each use of an instance as a value call
+    `self._refuse(use)`, which raises an error. *use* describes the use in a few words.
 
-    `_refuse` takes a few words that name the use and raises. Only asyncio may hash an
-    instance: `gather()` uses its arguments as keys of a dictionary. Other code would
-    look for the value in a dictionary, and not find it. Never switches.
+    Only asyncio may hash an instance, because `gather()` uses its arguments as keys of
+    a dictionary. Other code would look up the value in a dictionary without finding it.
+    Never switches.
     """
 
     def refuser(use: str) -> Callable[..., Any]:
@@ -78,7 +80,7 @@ def asked_by(*packages: str, depth: int = 2) -> bool:
     Whether the caller's caller is code of one of *packages*.
 
     Args:
-        depth: How many calls away it is; 3 is the caller of that one, and so on.
+        depth: The distance in calls; 3 is the caller of that code, and so on.
 
     Never switches.
     """

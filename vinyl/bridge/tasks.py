@@ -25,14 +25,14 @@ _LINKS: dict[type, tuple[str, str]] = {
 
 
 def running_task() -> asyncio.Task[Any] | None:
-    """The task that this code runs in; None without one. Never switches."""
+    """Return the running task, or None. Never switches."""
     return None if asyncio._get_running_loop() is None else asyncio.current_task()
 
 
 def place_of(task: asyncio.Task[Any] | None) -> str:
     """
-    Which task it is and where it waits, as messages say it: the innermost line that is
-    neither vinyl's nor a library's, or else the outermost. Never switches.
+    Return the name of a task and the line where it waits, for messages: the innermost
+    line outside of vinyl and libraries, or else the outermost. Never switches.
     """
     if task is None:
         return "no task"
@@ -58,5 +58,5 @@ def _frames(awaited: Any) -> Iterator[FrameType]:
 
 
 def is_own(file: str) -> bool:
-    """Whether *file* is neither vinyl's nor a library's. Never switches."""
+    """Whether *file* belongs neither to vinyl nor to a library. Never switches."""
     return not file.startswith((_VINYL, _LIBRARY)) and "site-packages" not in file

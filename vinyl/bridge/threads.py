@@ -1,8 +1,8 @@
 """
-Code that blocks or computes for long, in worker threads, where it holds up nobody.
+Worker threads for code that blocks or computes for a long time.
 
-In the thread the ORM is in sync mode, with a connection of the thread's own, which is
-closed at the end of each call.
+In the thread the ORM is in sync mode and uses a separate connection, which is closed at
+the end of each call.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def in_thread(
     fn: Callable[..., Any] | None = None, /, *, limit: int | None = None
 ) -> Any:
     """
-    Have *fn*, a plain function or view that computes for long or blocks, run in a
-    worker thread when it is called on an event loop:
+    Decorator that runs a plain function or view in a worker thread when it is called on
+    an event loop, for code that blocks or computes for a long time:
 
         @in_thread
         def report(request): ...
@@ -73,21 +73,22 @@ def in_thread(
     In a coroutine, await the call. Inside the bridge, where plain views run, the call
     returns the value. Without an event loop, *fn* runs in the calling thread.
 
-    In the thread the ORM is in sync mode. It uses a connection of the thread's own, so
-    it is outside the caller's transaction and does not see what that has not committed.
-    The connection is closed at the end of the call. Context variables are copied. A
-    cancelled task continues to wait for its thread, which cannot be stopped.
+    In the thread the ORM is in sync mode. It uses a separate connection, which is
+    closed at the end of the call, so it is outside the caller's transaction and does
+    not see uncommitted changes. Context variables are copied. A thread cannot be
+    stopped, so a cancelled task waits for it to finish.
 
     Args:
-        limit: How many calls of *fn* may run at a time. Without it, all functions share
-            the threads of `settings.VINYL["THREADS"]`, 10 for each event loop. Further
-            calls wait in line.
+        fn: The function, if the decorator is used without parentheses.
+        limit: Maximum number of calls of *fn* that run at the same time; further calls
+            wait. If None, all functions share the threads of
+            `settings.VINYL["THREADS"]`, 10 for each event loop.
 
     Raises:
-        TypeError: *fn* is async or a generator, so there is nothing to run in a thread.
+        TypeError: *fn* is `async def` or a generator function.
         ValueError: *limit* is not a positive integer.
 
-    Never switches; calls of what it returns switch to the event loop.
+    Never switches; calls of the decorated function switch to the event loop.
     """
     if fn is None:
         if type(limit) is not int or limit < 1:
@@ -128,7 +129,7 @@ def _in_thread(fn: Callable[..., Any], limit: int | None) -> Callable[..., Any]:
 @contextmanager
 def atomic_in_thread(aliases: Iterable[str]) -> Iterator[None]:
     """
-    In the block, each call of an `in_thread` function is a transaction of its own on
+    In the block, each call of an `in_thread` function runs in a separate transaction on
     the databases *aliases*. Never switches.
     """
     token = _atomic.set(tuple(aliases))
@@ -175,7 +176,7 @@ def wait(awaitable: Awaitable[T]) -> T:
 async def run_in_worker(
     call: Callable[[], T], kind: object, limit: int | None, name: str
 ) -> T:
-    """What *call* returns in a thread, of which *kind* of work has at most *limit*."""
+    """Return the result of *call*, run in one of at most *limit* threads for *kind*."""
     try:
         limiters = _limiters.get()
     except LookupError:

@@ -1,11 +1,11 @@
 """
-Reads from replicas, writes to the primary, and reads of one's own writes.
+Database routing: writes to the primary, reads from replicas or the primary.
 
     DATABASE_ROUTERS = ["vinyl.orm.routers.PrimaryReplicaRouter"]
     VINYL = {"REPLICAS": ["replica"]}
 
-A replica lags behind. What a unit of work has written it reads back from the primary,
-so a unit keeps note of its writes: a request is one, and so is `with unit_of_work():`.
+Replicas lag behind the primary. After a write, a unit of work therefore reads from the
+primary. A unit of work is a request, or the block of `with unit_of_work():`.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ __all__ = [
 
 class Unit:
     """
-    What a unit of work has written, and where it reads.
+    Which databases a unit of work has written to, and which replicas it reads from.
 
     Args:
-        opened: By `unit_of_work()`, so that tasks started inside belong to it. Any
-            other is that of one task or thread, and its children get their own.
+        opened: Whether `unit_of_work()` opened it, so that tasks started inside belong
+            to it. Otherwise it is the unit of a single task or thread.
     """
 
     __slots__ = ("opened", "replicas", "task", "written")
@@ -55,7 +55,7 @@ class Unit:
         self.replicas: dict[str, str] = {}
 
     def is_here(self) -> bool:
-        """Whether the calling code belongs to it, and did not merely inherit it."""
+        """Whether the calling code belongs to it, and has not only inherited it."""
         return self.opened or (self.task and self.task()) is running_task()
 
 
@@ -64,7 +64,7 @@ _unit: ContextVar[Unit | None] = ContextVar("vinyl_unit", default=None)
 
 
 def _current_unit() -> Unit:
-    """The unit of the calling code; made here if none was opened. Never switches."""
+    """Return the unit of the calling code, created if needed. Never switches."""
     unit = _unit.get()
     if unit is not None and unit.is_here():
         return unit
@@ -78,14 +78,15 @@ def _current_unit() -> Unit:
 
 class unit_of_work:
     """
-    `with unit_of_work():` begins with reads from replicas, whatever was written before.
+    Return a context manager for a unit of work, which begins by reading from replicas,
+    even after earlier writes.
 
-    After a write in the block everything in it reads from the primary, tasks and bridge
-    runs started inside included; and so does, after the block, the code around it. For
-    one job of a worker, one message of a long connection. Requests have one each, with
-    `vinyl.web` and with Django's handlers.
+    After a write in the block, all code in the block reads from the primary, including
+    tasks and bridge runs started inside, and so does the code that follows the block.
+    Use it for a job of a worker or a message of a long connection. Each request is a
+    unit of work already, in `vinyl.web` and with Django's handlers.
 
-    A plain `with` in both modes. Never switches.
+    Use `with` in both modes. Never switches.
     """
 
     def __enter__(self) -> None:
@@ -105,32 +106,35 @@ class unit_of_work:
 
 def note_write(primary: str = DEFAULT_DB_ALIAS) -> None:
     """
-    Have the rest of this unit of work read from *primary*.
+    Make the rest of this unit of work read from *primary*.
 
-    For writes that no router is asked about: raw SQL, and `using()`. Never switches.
+    For writes that do not use the router: raw SQL, and `using()`. Never switches.
+
+    Args:
+        primary: The alias of the primary that was written to.
     """
     _current_unit().written.add(primary)
 
 
 class PrimaryReplicaRouter:
     """
-    A database router: writes go to the primary, reads to a replica, unless they must
-    see what only the primary has for sure. They go to the primary, too,
+    A database router that sends writes to the primary and reads to a replica. Reads go
+    to the primary as well
 
     - after a write in the same unit of work,
     - inside a transaction on the primary, and
-    - for what belongs to an object that was loaded there.
+    - for relations of an object that was loaded from the primary.
 
-    One replica serves a unit of work, picked at random, so that its reads do not go
-    back in time. Objects of databases that are neither are left to other routers.
+    A unit of work reads from one replica, chosen at random, so that a later read never
+    returns older data. The router makes no decision for objects of other databases.
 
     Args:
-        primary: The alias that is written to.
-        replicas: The aliases that are read from, None for `settings.VINYL["REPLICAS"]`.
-            Without any, the primary is read.
+        primary: The alias of the primary.
+        replicas: The aliases of the replicas; None for `settings.VINYL["REPLICAS"]`.
+            Without replicas, reads go to the primary.
 
     Raises:
-        ImproperlyConfigured: The replicas are no list of aliases.
+        ImproperlyConfigured: *replicas* is not a list of aliases.
     """
 
     def __init__(
@@ -150,16 +154,17 @@ class PrimaryReplicaRouter:
 
     def db_for_read(self, model: type[Model], **hints: Any) -> str | None:
         """
-        The alias that *model* is read from; None to leave it to other routers.
+        Return the alias to read *model* from, or None to leave it to other routers.
 
         Args:
             model: The model that the query selects.
             hints: Django's hints, of which `instance` is used.
 
         Raises:
-            ScopeClosedError: In a task that outlived its transaction on the primary.
+            ScopeClosedError: Called in a task that has outlived its transaction on the
+                primary.
 
-        Never switches, and neither lends a connection nor connects.
+        Never switches, and neither borrows a connection nor connects.
         """
         home = self._home_of(hints)
         if home is not None and home not in self.replicas:
@@ -178,8 +183,8 @@ class PrimaryReplicaRouter:
 
     def db_for_write(self, model: type[Model], **hints: Any) -> str | None:
         """
-        The alias that *model* is written to, noting that it is; None to leave it to
-        other routers.
+        Return the alias to write *model* to, and note the write; or return None to
+        leave it to other routers.
 
         Args:
             model: The model whose table is written to.
@@ -195,16 +200,16 @@ class PrimaryReplicaRouter:
 
     def allow_relation(self, obj1: Model, obj2: Model, **hints: Any) -> bool | None:
         """
-        True if *obj1* and *obj2* are both from these databases, else None. The *hints*
-        are not used. Never switches.
+        Return True if *obj1* and *obj2* both belong to these databases, otherwise None.
+        The *hints* are not used. Never switches.
         """
         ours = (self.primary, *self.replicas)
         return (obj1._state.db in ours and obj2._state.db in ours) or None
 
     def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool | None:
         """
-        False if *db* is a replica, which gets its tables from the primary, else None.
-        The *app_label* and the *hints* are not used. Never switches.
+        Return False if *db* is a replica, which gets its tables from the primary,
+        otherwise None. *app_label* and *hints* are not used. Never switches.
         """
         return False if db in self.replicas else None
 

@@ -1,6 +1,6 @@
 """
-A pytest plugin: a call that is never awaited fails its test, and the error of awaiting
-a lazy attribute that had already been fetched says what to write.
+A pytest plugin. A call that is never awaited makes its test fail, and the error for
+awaiting a lazy attribute that had already been fetched says what to write.
 
     pytest_plugins = ["vinyl.orm.testing"]    # in the conftest.py of the root
 """
@@ -16,8 +16,8 @@ __all__ = ["pytest_configure", "pytest_runtest_makereport"]
 
 def pytest_configure(config: Any) -> None:
     """
-    Turn Python's warning "coroutine was never awaited" into an error, in the *config*
-    of pytest. Never switches.
+    Turn Python's warning "coroutine was never awaited" into an error, in pytest's
+    *config*. Never switches.
     """
     for line in (
         "error:coroutine '.*' was never awaited:RuntimeWarning",

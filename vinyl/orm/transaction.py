@@ -94,20 +94,20 @@ def on_commit(
     func: Callable[[], Any], using: str | None = None, robust: bool = False
 ) -> Any:
     """
-    Have *func* called when the transaction has been committed, or at once if there is
-    none.
+    Call *func* after the transaction has been committed, or immediately if there is no
+    transaction.
 
-    On the event loop the result has to be awaited outside a transaction, and may be
-    awaited inside one.
+    On the event loop, await the result outside a transaction. Inside one, awaiting it
+    is optional.
 
     Args:
         func: A sync or async callable without arguments.
-        using: The database's alias, None for the default.
-        robust: Log an error of *func*, and call the hooks after it all the same.
+        using: The alias of the database; None for the default.
+        robust: Whether to log an error of *func* and call the remaining hooks.
 
     Raises:
         TypeError: *func* cannot be called.
 
-    Switches to the event loop where it is awaited outside a transaction.
+    Switches to the event loop if it is awaited outside a transaction.
     """
     return get_connection(using).on_commit(func, robust)
