@@ -15,6 +15,7 @@ pytest_plugins = [
     "tests.fix_bridge",
     "tests.fix_content_types",
     "tests.fix_db",
+    "tests.fix_kills",
     "tests.fix_lazy_loads",
     "tests.fix_observing",
     "tests.fix_replicas",

@@ -88,6 +88,18 @@ def default_database(settings: dict[str, Any]) -> Iterator[None]:
         ContentType.objects.clear_cache()
 
 
+@contextmanager
+def default_at(**changed: Any) -> Iterator[None]:
+    """The default database with other settings, for connections made in the block."""
+    settings = connections.settings["default"]
+    before = dict(settings, OPTIONS=dict(settings["OPTIONS"]))
+    settings.update(changed)
+    try:
+        yield
+    finally:
+        settings.update(before)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def db(request: pytest.FixtureRequest, migrated: set[str]) -> Iterator[str]:
     """The vendor of the database that the test runs on, with empty tables."""

@@ -1,5 +1,8 @@
 """What is learned of a query: nothing that grows, and nothing of lookups of others."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="misc"
+
 from __future__ import annotations
 
 import asyncio
@@ -13,6 +16,8 @@ from django.db.models.lookups import Exact
 from django.db.models.sql.compiler import SQLCompiler
 from django.test.utils import register_lookup
 
+from tests.fix_db import only_postgresql
+from tests.fix_kills import Killer
 from tests.orm.plans.planning import catalogue, thrice
 from tests.records.models import Album, Artist
 from vinyl.orm import run
@@ -67,3 +72,20 @@ class TestLearning:
                 queries += [Album.objects.filter(year=1).exists() for _ in range(5)]
                 await asyncio.gather(*queries)
         assert len(seen) == 40
+
+    @only_postgresql
+    async def test_a_lost_connection_does_not_prevent_it(
+        self, killer: Killer, used: list[str]
+    ) -> None:
+        """The query that Django runs to make the plan is run again, too."""
+        await Artist.objects.create(name="Nina")
+
+        async def get() -> Artist:
+            return await Artist.objects.exclude(name__endswith="x").get(name="Nina")
+
+        await get()
+        async with killer.killing():
+            await get()
+        used.clear()
+        await get()
+        assert len(used) == 1

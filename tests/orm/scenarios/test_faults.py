@@ -1,4 +1,4 @@
-"""Killed backends, a server that is away or full, a network that is cut or silent."""
+"""Killed backends, a server that is full, a network that is cut or silent."""
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
 # mypy: disable-error-code="attr-defined, call-overload, misc"
@@ -8,20 +8,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from contextvars import Context
-from typing import Any
 
 import psycopg
 import pytest
-from django.core.management import call_command
 from django.db import DatabaseError, OperationalError, connections
 
-from tests.fix_db import only_postgresql
-from tests.postgres import own_server
+from tests.fix_db import default_at, only_postgresql
+from tests.fix_kills import kill
 from tests.proxy import Proxy, proxy
 from tests.records.models import Artist
-from tests.settings import database
 from vinyl.orm import connection, run, transaction
 from vinyl.orm.backends import psycopg_waiting
 from vinyl.orm.pools import pool
@@ -32,25 +29,6 @@ pytestmark = [
     pytest.mark.usefixtures("db"),
     only_postgresql,
 ]
-
-
-@contextmanager
-def default_at(**changed: Any) -> Iterator[None]:
-    """The default database with other settings, for connections made in the block."""
-    settings = connections.settings["default"]
-    before = dict(settings, OPTIONS=dict(settings["OPTIONS"]))
-    settings.update(changed)
-    try:
-        yield
-    finally:
-        settings.update(before)
-
-
-@pytest.fixture
-def admin(postgres_url: str) -> Iterator[psycopg.Connection]:
-    """A session of its own, outside of everything."""
-    with psycopg.connect(postgres_url, autocommit=True) as session:
-        yield session
 
 
 @pytest.fixture(autouse=True)
@@ -79,12 +57,6 @@ async def session_id() -> int:
 async def sleep(seconds: float) -> None:
     async with connection.cursor() as cursor:
         await cursor.execute("SELECT pg_sleep(%s)", [seconds])
-
-
-def kill(admin: psycopg.Connection, pid: int) -> None:
-    """End a session, and see that it is gone."""
-    found = admin.execute("SELECT pg_terminate_backend(%s, 10000)", [pid]).fetchone()
-    assert found == (True,)
 
 
 def sound(lost: int | None = None) -> None:
@@ -430,58 +402,3 @@ class TestTheNetwork:
         network.thaw()
         assert await names() == []
         sound(lost=0)
-
-
-def migrate() -> None:
-    call_command("migrate", verbosity=0)
-    connections["default"].close()
-
-
-class TestARestart:
-    async def test_under_load(self, db: str) -> None:
-        """Every error is an OperationalError, and nothing acknowledged is lost."""
-        with own_server() as server, default_at(**database(server.get_uri())):
-            await asyncio.to_thread(migrate)
-            acknowledged: list[str] = []
-            errors: list[Exception] = []
-            back = 0.0
-            recovered: list[float] = []
-            ended = asyncio.Event()
-
-            async def work(worker: int) -> None:
-                number = 0
-                while not ended.is_set():
-                    number += 1
-                    name = f"{worker} {number}"
-                    try:
-                        async with transaction.atomic():
-                            await Artist.objects.create(name=name)
-                            await Artist.objects.filter(name=name).aupdate(name=name)
-                        acknowledged.append(name)
-                        if back:
-                            recovered.append(time.monotonic() - back)
-                    except Exception as error:
-                        errors.append(error)
-                        await asyncio.sleep(0.01)
-
-            async with asyncio.TaskGroup() as group:
-                for worker in range(20):
-                    group.create_task(work(worker))
-                while len(acknowledged) < 100:
-                    await asyncio.sleep(0.01)
-                await asyncio.to_thread(server.stop)
-                stopped = time.monotonic()
-                with pytest.raises(OperationalError, match="connection to server"):
-                    await Artist.objects.count()
-                assert time.monotonic() - stopped < 5
-                await asyncio.to_thread(server.start)
-                back = time.monotonic()
-                while len(recovered) < 100:
-                    await asyncio.sleep(0.01)
-                ended.set()
-
-            assert errors
-            assert {type(error) for error in errors} == {OperationalError}
-            assert set(acknowledged) <= set(await names())
-            sound()
-            await close_pools()

@@ -2,6 +2,9 @@
 Database backends that can wait on the event loop.
 
 base.py         what every such DatabaseWrapper offers to the pool
+outage.py       how long connects wait for a server that is away
+reconnection.py reads that have lost their session, run again on another one
+reads.py        which queries only read
 psycopg.py      the mixin for backends built on Django's PostgreSQL backend
 psycopg_cursors.py
                 what that adds to the cursors of psycopg

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +14,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from django.db import InterfaceError, connections
 from django.db.transaction import TransactionManagementError
 
-from vinyl.bridge.greenlets import current_shield, in_bridge
+from vinyl.bridge.greenlets import current_shield, in_bridge, suspend
+from vinyl.orm.backends.outage import Outage, pauses_between_connects
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper as _Wrapper
@@ -103,15 +107,71 @@ class BridgeMixin(_Wrapper):
         if (loan := self.loan_here()) is not None:
             # A thread must not connect after its connection has been taken away.
             loan.begin(self.alias)
-        try:
-            super().connect()
-        except BaseException:
-            # The connection may be open without Django's settings for the session, for
-            # example if the task was cancelled. The next task cannot use it so.
-            self.discard()
-            raise
+        pauses = pauses_between_connects()
+        while True:
+            try:
+                super().connect()
+                break
+            except BaseException as error:
+                is_away = isinstance(error, Exception) and self.server_is_away(error)
+                # The connection may be open without Django's settings for the session,
+                # for example if the task was cancelled. The next task cannot use it so.
+                self.discard()
+                if self.outage is None or not is_away or not in_bridge():
+                    raise
+                left = min(self.outage.time_left(), self.connect_by - time.monotonic())
+                if left <= 0:
+                    raise
+            suspend(asyncio.sleep(min(left, next(pauses))))
+        if self.outage is not None:
+            self.outage.end()
+        self.connect_by = math.inf
         self.has_connected = True
         self.interrupted = False
+
+    # What the connections of the pool know about a server that is away; None outside of
+    # pools, where connecting is tried once.
+    outage: Outage | None = None
+    # When the time is over that the pool may keep its user waiting, in
+    # time.monotonic().
+    connect_by = math.inf
+    # Whether code relies on the session, with its settings, locks and temporary tables:
+    # raw SQL was executed, or a block pins the connection.
+    is_pinned = False
+    # The number of sessions that were lost and replaced since the pool lent it.
+    replaced_sessions = 0
+
+    def may_replace_session(self) -> bool:
+        """
+        Whether a session that has ended may be replaced with another one, because no
+        transaction is open and no code relies on the session. Never switches.
+        """
+        return (
+            self.pooled_id == id(self)
+            and not self.is_pinned
+            and not self.in_atomic_block
+            and self.autocommit
+        )
+
+    def replace_session(self) -> None:
+        """
+        Close the connection, whose session has ended, so that it connects again with
+        its next use. Never switches.
+        """
+        self.discard()
+        self.connect_by = math.inf
+        self.replaced_sessions += 1
+
+    def close_if_health_check_failed(self) -> None:
+        # Django calls this before each statement and each transaction. Nothing of it
+        # has been sent yet, so that it may as well go through another session.
+        if (
+            self.connection is not None
+            and self.may_replace_session()
+            and self.session_has_ended()
+        ):
+            self.replace_session()
+        super().close_if_health_check_failed()
 
     # Whether a query of the open transaction has been cancelled.
     interrupted = False
@@ -200,6 +260,7 @@ class BridgeMixin(_Wrapper):
         Forget the wrappers, the log and the errors of the last task. Never switches.
         """
         self.errors_occurred = False
+        self.is_pinned = False
         if self.acts_for_other:
             self.execute_wrappers = []
             self.force_debug_cursor = False
@@ -253,6 +314,27 @@ class BridgeMixin(_Wrapper):
         Never switches.
         """
         return True
+
+    def session_has_ended(self) -> bool:
+        """
+        Whether the server has ended the session of a connection that is idle. Never
+        switches.
+        """
+        return False
+
+    def session_is_lost(self, error: Exception) -> bool:
+        """
+        Whether the session has ended with *error*, which this connection has raised.
+        Never switches.
+        """
+        return False
+
+    def server_is_away(self, error: Exception) -> bool:
+        """
+        Whether connecting failed with *error* because the server is not there, or not
+        yet, so that it may succeed soon. Never switches.
+        """
+        return False
 
     def detach_cursors(self) -> bool:
         """

@@ -11,6 +11,7 @@ cancelled.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import select
 import socket
@@ -44,6 +45,7 @@ from vinyl.orm.backends.psycopg_waiting import (
     looking,
 )
 from vinyl.orm.backends.settling import settle, settle_in_thread
+from vinyl.orm.observe.events import driver_error
 
 __all__ = ["PsycopgMixin"]
 
@@ -186,6 +188,16 @@ class BridgeConnection(psycopg.Connection[Any]):
             self._poll = poll.poll
         return bool(self._poll(0))
 
+    def has_ended(self) -> bool:
+        """Whether the server has ended this idle session. Never switches."""
+        while self.has_input():
+            # A notice or a notification, or the error that ends the session.
+            try:
+                self.pgconn.consume_input()
+            except psycopg.Error:
+                return True
+        return False
+
     @property
     def twin(self) -> psycopg.AsyncConnection[Any]:
         """An `AsyncConnection` over the same libpq connection. Never switches."""
@@ -260,6 +272,38 @@ def _nothing() -> None:
     """The value of `wrapper` while no DatabaseWrapper has the connection."""
 
 
+def _ends_session(error: BaseException) -> bool:
+    """Whether *error* is one with which the server ends the session."""
+    return isinstance(error, psycopg.Error) and (
+        error.diag.severity_nonlocalized in ("FATAL", "PANIC")
+    )
+
+
+def _is_away(message: str) -> bool:
+    """
+    Whether *message*, of a connect that failed, means that no server listens, or that
+    it is starting or stopping. libpq gives the text only, and no code.
+    """
+    return (
+        os.strerror(errno.ECONNREFUSED) in message
+        or os.strerror(errno.ECONNRESET) in message
+        # The folder of a Unix socket exists, and the socket does not.
+        or (".s.PGSQL." in message and os.strerror(errno.ENOENT) in message)
+        or any(text in message for text in _AWAY)
+    )
+
+
+# The errors that PostgreSQL calls `cannot_connect_now`, and what libpq says if the
+# server ends while it connects.
+_AWAY = (
+    "the database system is starting up",
+    "the database system is shutting down",
+    "the database system is in recovery mode",
+    "the database system is not yet accepting connections",
+    "server closed the connection unexpectedly",
+)
+
+
 class _ErrorWrapper(DatabaseErrorWrapper):
     """
     Translates psycopg's errors into Django's. On the event loop every error that ends
@@ -274,7 +318,7 @@ class _ErrorWrapper(DatabaseErrorWrapper):
             isinstance(exc_value, psycopg.Error)
             and cast(Any, self).wrapper.is_guarded()
         ):
-            if exc_value.diag.severity_nonlocalized in ("FATAL", "PANIC"):
+            if _ends_session(exc_value):
                 exc_type = psycopg.OperationalError
         super().__exit__(exc_type, exc_value, traceback)
 
@@ -360,6 +404,20 @@ class PsycopgMixin(BridgeMixin):
     def is_alive(self) -> bool:
         # An idle session receives only the error that ends it.
         return not self.connection.has_input()
+
+    def session_has_ended(self) -> bool:
+        return self.connection.has_ended()
+
+    def session_is_lost(self, error: Exception) -> bool:
+        if self.connection is None:
+            return False
+        return self.connection.closed or _ends_session(driver_error(error))
+
+    def server_is_away(self, error: Exception) -> bool:
+        cause = driver_error(error)
+        return self.session_is_lost(error) or (
+            isinstance(cause, psycopg.OperationalError) and _is_away(str(cause))
+        )
 
     def drop_connection(self) -> None:
         # This sends the Terminate message and closes the socket without waiting.

@@ -16,8 +16,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, NoReturn, Self
+from types import FrameType
+from typing import Any, NoReturn, Self, cast
 
 from django.db import InterfaceError, connections
 from django.db.transaction import TransactionManagementError
@@ -26,6 +28,7 @@ from vinyl.bridge.calls import Call
 from vinyl.bridge.greenlets import run
 from vinyl.bridge.mode import begin, dual, runs_sync
 from vinyl.exceptions import NotAwaitedError
+from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.dualmode.copy import AsyncCopy
 from vinyl.orm.scopes.lease import Lease
 from vinyl.orm.scopes.scope import (
@@ -93,7 +96,9 @@ class Pinned:
         return self
 
     def _connect(self) -> None:
-        connections[self.alias].ensure_connection()
+        wrapper = connections[self.alias]
+        wrapper.ensure_connection()
+        cast(BridgeMixin, wrapper).is_pinned = True
 
     async def __aexit__(self, *exc_info: object) -> None:
         scope, self.scope = self.scope, None
@@ -246,10 +251,25 @@ def patch_cursor(make: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(make)
     def make_cursor(self: Any, *args: Any, **kwargs: Any) -> Any:
         if runs_sync():
+            if isinstance(self, BridgeMixin) and not _is_orm(sys._getframe(1)):
+                self.is_pinned = True
             return make(self, *args, **kwargs)
         return AsyncCursor(self.alias, make.__name__)
 
     return make_cursor
+
+
+# Where the ORM opens cursors, for statements that leave nothing in the session.
+_ORM = (
+    "django.db.backends.base.base",
+    "django.db.models.sql.compiler",
+    "vinyl.orm.plans.terminals",
+)
+
+
+def _is_orm(caller: FrameType) -> bool:
+    """Whether *caller*, which opens a cursor, is the ORM rather than code with SQL."""
+    return caller.f_globals.get("__name__") in _ORM
 
 
 def patch_ensure_connection(ensure: Callable[..., Any]) -> Callable[..., Any]:
@@ -267,8 +287,11 @@ def patch_pinned(_: None) -> Callable[..., Any]:
     """`pinned()` for both modes."""
 
     def pinned(self: Any) -> Any:
-        # In sync code a thread's connection is its own already.
-        return contextlib.nullcontext(self) if runs_sync() else Pinned(self.alias)
+        if not runs_sync():
+            return Pinned(self.alias)
+        # The connection belongs to the thread, or to the run of the bridge, already.
+        self.is_pinned = True
+        return contextlib.nullcontext(self)
 
     return pinned
 

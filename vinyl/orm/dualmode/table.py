@@ -27,6 +27,7 @@ from vinyl.bridge.patching import (
 )
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import routers
+from vinyl.orm.backends import reconnection
 from vinyl.orm.contrib import (
     auth,
     blocking,
@@ -180,6 +181,11 @@ TABLE = (
     Patch(_ATOMIC, "__enter__", atomic.patch_enter),
     Patch(_ATOMIC, "__exit__", atomic.patch_exit),
     Patch(_ATOMIC, "__call__", atomic.patch_call),
+    Patch(
+        "django.db.models.sql.compiler:SQLCompiler",
+        "execute_sql",
+        reconnection.patch_execute_sql,
+    ),
     Patch(_WRAPPER, "ensure_connection", cursors.patch_ensure_connection),
     Patch(_WRAPPER, "on_commit", commit_hooks.patch_connection_on_commit),
     Patch(

@@ -24,8 +24,8 @@ READ = {
     "django.db.backends.base.base:BaseDatabaseWrapper": (
         "connect ensure_connection validate_thread_sharing get_new_connection "
         "get_connection_params queries_limit create_cursor _commit _rollback "
-        "_savepoint_rollback wrap_database_errors make_cursor make_debug_cursor "
-        "queries_logged"
+        "_savepoint_rollback close_if_health_check_failed wrap_database_errors "
+        "make_cursor make_debug_cursor queries_logged"
     ),
     "django.db.backends.utils:CursorDebugWrapper": "debug_sql",
     "django.db.backends.utils:CursorWrapper": "_execute_with_wrappers",

@@ -67,6 +67,9 @@ def _execute_sql(compiler: Any, runs: list[_Run], *args: Any, **kwargs: Any) -> 
 
     def as_sql() -> Any:
         text, params = type(compiler).as_sql(compiler)
+        if runs and runs[-1].compiler is compiler:
+            # The connection was lost, and it runs again on another one.
+            runs.pop()
         runs.append(_Run(compiler, text, tuple(params)))
         return text, params
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
-from django.db import connections
+from django.db import Error, connections
 from django.db.models import sql
 from django.db.models.query import MAX_GET_RESULTS
 
+from vinyl.orm.backends.reconnection import prepare_retry
 from vinyl.orm.plans.learning import Plan, learn
 from vinyl.orm.plans.shapes import Trail
 from vinyl.orm.plans.trails import (
@@ -131,9 +132,12 @@ def fetched(found: Ready) -> Any:
     Switches to the event loop, inside the bridge.
     """
     plan, params, connection = found
-    with connection.cursor() as cursor:
-        cursor.execute(plan.sql, params)
-        rows = cursor.fetchall()
+    try:
+        rows = executed(found)
+    except Error as error:
+        if not prepare_retry(error, connection, plan.query):
+            raise
+        rows = executed(found)
     if plan.width is not None:
         rows = [row[: plan.width] for row in rows]
     if plan.converted is not None:
@@ -141,6 +145,17 @@ def fetched(found: Ready) -> Any:
         converters = compiler.get_converters(plan.converted)
         return compiler.apply_converters(rows, converters)
     return rows
+
+
+def executed(found: Ready) -> Any:
+    """
+    Execute the query of a plan and return its rows as they are.
+
+    Switches to the event loop, inside the bridge.
+    """
+    with found.connection.cursor() as cursor:
+        cursor.execute(found.plan.sql, found.params)
+        return cursor.fetchall()
 
 
 def patch_iter(iterate: Callable[..., Any]) -> Callable[..., Any]:
@@ -261,9 +276,8 @@ def patch_scalar(make: Callable[[Any], Any]) -> Callable[..., Any]:
                     return learned(self, trail, terminal, found.connection, method)
                 except Unplannable:
                     return method(self)
-            with found.connection.cursor() as cursor:
-                cursor.execute(found.plan.sql, found.params)
-                return make(cursor.fetchone())
+            rows = fetched(found)
+            return make(rows[0] if rows else None)
 
         return scalar
 

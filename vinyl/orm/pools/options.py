@@ -21,7 +21,6 @@ IGNORED = {
     "num_workers": "Connections are opened on the event loop, without threads.",
     "open": "The pool opens by itself; 'min_size' says with how many connections.",
     "reconnect_failed": "Failures are logged to 'vinyl.pool'.",
-    "reconnect_timeout": "The pool tries to reconnect for as long as it is open.",
     "reset": "A connection that was changed is closed instead of reset.",
 }
 
@@ -39,6 +38,9 @@ class PoolOptions:
     max_size: int = 10
     # Longest wait for a free connection.
     timeout: float = 30.0
+    # How long connects wait for a server that is away, such as in a restart. Never
+    # longer than the rest of `timeout`.
+    reconnect_timeout: float = 10.0
     # Maximum number of waiting tasks; 0 for no limit.
     max_waiting: int = 10_000
     # A connection that is idle for longer is closed.

@@ -25,6 +25,7 @@ from vinyl.bridge.greenlets import run
 from vinyl.bridge.tasks import place_of, running_task
 from vinyl.exceptions import PoolFull, PoolTimeout
 from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.backends.outage import Outage
 from vinyl.orm.pools.options import PoolOptions
 from vinyl.orm.pools.wait_queue import WaitQueue
 
@@ -82,6 +83,7 @@ class Pool:
         self.max_size = 1 if self.in_memory else self.options.max_size
         self.min_size = 0 if self.in_memory else self.options.min_size
         self.closed = False
+        self.outage = Outage(self.options.reconnect_timeout)
         # The connections that tasks have acquired.
         self.in_use: dict[BridgeMixin, Pooled] = {}
         # The idle connections, most recently used last.
@@ -157,10 +159,12 @@ class Pool:
             lifetime = math.inf
         wrapper = _new_wrapper(self.alias)
         wrapper.pooled_id = id(wrapper)
+        wrapper.outage = self.outage
         return Pooled(wrapper, time.monotonic() + lifetime)
 
     def _hand_out(self, pooled: Pooled) -> BridgeMixin:
         pooled.since = time.monotonic()
+        pooled.wrapper.connect_by = pooled.since + self.options.timeout
         pooled.task = _weakly(running_task())
         self.in_use[pooled.wrapper] = pooled
         self.acquired += 1
@@ -199,6 +203,7 @@ class Pool:
         if wrapper.connection is not None and not wrapper.is_alive():
             # Closed by the server meanwhile: the wrapper connects again.
             self._drop(wrapper)
+        wrapper.connect_by = start + self.options.timeout
         self.in_use[wrapper].task = _weakly(running_task())
         return wrapper
 
@@ -252,6 +257,8 @@ class Pool:
         """
         pooled = self.in_use.pop(wrapper)
         pooled.task = None
+        self.discarded += wrapper.replaced_sessions
+        wrapper.replaced_sessions = 0
         now = pooled.since = time.monotonic()
         sound = now < pooled.expires and wrapper.is_reusable()
         if not self.closed and (sound or (self.in_memory and wrapper.recover())):
