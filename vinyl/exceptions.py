@@ -5,15 +5,13 @@ Every error that vinyl itself raises.
     ├── AlreadyAwaitedError     a dual-mode call was awaited a second time
     ├── BridgeError             await_() was called outside the bridge
     ├── ForeignLoopError        a connection was used in another event loop
+    ├── NotAwaitedError         a database operation was used without await
     ├── NotFetchedError         a lazy attribute was used before it was awaited
     │   └── LazyInTemplateError a template used one, and the settings forbid it
     ├── ScopeClosedError        a task outlived the transaction that it inherited
     ├── PoolTimeout             no connection became free in time
     │   └── PoolFull            the queue for a connection is full
     └── UnsupportedVersion      this version of Django is not supported
-
-    django.core.exceptions.SynchronousOnlyOperation
-    └── NotAwaitedError         a database operation was used without await
 
 Most of them also inherit from the exception that Django or Python raises in the same
 situation; see each class.
@@ -43,7 +41,7 @@ __all__ = [
 
 
 class VinylError(Exception):
-    """The base class of vinyl's errors, except `NotAwaitedError`."""
+    """The base class of vinyl's errors."""
 
 
 class AlreadyAwaitedError(VinylError, RuntimeError):

@@ -108,10 +108,12 @@ def note_write(primary: str = DEFAULT_DB_ALIAS) -> None:
     """
     Make the rest of this unit of work read from *primary*.
 
-    For writes that do not use the router: raw SQL, and `using()`. Never switches.
+    For writes that do not use the router: raw SQL, and `using()`.
 
     Args:
         primary: The alias of the primary that was written to.
+
+    Never switches.
     """
     _current_unit().written.add(primary)
 
