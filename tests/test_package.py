@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -149,6 +150,17 @@ def test_each_layer_knows_only_its_own_libraries(module: str) -> None:
 def test_the_map_of_a_package_lists_what_is_in_it(package: str) -> None:
     shown = import_module(package).__doc__ or ""
     assert not [name for name in contents_of(BY_NAME[package]) if name not in shown]
+
+
+def test_contributing_names_what_is_there() -> None:
+    text = (ROOT.parent / "CONTRIBUTING.md").read_text()
+    paths = re.findall(r"`((?:vinyl|tests|project_template)/[\w/.]*)`", text)
+    assert not [path for path in paths if not (ROOT.parent / path).exists()]
+    named = re.findall(r"`(\w+)(?:\(\))?` in `(vinyl/[\w/.]+)`", text)
+    assert named
+    for name, path in named:
+        code = (ROOT.parent / path).read_text()
+        assert re.search(rf"\b(def|class) {name}\b", code), (name, path)
 
 
 @pytest.mark.parametrize("package", ["vinyl.web.http"])
