@@ -57,8 +57,10 @@ def own_server() -> Iterator[Any]:
 def empty_database(server: str) -> Iterator[str]:
     """The URL of a new database of the server at *server*, dropped at the end."""
     name = f"project_{time.monotonic_ns()}"
+    # In two sessions, because the server may be restarted meanwhile.
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-        address, _, query = server.partition("?")
-        yield f"{address.rpartition('/')[0]}/{name}{'?' if query else ''}{query}"
+    address, _, query = server.partition("?")
+    yield f"{address.rpartition('/')[0]}/{name}{'?' if query else ''}{query}"
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
