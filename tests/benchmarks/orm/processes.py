@@ -79,31 +79,27 @@ def running(
     entrant: Entrant, database: Database, pool_size: int, loop: str
 ) -> Iterator[Process]:
     """*entrant*, connected, in a process of its own that ends with the block."""
-    popen = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "tests.benchmarks.orm.worker",
-            f"{PACKAGE}.{entrant.module}",
-            loop,
-        ],
+    command = [sys.executable, "-m", "tests.benchmarks.orm.worker"]
+    command += [f"{PACKAGE}.{entrant.module}", loop]
+    told = {
+        **database.environment,
+        **entrant.environment,
+        "BENCH_POOL_SIZE": str(pool_size),
+    }
+    with subprocess.Popen(
+        command,
         cwd=ROOT,
-        env={
-            **os.environ,
-            **database.environment,
-            **entrant.environment,
-            "BENCH_POOL_SIZE": str(pool_size),
-        },
+        env={**os.environ, **told},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    try:
-        yield Process(entrant, popen)
-        popen.communicate(timeout=30)
-    finally:
-        popen.kill()
-        popen.wait()
+    ) as popen:
+        try:
+            yield Process(entrant, popen)
+            # The end of its input, at which it closes its connections.
+            popen.communicate(timeout=30)
+        finally:
+            popen.kill()
 
 
 def outcome(

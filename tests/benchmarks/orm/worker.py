@@ -18,11 +18,12 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
-from typing import Any
+from typing import Any, cast
 
+from tests.benchmarks.orm.contestants import Contestant
 from tests.benchmarks.orm.workloads import WORKLOADS, Workload
 
 Answer = dict[str, Any]
@@ -41,25 +42,25 @@ class Clock:
         return {"operations": operations, "seconds": wall, "cpu": cpu}
 
 
-def check(contestant: Any, workload: Workload, found: list[Any]) -> Answer:
+def check(contestant: Contestant, workload: Workload, found: list[Any]) -> Answer:
     """The digest of what operations returned, and the beginning of its text."""
     convert = workload.plain
     text = repr([convert(contestant, one) for one in found] if convert else None)
     return {"digest": hashlib.sha256(text.encode()).hexdigest(), "text": text[:500]}
 
 
-def batches(workload: Workload) -> Iterator[list[tuple[Any, ...]]]:
-    """The arguments of the calls of each operation."""
-    numbers = map(workload.arguments, itertools.count())
-    while True:
-        yield list(itertools.islice(numbers, workload.at_once))
+def calls(contestant: Contestant, workload: Workload) -> Iterator[Any]:
+    """What the function of *workload* returns for one number after the other."""
+    function = getattr(contestant, workload.function)
+    return (function(*workload.arguments(number)) for number in itertools.count())
 
 
 class AsyncWorker:
     """Runs coroutine functions in tasks."""
 
-    def __init__(self, contestant: Any) -> None:
+    def __init__(self, contestant: Contestant) -> None:
         self.contestant = contestant
+        self.task_context = getattr(contestant, "task_context", nullcontext)
 
     async def open(self) -> None:
         await self.contestant.open()
@@ -67,43 +68,39 @@ class AsyncWorker:
     async def close(self) -> None:
         await self.contestant.close()
 
-    async def operate(self, workload: Workload, batch: list[tuple[Any, ...]]) -> Any:
-        function = getattr(self.contestant, workload.function)
-        if len(batch) == 1:
-            return [await function(*batch[0])]
-        return await asyncio.gather(*[function(*arguments) for arguments in batch])
+    def operation(self, workload: Workload) -> Callable[[], Awaitable[list[Any]]]:
+        coroutines = calls(self.contestant, workload)
+
+        async def one() -> list[Any]:
+            return [await next(coroutines)]
+
+        async def several() -> list[Any]:
+            return await asyncio.gather(*itertools.islice(coroutines, workload.at_once))
+
+        return one if workload.at_once == 1 else several
 
     async def check(self, workload: Workload, operations: int) -> Answer:
-        # The threads that a context had would be gone with their connections.
-        context = getattr(self.contestant, "task_context", nullcontext)
+        operate = self.operation(workload)
         found: list[Any] = []
-        async with context():
-            for batch in itertools.islice(batches(workload), operations):
-                found += await self.operate(workload, batch)
+        async with self.task_context():
+            for _ in range(operations):
+                found += await operate()
         return check(self.contestant, workload, found)
 
     async def load(self, workload: Workload, tasks: int, seconds: float) -> Answer:
-        function = getattr(self.contestant, workload.function)
-        context = getattr(self.contestant, "task_context", nullcontext)
-        single = map(workload.arguments, itertools.count())
-        several = batches(workload)
+        operate = self.operation(workload)
         ready = asyncio.Barrier(tasks + 1)
 
         async def repeat() -> int:
             done = 0
-            async with context():
+            async with self.task_context():
                 # Connections and caches are those of a task that has been at work.
-                await self.operate(workload, next(several))
+                await operate()
                 await ready.wait()
                 until = time.perf_counter() + seconds
-                if workload.at_once == 1:
-                    while time.perf_counter() < until:
-                        await function(*next(single))
-                        done += 1
-                else:
-                    while time.perf_counter() < until:
-                        await self.operate(workload, next(several))
-                        done += 1
+                while time.perf_counter() < until:
+                    await operate()
+                    done += 1
             return done
 
         async with asyncio.TaskGroup() as group:
@@ -116,7 +113,7 @@ class AsyncWorker:
 class SyncWorker:
     """Runs plain functions, in threads that it keeps."""
 
-    def __init__(self, contestant: Any) -> None:
+    def __init__(self, contestant: Contestant) -> None:
         self.contestant = contestant
         self.threads = ThreadPoolExecutor(max_workers=1000)
 
@@ -127,24 +124,24 @@ class SyncWorker:
         self.threads.shutdown()
         self.contestant.close()
 
-    async def check(self, workload: Workload, operations: int) -> Answer:
+    def operation(self, workload: Workload) -> Callable[[], list[Any]]:
         function = getattr(self.contestant, workload.function)
-        count = operations * workload.at_once
+        # Unlike a generator, threads may share it.
+        arguments = map(workload.arguments, itertools.count())
+        return lambda: [function(*next(arguments)) for _ in range(workload.at_once)]
+
+    async def check(self, workload: Workload, operations: int) -> Answer:
+        operate = self.operation(workload)
 
         def run() -> list[Any]:
-            return [function(*workload.arguments(number)) for number in range(count)]
+            return [one for _ in range(operations) for one in operate()]
 
         found = self.threads.submit(run).result()
         return check(self.contestant, workload, found)
 
     async def load(self, workload: Workload, tasks: int, seconds: float) -> Answer:
-        function = getattr(self.contestant, workload.function)
-        arguments = map(workload.arguments, itertools.count())
+        operate = self.operation(workload)
         ready = threading.Barrier(tasks + 1)
-
-        def operate() -> None:
-            for _ in range(workload.at_once):
-                function(*next(arguments))
 
         def repeat() -> int:
             done = 0
@@ -164,6 +161,11 @@ class SyncWorker:
         with suppress(threading.BrokenBarrierError):
             ready.wait()
         clock = Clock()
+        errors = [future.exception() for future in running]
+        for error in errors:
+            # Those that waited for the one that failed have nothing to say.
+            if error and not isinstance(error, threading.BrokenBarrierError):
+                raise error
         return clock.answer(sum(future.result() for future in running))
 
 
@@ -181,7 +183,7 @@ async def serve(module: str) -> None:
         import django
 
         django.setup()
-    contestant: Any = importlib.import_module(module)
+    contestant = cast(Contestant, importlib.import_module(module))
     kind = AsyncWorker if inspect.iscoroutinefunction(contestant.get) else SyncWorker
     worker = kind(contestant)
     await worker.open()

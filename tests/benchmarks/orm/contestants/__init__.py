@@ -22,8 +22,10 @@ SETTINGS = f"{PACKAGE}.django.settings"
 
 class Contestant(Protocol):
     """
-    What a module offers; it may leave out the functions of workloads that its ORM
-    cannot do. What is returned are the ORM's instances, or the driver's rows.
+    What a module offers. It returns the ORM's instances, or the driver's rows.
+
+    A module may also have `task_context`, which makes an async context manager for
+    each task.
     """
 
     def open(self) -> Any:
@@ -33,7 +35,10 @@ class Contestant(Protocol):
         """Close every connection."""
 
     def tracks(self, album: Any) -> Any:
-        """The tracks of an album that prefetch() returned, without a query."""
+        """
+        The tracks of an album that prefetch() returned, without a query. Not needed if
+        that returns pairs.
+        """
 
     def get(self, key: int) -> Any:
         """The album with the key."""
