@@ -17,6 +17,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -49,6 +50,11 @@ def arguments() -> argparse.Namespace:
         choices=["on", "off", "at-once"],
         default="on",
         help="query plans: as by default, none, or for each shape from the first time",
+    )
+    parser.add_argument(
+        "--plan-counts",
+        action="store_true",
+        help="say how many queries had a plan, and why the others had none",
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     return parser.parse_args()
@@ -102,6 +108,7 @@ def run_chunk(
         found = json.loads(output.read_text())
         run.tests = {test: tuple(noted) for test, noted in found["tests"].items()}
         run.async_tests = set(found["async"])
+        run.plans = Counter(found["plans"])
     elif len(labels) == 1:
         last = output.with_suffix(".log").read_text().strip().rpartition("\n")[2]
         run.broken[labels[0]] = last
@@ -125,6 +132,7 @@ def run_all(options: argparse.Namespace, tests: Path) -> dict[tuple[str, str], R
     parts = chunks(tests, labels, 1 + len(labels) // 8)
     runs = {pair: Run(pair[1], pair[0]) for pair in pairs(options.databases, modes)}
     os.environ["VINYL_SUITE_PLANS"] = options.plans
+    os.environ["VINYL_SUITE_COUNTS"] = "1" if options.plan_counts else ""
     with postgres_server() as url, ThreadPoolExecutor(options.jobs) as pool:
         futures = [
             pool.submit(
@@ -173,6 +181,11 @@ def report(runs: dict[tuple[str, str], Run]) -> bool:
             f"{run.count('failed'):>8}{runs[database, 'stock'].count('failed'):>14}"
             f"{verdict.excepted:>10}{len(verdict.failed):>8}{run.seconds:>9.0f}"
         )
+    for (database, mode), run in runs.items():
+        if total := run.plans.total():
+            say(f"\nOf {total} queries {mode} on {database}:")
+            for reason, number in run.plans.most_common(30):
+                say(f"{number:>8} {100 * number / total:5.1f} %  {reason}")
     good = all(verdict.good for verdict in verdicts.values())
     ran = all(run.tests for run in runs.values() if run.mode == "stock")
     say("\nAs stock Django does." if good and ran else "\nNOT as stock Django does.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ class Run:
     async_tests: set[str] = field(default_factory=set)
     # Labels whose tests could not be run at all, and why.
     broken: dict[str, str] = field(default_factory=dict)
+    # How many queries had a plan, and why others had none, if they were counted.
+    plans: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
     def add(self, part: Run) -> None:
@@ -32,6 +35,7 @@ class Run:
         self.tests |= part.tests
         self.async_tests |= part.async_tests
         self.broken |= part.broken
+        self.plans += part.plans
         self.seconds += part.seconds
 
     def count(self, *outcomes: str) -> int:

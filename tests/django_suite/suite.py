@@ -30,6 +30,7 @@ import sys
 import tempfile
 import types
 import unittest
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -48,6 +49,8 @@ class Outcomes(unittest.TextTestResult):
     async_tests: set[str] = set()
     # Set in async mode: complaints about the test that has just run.
     complaints: list[str] = []
+    # How many queries had a plan, and why others had none, if they are counted.
+    plans: Counter[str] = Counter()
 
     def note(self, test: unittest.TestCase, outcome: str, detail: str = "") -> None:
         # A test with several failing subtests failed once.
@@ -142,6 +145,13 @@ def make_runner(mode: str) -> None:
     class Runner(DiscoverRunner):
         def get_resultclass(self) -> type[unittest.TextTestResult]:
             return Outcomes
+
+        def setup_databases(self, **kwargs: Any) -> Any:
+            if mode != "stock" and os.environ.get("VINYL_SUITE_COUNTS"):
+                from tests.django_suite.plan_counts import count_plans
+
+                Outcomes.plans = count_plans()
+            return super().setup_databases(**kwargs)
 
         def build_suite(self, *args: Any, **kwargs: Any) -> unittest.TestSuite:
             suite = super().build_suite(*args, **kwargs)
@@ -258,7 +268,11 @@ def main(tests: str, mode: str, vendor: str, url: str, out: str, *names: str) ->
         asyncio.run(run(django_tests, mode, labels))
     else:
         django_tests(mode, labels)
-    noted = {"tests": Outcomes.noted, "async": sorted(Outcomes.async_tests)}
+    noted = {
+        "tests": Outcomes.noted,
+        "async": sorted(Outcomes.async_tests),
+        "plans": Outcomes.plans,
+    }
     output.write_text(json.dumps(noted))
     shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
     sys.stdout.flush()

@@ -11,7 +11,7 @@ from typing import Any
 import django
 import pytest
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Exists, Q
 from django.test.utils import CaptureQueriesContext
 
 from tests.orm.plans.planning import catalogue, thrice
@@ -96,15 +96,17 @@ class TestQueries:
         "make",
         [
             lambda: list(Album.objects.extra(where=["1 = 1"])),
-            lambda: list(Album.objects.annotate(n=models.Count("tracks"))),
-            lambda: list(Album.objects.filter(year=models.F("artist_id"))),
             lambda: list(Album.objects.filter(released__year=1965)),
-            lambda: list(Album.objects.order_by(models.F("year").desc())),
+            lambda: list(Album.objects.order_by("released__year")),
+            lambda: list(Album.objects.values("released__year")),
+            lambda: list(Album.objects.order_by(models.F("released__year").desc())),
+            lambda: list(Album.objects.filter(year=models.F("released__year"))),
+            lambda: list(Album.objects.annotate(n=Exists(Track.objects.all()))),
             lambda: list(Album.objects.filter(artist__in=Artist.objects.all())),
             lambda: list(Album.objects.exclude(tracks__title="0")),
             lambda: list(Album.objects.filter(year__in=[])),
             lambda: list(Album.objects.filter(year__gt=2**70)),
-            lambda: Album.objects.aggregate(models.Max("year")),
+            lambda: Album.objects.aggregate(models.Max("released__year")),
         ],
     )
     def test_without_a_plan(self, make: Callable[[], Any], used: list[str]) -> None:

@@ -1,15 +1,17 @@
 """
 Query plans: SQL, parameters and row loading of a query whose shape is known.
 
-patches.py    which of Django's methods record steps and use plans
-steps.py      the methods that record steps, such as filter()
-trails.py     querysets with a trail of known steps in place of a query
-terminals.py  the methods that run a query, such as get()
-shapes.py     the shapes of a model's queries, as a trie of steps
-values.py     the kinds of values in a query, and marks to follow them by
-binders.py    from the values of a query to the parameters of its SQL
-learning.py   what Django makes of a shape: its plan
-loaders.py    from the rows of a result to instances, as `Model.from_db()` makes them
+patches.py      which of Django's methods record steps and use plans
+steps.py        the methods that record steps, such as filter()
+trails.py       querysets with a trail of known steps in place of a query
+terminals.py    the methods that run a query, such as get()
+aggregates.py   those of them with arguments of their own, such as aggregate()
+shapes.py       the shapes of a model's queries, as a trie of steps
+expressions.py  expressions as a part of a shape
+values.py       the kinds of values in a query, and marks to follow them by
+binders.py      from the values of a query to the parameters of its SQL
+learning.py     what Django makes of a shape: its plan
+loaders.py      from the rows of a result to instances, as `Model.from_db()` makes them
 
 A query goes through Django until its shape comes for the second time. Django builds it
 then from marked values, which tell the value that each parameter of its SQL comes from,

@@ -8,6 +8,7 @@ compiled with references in the place of the parameters of these lookups.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -20,16 +21,16 @@ from django.core.exceptions import (
 )
 from django.db import connections
 from django.db.models import sql
-from django.db.models.functions.datetime import TimezoneMixin
 from django.db.models.lookups import Lookup
 from django.db.models.sql.where import WhereNode
 
 from vinyl.orm.plans.binders import Binder, Reference
+from vinyl.orm.plans.expressions import has_expressions, refuse_what_changes
 from vinyl.orm.plans.loaders import loader_of
 from vinyl.orm.plans.shapes import Kept, Node
 from vinyl.orm.plans.values import Marks, Unplannable, type_of
 
-__all__ = ["Plan", "learn"]
+__all__ = ["Plan", "learn", "patch_aggregate_query"]
 
 
 class _Run(NamedTuple):
@@ -60,6 +61,33 @@ class _TracedQuery(sql.Query):
         if self.runs is not None:
             compiler.execute_sql = partial(_execute_sql, compiler, self.runs)
         return compiler
+
+
+def patch_aggregate_query(init: Callable[..., None]) -> Callable[..., None]:
+    """A query of the rows of a traced query runs in its place."""
+
+    @functools.wraps(init)
+    def __init__(self: Any, model: Any, inner_query: Any) -> None:
+        init(self, model, inner_query)
+        runs = getattr(inner_query, "runs", None)
+        if runs is not None:
+            self.get_compiler = partial(_traced_compiler, self, runs)
+
+    return __init__
+
+
+def _traced_compiler(query: Any, runs: list[_Run], *args: Any, **kwargs: Any) -> Any:
+    compiler = type(query).get_compiler(query, *args, **kwargs)
+    compiler.execute_sql = partial(_execute_sql, compiler, runs)
+    return compiler
+
+
+def _rest(query: Any) -> None:
+    """Have *query* trace nothing any more."""
+    query.marks = query.runs = None
+    vars(query).pop("get_compiler", None)
+    if hasattr(query, "inner_query"):
+        _rest(query.inner_query)
 
 
 def _execute_sql(compiler: Any, runs: list[_Run], *args: Any, **kwargs: Any) -> Any:
@@ -106,7 +134,7 @@ class Plan:
         self, compiler: Any, sql: str, params: tuple[Any, ...], binders: list[Binder]
     ) -> None:
         self.query = compiler.query
-        self.query.marks = self.query.runs = None
+        _rest(self.query)
         self.sql = sql
         self.params = params
         self.binders = binders
@@ -115,11 +143,11 @@ class Plan:
         # The number of columns of the result, if rows have more: with DISTINCT, what
         # they are ordered by is selected as well.
         self.width: int | None = (
-            compiler.col_count if compiler.has_extra_select else None
+            compiler.col_count if getattr(compiler, "has_extra_select", False) else None
         )
         # The columns of the rows, if a value of theirs is to be converted.
         self.converted: list[Any] | None = None
-        # What makes objects of rows; None if there is one row of one value.
+        # What makes objects of rows; None if there is only one row.
         self.load: Any = None
 
     def bound(self, values: tuple[Any, ...], connection: Any) -> tuple[Any, ...]:
@@ -228,7 +256,7 @@ def _plan_of(
     if len(runs) != 1:
         raise Unplannable
     [(used, real_sql, real_params)] = runs
-    _refuse_what_changes(used.query)
+    _refuse_what_changes(used.query, connection)
     text, params, binders = _referring(used.query, values, connection)
     for binder, of_node in zip(binders, _binders_on(node), strict=True):
         if of_node is not None and not of_node.is_like(binder):
@@ -244,9 +272,14 @@ def _plan_of(
         raise Unplannable
     if [*map(type, bound)] != [*map(type_of, real_params)]:
         raise Unplannable
-    if iterable_class is not None:
+    if iterable_class is None:
+        if used.has_composite_fields(list(used.query.annotation_select.values())):
+            raise Unplannable
+    else:
         # What is no value may be known for this moment only.
-        if not all(type(param) in (Reference, bool) for param in params):
+        if not all(type(param) in (Reference, bool) for param in params) and not any(
+            map(_has_expressions, node.path())
+        ):
             raise Unplannable
         columns = [column[0] for column in used.select[: used.col_count]]
         if used.get_converters(columns):
@@ -270,39 +303,42 @@ def _binders_on(node: Node) -> list[Binder | None]:
     return found
 
 
-def _refuse_what_changes(query: Any) -> None:
+def _has_expressions(node: Node) -> bool:
+    step = node.step
+    return step is not None and has_expressions((step.args, step.kwargs))
+
+
+def _refuse_what_changes(query: Any, connection: Any) -> None:
     """Raise Unplannable if the SQL of *query* depends on more than its shape."""
-    if query.combinator or query.extra or query.distinct_fields:
+    if query.combinator or query.distinct_fields or query.extra_order_by:
         raise Unplannable
-    ordering = query.order_by or query.extra_order_by
-    if not ordering and query.default_ordering:
-        ordering = query.get_meta().ordering or ()
-    # An expression may depend on the time zone and other things.
-    if not all(type(name) is str for name in ordering):
+    if any(params for _, params in query.extra.values()):
         raise Unplannable
     for join in query.alias_map.values():
         # Such as the id of a content type, which is not the same for ever.
         field = getattr(join, "join_field", None)
         if field is not None and field.get_extra_restriction(None, None) is not None:
             raise Unplannable
-    for lookup in _lookups(query.where):
-        # Code of others may make another SQL each time. So does Django's for dates and
-        # times, which depends on the time zone.
-        for expression in (lookup, *lookup.lhs.flatten()):
-            if not type(expression).__module__.startswith("django.db.models."):
-                raise Unplannable
-            if isinstance(expression, TimezoneMixin):
-                raise Unplannable
+    refuse_what_changes(_conditions(query.where))
+    refuse_what_changes(query.annotations.values())
+    if hasattr(query, "inner_query"):
+        _refuse_what_changes(query.inner_query, connection)
+        return
+    # A compiler finds the columns and the ordering, and changes the query by that.
+    compiler = query.clone().get_compiler(connection=connection)
+    _, ordering, _ = compiler.pre_sql_setup()
+    refuse_what_changes(column[0] for column in compiler.select)
+    refuse_what_changes(expression for expression, _ in ordering)
 
 
-def _lookups(where: Any) -> Iterator[Lookup]:
+def _conditions(where: Any) -> Iterator[Any]:
     for child in where.children:
         if isinstance(child, WhereNode):
-            yield from _lookups(child)
-        elif isinstance(child, Lookup) and hasattr(child.lhs, "flatten"):
-            yield child
-        else:
+            yield from _conditions(child)
+        elif isinstance(child, Lookup) and not hasattr(child.lhs, "flatten"):
             raise Unplannable
+        else:
+            yield child
 
 
 def _referring(
@@ -320,11 +356,12 @@ def _referring(
             raise Unplannable
         return text, [Reference(slot, position) for position in range(len(params))]
 
-    tied = [one for one in _lookups(query.where) if hasattr(one, "vinyl_slot")]
+    where = getattr(query, "inner_query", query).where
+    tied: list[Any] = [one for one in _conditions(where) if hasattr(one, "vinyl_slot")]
     for lookup in tied:
-        cast(Any, lookup).process_rhs = partial(refer, lookup, lookup.vinyl_slot)
+        lookup.process_rhs = partial(refer, lookup, lookup.vinyl_slot)
     try:
-        text, params = query.get_compiler(connection=connection).as_sql()
+        text, params = query.get_compiler(connection.alias).as_sql()
     finally:
         for lookup in tied:
             del lookup.process_rhs

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any, cast
 
+import django
 from django.db import models
 from django.db.models.base import ModelState
 from django.db.models.fields.files import FileDescriptor
@@ -59,12 +60,20 @@ def loader_of(iterable_class: type, compiler: Any) -> Loader:
         return _models(compiler)
     query = compiler.query
     if iterable_class is ValuesIterable:
-        return _values(tuple(getattr(query, "selected", None) or query.values_select))
+        return _values(names_of(query))
     if iterable_class is ValuesListIterable:
         return lambda rows, queryset, db: [tuple(row) for row in rows]
     if iterable_class is FlatValuesListIterable:
         return lambda rows, queryset, db: [row[0] for row in rows]
     raise Unplannable
+
+
+def names_of(query: Any) -> tuple[str, ...]:
+    """The names of the columns of `values()`, in their order. Never switches."""
+    return tuple(
+        getattr(query, "selected", None)
+        or (*query.extra_select, *query.values_select, *query.annotation_select)
+    )
 
 
 def _values(names: tuple[str, ...]) -> Loader:
@@ -74,9 +83,8 @@ def _values(names: tuple[str, ...]) -> Loader:
 
 
 def _models(compiler: Any) -> Loader:
-    if compiler.annotation_col_map:
-        raise Unplannable
-    instances = _Instances(compiler.klass_info, compiler.select)
+    columns = compiler.annotation_col_map or {}
+    instances = _Instances(compiler.klass_info, compiler.select, columns)
 
     def load(rows: Iterable[Any], queryset: Any, db: str) -> list[Any]:
         # None before Django 6.1.
@@ -98,9 +106,12 @@ class _Instances:
     Args:
         info: What Django's compiler says of the model: its `klass_info`.
         select: The columns of the rows, as the compiler has them.
+        annotations: The columns that become attributes, by name.
     """
 
-    def __init__(self, info: dict[str, Any], select: list[Any]) -> None:
+    def __init__(
+        self, info: dict[str, Any], select: list[Any], annotations: dict[str, int]
+    ) -> None:
         if info.get("from_parent"):
             raise Unplannable
         self.model: Any = info["model"]
@@ -117,7 +128,11 @@ class _Instances:
             if type(inspect.getattr_static(self.model, name))
             is ForeignKeyDeferredAttribute
         ]
-        self.build = _builder(self.names, self.start, keys)
+        # A property may refuse to be set.
+        if any(inspect.getattr_static(self.model, name, None) for name in annotations):
+            raise Unplannable
+        self.annotations = annotations
+        self.build = _builder(self.names, self.start, keys, annotations)
         self.related = [
             _Related(of_relation, select)
             for of_relation in info.get("related_klass_infos", ())
@@ -131,6 +146,9 @@ class _Instances:
             objects = [
                 model.from_db(db, names, row[start:end], **given) for row in rows
             ]
+            for row, instance in zip(rows, objects, strict=True):
+                for name, column in self.annotations.items():
+                    setattr(instance, name, row[column])
         else:
             objects = self.build(rows, model, db, model.__new__, ModelState, mode)
         if mode is not None and mode.track_peers:
@@ -146,7 +164,7 @@ class _Related(_Instances):
     """The instances of a relation that was selected with another model."""
 
     def __init__(self, info: dict[str, Any], select: list[Any]) -> None:
-        super().__init__(info, select)
+        super().__init__(info, select, {})
         key = self.model._meta.pk.attname
         if key not in self.names:
             raise Unplannable
@@ -181,11 +199,14 @@ def _is_plain(model: type[models.Model], names: list[str]) -> bool:
     )
 
 
-def _builder(names: list[str], start: int, keys: list[int]) -> Callable[..., list[Any]]:
+def _builder(
+    names: list[str], start: int, keys: list[int], annotations: dict[str, int]
+) -> Callable[..., list[Any]]:
     """
     A function that makes instances of rows, written out for the attributes *names* at
     the columns from *start*: a loop over names for each row would take as long as the
-    rest. Columns with a foreign key are *keys*.
+    rest. Columns with a foreign key are *keys*, those of attributes that are no fields
+    *annotations*.
     """
     # Setting a foreign key looks at the cache of relations, which makes it.
     has_key = " or ".join(f"row[{key}] is not None" for key in keys) or "False"
@@ -207,6 +228,10 @@ def _builder(names: list[str], start: int, keys: list[int]) -> Callable[..., lis
             f"        values[{name!r}] = row[{column}]"
             for column, name in enumerate(names, start)
         ),
+        *(
+            f"        values[{name!r}] = row[{column}]"
+            for name, column in annotations.items()
+        ),
         "        append(instance)",
         "    return objects",
     ]
@@ -225,9 +250,10 @@ def _set_known(
     ]
     key_of = attrgetter(*names)
     for instance in objects:
-        if field.is_cached(instance) or not all(
-            name in instance.__dict__ for name in names
-        ):
+        if field.is_cached(instance):
+            continue
+        # Before that version, a deferred key is fetched here.
+        if django.VERSION >= (6, 1) and not instance.__dict__.keys() >= set(names):
             continue
         if (known := related.get(key_of(instance), MISSING)) is not MISSING:
             setattr(instance, field.name, known)

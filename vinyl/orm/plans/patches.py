@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import django
-
 from vinyl.bridge.patching import Patch
-from vinyl.orm.plans import steps, terminals
+from vinyl.orm.plans import aggregates, learning, steps, terminals
 
 __all__ = ["PATCHES"]
 
@@ -25,16 +23,13 @@ PATCHES = (
     Patch(_QUERYSET, "_filter_or_exclude", steps.patch_filter_or_exclude),
     Patch(
         _QUERYSET,
-        "order_by reverse distinct only defer values values_list "
+        "annotate alias order_by reverse distinct only defer values values_list "
         "select_related prefetch_related",
         steps.patch_step,
     ),
+    Patch(_QUERYSET, "extra", steps.patch_extra),
     Patch(_QUERYSET, "using", steps.patch_setter("_db")),
-    *(
-        (Patch(_QUERYSET, "fetch_mode", steps.patch_setter("_fetch_mode")),)
-        if django.VERSION >= (6, 1)
-        else ()
-    ),
+    Patch(_QUERYSET, "fetch_mode", steps.patch_setter("_fetch_mode"), since=(6, 1)),
     Patch(
         "django.db.models.fields.related_descriptors",
         "_filter_prefetch_queryset",
@@ -42,6 +37,13 @@ PATCHES = (
     ),
     Patch(_QUERYSET, "all", steps.patch_all),
     Patch(_QUERYSET, "__getitem__", steps.patch_getitem),
+    Patch(_QUERYSET, "aggregate", aggregates.patch_aggregate),
+    Patch(_QUERYSET, "earliest latest", aggregates.patch_earliest),
+    Patch(
+        "django.db.models.sql.subqueries:AggregateQuery",
+        "__init__",
+        learning.patch_aggregate_query,
+    ),
     Patch(_QUERYSET, "get", terminals.patch_get),
     Patch(_QUERYSET, "first last", terminals.patch_first),
     Patch(_QUERYSET, "exists", terminals.patch_scalar(bool)),

@@ -7,6 +7,9 @@ the values that they were given. It has no query of its own until somebody asks 
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import uuid
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,12 +20,46 @@ if TYPE_CHECKING:
     from vinyl.orm.plans.binders import Binder
     from vinyl.orm.plans.learning import Plan
 
-__all__ = ["SLOT", "Kept", "Node", "Step", "Trail", "forget", "root_of"]
+__all__ = [
+    "LITERAL",
+    "PLAIN",
+    "SLOT",
+    "Kept",
+    "Node",
+    "Step",
+    "Trail",
+    "Unplannable",
+    "forget",
+    "root_of",
+]
 
 # Steps that may follow one step, and nodes of all models together. What is beyond goes
 # through Django.
 MAX_CHILDREN = 200
 MAX_NODES = 20_000
+
+
+# Types of values that become parameters. Subclasses may mean something else.
+PLAIN = frozenset(
+    {
+        int,
+        str,
+        float,
+        bytes,
+        decimal.Decimal,
+        datetime.date,
+        datetime.datetime,
+        datetime.time,
+        datetime.timedelta,
+        uuid.UUID,
+    }
+)
+# Types of values that are part of the shape.
+LITERAL = frozenset({bool, type(None)})
+
+
+class Unplannable(Exception):
+    """Something in a query, or in what Django makes of it, has no plan."""
 
 
 class Step(NamedTuple):
@@ -51,8 +88,14 @@ class Kept(NamedTuple):
     lookup: Any
 
 
-# Stands for a value in a step.
-SLOT = object()
+class _Slot:
+    """Stands for a value in a step."""
+
+    def __deepcopy__(self, memo: object) -> _Slot:
+        return self
+
+
+SLOT = _Slot()
 
 
 class Node:

@@ -5,6 +5,7 @@ takes it, so that errors come where Django raises them.
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from django.db.models import Q
 from django.db.models.query_utils import RegisterLookupMixin
 
 from vinyl.orm.plans import shapes
+from vinyl.orm.plans.expressions import key_of
 from vinyl.orm.plans.shapes import SLOT, Step, Trail
 from vinyl.orm.plans.trails import (
     PENDING,
@@ -33,6 +35,7 @@ from vinyl.orm.plans.values import Unplannable, keyed, replaced
 __all__ = [
     "patch_all",
     "patch_copying",
+    "patch_extra",
     "patch_filter_or_exclude",
     "patch_filter_prefetch_queryset",
     "patch_getitem",
@@ -138,7 +141,7 @@ def _filter(
         key = name, *key
     node = trail.node.child(key)
     if node is None:
-        args_, kwargs_ = replaced(args, kwargs, lambda _: SLOT)
+        args_, kwargs_ = copy.deepcopy(replaced(args, kwargs, lambda _: SLOT))
         step = Step(name, (negate, args_, kwargs_), {}, is_sticky, is_in_place)
         result = method(queryset, negate, args, kwargs)
         return _explored(queryset, result, trail, key, step, values, is_deferred)
@@ -182,20 +185,28 @@ def _take(queryset: Any, key: Any, step: Step, method: Callable[..., Any]) -> An
     """Take a *step* without values, which Django's *method* takes if it is unknown."""
     trail = trail_of(queryset)
     assert trail is not None
+    is_in_place = in_place(queryset)
+    if is_in_place:
+        if queryset._result_cache is not None:
+            return method(queryset, *step.args, **step.kwargs)
+        key, step = ("in place", *key), step._replace(is_in_place=True)
     node = trail.node.child(key)
     if node is not None:
         now = settled(trail)
         if can_move(queryset, now):
-            return moved(queryset, now._replace(node=node))
+            return moved(queryset, now._replace(node=node), is_in_place)
     result = method(queryset, *step.args, **step.kwargs)
     if node is None:
+        # Whoever has made them may change expressions and dictionaries later.
+        args, kwargs = copy.deepcopy((step.args, step.kwargs))
+        step = step._replace(args=args, kwargs=kwargs)
         return _explored(queryset, result, trail, key, step, [])
     mark(queryset, result, trail, extended(trail, node, []))
     return result
 
 
 def patch_step(method: Callable[..., Any]) -> Callable[..., Any]:
-    """For a method whose arguments are names: they are part of the shape."""
+    """For a method whose arguments, names and expressions, are part of the shape."""
     name = method.__name__
     django_method[name] = method
 
@@ -203,15 +214,18 @@ def patch_step(method: Callable[..., Any]) -> Callable[..., Any]:
     def step(self: Any, *args: Any, **kwargs: Any) -> Any:
         if trail_of(self) is None or self._sticky_filter:
             return method(self, *args, **kwargs)
-        if in_place(self):
-            self.query  # noqa: B018
-            return method(self, *args, **kwargs)
         if not args and name in _WARNING:
             return method(self, **kwargs)
         for value in (*args, *kwargs.values()):
             if type(value) not in _SIMPLE:
-                return method(self, *args, **kwargs)
-        key = name, args, tuple(kwargs.items())
+                break
+        else:
+            key: Any = name, args, tuple(kwargs.items())
+            return _take(self, key, Step(name, args, kwargs), method)
+        try:
+            key = "expressions", name, key_of(args), key_of(tuple(kwargs.items()))
+        except Unplannable:
+            return method(self, *args, **kwargs)
         return _take(self, key, Step(name, args, kwargs), method)
 
     return step
@@ -273,6 +287,27 @@ def patch_all(method: Callable[..., Any]) -> Callable[..., Any]:
     return all
 
 
+def patch_extra(method: Callable[..., Any]) -> Callable[..., Any]:
+    """With `select` only, as prefetches of many-to-many relations have it."""
+    django_method[method.__name__] = method
+
+    @functools.wraps(method)
+    def extra(self: Any, select: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if (
+            trail_of(self) is None
+            or self._sticky_filter
+            or args
+            or kwargs
+            or type(select) is not dict
+            or not {type(part) for item in select.items() for part in item} <= {str}
+        ):
+            return method(self, select, *args, **kwargs)
+        key = "extra", tuple(select.items())
+        return _take(self, key, Step("extra", (select,)), method)
+
+    return extra
+
+
 def patch_getitem(method: Callable[..., Any]) -> Callable[..., Any]:
     django_method[method.__name__] = method
 
@@ -282,8 +317,12 @@ def patch_getitem(method: Callable[..., Any]) -> Callable[..., Any]:
             trail_of(self) is None
             or self._result_cache is not None
             or self._sticky_filter
-            or in_place(self)
-            or type(k) is not slice
+        ):
+            return method(self, k)
+        if type(k) is int and k >= 0 and not in_place(self):
+            return list(self[k : k + 1])[0]
+        if (
+            type(k) is not slice
             or k.step is not None
             or not {type(k.start), type(k.stop)} <= {int, type(None)}
         ):

@@ -28,7 +28,19 @@ from vinyl.orm.plans.trails import (
 )
 from vinyl.orm.plans.values import Unplannable
 
-__all__ = ["patch_first", "patch_get", "patch_iter", "patch_scalar"]
+__all__ = [
+    "Ready",
+    "Unknown",
+    "fetched",
+    "learned",
+    "objects_of",
+    "only",
+    "patch_first",
+    "patch_get",
+    "patch_iter",
+    "patch_scalar",
+    "ready",
+]
 
 # Whether a shape gets its plan when it comes for the first time. Tests set it.
 learns_at_once = False
@@ -112,7 +124,7 @@ def learned(
     # Others need not learn it meanwhile.
     node.refused.add(terminal)
     try:
-        gives_rows = terminal not in ("count", "exists")
+        gives_rows = terminal not in ("aggregate", "count", "exists")
         same = None if trail.is_fixed else queryset
         return learn(
             node, trail.values, connection.alias, build, run, keep, gives_rows, same
@@ -192,12 +204,10 @@ def patch_get(method: Callable[..., Any]) -> Callable[..., Any]:
         if trail_of(self) is None or self._prefetch_related_lookups:
             return method(self, *args, **kwargs)
         queryset = self.filter(*args, **kwargs) if args or kwargs else self
-        objects, result = _objects(queryset, "get", method)
+        objects, result = objects_of(queryset, trail_of(queryset), "get", method)
         if objects is None:
             return result
-        if len(objects) == 1:
-            return objects[0]
-        raise _none_or_many(self.model, len(objects))
+        return only(self.model, objects)
 
     return get
 
@@ -214,7 +224,7 @@ def patch_first(method: Callable[..., Any]) -> Callable[..., Any]:
             or self._result_cache is not None
         ):
             return method(self)
-        objects, result = _objects(self, terminal, method)
+        objects, result = objects_of(self, trail_of(self), terminal, method)
         if objects is None:
             return result
         return objects[0] if objects else None
@@ -222,16 +232,15 @@ def patch_first(method: Callable[..., Any]) -> Callable[..., Any]:
     return first
 
 
-def _objects(
-    queryset: Any, terminal: str, method: Callable[..., Any]
+def objects_of(
+    queryset: Any, trail: Trail | None, terminal: str, method: Callable[..., Any]
 ) -> tuple[list[Any] | None, Any]:
     """
-    Return the objects that the plan gives; without a plan, None and the result of
-    Django's *method*.
+    Return the objects that the plan gives for *terminal* on *trail*; without a plan,
+    None and the result of Django's *method*.
 
     Switches to the event loop, inside the bridge.
     """
-    trail = trail_of(queryset)
     found = None if trail is None else ready(queryset, trail, terminal)
     if trail is None or found is None:
         return None, method(queryset)
@@ -247,12 +256,22 @@ def _objects(
     return planned._result_cache, None
 
 
-def _none_or_many(model: Any, number: int) -> Exception:
+def only(model: Any, objects: list[Any]) -> Any:
+    """
+    Return the only one of *objects*, as `get()` does.
+
+    Raises: DoesNotExist and MultipleObjectsReturned of *model*.
+
+    Never switches.
+    """
+    if len(objects) == 1:
+        return objects[0]
     name = model._meta.object_name
-    if number == 0:
-        return model.DoesNotExist(f"{name} matching query does not exist.")
+    if not objects:
+        raise model.DoesNotExist(f"{name} matching query does not exist.")
+    number = len(objects)
     shown = number if number < MAX_GET_RESULTS else f"more than {MAX_GET_RESULTS - 1}"
-    return model.MultipleObjectsReturned(
+    raise model.MultipleObjectsReturned(
         f"get() returned more than one {name} -- it returned {shown}!"
     )
 

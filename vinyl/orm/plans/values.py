@@ -16,35 +16,17 @@ from typing import Any
 
 from django.db.models import Model, Q
 
+from vinyl.orm.plans.expressions import is_expression, key_of
+from vinyl.orm.plans.shapes import LITERAL, PLAIN, Unplannable
+
 __all__ = ["Marks", "Unplannable", "keyed", "replaced", "type_of"]
 
 # The longest list for `__in` that has a plan.
 MAX_LIST = 500
 
-# Types of values that become parameters. Subclasses may mean something else.
-PLAIN = frozenset(
-    {
-        int,
-        str,
-        float,
-        bytes,
-        decimal.Decimal,
-        datetime.date,
-        datetime.datetime,
-        datetime.time,
-        datetime.timedelta,
-        uuid.UUID,
-    }
-)
-# Types of values that are part of the shape.
-LITERAL = frozenset({bool, type(None)})
 # Types of values for `__in`, and for `__range`.
 _LISTS = frozenset({list, tuple, set, frozenset})
 _PAIRS = frozenset({list, tuple})
-
-
-class Unplannable(Exception):
-    """Something in a query, or in what Django makes of it, has no plan."""
 
 
 def keyed(args: tuple[Any, ...], kwargs: dict[str, Any], values: list[Any]) -> Hashable:
@@ -52,7 +34,7 @@ def keyed(args: tuple[Any, ...], kwargs: dict[str, Any], values: list[Any]) -> H
     Return the key of a filter, and append its interchangeable values to *values*.
 
     Raises:
-        Unplannable: One of its values has no kind, such as an expression.
+        Unplannable: One of its values has no kind, such as a queryset.
 
     Never switches.
     """
@@ -71,6 +53,8 @@ def _keyed_q(q: Any, values: list[Any]) -> Hashable:
     if type(q) is tuple:
         name, value = q
         return name, _kind_of(name, value, values)
+    if is_expression(q):
+        return key_of(q)
     if type(q) is not Q:
         raise Unplannable
     children = tuple(_keyed_q(child, values) for child in q.children)
@@ -84,6 +68,8 @@ def _kind_of(name: str, value: Any, values: list[Any]) -> Hashable:
     if kind in PLAIN or issubclass(kind, Model):
         values.append(value)
         return kind
+    if is_expression(value):
+        return key_of(value)
     is_range = name.endswith("__range")
     if (kind in _LISTS and name.endswith("__in")) or (kind in _PAIRS and is_range):
         kinds = set(map(type, value))
@@ -113,12 +99,15 @@ def _replaced_q(q: Any, replace: Callable[[Any], Any]) -> Any:
     if type(q) is tuple:
         name, value = q
         return name, _replaced(value, replace)
+    if is_expression(q):
+        return q
     children = [_replaced_q(child, replace) for child in q.children]
     return Q.create(children, connector=q.connector, negated=q.negated)
 
 
 def _replaced(value: Any, replace: Callable[[Any], Any]) -> Any:
-    return value if type(value) in LITERAL else replace(value)
+    is_part_of_shape = type(value) in LITERAL or is_expression(value)
+    return value if is_part_of_shape else replace(value)
 
 
 class _Int(int): ...

@@ -18,7 +18,23 @@ from typing import Any, NamedTuple
 import pytest
 from django.db import connection
 from django.db import models as django_models
-from django.db.models import Prefetch
+from django.db.models import (
+    Avg,
+    Case,
+    Count,
+    Exists,
+    F,
+    Max,
+    Min,
+    OuterRef,
+    Prefetch,
+    Sum,
+    TextField,
+    Value,
+    When,
+    Window,
+)
+from django.db.models.functions import Coalesce, Concat, Lower, RowNumber
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -139,6 +155,42 @@ TOUCHED: dict[type[models.Model], Callable[[Any], Any]] = {
     Artist: lambda artist: [artist.name, list(artist.albums.all())],
     Track: lambda track: [track.album.artist, track.position],
 }
+# Annotations and aggregates. Some have no plan.
+EXPRESSIONS: dict[type[models.Model], list[Any]] = {
+    Album: [
+        Count("tracks"),
+        Count("genres", distinct=True),
+        Count("tracks", filter=Q(tracks__position__gt=0)),
+        Sum("tracks__position"),
+        Avg("year"),
+        Max("tracks__title"),
+        Min("released"),
+        F("year") + 1,
+        F("artist__name"),
+        F("released__year"),
+        Value("x"),
+        Value(None, output_field=django_models.IntegerField()),
+        Lower("title"),
+        Concat("title", Value(" % "), "artist__name"),
+        Coalesce("label__name", Value("none")),
+        Case(When(year=1965, then=Value(1)), default=Value(0)),
+        Window(RowNumber(), order_by="year"),
+        Exists(Track.objects.filter(album=OuterRef("pk"))),
+    ],
+    Artist: [Count("albums"), Max("albums__year"), Lower("name"), F("pk") * 2],
+    Track: [Count("album__genres"), Avg("position"), F("position") - F("pk")],
+}
+CONDITIONS: dict[type[models.Model], list[Any]] = {
+    Album: [
+        {"year__gt": F("artist_id")},
+        {"title": F("artist__name")},
+        {"year": F("released__year")},
+        {"title": Concat(Value("Blues "), "artist__pk", output_field=TextField())},
+    ],
+    Artist: [{"name__gt": Lower("name")}],
+    Track: [{"position__lt": F("album__year") - 1964}],
+}
+ORDERINGS: list[Any] = [F("pk").desc(), Lower("title").asc(nulls_last=True), "pk"]
 FETCH_MODES = [
     getattr(django_models, name) for name in django_models.__all__ if "FETCH_" in name
 ]
@@ -151,6 +203,7 @@ class Chain(NamedTuple):
     start: Callable[[], Any]
     steps: list[Step]
     terminal: str
+    args: tuple[Any, ...]
 
 
 @st.composite
@@ -162,7 +215,8 @@ def chains(draw: st.DrawFn) -> Chain:
             st.sampled_from(
                 "filter exclude filter filter_q order_by reverse distinct only defer "
                 "select_related prefetch_related values values_list flat slice all "
-                "using".split()
+                "using annotate annotate alias filter_n by_n expressions condition "
+                "by_expression".split()
                 + ["fetch_mode"] * bool(FETCH_MODES)
             )
         )
@@ -194,6 +248,24 @@ def chains(draw: st.DrawFn) -> Chain:
             steps.append((method, tuple(names), {}))
         elif method == "prefetch_related":
             steps.append((method, (draw(st.sampled_from(PREFETCHES[model])),), {}))
+        elif method in ("annotate", "alias"):
+            one = draw(st.sampled_from(EXPRESSIONS[model]))
+            name = draw(st.sampled_from("nm"))
+            steps.append((method, (), {name: one}))
+        elif method == "filter_n":
+            name = draw(st.sampled_from(["n", "n__gt", "m", "m__lt"]))
+            steps.append(("filter", (), {name: draw(INTEGERS)}))
+        elif method == "by_n":
+            steps.append(("order_by", (draw(st.sampled_from(["n", "-m", "pk"])),), {}))
+        elif method == "by_expression":
+            steps.append(("order_by", (draw(st.sampled_from(ORDERINGS)), "pk"), {}))
+        elif method == "expressions":
+            name = draw(st.sampled_from(["values", "values_list"]))
+            one = draw(st.sampled_from([*EXPRESSIONS[model], "n"]))
+            fields = draw(st.lists(st.sampled_from(COLUMNS[model]), max_size=1))
+            steps.append((name, (*fields, one), {}))
+        elif method == "condition":
+            steps.append(("filter", (), draw(st.sampled_from(CONDITIONS[model]))))
         elif method == "using":
             steps.append((method, ("default",), {}))
         elif method == "fetch_mode":
@@ -203,12 +275,25 @@ def chains(draw: st.DrawFn) -> Chain:
             steps.append(("__getitem__", (slice(start, start + length),), {}))
         else:
             steps.append((method, (), {}))
-    return Chain(
-        model,
-        draw(st.sampled_from(STARTS[model])),
-        steps,
-        draw(st.sampled_from("list list touch get first last exists count".split())),
+    terminal = draw(
+        st.sampled_from(
+            "list list touch get first last exists count aggregate aggregate earliest "
+            "latest contains in_bulk __getitem__".split()
+        )
     )
+    args: tuple[Any, ...] = ()
+    if terminal == "aggregate":
+        args = (draw(st.sampled_from(EXPRESSIONS[model])),)
+    elif terminal in ("earliest", "latest"):
+        args = tuple(draw(st.lists(st.sampled_from(NAMES[model]), max_size=2)))
+    elif terminal == "contains":
+        args = (model(pk=draw(st.integers(1, 4))),)
+    elif terminal == "__getitem__":
+        args = (draw(st.integers(-1, 2)),)
+    elif terminal == "in_bulk":
+        args = (draw(LISTS),)
+    start = draw(st.sampled_from(STARTS[model]))
+    return Chain(model, start, steps, terminal, args)
 
 
 def take(chain: Chain) -> Any:
@@ -224,7 +309,9 @@ def take(chain: Chain) -> Any:
             TOUCHED[chain.model](one) for one in found if type(one) is chain.model
         ]
         return [found, touched]
-    return getattr(queryset, chain.terminal)()
+    if chain.terminal == "aggregate":
+        return queryset.aggregate(result=chain.args[0])
+    return getattr(queryset, chain.terminal)(*chain.args)
 
 
 def shown(value: Any, within: tuple[Any, ...] = ()) -> Any:

@@ -1,0 +1,99 @@
+"""
+The methods that run a query with arguments of their own: `aggregate()`, `earliest()`.
+
+Their arguments are the last step of the shape.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from vinyl.orm.plans.expressions import key_of
+from vinyl.orm.plans.shapes import Step, Trail, Unplannable
+from vinyl.orm.plans.terminals import (
+    Unknown,
+    fetched,
+    learned,
+    objects_of,
+    only,
+    ready,
+)
+from vinyl.orm.plans.trails import django_method, in_place, trail_of
+
+__all__ = ["patch_aggregate", "patch_earliest"]
+
+
+def _stay(queryset: Any, *args: Any, **kwargs: Any) -> Any:
+    """The step of such a method: its arguments are for the method itself."""
+    return queryset
+
+
+django_method["aggregate"] = django_method["earliest"] = _stay
+
+
+def _trail_with(
+    queryset: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Trail | None:
+    """The trail of *queryset* and the arguments of *method*; None without a plan."""
+    trail = trail_of(queryset)
+    if trail is None or queryset._sticky_filter or in_place(queryset):
+        return None
+    try:
+        key = method, key_of(args), key_of(tuple(kwargs.items()))
+    except Unplannable:
+        return None
+    node = trail.node.child(key)
+    if node is None:
+        node = trail.node.add(key, Step(method), 0)
+        if node is None:
+            return None
+        node.attributes = trail.node.attributes
+    return trail._replace(node=node)
+
+
+def patch_aggregate(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def aggregate(self: Any, *args: Any, **kwargs: Any) -> Any:
+        trail = _trail_with(self, "aggregate", args, kwargs)
+        found = None if trail is None else ready(self, trail, "aggregate")
+        if trail is None or found is None:
+            return method(self, *args, **kwargs)
+        if isinstance(found, Unknown):
+
+            def run(replica: Any) -> Any:
+                return method(replica, *args, **kwargs)
+
+            try:
+                return learned(self, trail, "aggregate", found.connection, run)
+            except Unplannable:
+                return method(self, *args, **kwargs)
+        selected = found.plan.query.annotation_select
+        compiler = found.plan.query.get_compiler(connection=found.connection)
+        converters = compiler.get_converters(selected.values())
+        [row] = compiler.apply_converters(fetched(found), converters)
+        return dict(zip(selected, row, strict=True))
+
+    return aggregate
+
+
+def patch_earliest(method: Callable[..., Any]) -> Callable[..., Any]:
+    """For `earliest()` and `latest()`."""
+    name = method.__name__
+    django_method[name] = _stay
+
+    @functools.wraps(method)
+    def earliest(self: Any, *fields: Any) -> Any:
+        ordering = self.model._meta.get_latest_by if not fields else None
+        trail = None
+        if not self._prefetch_related_lookups and self._result_cache is None:
+            trail = _trail_with(self, name, (*fields, ordering), {})
+        objects, result = objects_of(
+            self, trail, name, lambda queryset: method(queryset, *fields)
+        )
+        if objects is None:
+            return result
+        return only(self.model, objects)
+
+    return earliest
