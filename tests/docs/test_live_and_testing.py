@@ -38,7 +38,7 @@ async def test_live_pages_and_their_tests(example: Example) -> None:
     tests = example("topics/testing.md")
     patterns = *live["urlpatterns"], path("albums/<int:pk>/", album)
     async with serving(*patterns, raising=True) as http:
-        for name in ("test_an_album_is_served", "test_a_new_album_is_told"):
+        for name in ("test_an_album_is_served", "test_a_new_album_is_sent"):
             async with transaction.atomic():
                 await tests[name](None, http)
                 transaction.set_rollback(True)

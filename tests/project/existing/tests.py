@@ -14,7 +14,7 @@ class AlbumTests(TestCase):
         cls.artist = Artist.objects.create(name="Nina Simone")
         cls.album = cls.artist.albums.create(title="Pastel Blues")
 
-    async def test_an_album_tells_its_artist(self):
+    async def test_an_album_names_its_artist(self):
         response = await self.async_client.get(f"/albums/{self.album.pk}/")
         assert response.json()["artist"] == "Nina Simone"
 
