@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import django
@@ -24,3 +25,12 @@ pytest_plugins = [
     "tests.fix_threads",
     "tests.fix_web",
 ]
+
+
+def pytest_collection_finish() -> None:
+    """
+    Keep what has been imported out of the garbage collector's way: the fixture `db`
+    collects after each test.
+    """
+    gc.collect()
+    gc.freeze()
