@@ -7,12 +7,16 @@ only the port is found, not given.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -64,6 +68,19 @@ def run(
     )
     assert done.returncode == (1 if fails else 0), done.stdout
     return done.stdout
+
+
+def new_project(folder: Path) -> Path:
+    """The folder of a new project "mysite" in *folder*, a copy of one made before."""
+    return shutil.copytree(_made_project(), folder / "mysite")
+
+
+@functools.cache
+def _made_project() -> Path:
+    folder = tempfile.TemporaryDirectory(prefix="vinyl-project-")
+    atexit.register(folder.cleanup)
+    vinyl("startproject", "mysite", cwd=Path(folder.name))
+    return Path(folder.name) / "mysite"
 
 
 @contextmanager

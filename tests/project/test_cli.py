@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.terminal import vinyl
+from tests.project.terminal import new_project, vinyl
 
 
 @pytest.mark.parametrize("command", ["migrate", "runserver"])
 def test_an_unreachable_database_is_told_briefly(tmp_path: Path, command: str) -> None:
-    vinyl("startproject", "mysite", cwd=tmp_path)
+    new_project(tmp_path)
     # Port 9 (discard): nothing listens there.
     url = "postgres://ada:secret@127.0.0.1:9/shop"
 
@@ -29,7 +29,7 @@ def test_an_unreachable_database_is_told_briefly(tmp_path: Path, command: str) -
 
 
 def test_a_bad_database_url_is_told_briefly(tmp_path: Path) -> None:
-    vinyl("startproject", "mysite", cwd=tmp_path)
+    new_project(tmp_path)
     url = "postgres://ada:secret@localhost"
 
     printed = vinyl("check", cwd=tmp_path / "mysite", database_url=url, fails=True)
@@ -69,6 +69,6 @@ def test_a_faulty_pyproject_is_told_briefly(
 
 
 def test_the_project_is_found_from_a_folder_below_it(tmp_path: Path) -> None:
-    vinyl("startproject", "mysite", cwd=tmp_path)
+    new_project(tmp_path)
 
     assert "no issues" in vinyl("check", cwd=tmp_path / "mysite" / "templates")

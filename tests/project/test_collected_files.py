@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.terminal import vinyl
+from tests.project.terminal import new_project, vinyl
 
 ADMIN = {
     *(f"admin/img/icon-{answer}.svg" for answer in ("no", "unknown", "yes")),
@@ -36,7 +36,7 @@ def test_a_new_project_ships_what_its_pages_use(
 
 
 def test_a_project_with_djangos_admin_ships_its_files(tmp_path: Path) -> None:
-    vinyl("startproject", "mysite", cwd=tmp_path)
+    new_project(tmp_path)
     project = tmp_path / "mysite"
     settings = project / "mysite" / "settings.py"
     text = settings.read_text().replace("vinyl.web.admin", "django.contrib.admin")

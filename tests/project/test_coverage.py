@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.terminal import run, vinyl
+from tests.project.terminal import new_project, run
 
 pytest.importorskip("coverage")
 
@@ -83,7 +83,7 @@ urlpatterns = [path("plain/", views.plain), path("native/", views.native)]
 
 
 def test_what_has_run_counts(tmp_path: Path, database_url: str | None) -> None:
-    vinyl("startproject", "mysite", cwd=tmp_path)
+    new_project(tmp_path)
     project = tmp_path / "mysite"
     sources = {
         "mysite/views.py": VIEWS,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.terminal import vinyl
+from tests.project.terminal import new_project, vinyl
 
 HARDENED = """
 import os
@@ -80,7 +80,7 @@ class CSRF(CSRFMiddleware):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("deploy")
-    vinyl("startproject", "mysite", cwd=folder)
+    new_project(folder)
     return folder / "mysite"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.terminal import run, vinyl
+from tests.project.terminal import new_project, run
 
 VIEWS = """
 import asyncio
@@ -103,7 +103,7 @@ MACHINERY = ("site-packages", "transport.py", "templating.py", "runners.py")
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("errors")
-    vinyl("startproject", "mysite", cwd=folder)
+    new_project(folder)
     project = folder / "mysite"
     (project / "mysite" / "views.py").write_text(VIEWS)
     (project / "mysite" / "urls.py").write_text(URLS)

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.project.terminal import PATIENCE, serving, vinyl
+from tests.project.terminal import PATIENCE, new_project, serving
 
 TEXT = {"Accept": "text/plain"}
 
@@ -52,7 +52,7 @@ async def home(request):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
-    vinyl("startproject", "mysite", cwd=folder)
+    new_project(folder)
     settings = folder / "mysite" / "mysite" / "settings.py"
     settings.write_text(settings.read_text() + OWN_APP)
     return folder / "mysite"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.terminal import run, serving, vinyl
+from tests.project.terminal import new_project, run, serving, vinyl
 
 VIEWS = """
 from django.contrib import messages
@@ -64,7 +64,7 @@ async def test_logging_in_and_out_is_a_click_away(client):
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    vinyl("startproject", "mysite", cwd=tmp_path)
+    new_project(tmp_path)
     return tmp_path / "mysite"
 
 

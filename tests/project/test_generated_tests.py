@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.terminal import run, vinyl
+from tests.project.terminal import new_project, run, vinyl
 
 MIXED = """
 import pytest
@@ -81,7 +81,7 @@ def test_the_settings_are_back_outside():
 
 
 def project(folder: Path, tests: str) -> Path:
-    vinyl("startproject", "mysite", cwd=folder)
+    new_project(folder)
     (folder / "mysite" / "tests" / "test_mixed.py").write_text(tests)
     return folder / "mysite"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.terminal import serving, vinyl, wait_for
+from tests.project.terminal import new_project, serving, vinyl, wait_for
 
 
 def test_a_change_to_the_code_is_served_and_a_mistake_survived(tmp_path: Path) -> None:
-    vinyl("startproject", "mysite", cwd=tmp_path)
+    new_project(tmp_path)
     project = tmp_path / "mysite"
     views = project / "mysite" / "views.py"
     sound = views.read_text()
@@ -49,7 +49,7 @@ async def home(request):
 def test_a_call_that_a_view_does_not_await_is_an_error(
     tmp_path: Path, kept_in: str, told: str
 ) -> None:
-    vinyl("startproject", "mysite", cwd=tmp_path)
+    new_project(tmp_path)
     project = tmp_path / "mysite"
     (project / "mysite" / "views.py").write_text(FORGETFUL.format(kept_in))
 
@@ -75,7 +75,7 @@ async def home(request):
 
 
 def test_awaiting_a_relation_that_is_there_says_what_to_write(tmp_path: Path) -> None:
-    vinyl("startproject", "mysite", cwd=tmp_path)
+    new_project(tmp_path)
     project = tmp_path / "mysite"
     (project / "mysite" / "views.py").write_text(FETCHED)
     vinyl("migrate", cwd=project)
@@ -91,7 +91,7 @@ def test_awaiting_a_relation_that_is_there_says_what_to_write(tmp_path: Path) ->
 
 
 def test_a_port_in_use_is_told_briefly(tmp_path: Path) -> None:
-    vinyl("startproject", "mysite", cwd=tmp_path)
+    new_project(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         printed = vinyl("runserver", str(port), cwd=tmp_path / "mysite", fails=True)

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from tests.postgres import empty_database
-from tests.project.terminal import server, vinyl, wait_for
+from tests.project.terminal import new_project, server, vinyl, wait_for
 
 VIEWS = """
 import asyncio, os
@@ -68,7 +68,7 @@ def database_url(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture
 def project(tmp_path: Path, database_url: str) -> Path:
-    vinyl("startproject", "mysite", cwd=tmp_path)
+    new_project(tmp_path)
     project = tmp_path / "mysite"
     (project / "mysite" / "views.py").write_text(VIEWS)
     with (project / "mysite" / "settings.py").open("a") as settings:

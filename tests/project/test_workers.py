@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.postgres import empty_database
-from tests.project.terminal import server, vinyl, wait_for
+from tests.project.terminal import new_project, server, vinyl, wait_for
 
 VIEWS = """
 import asyncio, os
@@ -47,7 +47,7 @@ def database_url(postgres_url: str) -> Iterator[str]:
 def test_workers_serve_side_by_side_and_leave_nothing(
     tmp_path: Path, database_url: str
 ) -> None:
-    vinyl("startproject", "mysite", cwd=tmp_path)
+    new_project(tmp_path)
     project = tmp_path / "mysite"
     (project / "mysite" / "views.py").write_text(VIEWS)
     vinyl("migrate", cwd=project, database_url=database_url)
