@@ -9,7 +9,7 @@ import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 # Debug mode of asyncio names the line that made a coroutine nobody awaited.
-os.environ.setdefault("PYTHONASYNCIODEBUG", "0")
+os.environ.setdefault("PYTHONASYNCIODEBUG", "1")
 django.setup()
 
 pytest_plugins = [

@@ -12,6 +12,7 @@ from typing import Any
 
 import django
 import pytest
+from django.conf import LazySettings
 from django.test import override_settings
 
 import vinyl
@@ -245,3 +246,22 @@ def test_a_project_that_is_installed_as_a_package(setting: str) -> None:
     with override_settings(**{setting: "shop.place"}):
         assert owner(f"{SITE}/shop/models.py") == PROJECT
         assert owner(f"{SITE}/somebody/models.py") == PACKAGE
+
+
+def test_code_without_positions_has_calls_without_a_name() -> None:
+    """As `python -X no_debug_ranges` compiles it."""
+    places = Places()
+    namespace: dict[str, Any] = {}
+    exec(compile("def work(it):\n    it.look()", OURS, "exec"), namespace)
+    work = namespace["work"]
+    work.__code__ = work.__code__.replace(co_linetable=b"")
+    work(places)
+    [place] = places.found
+    assert place.fate == DROPPED
+    assert place.attribute == place.variable == ""
+
+
+def test_without_settings_there_is_no_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vinyl.bridge.bytecode.settings", LazySettings())
+    owner: Callable[[str], str] = owner_of.__wrapped__
+    assert owner(f"{SITE}/tests/models.py") == PACKAGE

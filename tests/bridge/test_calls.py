@@ -259,3 +259,25 @@ async def test_it_does_nothing_until_awaited() -> None:
     assert done == []
     await call
     assert done == [1]
+
+
+class TestWithoutATask:
+    """As a loop or a scheduler of somebody else runs it, step by step."""
+
+    def test_it_is_run_by_send(self) -> None:
+        call = Call(asyncio.sleep(0, "slept"), "Album.work")
+        assert call.send(None) is None
+        with pytest.raises(StopIteration, match="slept"):
+            call.send(None)
+
+    def test_an_error_may_be_thrown_before_it_begins(self) -> None:
+        call = make_call()
+        with pytest.raises(LookupError):
+            call.throw(LookupError)
+        with pytest.raises(AlreadyAwaitedError):
+            call.__await__()
+
+    @pytest.mark.filterwarnings("ignore:the .*signature:DeprecationWarning")
+    def test_an_error_may_be_thrown_with_its_value(self) -> None:
+        with pytest.raises(LookupError, match="gone"):
+            make_call().throw(LookupError, LookupError("gone"))

@@ -264,6 +264,19 @@ class TestCancellation:
         assert len(seen) == 1
         assert "was closed before its end" in seen[0]
 
+    async def test_a_function_that_catches_it_ends_all_the_same(self) -> None:
+        def sync() -> str:
+            try:
+                await_(asyncio.sleep(0))
+            except GeneratorExit:
+                return "caught"
+            return "nothing caught"
+
+        coroutine = run(sync)
+        coroutine.send(None)
+        with pytest.raises(GeneratorExit):
+            coroutine.throw(GeneratorExit)
+
 
 class TestMisuse:
     def test_await_outside_the_bridge_is_refused_and_closes_the_coroutine(self) -> None:

@@ -18,8 +18,8 @@ from django.test import override_settings
 from django.utils import timezone, translation
 
 from tests.records.models import Artist
-from vinyl.bridge.threads import in_thread
-from vinyl.exceptions import NotAwaitedError
+from vinyl.bridge.threads import atomic_in_thread, can_wait, in_thread, wait
+from vinyl.exceptions import BridgeError, NotAwaitedError
 from vinyl.orm import run, transaction
 
 pytestmark = pytest.mark.anyio
@@ -167,3 +167,37 @@ class TestInThread:
 
         with pytest.raises(TypeError, match="which nothing has awaited"):
             await hides_it()
+
+
+class TestWait:
+    async def test_waits_on_the_loop_from_either_side(self) -> None:
+        async def where() -> int:
+            await asyncio.sleep(0)
+            return threading.get_ident()
+
+        def work() -> tuple[bool, int]:
+            return can_wait(), wait(where())
+
+        expected = (True, threading.get_ident())
+        assert await run(work) == expected
+        assert await in_thread(work)() == expected
+
+    async def test_elsewhere_it_is_refused(self) -> None:
+        assert not can_wait()
+        with pytest.raises(BridgeError, match="outside the bridge"):
+            wait(asyncio.sleep(0))
+
+
+async def test_each_call_may_be_a_transaction(db: str) -> None:
+    @in_thread
+    def fail() -> bool:
+        Artist.objects.create(name="Nina")
+        if connections["default"].in_atomic_block:
+            raise LookupError
+        return False
+
+    with atomic_in_thread(["default"]), pytest.raises(LookupError):
+        await fail()
+    assert not await Artist.objects.exists()
+    assert await fail() is False
+    assert await Artist.objects.count() == 1

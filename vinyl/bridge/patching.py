@@ -174,7 +174,8 @@ def _patch_subclasses(
 
     def patch_class(cls: type) -> None:
         for name in _expanded(names, cls):
-            for ancestor in cls.__mro__:
+            # It gets to *base* at the latest.
+            for ancestor in cls.__mro__:  # pragma: no branch
                 # A manager made from a queryset calls the queryset's own methods.
                 if ancestor is base or "_queryset_class" in vars(ancestor):
                     break

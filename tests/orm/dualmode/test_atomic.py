@@ -15,7 +15,10 @@ from tests.fix_db import only_postgresql
 from tests.records.models import Artist
 from vinyl.exceptions import ForeignLoopError, NotAwaitedError, ScopeClosedError
 from vinyl.orm import await_, connection, run, transaction
+from vinyl.orm.dualmode.atomic import _pop_lost
 from vinyl.orm.pools import registry
+from vinyl.orm.scopes.atomic_scope import AtomicScope
+from vinyl.orm.scopes.scope import current_scope
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -320,3 +323,47 @@ class TestCancellation:
             rows = [name for name in found if name.startswith(f"{number} ")]
             assert len(rows) in ((2,) if result is None else (0, 2))
         assert registry.pool_for("default").in_use == {}
+
+
+class Failing:
+    """A stream whose cursor cannot be closed."""
+
+    def end(self) -> None:
+        raise LookupError("no cursor")
+
+
+class TestAStreamThatFailsToEnd:
+    """The error is that of the block, which is rolled back."""
+
+    async def test_in_an_async_block(self) -> None:
+        with pytest.raises(LookupError, match="no cursor"):
+            async with transaction.atomic():
+                await Artist.objects.create(name="undone")
+                scope = current_scope.get()
+                assert scope is not None
+                scope.leases["default"].streams.add(Failing())
+        assert not await Artist.objects.exists()
+
+    async def test_in_a_sync_block(self) -> None:
+        def work() -> None:
+            with transaction.atomic():
+                Artist.objects.create(name="undone")
+                scope = current_scope.get()
+                assert scope is not None
+                scope.leases["default"].streams.add(Failing())
+
+        with pytest.raises(LookupError, match="no cursor"):
+            await run(work)
+        assert not await Artist.objects.exists()
+
+
+async def test_of_one_object_the_block_whose_task_has_ended_is_lost() -> None:
+    async def scope() -> AtomicScope:
+        return AtomicScope(None)
+
+    ended, here = await asyncio.create_task(scope()), await scope()
+    entered = [here, ended, await scope()]
+    assert _pop_lost(entered) is ended
+    # All tasks are running: the one that entered last.
+    assert _pop_lost(entered) is not here
+    assert entered == [here]

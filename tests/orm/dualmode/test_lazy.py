@@ -18,9 +18,10 @@ from django.core import exceptions
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import models as dj_models
 
-from tests.records.models import Album, Artist, Biography, Label, Tag
+from tests.records.models import Album, Artist, Biography, Label, Tag, Track
 from vinyl.exceptions import NotFetchedError
 from vinyl.orm import NotFetched, fetch, prefetch_related_objects, run
+from vinyl.orm.recording import recording
 
 # Django 6.1 has it.
 FieldFetchBlocked = getattr(exceptions, "FieldFetchBlocked", LookupError)
@@ -182,6 +183,25 @@ class TestFetch:
         assert [a.notes for a in albums] == ["x"] * 3
         assert len(queries) == 2
 
+    async def test_prefetches_the_rows_of_a_manager(self, queries: list[str]) -> None:
+        album = await make_album()
+        await Track.objects.create(title="Sinnerman", album=album, position=1)
+        manager = await fetch(album, "tracks")
+        queries.clear()
+        assert [track.title for track in manager.all()] == ["Sinnerman"]
+        assert queries == []
+
+    async def test_of_several_models_asks_for_what_is_missing(
+        self, queries: list[str]
+    ) -> None:
+        album = await make_album()
+        await Track.objects.create(title="Sinnerman", album=album, position=1)
+        track = await Track.objects.defer("title").get()
+        queries.clear()
+        await fetch([album, track], "title")
+        assert (album.title, track.title) == ("Pastel Blues", "Sinnerman")
+        assert len(queries) == 1
+
     async def test_evaluates_a_queryset(self) -> None:
         await make_album()
         albums = Album.objects.all()
@@ -236,6 +256,21 @@ class TestFetchModes:
         albums = await self.make_albums("FETCH_RAISE")
         with pytest.raises(FieldFetchBlocked, match=r"Album\.artist"):
             await albums[0].artist
+
+
+async def test_what_is_recorded_has_the_line_that_reads(queries: list[str]) -> None:
+    album = await make_album()
+    with recording(full=True) as record:
+        artist = album.artist
+        await asyncio.create_task(fetched(artist))
+        assert await fetch(album, "artist") == album.artist
+    [load] = record.notes["loads"]
+    assert load.name == "Album.artist"
+    assert load.callsite.frame.function.endswith("has_the_line_that_reads")
+
+
+async def fetched(value: Any) -> Any:
+    return await value
 
 
 async def test_prefetching_makes_querysets_iterable(queries: list[str]) -> None:

@@ -25,6 +25,7 @@ from django.db.backends.signals import connection_created
 from tests.fix_db import only_postgresql
 from tests.records.models import Artist
 from vinyl.orm import await_, connection, run, transaction
+from vinyl.orm.pools import registry
 from vinyl.orm.pools.maintenance import Maintenance
 from vinyl.orm.pools.pool import Pool
 from vinyl.orm.pools.registry import close_pools, open_pools, pool_for
@@ -288,3 +289,56 @@ async def test_a_connection_that_is_asked_whether_it_works_is_the_current_one(
     async with asyncio.timeout(10):
         await Artist.objects.count()
     assert seen == [pooled.wrapper]
+
+
+class TestWarmUp:
+    async def test_without_a_least_size_there_is_nothing_to_wait_for(
+        self, options: dict[str, Any]
+    ) -> None:
+        options["min_size"] = 0
+        maintenance = registry._maintenance[pool_for("default")]
+        await maintenance.warmed_up()
+        assert maintenance.refilling is None
+        assert not maintenance.tried.is_set()
+
+    async def test_what_tasks_open_meanwhile_is_not_opened_again(
+        self, options: dict[str, Any]
+    ) -> None:
+        options.update(min_size=2, max_size=5)
+        opening, go = asyncio.Event(), asyncio.Event()
+        opened: list[int] = []
+
+        def wait(**kwargs: Any) -> None:
+            opened.append(len(opened))
+            if len(opened) == 1:
+                opening.set()
+                await_(go.wait())
+
+        with received_by(wait):
+            pool = pool_for("default")
+            maintenance = registry._maintenance[pool]
+            await opening.wait()
+            assert await Artist.objects.count() == 0
+            go.set()
+            await maintenance.warmed_up()
+        assert opened == [0, 1]
+        assert pool.stats()["size"] == 2
+
+    async def test_is_cancelled_with_the_pool(self, options: dict[str, Any]) -> None:
+        opening = asyncio.Event()
+
+        def wait(**kwargs: Any) -> None:
+            opening.set()
+            await_(asyncio.Event().wait())
+
+        with received_by(wait):
+            maintenance = registry._maintenance[pool_for("default")]
+            await opening.wait()
+            task = maintenance.refilling
+            assert task is not None
+            await close_pools()
+            # Once more does no harm.
+            maintenance.stop()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert maintenance.refilling is None

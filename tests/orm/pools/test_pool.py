@@ -251,3 +251,19 @@ class TestTheQueue:
         assert pool_for("default").stats()["timeouts"] == 1
         done.set()
         await asyncio.gather(*tasks)
+
+
+@only_postgresql
+async def test_what_the_server_closes_on_loan_is_not_passed_on(
+    options: dict[str, Any],
+) -> None:
+    options["max_size"] = 1
+    pool = pool_for("default")
+    held = await pool.acquire()
+    pid = await run(held.use, session)
+    waiter = asyncio.create_task(run(session))
+    while not pool.waiters:
+        await asyncio.sleep(0)
+    await asyncio.to_thread(kill, pid)
+    pool.release(held)
+    assert await waiter != pid

@@ -10,6 +10,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from tests.records.models import Artist
 from vinyl.orm.pools import registry
@@ -65,3 +66,14 @@ def test_a_loop_that_has_shut_down_keeps_no_connections(db: str) -> None:
         return await use()
 
     assert asyncio.run(main())
+
+
+def test_databases_that_block_have_no_pool(db: str) -> None:
+    blocking = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    connections.settings["blocking"] = connections.configure_settings(
+        {"default": {}, "blocking": blocking}
+    )["blocking"]
+    try:
+        assert [alias for alias, *_ in registry.configured_pools()] == ["default"]
+    finally:
+        del connections.settings["blocking"]

@@ -134,3 +134,12 @@ class TestClosed:
         assert not lock.locked
         assert await lock.acquire() is False
         assert await lock.acquire_shielded() is False
+
+    async def test_one_that_is_cancelled_meanwhile_stays_cancelled(self) -> None:
+        tray = Tray()
+        tasks = await tray.waiting(2)
+        tasks[0].cancel()
+        tray.queue.close()
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(found[0], asyncio.CancelledError)
+        assert found[1] is None

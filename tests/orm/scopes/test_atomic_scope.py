@@ -11,13 +11,16 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
 import pytest
+from django.db import connections
 
 from tests.orm.scopes.blocks import names
 from tests.records.models import Artist
 from vinyl.exceptions import ScopeClosedError
 from vinyl.orm import connection, transaction
 from vinyl.orm.pools.registry import pool_for
-from vinyl.orm.scopes.scope import ConnectionScope
+from vinyl.orm.scopes import atomic_scope
+from vinyl.orm.scopes.atomic_scope import AtomicScope, after_commit, savepoints_around
+from vinyl.orm.scopes.scope import ConnectionScope, current_scope
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -134,3 +137,52 @@ class TestTasksOfHooks:
         start(100)
         await done.wait()
         assert scopes() - before < 20
+
+
+class TestSavepointsAround:
+    async def test_outside_there_are_none(self) -> None:
+        assert savepoints_around("default") is None
+        async with connection.pinned():
+            assert savepoints_around("default") is None
+
+    async def test_are_those_of_the_block(self) -> None:
+        async with transaction.atomic():
+            assert savepoints_around("default") == set()
+            assert savepoints_around("other") is None
+            async with transaction.atomic():
+                [sid] = savepoints_around("default") or ()
+                assert sid == connection.savepoint_ids[-1]
+
+    async def test_of_a_block_that_has_not_begun_are_those_around(self) -> None:
+        async with transaction.atomic():
+            scope = AtomicScope(current_scope.get())
+            await scope.acquire("default")
+            scope.enter()
+            try:
+                assert savepoints_around("default") == set()
+            finally:
+                scope.close()
+
+
+async def test_a_commit_ends_only_blocks_of_its_connection() -> None:
+    async with transaction.atomic():
+        outer = current_scope.get()
+        assert isinstance(outer, AtomicScope)
+        other = connections.create_connection("default")
+        with after_commit(other):
+            assert not _has_been_committed(outer)
+        with after_commit(outer.leases["default"].wrapper):
+            assert _has_been_committed(outer)
+        empty = AtomicScope(outer)
+        empty.enter()
+        try:
+            with after_commit(outer.leases["default"].wrapper):
+                assert _has_been_committed(outer)
+                assert not _has_been_committed(empty)
+        finally:
+            empty.close()
+
+
+def _has_been_committed(scope: AtomicScope) -> bool:
+    """What a task that a hook starts finds, in which the scope is not its own."""
+    return scope in atomic_scope._committed.get()

@@ -15,9 +15,11 @@ from django.db.transaction import TransactionManagementError
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
+from tests.fix_db import default_database
 from tests.records.models import Artist
 from vinyl.orm import connection, run, transaction
 from vinyl.orm.pools.registry import pool_for
+from vinyl.orm.scopes.placeholder import has_placeholder, placeholder_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -125,3 +127,10 @@ class TestExecuteWrapper:
             go.set()
             assert await task == 0
         assert await Artist.objects.count() == 0
+
+
+def test_an_engine_that_blocks_has_none() -> None:
+    blocking = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    with default_database(blocking):
+        assert placeholder_for("default") is None
+        assert not has_placeholder("default")

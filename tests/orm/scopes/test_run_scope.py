@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from contextlib import suppress
 from typing import Any
 
@@ -21,6 +22,7 @@ from vinyl.orm import await_, connection, run, transaction
 from vinyl.orm.pools.registry import pool_for
 from vinyl.orm.scopes.lock import ConnectionLock
 from vinyl.orm.scopes.run_scope import scope_of_run
+from vinyl.orm.scopes.scope import current_scope
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -182,3 +184,64 @@ class TestASyncBlock:
 
         await run(work)
         assert pool_for("default").stats()["discarded"] == 0
+
+
+class TestLending:
+    """What a run awaits uses the run's connections."""
+
+    async def test_also_where_the_first_query_was_made_in_another_context(self) -> None:
+        async def look() -> object:
+            return current_scope.get()
+
+        def work() -> tuple[object, object, object]:
+            contextvars.copy_context().run(Artist.objects.count)
+            return scope_of_run(), await_(look()), current_scope.get()
+
+        run_scope, inside, after = await run(work)
+        assert inside is run_scope
+        assert after is None
+
+    async def test_ends_where_the_run_is_closed_half_way(self) -> None:
+        def work() -> None:
+            Artist.objects.count()
+            await_(asyncio.sleep(0))
+
+        coroutine: Any = run(work)
+        while not pool_for("default").in_use:
+            waiting = coroutine.send(None)
+            if waiting is not None:
+                waiting._asyncio_future_blocking = False
+                await waiting
+        coroutine.close()
+        assert not pool_for("default").in_use
+
+    async def test_waits_for_the_lock_though_it_is_cancelled(self) -> None:
+        inside, go = asyncio.Event(), asyncio.Event()
+        others: list[asyncio.Task[None]] = []
+
+        def hold() -> None:
+            Artist.objects.count()
+            inside.set()
+            await_(go.wait())
+
+        async def start() -> None:
+            others.append(asyncio.create_task(run(hold)))
+            await inside.wait()
+
+        def work() -> None:
+            Artist.objects.count()
+            lock = scope_of_run().leases["default"].lock
+            locks.append(lock)
+            await_(start())
+
+        locks: list[ConnectionLock] = []
+        task = asyncio.create_task(run(work))
+        await inside.wait()
+        await until(lambda: locks[0].waiters)
+        task.cancel()
+        await asyncio.sleep(0)
+        assert not task.done()
+        go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await others[0]

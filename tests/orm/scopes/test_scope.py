@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import InterfaceError, connections
+from django.db.transaction import TransactionManagementError
 
 from vinyl.exceptions import ForeignLoopError, ScopeClosedError
 from vinyl.orm import connection, run, transaction
@@ -216,6 +217,28 @@ class TestAbandon:
         assert not pool_for("default").in_use
         # Its session may be in any state.
         assert lease.wrapper.connection is None
+
+    async def test_costs_the_block_around(self) -> None:
+        with pytest.raises(TransactionManagementError, match="have been rolled back"):
+            async with transaction.atomic():
+                scope = ConnectionScope(scope_here(), block="pinned()")
+                await scope.acquire("default")
+                scope.abandon()
+                while not scope.closed:
+                    await asyncio.sleep(0)
+                assert connection.needs_rollback
+
+    async def test_after_the_block_around_costs_nothing(self) -> None:
+        async with transaction.atomic():
+            middle = ConnectionScope(scope_here(), block="pinned()")
+            await middle.acquire("default")
+            scope = ConnectionScope(middle, block="pinned()")
+            await scope.acquire("default")
+            middle.close()
+            scope.abandon()
+            while not scope.closed:
+                await asyncio.sleep(0)
+            assert not connection.needs_rollback
 
     def test_of_a_loop_that_has_ended_does_nothing(self) -> None:
         async def make() -> ConnectionScope:

@@ -124,8 +124,8 @@ class ConnectionScope:
         if isinstance(source, Pool):
             # What a block logs can be read from `connection.queries` after it.
             if self.block or settings.DEBUG or has_placeholder(alias):
-                if (placeholder := placeholder_for(alias)) is not None:
-                    cast(BridgeMixin, wrapper).act_for(placeholder)
+                placeholder = cast(BaseDatabaseWrapper, placeholder_for(alias))
+                cast(BridgeMixin, wrapper).act_for(placeholder)
         return lease
 
     def nearest(self, alias: str) -> Lease | None:
