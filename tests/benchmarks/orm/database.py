@@ -24,8 +24,9 @@ from tests.postgres import empty_database, own_server
 
 __all__ = ["DATABASES", "Database", "postgresql", "sqlite"]
 
-# Each contestant keeps its pool while the others have their turns.
-MAX_CONNECTIONS = 400
+# Each contestant keeps its connections while the others have their turns. Those that
+# run in threads have one for each.
+MAX_CONNECTIONS = 1_000
 
 TABLES = {
     "artist": "id {key}, name varchar(100) NOT NULL",

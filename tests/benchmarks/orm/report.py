@@ -6,6 +6,7 @@ import statistics
 import sys
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 
 from tests.benchmarks.orm.contestants import CONTESTANTS
 from tests.benchmarks.orm.processes import Measured
@@ -59,20 +60,39 @@ class Results:
 
     def ratio(self, workload: str, key: str, other: str) -> float | None:
         """How many times *other*'s rate; of each round, since neighbours disturb."""
+        return self._median(workload, key, other, lambda a, b: a.rate / b.rate)
+
+    def cheaper(self, workload: str, key: str, other: str) -> float | None:
+        """How many times as much of the processor *other* takes; of each round."""
+        return self._median(workload, key, other, lambda a, b: b.cpu / a.cpu)
+
+    def _median(
+        self,
+        workload: str,
+        key: str,
+        other: str,
+        compare: Callable[[Measured, Measured], float],
+    ) -> float | None:
         mine, its = self.rounds.get((workload, key)), self.rounds.get((workload, other))
         if not mine or not its:
             return None
-        pairs = zip(mine, its, strict=True)
-        return statistics.median(a.rate / b.rate for a, b in pairs)
+        return statistics.median(map(compare, mine, its))
 
-    def best_rival(self, workload: str) -> str | None:
-        """The fastest ORM other than vinyl."""
-        rivals = [
+    def rivals(self, workload: str) -> list[str]:
+        """The ORMs other than vinyl."""
+        return [
             key
             for key in self.contestants()
             if CONTESTANTS[key].is_rival and (workload, key) in self.rounds
         ]
+
+    def fastest_rival(self, workload: str) -> str | None:
+        rivals = self.rivals(workload)
         return max(rivals, key=lambda key: self.rate(workload, key), default=None)
+
+    def cheapest_rival(self, workload: str) -> str | None:
+        rivals = self.rivals(workload)
+        return min(rivals, key=lambda key: self.cpu(workload, key), default=None)
 
     def as_json(self) -> dict[str, object]:
         found: dict[str, dict[str, object]] = defaultdict(dict)
@@ -114,26 +134,17 @@ def with_goal(value: float | None, goal: float | None) -> list[str]:
     return [number(value, ".2f"), number(goal, "g")]
 
 
-def report_ratios(results: Results, raw: str) -> None:
+def report_rates(results: Results, raw: str) -> None:
     """vinyl beside the best rival, the driver, itself without plans, and Django."""
     say("\n### vinyl's operations/s, as ratios\n")
-    titles = [
-        "",
-        "best rival ORM",
-        "÷ best rival",
-        "goal",
-        f"÷ {CONTESTANTS[raw].title}",
-        "goal",
-    ]
-    header([*titles, "÷ plans off", "sync: ÷ Django", "sync: ÷ plans off"])
+    titles = ["", "best rival ORM", "÷ best rival", "goal"]
+    titles += [f"÷ {CONTESTANTS[raw].title}", "goal", "÷ plans off"]
+    header([*titles, "sync: ÷ Django", "sync: ÷ plans off"])
     has_goals = (results.database, results.tasks) == ("postgresql", GOALS_TASKS)
     for workload in results.workloads():
         goals = GOALS.get(workload, (None, None)) if has_goals else (None, None)
-        best = results.best_rival(workload)
-
-        def ratio(key: str, other: str, workload: str = workload) -> float | None:
-            return results.ratio(workload, key, other)
-
+        best = results.fastest_rival(workload)
+        ratio = partial(results.ratio, workload)
         line(
             [
                 workload,
@@ -143,6 +154,27 @@ def report_ratios(results: Results, raw: str) -> None:
                 number(ratio("vinyl", "vinyl-plans-off"), ".2f"),
                 number(ratio("vinyl-sync", "django"), ".2f"),
                 number(ratio("vinyl-sync", "vinyl-sync-plans-off"), ".2f"),
+            ]
+        )
+
+
+def report_cpu(results: Results, raw: str) -> None:
+    """The same of the processor's time, which depends less on the machine's load."""
+    say("\n### How many times vinyl's CPU the others take\n")
+    titles = ["", "cheapest rival ORM", "takes", CONTESTANTS[raw].title, "plans off"]
+    header([*titles, "sync: Django", "sync: plans off"])
+    for workload in results.workloads():
+        best = results.cheapest_rival(workload)
+        cheaper = partial(results.cheaper, workload)
+        line(
+            [
+                workload,
+                CONTESTANTS[best].title if best else NONE,
+                number(cheaper("vinyl", best) if best else None, ".2f"),
+                number(cheaper("vinyl", raw), ".2f"),
+                number(cheaper("vinyl", "vinyl-plans-off"), ".2f"),
+                number(cheaper("vinyl-sync", "django"), ".2f"),
+                number(cheaper("vinyl-sync", "vinyl-sync-plans-off"), ".2f"),
             ]
         )
 
@@ -169,4 +201,5 @@ def report(results: Results, raw: str) -> None:
     report_each(results, "Operations/s", results.rate)
     report_each(results, "CPU of the client's process, in µs an operation", results.cpu)
     if "vinyl" in results.contestants():
-        report_ratios(results, raw)
+        report_rates(results, raw)
+        report_cpu(results, raw)

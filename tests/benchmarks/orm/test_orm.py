@@ -129,10 +129,12 @@ def test_ratios_are_of_each_round_and_rivals_are_other_orms() -> None:
         "peewee": [40, 8, 90],
     }
     for key, values in rates.items():
-        results.rounds["get", key] = [Measured(rate, cpu=1) for rate in values]
-    assert results.best_rival("get") == "django"
+        results.rounds["get", key] = [Measured(rate, 1e6 / rate) for rate in values]
+    assert results.rivals("get") == ["django", "peewee"]
+    assert results.fastest_rival("get") == results.cheapest_rival("get") == "django"
     assert results.ratio("get", "vinyl", "django") == 2
     assert results.ratio("get", "vinyl", "psycopg") == 0.25
+    assert results.cheaper("get", "vinyl", "psycopg") == 0.25
     assert results.ratio("get", "vinyl", "oxyde") is None
 
 
