@@ -4,17 +4,17 @@ Django's ORM, natively async.
 transaction.py  atomic, on_commit, retry_on_conflict
 models.py       what model modules import
 recording.py    recording the queries of a block
-retry.py        trying again after another transaction got in the way
-routers.py      reads from replicas, and when they must be from the primary
+retry.py        retrying transactions after conflicts
+routers.py      database routing: reads from replicas, writes to the primary
 testing.py      the pytest plugin
 checks.py       the system checks
 apps.py         the app config, which applies the dual-mode table
 
-observe/        watching queries: slow queries, spans, recordings, N+1s
+observe/        observing queries: slow query log, spans, recordings, N+1 reports
 backends/       the ENGINEs, and the mixins that make a Django backend dual-mode
 pools/          pools of connections, one for each event loop and database
 scopes/         which connection the running code uses
-plans/          query plans: SQL and row loading of queries whose shape comes again
+plans/          query plans: reusing SQL and row loading for queries of the same shape
 contrib/        Django's contrib apps, forms, caches, files and mail
 dualmode/       Django's entry points in both modes
 lint/           `vinyl check` for forgotten awaits

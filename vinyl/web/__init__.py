@@ -1,5 +1,5 @@
 """
-The web layer: Django's habits on Starlette, async first.
+The web layer: Django's conventions on Starlette, async first.
 
 application.py   the ASGI application, made from the settings
 middleware.py    the classes of settings.MIDDLEWARE
@@ -11,25 +11,25 @@ pagination.py    Django's paginator, dual-mode
 mail.py          Django's functions for e-mail, dual-mode
 sessions.py      request.session, on Django's engines
 auth.py          users in requests, login and logout, decorators for views
-messages.py      messages for the visitor's next page
+messages.py      messages to show on the visitor's next page
 i18n.py          the language of a request
-csrf.py          refusing cross-site posts
+csrf.py          protection against cross-site requests
 security.py      host validation, proxies, security headers
-cors.py          letting other origins read answers
-conditional.py   304 for what the client has already
-access.py        an id for each request, and a line in the log
-health.py        views that load balancers ask
-recording.py     what each request asks for during development
+cors.py          cross-origin resource sharing
+conditional.py   304 responses for clients that have the current page
+access.py        request ids and the access log
+health.py        views for load balancers
+recording.py     recordings of requests, and reports of N+1 queries
 apps.py          the app config
 
 http/            requests and responses
 routing/         from a URL to a view
 templating/      Jinja2 templates that run in the bridge
-errors/          from an error to an answer
+errors/          from an error to a response
 staticfiles/     static files
 testing/         a client for tests
 checks/          system checks
-toolbar/         a panel on the page that shows what a request asked for
+toolbar/         a panel on the page with the queries of the request
 admin/           Django's admin
 management/      the commands of `vinyl`
 

@@ -41,10 +41,10 @@ class AccessLogMiddleware:
     Give each request an id, and log a line when it has been answered: method, path,
     status, size, time, number of queries and their total time.
 
-    The id is the value of the header `X-Request-ID` if that is at most 128 letters,
-    digits and punctuation of ids, otherwise a new UUID. It is `request.id`, is sent
-    back in the same header, and `RequestIDFilter` adds it to every log record of the
-    request. A WebSocket gets an id, but no line.
+    The id is the value of the header `X-Request-ID` if that consists of at most 128
+    letters, digits and punctuation characters of ids, otherwise a new UUID. It is
+    available as `request.id` and sent back in the same header, and `RequestIDFilter`
+    adds it to every log record of the request. A WebSocket gets an id, but no line.
 
     The log record has the attributes `method`, `path`, `status` (0 if no response
     started), `size` in bytes, `duration` and `queries_duration` in seconds, `queries`,
@@ -132,8 +132,8 @@ class AccessLogMiddleware:
 
 def quoted(text: str) -> str:
     """
-    *text* quoted as in a URL, so that it cannot start a line of its own or look like
-    another part of this one.
+    Return *text* percent-encoded, so that it cannot begin a new line of the log, or
+    imitate another part of the line.
     """
     if len(text) > MAX_PATH:
         text = f"{text[:MAX_PATH]}…"
@@ -142,8 +142,8 @@ def quoted(text: str) -> str:
 
 class RequestIDFilter(logging.Filter):
     """
-    Add the attribute `request_id` to log records, for formatters; "-" outside of
-    requests.
+    A logging filter that adds the attribute `request_id` to log records, for
+    formatters. It is "-" outside of requests.
 
         LOGGING = {
             "filters": {"request_id": {"()": "vinyl.web.access.RequestIDFilter"}},

@@ -29,8 +29,8 @@ _RESPONSE_HEADERS = frozenset(
 
 class ConditionalGetMiddleware:
     """
-    Give each complete response to a GET an ETag, computed from its content, and send
-    304 without the content if the client has that version.
+    Add an ETag, computed from the content, to each complete response to a GET, and send
+    status 304 without the content if the client has the current version.
 
     A response with `Cache-Control: no-store` gets no ETag. Neither does one that is
     streamed, but an ETag or `Last-Modified` that the view has set is compared. Reads no

@@ -50,11 +50,11 @@ class CrossSiteRequest(HTTPException):
 
 class CSRFMiddleware:
     """
-    Answer unsafe requests that a page of another site sent with 403, and refuse its
-    WebSockets.
+    Refuse unsafe requests from pages of other sites with status 403, and their
+    WebSockets as well.
 
-    These pass: safe methods, requests of the same origin, requests for a view with
-    `csrf_exempt`, and requests that no browser sent.
+    Safe methods, requests from the same origin, requests for a view with `csrf_exempt`,
+    and requests that were not sent by a browser are accepted.
 
     Settings:
         CSRF_TRUSTED_ORIGINS: Other origins that may send unsafe requests, with

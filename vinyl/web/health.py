@@ -48,8 +48,8 @@ def _probe(view: Callable[..., Any]) -> Callable[..., Any]:
 @_probe
 async def alive(request: Any) -> JSONResponse:
     """
-    Return 200, which shows that the event loop of this process runs. Queries no
-    database. Never switches.
+    Return status 200, which shows that the event loop of this process is running. Does
+    not use the database. Never switches.
     """
     return JSONResponse({"status": "ok"})
 
@@ -57,10 +57,11 @@ async def alive(request: Any) -> JSONResponse:
 @_probe
 async def health(request: Any) -> JSONResponse:
     """
-    Return 200 if every database answers and the default one has all migrations,
-    otherwise 503. The JSON names the part that failed; the log says why.
+    Return status 200 if every database answers and the default database has no
+    unapplied migrations, otherwise 503. The JSON names the check that failed; the
+    reason is logged.
 
-    The response takes at most 2 seconds, also if a server does not answer or all
+    The response takes at most 2 seconds, even if a server does not answer or all
     connections of a pool are in use.
 
     Switches to the event loop.

@@ -18,9 +18,9 @@ __all__ = ["LocaleMiddleware"]
 
 class LocaleMiddleware:
     """
-    Activate the language that the path (`i18n_patterns`), the language cookie or
-    `Accept-Language` asks for, for this request alone: in async and plain views, in
-    templates, and in threads started by `in_thread`.
+    Activate the language given by the path (`i18n_patterns`), the language cookie or
+    the header `Accept-Language`. It applies to this request only: to async and plain
+    views, templates, and threads of `in_thread`.
 
     The language is `request.LANGUAGE_CODE`. Responses get `Content-Language`, and
     `Vary` if the header was used. A path without the prefix that `i18n_patterns` needs

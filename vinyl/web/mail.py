@@ -1,6 +1,6 @@
 """
-Django's functions for e-mail, dual-mode: awaited in an async view, called without
-`await` in a plain one. In both the mail is sent in a worker thread, so that a slow mail
+Django's functions for e-mail, dual-mode: await them in an async view, and call them
+without `await` in a plain view. Mail is sent in a worker thread, so that a slow mail
 server does not block the event loop.
 
     await send_mail("Hello", "How are you?", None, ["nina@example.org"])

@@ -43,11 +43,12 @@ _WITHOUT_ASYNC = (file.SessionStore, signed_cookies.SessionStore)
 
 class LazySession(SessionBase):
     """
-    A session store that `await request.session` loads, or its first use in sync code.
+    A session store that is loaded by `await request.session`, or on first use in sync
+    code.
 
-    Once loaded it is used as in Django. It can be awaited repeatedly and returns
-    itself. The methods that use the storage, such as `save()`, `flush()` and
-    `cycle_key()`, are dual-mode.
+    After that, use it as in Django. It can be awaited repeatedly and returns itself.
+    The methods that use the storage, such as `save()`, `flush()` and `cycle_key()`, are
+    dual-mode.
     """
 
     def __init__(self, session_key: str | None = None) -> None:

@@ -1,6 +1,6 @@
 """
-Django's class-based views. Their sync code runs inside the bridge as a whole, with the
-methods that a class overrides; so do `setup()` and `dispatch()` of a view with async
+Django's class-based views. All of their sync code runs inside the bridge, including
+methods that a class overrides, and `setup()` and `dispatch()` of a view with async
 handlers, whatever decorator or transaction is around it.
 
 Each method of a view may be `async def`: it is awaited where Django's code calls it.

@@ -52,7 +52,7 @@ class Genre(models.Model):
 
 class Album(models.Model):
     artist = models.ForeignKey(Artist, models.CASCADE, related_name="albums")
-    # Empty for what the artist released without a label.
+    # NULL if the album was released without a label.
     label = models.ForeignKey(
         Label, models.SET_NULL, related_name="albums", null=True, blank=True
     )
@@ -61,7 +61,7 @@ class Album(models.Model):
     slug = models.SlugField(max_length=200, unique=True)
     year = models.PositiveSmallIntegerField()
     price = models.DecimalField(max_digits=6, decimal_places=2)
-    # Albums without a picture get a sleeve that the stylesheet draws.
+    # Albums without a picture get a cover drawn by the style sheet.
     cover = models.FileField(
         upload_to="covers/",
         blank=True,

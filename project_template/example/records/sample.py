@@ -42,7 +42,7 @@ ADJECTIVES = """
     Amber, Borrowed, Crooked, Distant, Electric, Faded, Gentle, Hollow, Idle, Little,
     Midnight, Paper, Quiet, Restless, Silver, Slow, Tender, Velvet, Wandering, Wooden
 """
-# With a plain plural and a consonant in front, so that they fit every phrase.
+# Regular plurals that begin with a consonant, so that they fit every phrase.
 THINGS = """
     Bridge, Candle, Carousel, Feather, Garden, Harbour, Kettle, Ladder, Lantern, Meadow,
     Mirror, Needle, Parade, Postcard, Radio, River, Rooftop, Staircase, Telegram, Window
@@ -153,7 +153,7 @@ class Stock:
                 albums.append(
                     Album(
                         artist=artist,
-                        # One in eight came out without a label.
+                        # One in eight has no label.
                         label=None if self.random.random() < 1 / 8 else label,
                         title=title,
                         slug=slug,

@@ -32,22 +32,22 @@ from .forms import CoverForm, ReviewForm, SearchForm
 from .models import Album, Artist, Review, Wish
 
 ALBUMS_PER_PAGE = 24
-# Between two looks for new reviews, in seconds.
+# The interval between two checks for new reviews, in seconds.
 LIVE_INTERVAL = 1
 
 
 async def album_list(request):
-    # One query for albums and artists together, whatever the length of the page.
+    # One query for albums and artists together, for any number of albums.
     albums = Album.objects.select_related("artist")
     search = SearchForm(request.GET)
-    # The form looks the genre up.
+    # Validating the form looks up the genre.
     if await search.is_valid():
         if q := search.cleaned_data["q"]:
             albums = albums.filter(Q(title__icontains=q) | Q(artist__name__icontains=q))
         if genre := search.cleaned_data["genre"]:
             albums = albums.filter(genres=genre)
     paginator = Paginator(albums, ALBUMS_PER_PAGE)
-    # run(): the paginator counts, in sync code.
+    # The paginator counts the albums in sync code, so it runs in the bridge.
     page = await run(paginator.get_page, request.GET.get("page"))
     return await render(
         request, "records/album_list.html", {"page": page, "search": search}
@@ -55,8 +55,8 @@ async def album_list(request):
 
 
 async def album_detail(request, slug):
-    # The template asks for artist, label, genres, tracks and reviews: it is rendered
-    # inside the bridge, so each is fetched where the page first mentions it.
+    # The template uses artist, label, genres, tracks and reviews. It is rendered inside
+    # the bridge, so each of them is fetched when the template first uses it.
     user = await request.user
     albums = Album.objects.annotate(
         is_wished=Exists(Wish.objects.filter(album=OuterRef("pk"), user=user.pk))
@@ -156,7 +156,7 @@ async def new_reviews():
                     "text": review.text,
                 },
             }
-        # No connection is held meanwhile.
+        # No connection is held while waiting.
         await asyncio.sleep(LIVE_INTERVAL)
 
 

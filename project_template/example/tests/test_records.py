@@ -222,7 +222,7 @@ async def test_the_staff_changes_a_sleeve(
     assert response.headers["location"] == "/albums/leaving-porto/"
     page = await client.get("/albums/leaving-porto/")
     assert f'src="{album.cover.url}"' in page.text
-    # Sent without a new picture, the old one stays.
+    # Without a new picture, the old one is kept.
     before = album.cover.name
     await client.post("/albums/leaving-porto/cover/", data={"cover": ""})
     await album.refresh_from_db()
@@ -241,7 +241,7 @@ async def test_the_live_page_is_sent_each_new_review(client, album):
     async with client.stream("GET", "/live/reviews/") as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         lines = response.aiter_lines()
-        # Only what is written while somebody listens is told.
+        # The stream contains only reviews that are written while it is open.
         assert await anext(lines) == "event: listening"
         await album.reviews.create(author="Leo", rating=4, text="Side B!")
         async for line in lines:

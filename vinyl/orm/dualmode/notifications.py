@@ -51,8 +51,8 @@ class Notifications:
             async for notification in notifications:
                 await Order.objects.get(pk=notification.payload)
 
-    Each is a `psycopg.Notify`, with `channel`, `payload` and `pid`. The block has its
-    own session outside the pool, so queries in the block do not use it. All
+    Each is a `psycopg.Notify`, with `channel`, `payload` and `pid`. The block uses a
+    separate session outside the pool; queries in the block do not use it. All
     notifications sent after the block is entered are received, including those that
     arrive while its code does something else. In sync code, in the bridge or without an
     event loop, write `with` and `for`.

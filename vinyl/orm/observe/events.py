@@ -1,11 +1,10 @@
 """
-Query events: the begin and the end of each query, for everything that observes queries.
+Query events: the beginning and the end of each query, for all observers.
 
-Observers are the slow log and the spans, which see all queries of the process
-(`set_observers()`), and recordings and lazy loads, which see those of a block
-(`with observe(...)`). Django's `CursorWrapper` reports its queries here; while nobody
-observes, its method is Django's own. A query that goes straight to the driver reports
-itself:
+The slow query log and spans observe all queries of the process (`set_observers()`).
+Recordings and lazy loads observe the queries of a block (`with observe(...)`). Django's
+`CursorWrapper` reports its queries here; without observers, its method is Django's own.
+Code that sends a query directly to the driver reports it:
 
     if not is_observed(connection):
         send()
@@ -15,8 +14,8 @@ itself:
         with begin(connection, sql, params, cursor=cursor):
             send()
 
-The connection is there when a query begins: the wait for the pool, or for one's turn on
-the connection, is not part of a query.
+A query begins when its connection is available: waiting for the pool, or for the lock
+on the connection, is not part of the query.
 """
 
 from __future__ import annotations
@@ -52,29 +51,30 @@ ObserverT = TypeVar("ObserverT", bound="Observer")
 
 
 class Observer(Protocol):
-    """What is called at the begin and at the end of each query."""
+    """An object that is called at the beginning and the end of each query."""
 
     def begin(self, query: QueryEvent) -> None:
-        """*query* is about to run. An error raised here is raised in its place."""
+        """Called before *query* runs. An error raised here is raised by the query."""
 
     def end(self, query: QueryEvent) -> None:
-        """*query* has ended, well or not."""
+        """Called after *query* has succeeded or failed."""
 
 
 class QueryEvent:
     """
     A query that is running or has ended.
 
-    As a context manager, it ends with the block, and with the error that leaves it.
+    As a context manager, it ends with the block, and records an error of the block.
 
     Attributes:
-        connection: The connection that runs it.
-        sql: Its text with placeholders, a string or an object of psycopg's.
-        params: Its parameters as they were given; None if there are none.
+        connection: The connection that runs the query.
+        sql: The text with placeholders: a string or an object of psycopg.
+        params: The parameters as given; None if there are none.
         many: Whether *params* is an iterable of parameter sets (`executemany()`).
-        seconds: From handing it over until its result was there; 0 while it runs.
-        error: What it raised; None if it succeeded.
-        span: Its span, which vinyl.orm.observe.tracing keeps here.
+        seconds: The time from sending the query to receiving its result; 0 while it
+            runs.
+        error: The error; None if the query succeeded.
+        span: The span of the query, set by vinyl.orm.observe.tracing.
     """
 
     # Here, since to set them on each event would take longer.
@@ -181,8 +181,8 @@ def set_observers(*observers: Observer) -> None:
 
 class observe(Generic[ObserverT]):
     """
-    `with observe(observer):` has *observer* see the queries of the block, on all
-    connections, and of tasks and bridge runs that the block starts. Never switches.
+    Return a context manager in which *observer* observes the queries of the block, on
+    all connections, and those of tasks and bridge runs started inside. Never switches.
     """
 
     def __init__(self, observer: ObserverT) -> None:

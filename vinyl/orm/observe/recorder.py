@@ -1,6 +1,6 @@
 """
-Recordings: how many queries a block makes, how long they take, and in full ones each
-query with its SQL and the line that made it.
+Recordings of the queries of a block: their number and total time, and in full
+recordings each query with its SQL and the line that made it.
 
     with recording() as record:
         ...
@@ -116,16 +116,16 @@ def _query_of(query: QueryEvent) -> Query:
 
 class recording(observe[Recording]):
     """
-    `with recording() as record:` counts and times the queries of the block, on all
-    connections, and those of tasks and bridge runs that are started inside. Blocks may
-    nest; each records all that runs in it.
+    Return a context manager that counts and times the queries of the block, on all
+    connections, and those of tasks and bridge runs started inside. Blocks can be
+    nested; each records all queries that run in it.
 
-    A plain `with` in both modes. Costs each query about a microsecond, and with *full*
-    some ten of them.
+    Use `with` in both modes. It adds about a microsecond to each query, and about ten
+    with *full*.
 
     Args:
-        full: Whether to keep each query: SQL, parameters, time, and the line that made
-            it. For developers, since it shows values.
+        full: Whether to keep each query with its SQL, parameters, time, and the line
+            that made it. For development only, because it contains values.
 
     Never switches.
     """
@@ -156,8 +156,8 @@ def observe_loads(always: bool) -> None:
 
 def current_recording() -> Recording | None:
     """
-    Return the recording that the running code is in: the innermost full one, or else
-    the innermost one. None outside of recordings. Never switches.
+    Return the innermost full recording around the running code, or else the innermost
+    recording; None outside of recordings. Never switches.
     """
     found = None
     for observer in current_observers():

@@ -1,7 +1,7 @@
 """
 The pool: opens, lends, checks and closes connections for one event loop.
 
-It keeps whole `DatabaseWrapper`s with their live connections, because Django's
+It contains whole `DatabaseWrapper`s with their open connections, because Django's
 `connect()` (session set-up, signals) is too expensive to do for each operation. The
 pool decides only which task may use a wrapper; the wrapper connects on its first use.
 

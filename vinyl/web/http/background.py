@@ -1,4 +1,4 @@
-"""Calls that a view makes after its response has been sent."""
+"""Background tasks: calls that are made after the response has been sent."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ class BackgroundTask(starlette.background.BackgroundTask):
         return JSONResponse({}, background=BackgroundTask(count, album))
 
     An `async def` function is awaited. A plain function runs in the bridge, where it
-    may use the ORM on the connections of the event loop. (Starlette's would run in a
-    thread, and leave a connection open there.) Errors are logged, because the client
-    has its response already.
+    may use the ORM. (Starlette's class would run it in a thread, and leave a connection
+    open there.) Errors are logged, because the response has already been sent.
 
     Args:
         func: The function.
@@ -44,8 +43,8 @@ class BackgroundTask(starlette.background.BackgroundTask):
 
 class BackgroundTasks(starlette.background.BackgroundTasks):
     """
-    Several calls after the response, one after the other. If one fails, the next ones
-    are made all the same:
+    Several calls after the response, one after the other. If one fails, the remaining
+    calls are still made:
 
         tasks = BackgroundTasks()
         tasks.add_task(send_mail, user)

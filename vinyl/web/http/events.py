@@ -119,16 +119,16 @@ class EventSourceResponse(StreamingResponse):
 
             return EventSourceResponse(events())
 
-    It ends like any `StreamingResponse`. While there are no events, comments are sent
-    to keep the connection open.
+    It ends like any `StreamingResponse`. Comments keep the connection open while there
+    are no events.
 
     Args:
-        content: Gives events: `Event`s, text, or dicts with the fields of an event. An
-            async iterable; or a plain one, which runs in the bridge and holds one
-            connection until its end, so it should be short.
+        content: An async iterable of `Event` objects, text, or dicts with the fields of
+            an event. A plain iterable runs in the bridge and holds one connection until
+            it ends, so it should be short.
         status_code, headers, background: As for `Response`.
-        ping: How long no event may be sent before a comment is, in seconds; None for no
-            comments.
+        ping: The time without an event after which a comment is sent, in seconds; None
+            to send no comments.
     """
 
     media_type = "text/event-stream"

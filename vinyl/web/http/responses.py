@@ -198,7 +198,7 @@ class FileResponse(Response, starlette.responses.FileResponse):
         media_type: The Content-Type; None to guess it from the name.
         filename: The name under which the client saves the file; None for no
             Content-Disposition header.
-        stat_result: What `os.stat()` gives for it, if it is known already.
+        stat_result: The result of `os.stat()`, if it is already known.
         content_disposition_type: "attachment", or "inline" to show it in the browser.
 
     Sending it raises `RuntimeError` if the file does not exist.
@@ -251,9 +251,9 @@ def redirect(
         to: A model instance with `get_absolute_url()`, a view or its name, or a URL,
             which may be relative or lazy.
         args, kwargs: The arguments of the view.
-        permanent: Use status 301 instead of 302.
-        preserve_request: Let the browser send the same method and body again: 307, or
-            308 if permanent.
+        permanent: Whether to use status 301 instead of 302.
+        preserve_request: Whether the browser must repeat the method and the body:
+            status 307, or 308 if permanent.
 
     Raises:
         NoReverseMatch: *to* is not the name of a view, and does not look like a URL.

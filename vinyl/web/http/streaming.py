@@ -22,8 +22,8 @@ class StreamingResponse(Response, starlette.responses.StreamingResponse):
     """
     A response whose content is sent piece by piece.
 
-    When the client leaves, or the server shuts down, the content is cancelled where it
-    waits. Its `finally` blocks run, and may use the database.
+    If the client disconnects or the server shuts down, the content is cancelled where
+    it waits. Its `finally` blocks run, and may use the database.
 
     Args:
         content: An async iterable of text or bytes; or a plain one, which runs in the

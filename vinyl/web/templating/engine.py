@@ -97,12 +97,12 @@ def stream(
     headers: Mapping[str, str] | None = None,
 ) -> StreamingResponse:
     """
-    Return a response that sends the page while it is rendered: for long pages, whose
-    first rows arrive before the last ones have been fetched. It is not awaited.
+    Return a response that sends the page while it is rendered. For long pages, whose
+    first rows arrive before the last ones have been fetched. Do not await it.
 
-    Rendering holds one connection until the end. An error before the first piece gets
-    an error page; a later one ends the response early, since the status has been sent.
-    Use the session and show messages in the first piece, which has about the first 50
+    Rendering holds one connection until it ends. An error in the first piece gets an
+    error page; a later error ends the response early, because the status has been sent.
+    Use the session and show messages in the first piece, which contains about 50
     expressions.
 
     Args:

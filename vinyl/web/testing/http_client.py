@@ -23,7 +23,8 @@ async def client(
     app: ASGIApp | None = None, *, base_url: str = "http://testserver", **options: Any
 ) -> AsyncIterator[Client]:
     """
-    Give a `Client` for *app*, whose lifespan runs around the block:
+    Return a context manager for a `Client` of *app*, whose lifespan runs around the
+    block:
 
         async with client() as http:
             response = await http.get("/")

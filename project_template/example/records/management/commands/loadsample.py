@@ -16,7 +16,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args, replace, **options):
-        # All or nothing: an interrupted run leaves the shop as it was.
+        # In a transaction, so that an interrupted run changes nothing.
         with transaction.atomic():
             if replace:
                 for model in [Artist, Label, Genre]:
