@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,12 @@ def catalogue() -> Album:
 def queries_of(make: Callable[[], Any]) -> tuple[Any, list[str]]:
     with CaptureQueriesContext(connection) as queries:
         result = make()
-    return result, [query["sql"] for query in queries]
+    return result, texts_of(queries)
+
+
+def texts_of(queries: CaptureQueriesContext) -> list[str]:
+    """The SQL of *queries*, in which each server-side cursor has the same name."""
+    return [re.sub('_django_curs_[^"]+', "cursor", one["sql"]) for one in queries]
 
 
 def thrice(make: Callable[[], Any], used: list[str], *, planned: bool = True) -> Any:

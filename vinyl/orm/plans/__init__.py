@@ -6,6 +6,7 @@ steps.py        the methods that record steps, such as filter()
 trails.py       querysets with a trail of known steps in place of a query
 terminals.py    the methods that run a query, such as get()
 aggregates.py   those of them with arguments of their own, such as aggregate()
+streams.py      iterator(), whose rows come in chunks
 shapes.py       the shapes of a model's queries, as a trie of steps
 expressions.py  expressions as a part of a shape
 values.py       the kinds of values in a query, and marks to follow them by

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vinyl.bridge.patching import Patch
-from vinyl.orm.plans import aggregates, learning, steps, terminals
+from vinyl.orm.plans import aggregates, learning, steps, streams, terminals
 
 __all__ = ["PATCHES"]
 
@@ -49,7 +49,7 @@ PATCHES = (
     Patch(_QUERYSET, "exists", terminals.patch_scalar(bool)),
     Patch(_QUERYSET, "count", terminals.patch_scalar(lambda row: row[0])),
     *(
-        Patch(f"django.db.models.query:{name}", "__iter__", terminals.patch_iter)
+        Patch(f"django.db.models.query:{name}", "__iter__", streams.patch_iter)
         for name in (
             "ModelIterable",
             "ValuesIterable",

@@ -177,7 +177,7 @@ def patch_iter(iterate: Callable[..., Any]) -> Callable[..., Any]:
         found = queryset.__dict__.get("_ready")
         if found is None:
             trail = trail_of(queryset)
-            if trail is None or self.chunked_fetch:
+            if trail is None:
                 return iterate(self)
             found = ready(queryset, trail, "rows")
             if isinstance(found, Unknown):

@@ -39,6 +39,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from tests.orm.plans.planning import texts_of
 from tests.records.models import Album, Artist, Biography, Genre, Label, Track
 from vinyl.orm import models, run
 from vinyl.orm.observe import recorder
@@ -278,7 +279,7 @@ def chains(draw: st.DrawFn) -> Chain:
     terminal = draw(
         st.sampled_from(
             "list list touch get first last exists count aggregate aggregate earliest "
-            "latest contains in_bulk __getitem__".split()
+            "latest contains in_bulk __getitem__ iterator".split()
         )
     )
     args: tuple[Any, ...] = ()
@@ -288,6 +289,8 @@ def chains(draw: st.DrawFn) -> Chain:
         args = tuple(draw(st.lists(st.sampled_from(NAMES[model]), max_size=2)))
     elif terminal == "contains":
         args = (model(pk=draw(st.integers(1, 4))),)
+    elif terminal == "iterator":
+        args = (draw(st.integers(1, 3)),)
     elif terminal == "__getitem__":
         args = (draw(st.integers(-1, 2)),)
     elif terminal == "in_bulk":
@@ -309,6 +312,8 @@ def take(chain: Chain) -> Any:
             TOUCHED[chain.model](one) for one in found if type(one) is chain.model
         ]
         return [found, touched]
+    if chain.terminal == "iterator":
+        return list(queryset.iterator(*chain.args))
     if chain.terminal == "aggregate":
         return queryset.aggregate(result=chain.args[0])
     return getattr(queryset, chain.terminal)(*chain.args)
@@ -348,7 +353,7 @@ def outcome(take: Callable[[], Any]) -> tuple[Any, Any]:
             result = shown(take())
         except Exception as error:
             result = type(error), str(error)
-    return result, [query["sql"] for query in queries]
+    return result, texts_of(queries)
 
 
 def fill() -> None:
