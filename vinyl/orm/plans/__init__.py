@@ -8,6 +8,7 @@ terminals.py    the methods that run a query, such as get()
 aggregates.py   those of them with arguments of their own, such as aggregate()
 streams.py      iterator(), whose rows come in chunks
 shapes.py       the shapes of a model's queries, as a trie of steps
+inserts.py      the statements that insert objects
 expressions.py  expressions as a part of a shape
 values.py       the kinds of values in a query, and marks to follow them by
 binders.py      from the values of a query to the parameters of its SQL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vinyl.bridge.patching import Patch
-from vinyl.orm.plans import aggregates, learning, steps, streams, terminals
+from vinyl.orm.plans import aggregates, inserts, learning, steps, streams, terminals
 
 __all__ = ["PATCHES"]
 
@@ -43,6 +43,11 @@ PATCHES = (
         "django.db.models.sql.subqueries:AggregateQuery",
         "__init__",
         learning.patch_aggregate_query,
+    ),
+    Patch(
+        "django.db.models.sql.compiler:SQLInsertCompiler",
+        "execute_sql",
+        inserts.patch_insert,
     ),
     Patch(_QUERYSET, "get", terminals.patch_get),
     Patch(_QUERYSET, "first last", terminals.patch_first),

@@ -1,0 +1,384 @@
+"""
+Plans for inserts: the SQL for a model, its fields and a number of objects.
+
+Django's compiler makes the SQL the first time, and the plan says how it arranges the
+values. The fields prepare the values of later inserts, as they do for the compiler.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+from django.db.backends.base.operations import BaseDatabaseOperations
+from django.db.models import CharField, Field, TextField, sql
+
+from vinyl.orm.plans.shapes import LITERAL, PLAIN, Node, root_of
+from vinyl.orm.plans.trails import is_enabled
+
+__all__ = ["InsertPlan", "patch_insert"]
+
+# Plans for one model. Beyond that, all of them are discarded.
+MAX_PLANS = 100
+
+# Values of these types are never expressions.
+_VALUES = PLAIN | LITERAL
+
+
+class _ModelPlans(NamedTuple):
+    """The plans for a model, valid as long as *root* is the root of its shapes."""
+
+    root: Node
+    plans: dict[Hashable, InsertPlan]
+
+
+class _Expression(Exception):
+    """A value of an insert is an expression, which Django's compiler has to resolve."""
+
+
+class _Column:
+    """
+    How the values of a field are prepared.
+
+    Args:
+        is_read: Whether the value is the attribute of the object as it is.
+    """
+
+    __slots__ = ("attname", "field", "is_read", "is_text")
+
+    def __init__(self, field: Any, is_raw: bool) -> None:
+        self.field = field
+        self.attname = field.attname
+        self.is_read = is_raw or _has(field, "pre_save", Field)
+        # Such fields store a string as it is.
+        self.is_text = _has(
+            field, "get_db_prep_save get_db_prep_value", Field
+        ) and _has(field, "get_prep_value to_python", CharField, TextField)
+
+    def prepared(self, obj: Any, connection: Any, pre_saved: list[Any]) -> Any:
+        """
+        Return the parameter for *obj*.
+
+        Args:
+            pre_saved: Gets what a `pre_save()` that may do something has returned.
+
+        Raises:
+            _Expression: The value is an expression.
+
+        Never switches, unless the field's `pre_save()` or a deferred field does.
+        """
+        field = self.field
+        if self.is_read:
+            value = getattr(obj, self.attname)
+        else:
+            value = field.pre_save(obj, add=True)
+            pre_saved.append(value)
+        if self.is_text and (type(value) is str or value is None):
+            return value
+        if type(value) not in _VALUES and (
+            hasattr(value, "resolve_expression") or hasattr(value, "as_sql")
+        ):
+            raise _Expression
+        value = field.get_db_prep_save(value, connection=connection)
+        if type(value) not in _VALUES and hasattr(value, "as_sql"):
+            raise _Expression
+        return value
+
+
+def _has(field: Any, names: str, *owners: type) -> bool:
+    """Whether *field* has the methods of one of *owners*."""
+    return all(
+        name not in vars(field)
+        and any(getattr(type(field), name) is getattr(owner, name) for owner in owners)
+        for name in names.split()
+    )
+
+
+class InsertPlan:
+    """
+    How to insert objects of a model on one database.
+
+    Args:
+        query: Django's query; keeps the fields alive, whose ids are in the plan's key.
+        sql: The statement, with placeholders.
+        is_by_field: Whether Django prepares all values of a field before the next
+            field, and not all values of an object before the next object.
+        is_unnested: Whether each parameter is the list of all values of a field.
+        returning: The columns that the statement returns.
+        has_converters: Whether values of these columns are to be converted.
+    """
+
+    __slots__ = (
+        "_columns",
+        "has_converters",
+        "is_by_field",
+        "is_unnested",
+        "query",
+        "returning",
+        "sql",
+    )
+
+    def __init__(
+        self,
+        query: Any,
+        sql: str,
+        is_by_field: bool,
+        is_unnested: bool,
+        returning: list[Any],
+        has_converters: bool,
+    ) -> None:
+        self.query = query
+        self.sql = sql
+        self.is_by_field = is_by_field
+        self.is_unnested = is_unnested
+        self.returning = returning
+        self.has_converters = has_converters
+        self._columns = [_Column(field, query.raw) for field in query.fields]
+
+    def bound(
+        self, objs: Sequence[Any], connection: Any, pre_saved: list[Any]
+    ) -> tuple[Any, ...]:
+        """
+        Return the parameters that insert *objs*.
+
+        Args:
+            pre_saved: Gets what each `pre_save()` that may do something has returned.
+
+        Raises:
+            _Expression: A value is an expression.
+
+        Never switches, unless a field's `pre_save()` or a deferred field does.
+        """
+        if self.is_by_field:
+            columns = [
+                [column.prepared(obj, connection, pre_saved) for obj in objs]
+                for column in self._columns
+            ]
+            if self.is_unnested:
+                return tuple(columns)
+            return tuple(chain.from_iterable(zip(*columns, strict=True)))
+        rows = [
+            [column.prepared(obj, connection, pre_saved) for column in self._columns]
+            for obj in objs
+        ]
+        if self.is_unnested:
+            return tuple(map(list, zip(*rows, strict=True)))
+        return tuple(chain.from_iterable(rows))
+
+    def replayed(
+        self, pre_save_val: Callable[[Any, Any], Any], pre_saved: list[Any]
+    ) -> Callable[[Any, Any], Any]:
+        """
+        Return *pre_save_val* that gives what was *pre_saved* first, in its order.
+
+        Never switches.
+        """
+        results = iter(pre_saved)
+        missing = object()
+        read = {id(column.field) for column in self._columns if column.is_read}
+
+        def replayed(field: Any, obj: Any) -> Any:
+            if id(field) in read:
+                return pre_save_val(field, obj)
+            value = next(results, missing)
+            return pre_save_val(field, obj) if value is missing else value
+
+        return replayed
+
+
+def patch_insert(execute_sql: Callable[..., Any]) -> Callable[..., Any]:
+    """For `SQLInsertCompiler.execute_sql()`."""
+
+    @functools.wraps(execute_sql)
+    def planned(self: Any, returning_fields: Any = None) -> Any:
+        query = self.query
+        if not is_enabled() or not query.fields or type(query) is not sql.InsertQuery:
+            return execute_sql(self, returning_fields)
+        connection = self.connection
+        plans = _plans_of(query.model)
+        key = _key(query, connection, returning_fields)
+        count = len(query.objs)
+        plan = plans.get((key, count))
+        if plan is None and count > 1:
+            plan = plans.get((key, None))
+        if plan is None:
+            return _learned(self, returning_fields, execute_sql, plans, key)
+        if connection.connection is None:
+            # Django connects before it prepares values.
+            connection.ensure_connection()
+        pre_saved: list[Any] = []
+        try:
+            params = plan.bound(query.objs, connection, pre_saved)
+        except _Expression:
+            # `pre_save()` may do something, so it does not run again.
+            self.pre_save_val = plan.replayed(self.pre_save_val, pre_saved)
+            return execute_sql(self, returning_fields)
+        rows = run_write(connection, plan.sql, params, bool(plan.returning))
+        if not plan.has_converters:
+            return rows
+        return list(self.apply_converters(rows, self.get_converters(plan.returning)))
+
+    return planned
+
+
+def run_write(
+    connection: Any, sql: str, params: tuple[Any, ...], returns_rows: bool
+) -> list[Any]:
+    """
+    Execute a statement that writes, and return the rows that it gives, if any.
+
+    Switches to the event loop, inside the bridge.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return list(cursor.fetchall()) if returns_rows else []
+
+
+def _plans_of(model: Any) -> dict[Hashable, InsertPlan]:
+    root = root_of(model)
+    meta = model._meta
+    found = vars(meta).get("vinyl_inserts")
+    if found is None or found.root is not root:
+        found = meta.vinyl_inserts = _ModelPlans(root, {})
+    return found.plans
+
+
+def _key(query: Any, connection: Any, returning_fields: Any) -> Hashable:
+    def ids(fields: Any) -> tuple[int, ...]:
+        # Hashing a field takes longer.
+        return tuple(map(id, fields or ()))
+
+    return (
+        connection.alias,
+        type(connection),
+        query.raw,
+        ids(query.fields),
+        ids(returning_fields),
+        query.on_conflict,
+        ids(query.update_fields),
+        ids(query.unique_fields),
+    )
+
+
+def _learned(
+    compiler: Any,
+    returning_fields: Any,
+    execute_sql: Callable[..., Any],
+    plans: dict[Hashable, InsertPlan],
+    key: Hashable,
+) -> Any:
+    """Run the insert through Django, and keep its plan if it has one."""
+    query = compiler.query
+    if not _may_have_plan(compiler):
+        return execute_sql(compiler, returning_fields)
+    called: list[tuple[int, int]] = []
+    prepared: list[Any] = []
+    statements: list[tuple[str, Sequence[Any]]] = []
+    cls = type(compiler)
+
+    def pre_save_val(field: Any, obj: Any) -> Any:
+        called.append((id(field), id(obj)))
+        return cls.pre_save_val(compiler, field, obj)
+
+    def prepare_value(field: Any, value: Any) -> Any:
+        prepared.append(cls.prepare_value(compiler, field, value))
+        return prepared[-1]
+
+    def as_sql() -> Any:
+        statements[:] = cls.as_sql(compiler)
+        return statements
+
+    compiler.pre_save_val = pre_save_val
+    compiler.prepare_value = prepare_value
+    compiler.as_sql = as_sql
+    try:
+        rows = execute_sql(compiler, returning_fields)
+    finally:
+        del compiler.pre_save_val, compiler.prepare_value, compiler.as_sql
+    if len(statements) != 1 or compiler.returning_params:
+        return rows
+    if any(hasattr(value, "as_sql") for value in prepared):
+        return rows
+    [(text, params)] = statements
+    if (arranged := _arrangement(query, called, prepared, params)) is None:
+        return rows
+    is_by_field, is_unnested = arranged
+    table = query.get_meta().db_table
+    returning = [field.get_col(table) for field in returning_fields or ()]
+    has_converters = bool(compiler.get_converters(returning))
+    # Without the objects, which the plan would keep alive.
+    kept = query.clone()
+    kept.objs = []
+    if len(plans) >= MAX_PLANS:
+        plans.clear()
+    plans[key, None if is_unnested else len(query.objs)] = InsertPlan(
+        kept, text, is_by_field, is_unnested, returning, has_converters
+    )
+    return rows
+
+
+def _may_have_plan(compiler: Any) -> bool:
+    connection = compiler.connection
+    features = connection.features
+    operations = type(connection.ops)
+    return (
+        connection.vendor in ("postgresql", "sqlite")
+        and type(compiler).__module__.startswith("django.db.")
+        # Or there may be several statements, or rows that are not in a result.
+        and features.has_bulk_insert
+        and features.can_return_columns_from_insert
+        and features.can_return_rows_from_bulk_insert
+        and operations.modify_insert_params
+        is BaseDatabaseOperations.modify_insert_params
+        # Their placeholders may depend on the value.
+        and not any(
+            hasattr(field, "get_placeholder") or hasattr(field, "get_placeholder_sql")
+            for field in compiler.query.fields
+        )
+    )
+
+
+def _arrangement(
+    query: Any,
+    called: list[tuple[int, int]],
+    prepared: list[Any],
+    params: Sequence[Any],
+) -> tuple[bool, bool] | None:
+    """
+    Return whether Django prepared the values field by field, and whether a parameter is
+    the list of a field's values; None if the parameters are anything else than the
+    prepared values.
+    """
+    fields, objs = query.fields, query.objs
+    by_object = [(id(field), id(obj)) for obj in objs for field in fields]
+    by_field = [(id(field), id(obj)) for field in fields for obj in objs]
+    if len(prepared) != len(called):
+        return None
+    if called == by_object:
+        is_by_field = False
+        rows = [
+            prepared[n : n + len(fields)] for n in range(0, len(called), len(fields))
+        ]
+    elif called == by_field:
+        is_by_field = True
+        columns = [
+            prepared[n : n + len(objs)] for n in range(0, len(called), len(objs))
+        ]
+        rows = [list(row) for row in zip(*columns, strict=True)]
+    else:
+        return None
+    if _are_same(params, [value for row in rows for value in row]):
+        return is_by_field, False
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    if len(params) == len(columns) and all(
+        type(param) is list and _are_same(param, column)
+        for param, column in zip(params, columns, strict=True)
+    ):
+        return is_by_field, True
+    return None
+
+
+def _are_same(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    return [*map(id, one)] == [*map(id, other)]
