@@ -29,7 +29,6 @@ from vinyl.orm.plans.trails import (
 from vinyl.orm.plans.values import Unplannable
 
 __all__ = [
-    "Ready",
     "Unknown",
     "fetched",
     "learned",
