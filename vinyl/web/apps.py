@@ -22,10 +22,12 @@ class VinylWebConfig(AppConfig):
         from vinyl.web.checks import deploy, settings  # noqa: F401
         from vinyl.web.errors import exception_reporter
         from vinyl.web.http import prefix
+        from vinyl.web.templating import form_templates
 
         for module in (
             decorators,
             exception_reporter,
+            form_templates,
             forms,
             pagination,
             prefix,
