@@ -107,8 +107,9 @@ def attempt(model: Any, rows: list[dict[str, Any]], options: Any) -> Any:
         finally:
             for signal in (pre_save, post_save):
                 signal.disconnect(receive, sender=model)
-    # Django numbers savepoints, and PostgreSQL keys, whether they are kept or not.
-    texts = [query["sql"] for query in queries if "SAVEPOINT" not in query["sql"]]
+    # Django numbers savepoints. A statement that psycopg cannot bind has no text.
+    found = [query["sql"] for query in queries]
+    texts = [sql for sql in found if sql is None or "SAVEPOINT" not in sql]
     return shown(objects), result, signals, texts
 
 
