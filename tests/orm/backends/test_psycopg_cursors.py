@@ -53,7 +53,8 @@ def find() -> list[str]:
 def number_of_prepared() -> int:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_prepared_statements WHERE name LIKE '_pg3_%%' "
+            "SELECT count(*) FROM pg_prepared_statements WHERE "
+            "(name LIKE '_pg3_%%' OR name LIKE '_vinyl_%%') "
             "AND statement LIKE '%%records_artist%%'"
         )
         return cursor.fetchone()[0]

@@ -6,7 +6,6 @@ import asyncio
 
 import django
 import pytest
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from tests.fix_db import default_database
@@ -34,17 +33,6 @@ def test_a_django_that_lacks_a_name_is_refused_by_that_name(
     monkeypatch.setitem(versions.READ, "django.db.models.query:QuerySet", "_no_such")
     with pytest.raises(UnsupportedVersion, match=r"no '_no_such' in .*QuerySet"):
         versions.check_django()
-
-
-def test_so_is_one_whose_backend_lacks_a_name(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    read = {"django.db.backends.sqlite3.base": "_no_such"}
-    monkeypatch.setitem(versions.READ_FROM_ENGINES, "vinyl.orm.backends.sqlite3", read)
-    with pytest.raises(UnsupportedVersion, match=r"no '_no_such' in .*sqlite3"):
-        versions.check_django()
-    monkeypatch.setattr(settings, "DATABASES", {"default": {"ENGINE": "another"}})
-    versions.check_django()
 
 
 def test_so_is_one_whose_app_lacks_a_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,11 @@ psycopg_cursors.py
                 what that adds to the cursors of psycopg
 psycopg_waiting.py
                 how psycopg's operations are cancelled in the server
+psycopg_reader.py
+                how a wait for the server costs little on the event loop
+psycopg_statements.py
+                statements of plans, which go to the server without a cursor
+statements.py   the text of these
 threaded.py     the mixin for any other Django backend: a thread per connection
 worker.py       that thread
 settling.py     what happens to an operation whose task is cancelled

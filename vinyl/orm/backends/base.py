@@ -9,13 +9,14 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import get_ident
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from django.db import InterfaceError, connections
 from django.db.transaction import TransactionManagementError
 
 from vinyl.bridge.greenlets import current_shield, in_bridge, suspend
 from vinyl.orm.backends.outage import Outage, pauses_between_connects
+from vinyl.orm.backends.statements import Statement
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper as _Wrapper
@@ -146,7 +147,12 @@ class BridgeMixin(_Wrapper):
         Whether a session that has ended may be replaced with another one, because no
         transaction is open and no code relies on the session. Never switches.
         """
-        return False
+        return (
+            self.pooled_id == id(self)
+            and not self.is_pinned
+            and not self.in_atomic_block
+            and self.autocommit
+        )
 
     def replace_session(self) -> None:
         """
@@ -263,6 +269,52 @@ class BridgeMixin(_Wrapper):
             self.acts_for_other = False
         else:
             self.queries_log.clear()
+
+    def prepare_fetch(self) -> bool:
+        """
+        Connect if need be, and return whether `fetch()` can be called.
+
+        Raises: as `cursor()`.
+
+        Switches to the event loop inside the bridge if it connects.
+        """
+        self.validate_thread_sharing()
+        self.close_if_health_check_failed()
+        self.ensure_connection()
+        return self.can_fetch()
+
+    def fetch(self, statement: Statement, params: tuple[Any, ...]) -> list[Any]:
+        """
+        Run *statement*, a query, without a cursor of Django's, and return its rows.
+
+        Raises: as `cursor.execute()`.
+
+        Switches to the event loop inside the bridge.
+        """
+        super().validate_no_broken_transaction()
+        with self.wrap_database_errors:
+            return self.fetch_rows(statement, params)
+
+    def can_fetch(self) -> bool:
+        """Whether the open connection can fetch without a cursor. Never switches."""
+        return False
+
+    def fetch_rows(self, statement: Statement, params: tuple[Any, ...]) -> list[Any]:
+        """
+        Run *statement* in the driver and return its rows. Switches to the event loop
+        inside the bridge.
+        """
+        raise NotImplementedError
+
+    async def fetch_on_loop(
+        self, statement: Statement, params: tuple[Any, ...]
+    ) -> list[Any]:
+        """
+        Like `fetch()`, outside the bridge, on an open connection that `can_fetch()`.
+
+        Switches to the event loop.
+        """
+        raise NotImplementedError
 
     def discard(self) -> None:
         """

@@ -27,17 +27,20 @@ import psycopg
 from django.db.utils import DatabaseErrorWrapper
 from psycopg import sql
 from psycopg.adapt import Dumper
-from psycopg.pq import ConnStatus, TransactionStatus
+from psycopg.pq import ConnStatus, Format, PipelineStatus, TransactionStatus
 from psycopg.waiting import wait_async
 
-from vinyl.bridge.cancellation import Shield
+from vinyl.bridge.cancellation import Shield, decide
 from vinyl.bridge.greenlets import active_shield, in_bridge, suspend
 from vinyl.bridge.mode import refuse_to_block
 from vinyl.orm.backends.base import BridgeMixin, ThreadLoan
 from vinyl.orm.backends.psycopg_cursors import (
+    noting_cursor_class,
     recovering_cursor_class,
     server_cursor_class,
 )
+from vinyl.orm.backends.psycopg_reader import INPUT, Reader
+from vinyl.orm.backends.psycopg_statements import Prepared, fetch_rows
 from vinyl.orm.backends.psycopg_waiting import (
     WAIT_INTERVAL,
     LoopOperation,
@@ -45,10 +48,16 @@ from vinyl.orm.backends.psycopg_waiting import (
     looking,
 )
 from vinyl.orm.backends.settling import settle, settle_in_thread
+from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import driver_error
 
 __all__ = ["PsycopgMixin"]
 
+# psycopg's own defaults, for the statements of plans.
+PREPARE_THRESHOLD = 5
+MAX_PREPARED = 100
+# The type `timestamptz` in PostgreSQL's catalog.
+TIMESTAMPTZ = psycopg.adapters.types["timestamptz"].oid
 # Maximum number of operations in a row without a wait, before other tasks run.
 MAX_UNWAITED = 100
 
@@ -74,6 +83,12 @@ class BridgeConnection(psycopg.Connection[Any]):
         self.lock = cast(Any, _Lock(self))
         # An AsyncConnection over the same libpq connection; created when first needed.
         self._twin: psycopg.AsyncConnection[Any] | None = None
+        # Waits on the event loop.
+        self.reader = Reader(pgconn)
+        # The statements that plans have prepared.
+        self.prepared = Prepared(None, MAX_PREPARED)
+        # The time zone in which `timestamptz` is loaded without a cursor of Django's.
+        self.timezone_of_loader: Any = None
         # Polls the socket; created when first needed.
         self._poll: Callable[[int], list[Any]] | None = None
         # Whether a prepared statement may have become invalid; see psycopg_cursors.
@@ -96,10 +111,8 @@ class BridgeConnection(psycopg.Connection[Any]):
         cursor_factory = kwargs.pop("cursor_factory", None)
         row_factory = kwargs.pop("row_factory", None)
         twin = suspend(psycopg.AsyncConnection.connect(conninfo, **kwargs))
-        # Not kept, which would double the size of a connection. It must not complain
-        # that it is deleted while open, as it does unless it belongs to a pool.
-        twin._pool = None
         self = cls(twin.pgconn)
+        self._twin = twin
         self._autocommit = twin._autocommit
         self._adapters = twin._adapters
         self.prepare_threshold = twin.prepare_threshold
@@ -144,20 +157,52 @@ class BridgeConnection(psycopg.Connection[Any]):
             self._unwaited = 0
             await asyncio.sleep(0)
         try:
-            next(gen)
+            waits_for = next(gen)
         except StopIteration as ended:
             # No sleep(0) here, as psycopg would do: a cancellation at this point would
             # hide that the operation has succeeded.
             self._unwaited += 1
             return ended.value
         self._unwaited = 0
+        if waits_for == INPUT and interval == WAIT_INTERVAL and not kwargs:
+            future = self.reader.drive(gen)
+            try:
+                result = await future
+            except asyncio.CancelledError as cancelled:
+                self.reader.release()
+                if not future.cancelled():
+                    # The operation has ended, unless it waits for something else.
+                    failed = future.exception() is not None
+                    if failed or future.result() is not None:
+                        outcome = None if failed else future.result()
+                        return decide(outcome, cancelled, shield)
+                return await self._settle(gen, cancelled, shield)
+            except GeneratorExit:
+                self.reader.release()
+                raise
+            if result is not None:
+                return result[0]
+        self.reader.stop()
         try:
             # It accepts a started generator, as after a wait without input.
             return await wait_async(gen, self.pgconn.socket, interval, **kwargs)
         except asyncio.CancelledError as cancelled:
-            operation = LoopOperation(self.twin, gen)
-            undoing = self._is_undoing()
-            return await settle(operation, cancelled, shield, is_undoing=undoing)
+            return await self._settle(gen, cancelled, shield)
+
+    async def _settle(
+        self, gen: Any, cancelled: asyncio.CancelledError, shield: Shield | None
+    ) -> Any:
+        self.reader.stop()
+        operation = LoopOperation(self.twin, gen)
+        undoing = self._is_undoing()
+        return await settle(operation, cancelled, shield, is_undoing=undoing)
+
+    def close(self) -> None:
+        """Close the connection. Never switches."""
+        self.reader.stop()
+        super().close()
+        # An operation that waits finds out, and raises an error.
+        self.reader.read()
 
     def _wait_in_thread(
         self, loan: ThreadLoan, gen: Any, *args: Any, **kwargs: Any
@@ -176,6 +221,28 @@ class BridgeConnection(psycopg.Connection[Any]):
     def _is_undoing(self) -> bool:
         wrapper = self.wrapper()
         return wrapper is not None and wrapper.is_undoing
+
+    def fetch(self, statement: Statement, params: tuple[Any, ...]) -> list[Any]:
+        """
+        Run *statement* without a cursor and return its rows. Switches to the event loop
+        in the bridge.
+        """
+        with self.lock:
+            rows: list[Any] = self.wait(fetch_rows(self, statement, params))
+        return rows
+
+    async def fetch_on_loop(
+        self, statement: Statement, params: tuple[Any, ...]
+    ) -> list[Any]:
+        """
+        Run *statement* without a cursor and return its rows, outside the bridge.
+        Switches to the event loop.
+        """
+        with self.lock:
+            rows: list[Any] = await self._wait(
+                None, fetch_rows(self, statement, params)
+            )
+        return rows
 
     def has_input(self) -> bool:
         """Whether the server has sent data or closed the socket. Never switches."""
@@ -255,10 +322,14 @@ class _Lock:
         return self._lock.locked()
 
     def __enter__(self) -> bool:
+        if self._lock.acquire(blocking=False):
+            self._thread = threading.get_ident()
+            return True
         return self.acquire()
 
     def __exit__(self, *exc_info: object) -> None:
-        self.release()
+        self._thread = 0
+        self._lock.release()
 
 
 class _Database(ModuleType):
@@ -341,7 +412,23 @@ class PsycopgMixin(BridgeMixin):
     def get_new_connection(self, conn_params: Any) -> Any:
         connection = super().get_new_connection(conn_params)
         connection.wrapper = weakref.ref(self)
+        # Others may be used by one event loop after another, or by threads.
+        connection.reader.is_kept = self.pooled_id == id(self)
+        connection.prepared.threshold = self._prepare_threshold()
+        loader = connection.adapters.get_loader(TIMESTAMPTZ, Format.TEXT)
+        # The loader that Django has registered has it, psycopg's own has not.
+        connection.timezone_of_loader = getattr(loader, "timezone", _nothing)
         return connection
+
+    def _prepare_threshold(self) -> int | None:
+        """How often the statement of a plan runs before it is prepared."""
+        options = self.settings_dict["OPTIONS"]
+        if "prepare_threshold" in options:
+            threshold: int | None = options["prepare_threshold"]
+            return threshold
+        # Set for a pooler that gives each transaction another session.
+        pooled = self.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+        return None if pooled else PREPARE_THRESHOLD
 
     @cached_property
     def wrap_database_errors(self) -> DatabaseErrorWrapper:
@@ -352,10 +439,38 @@ class PsycopgMixin(BridgeMixin):
         # Django chooses the class by its settings, and no other can be passed in.
         if name is not None:
             cursor.__class__ = server_cursor_class(cursor.__class__)
-        elif not isinstance(cursor, psycopg.ClientCursor):
+        else:
+            cls = noting_cursor_class(cursor.__class__)
             # A ClientCursor binds parameters in the client and never prepares.
-            cursor.__class__ = recovering_cursor_class(cursor.__class__)
+            is_client = isinstance(cursor, psycopg.ClientCursor)
+            cursor.__class__ = cls if is_client else recovering_cursor_class(cls)
         return cursor
+
+    def can_fetch(self) -> bool:
+        connection = self.connection
+        return (
+            connection.pgconn.pipeline_status == PipelineStatus.OFF
+            # Cursors that Django makes have loaders of their own if it is not so.
+            and self.timezone is connection.timezone_of_loader
+        )
+
+    def fetch_rows(self, statement: Statement, params: tuple[Any, ...]) -> list[Any]:
+        rows: list[Any] = self.connection.fetch(statement, params)
+        return rows
+
+    async def fetch_on_loop(
+        self, statement: Statement, params: tuple[Any, ...]
+    ) -> list[Any]:
+        if self.needs_rollback:
+            super().validate_no_broken_transaction()
+        try:
+            return await self.connection.fetch_on_loop(statement, params)
+        except asyncio.CancelledError:
+            self.note_interruption()
+            raise
+        except psycopg.Error:
+            with self.wrap_database_errors:
+                raise
 
     def listen_to(self, channels: Sequence[str]) -> None:
         """
@@ -406,14 +521,6 @@ class PsycopgMixin(BridgeMixin):
     def is_alive(self) -> bool:
         # An idle session receives only the error that ends it.
         return not self.connection.has_input()
-
-    def may_replace_session(self) -> bool:
-        return (
-            self.pooled_id == id(self)
-            and not self.is_pinned
-            and not self.in_atomic_block
-            and self.autocommit
-        )
 
     def session_has_ended(self) -> bool:
         return self.connection.has_ended()

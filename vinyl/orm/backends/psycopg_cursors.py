@@ -12,7 +12,12 @@ from psycopg.pq import TransactionStatus
 
 from vinyl.bridge.greenlets import current_shield
 
-__all__ = ["is_stale_plan", "recovering_cursor_class", "server_cursor_class"]
+__all__ = [
+    "STALE_PLAN_NOTE",
+    "is_stale_plan",
+    "recovering_cursor_class",
+    "server_cursor_class",
+]
 
 
 @cache
@@ -113,7 +118,7 @@ def recovering_cursor_class(cls: Any) -> type:
                     raise
                 connection.has_stale_plans = True
                 if connection.info.transaction_status != TransactionStatus.IDLE:
-                    error.add_note(_NOTE)
+                    error.add_note(STALE_PLAN_NOTE)
                     raise
                 if not repeatable:
                     raise
@@ -122,7 +127,7 @@ def recovering_cursor_class(cls: Any) -> type:
     return RecoveringCursor
 
 
-_NOTE = (
+STALE_PLAN_NOTE = (
     "A schema change, such as a migration, made a prepared statement invalid. It will "
     "be prepared again: roll the transaction back and run it again, as "
     "transaction.retry_on_conflict() does."
@@ -142,3 +147,23 @@ def _forget_plans(connection: Any) -> None:
         # psycopg checks the reply only if it does not know the statement's text. The
         # comment makes the text differ from a user's DEALLOCATE ALL.
         connection.execute("DEALLOCATE ALL /* stale */", prepare=False)
+        connection.prepared.forget()
+
+
+@cache
+def noting_cursor_class(cls: Any) -> type:
+    """
+    Return a subclass of *cls*, a class of cursors. After a command that changes the
+    schema, the statements that plans have prepared are forgotten. Never switches.
+    """
+
+    class NotingCursor(cls):  # type: ignore[misc]  # known at runtime only
+        __slots__ = ()
+
+        def execute(self, *args: Any, **kwargs: Any) -> Any:
+            cursor = super().execute(*args, **kwargs)
+            connection = self.connection
+            connection.prepared.note(connection, self.statusmessage)
+            return cursor
+
+    return NotingCursor

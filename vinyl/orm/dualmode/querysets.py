@@ -14,17 +14,19 @@ from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from typing import Any, NoReturn
 
 from django.db import models
-from django.db.models.query import RawQuerySet
+from django.db.models.query import QuerySet, RawQuerySet
 from django.db.models.sql.query import RawQuery
 from django.utils.functional import cached_property
 
 from vinyl.bridge.flows import use_driver
 from vinyl.bridge.greenlets import in_bridge, run, suspend
-from vinyl.bridge.mode import dual, runs_sync
+from vinyl.bridge.mode import begin, dual, runs_sync
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.dualmode.singleflight import in_flight, is_in_flight, wait_for_flight
 from vinyl.orm.observe import recorder
 from vinyl.orm.observe.lazy_loads import observe_rows
+from vinyl.orm.plans.on_loop import fetch as fetch_on_loop
+from vinyl.orm.plans.terminals import RESULTS
 
 __all__ = ["prefetch_related_objects"]
 
@@ -55,8 +57,35 @@ def refuse(queryset: Any) -> NoReturn:
 
 async def evaluate(queryset: Any) -> list[Any]:
     """Fill the cache of *queryset* and return a list. Switches to the event loop."""
-    await run(queryset._fetch_all)
+    if not is_loaded(queryset):
+        if is_in_flight([queryset], ROWS):
+            await wait_for_flight([queryset], ROWS)
+        with in_flight([queryset], ROWS):
+            objects = await fetch_on_loop(queryset, "rows")
+        if objects is None:
+            await run(queryset._fetch_all)
+        elif queryset._result_cache is None:
+            queryset._result_cache = objects
     return list(queryset._result_cache)
+
+
+def patch_terminal(method: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Patch a method that runs a query, such as `get()`, to be dual-mode. In async mode a
+    plan runs without the bridge, if it can.
+    """
+    terminal = method.__name__
+    result = RESULTS.get(terminal)
+    if method.__module__ != QuerySet.__module__ or result is None:
+        return dual(method)
+
+    async def in_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+        found = await fetch_on_loop(self, terminal, args, kwargs)
+        if found is None:
+            return await run(method, self, *args, **kwargs)
+        return result(self.model, found)
+
+    return dual(method, in_async=in_async)
 
 
 def patch_await(_: None) -> Callable[..., Any]:
@@ -180,12 +209,11 @@ def prefetch_related_objects(
 class DualColumns(cached_property):  # type: ignore[type-arg]
     """`raw().columns`, which takes a query, so on the event loop it is awaited."""
 
-    __get__ = dual(
-        cached_property.__get__,
-        in_async=lambda columns, instance, cls=None: run(columns_of, instance),
-        name="RawQuerySet.columns",
-        is_sync=lambda columns, instance, cls=None: instance is None or runs_sync(),
-    )
+    def __get__(self, instance: Any, cls: Any = None) -> Any:
+        if instance is None or runs_sync():
+            return super().__get__(instance, cls)
+        name = "RawQuerySet.columns"
+        return begin(DualColumns.__get__, name, run, columns_of, instance)
 
 
 def columns_of(queryset: Any) -> list[str]:
@@ -237,8 +265,12 @@ def patch_str(to_text: Callable[..., Any]) -> Callable[..., Any]:
 def patch_getitem(getitem: Callable[..., Any]) -> Callable[..., Any]:
     """Patch `__getitem__`: on the event loop an index that needs a query is awaited."""
 
-    def is_sync(self: Any, k: Any) -> bool:
-        is_lazy = isinstance(k, slice) and k.step is None
-        return is_lazy or is_loaded(self) or runs_sync()
+    @functools.wraps(getitem)
+    def __getitem__(self: Any, k: Any) -> Any:
+        lazy = isinstance(k, slice) and k.step is None
+        if lazy or is_loaded(self) or runs_sync():
+            return getitem(self, k)
+        name = f"{type(self).__name__}.__getitem__"
+        return begin(__getitem__, name, run, getitem, self, k)
 
-    return dual(getitem, is_sync=is_sync)
+    return __getitem__

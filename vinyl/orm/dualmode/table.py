@@ -130,7 +130,7 @@ _WRAPPER = "django.db.backends.base.base:BaseDatabaseWrapper"
 TABLE = (
     # Below the dual-mode methods, which call them.
     *patches.PATCHES,
-    Patch(_QUERYSET, _QUERIES, dual, inherited=True),
+    Patch(_QUERYSET, _QUERIES, querysets.patch_terminal, inherited=True),
     Patch(_QUERYSET, "_fetch_all", querysets.patch_fetch_all),
     Patch(_QUERYSET, "__await__", querysets.patch_await),
     Patch(_QUERYSET, "__aiter__", querysets.patch_aiter),

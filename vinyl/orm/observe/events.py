@@ -14,6 +14,8 @@ Code that sends a query directly to the driver reports it:
         with begin(connection, sql, params, cursor=cursor):
             send()
 
+Where `needs_cursor()` is true, it is simpler to use one of Django's cursors.
+
 A query begins when its connection is available: waiting for the pool, or for the lock
 on the connection, is not part of the query.
 """
@@ -42,6 +44,7 @@ __all__ = [
     "driver_error",
     "execute",
     "is_observed",
+    "needs_cursor",
     "observe",
     "qualified_name",
     "set_observers",
@@ -221,9 +224,17 @@ def is_observed(connection: BaseDatabaseWrapper) -> bool:
     Whether a query on *connection* has to be reported, because of an observer, of an
     `execute_wrapper()`, or of `connection.queries`. Never switches.
     """
+    return bool(_observers) or needs_cursor(connection)
+
+
+def needs_cursor(connection: BaseDatabaseWrapper) -> bool:
+    """
+    Whether a query on *connection* has to go through a cursor of Django's to be seen:
+    by an observer of the running block, an `execute_wrapper()` or `connection.queries`.
+    Never switches.
+    """
     return bool(
-        _observers
-        or _block_observers.get()
+        _block_observers.get()
         or connection.execute_wrappers
         or connection.force_debug_cursor
         # As `connection.queries_logged`, without the half microsecond that it takes.

@@ -21,9 +21,12 @@ from django.core.exceptions import (
 )
 from django.db import connections
 from django.db.models import sql
+from django.db.models.expressions import Col
 from django.db.models.lookups import Lookup
+from django.db.models.query import ModelIterable
 from django.db.models.sql.where import WhereNode
 
+from vinyl.orm.backends.statements import Statement
 from vinyl.orm.plans.binders import Binder, Reference
 from vinyl.orm.plans.expressions import has_expressions, refuse_what_changes
 from vinyl.orm.plans.loaders import loader_of
@@ -123,10 +126,13 @@ class Plan:
         "binders",
         "converted",
         "is_bound",
+        "is_djangos",
         "load",
+        "models",
         "params",
         "query",
         "sql",
+        "statement",
         "width",
     )
 
@@ -136,6 +142,10 @@ class Plan:
         self.query = compiler.query
         _rest(self.query)
         self.sql = sql
+        # For the server to bind; None if a parameter has a type of its own there.
+        self.statement = (
+            Statement(sql) if _is_bindable(self.query, params, binders) else None
+        )
         self.params = params
         self.binders = binders
         # Whether each parameter is the only one of its value, in the order of values.
@@ -149,6 +159,12 @@ class Plan:
         self.converted: list[Any] | None = None
         # What makes objects of rows; None if there is only one row.
         self.load: Any = None
+        # The models of the instances that it makes.
+        self.models: list[Any] = []
+        # Whether the fields of its values and its columns are Django's own.
+        self.is_djangos = all(
+            _is_djangos(getattr(binder.lhs, "output_field", None)) for binder in binders
+        )
 
     def bound(self, values: tuple[Any, ...], connection: Any) -> tuple[Any, ...]:
         """
@@ -285,6 +301,11 @@ def _plan_of(
         if used.get_converters(columns):
             plan.converted = columns
         plan.load = loader_of(iterable_class, used)
+        if used.klass_info is not None and iterable_class is ModelIterable:
+            plan.models = list(_models_in(used.klass_info))
+        plan.is_djangos = plan.is_djangos and all(
+            _is_djangos(column.output_field) for column in columns
+        )
     position = 0
     for step in node.path():
         count = step.slots - (step.up.slots if step.up is not None else 0)
@@ -292,6 +313,28 @@ def _plan_of(
             step.binders = tuple(binders[position : position + count])
         position += count
     return plan
+
+
+def _is_bindable(query: Any, params: tuple[Any, ...], binders: list[Binder]) -> bool:
+    """
+    Whether PostgreSQL gives the parameters the types that they have as literals: what
+    is compared with a column takes its type.
+    """
+    literals = [param for param in params if type(param) is not Reference]
+    is_exists = literals == [1] and [*query.annotation_select] == ["a"]
+    return (is_exists or not literals) and all(
+        type(binder.lhs) is Col for binder in binders
+    )
+
+
+def _is_djangos(field: Any) -> bool:
+    return type(field).__module__.startswith("django.")
+
+
+def _models_in(info: dict[str, Any]) -> Iterator[Any]:
+    yield info["model"]
+    for of_relation in info.get("related_klass_infos", ()):
+        yield from _models_in(of_relation)
 
 
 def _binders_on(node: Node) -> list[Binder | None]:

@@ -30,7 +30,7 @@ from django.db.models.signals import post_init, pre_init
 
 from vinyl.orm.plans.values import Unplannable
 
-__all__ = ["loader_of"]
+__all__ = ["has_init_receivers", "loader_of"]
 
 # Attributes of a class that set nothing but the value of the instance.
 PLAIN = frozenset({DeferredAttribute, FileDescriptor, ForeignKeyDeferredAttribute})
@@ -140,7 +140,7 @@ class _Instances:
 
     def load(self, rows: list[Any], db: str, mode: Any) -> list[Any]:
         model = self.model
-        if pre_init.has_listeners(model) or post_init.has_listeners(model):
+        if has_init_receivers(model):
             given = {} if mode is None else {"fetch_mode": mode}
             start, end, names = self.start, self.end, self.names
             objects = [
@@ -158,6 +158,17 @@ class _Instances:
         for related in self.related:
             related.populate(rows, objects, db, mode)
         return objects
+
+
+def has_init_receivers(model: type[models.Model]) -> bool:
+    """
+    Whether a signal is sent for each new instance of *model*. Never switches.
+    """
+    # Most projects have none at all, which is quicker to find out.
+    return bool(
+        (pre_init.receivers and pre_init.has_listeners(model))
+        or (post_init.receivers and post_init.has_listeners(model))
+    )
 
 
 class _Related(_Instances):

@@ -51,8 +51,7 @@ PATCHES = (
     ),
     Patch(_QUERYSET, "get", terminals.patch_get),
     Patch(_QUERYSET, "first last", terminals.patch_first),
-    Patch(_QUERYSET, "exists", terminals.patch_scalar(bool)),
-    Patch(_QUERYSET, "count", terminals.patch_scalar(lambda row: row[0])),
+    Patch(_QUERYSET, "exists count", terminals.patch_scalar),
     *(
         Patch(f"django.db.models.query:{name}", "__iter__", streams.patch_iter)
         for name in (

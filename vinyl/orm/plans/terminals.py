@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
-from django.db import Error, connections
+from django.db import connections
 from django.db.models import sql
 from django.db.models.query import MAX_GET_RESULTS
 
-from vinyl.orm.backends.reconnection import prepare_retry
+from vinyl.orm.plans.execution import converted, fetch
 from vinyl.orm.plans.learning import Plan, learn
 from vinyl.orm.plans.shapes import Trail
 from vinyl.orm.plans.trails import (
@@ -29,6 +29,7 @@ from vinyl.orm.plans.trails import (
 from vinyl.orm.plans.values import Unplannable
 
 __all__ = [
+    "RESULTS",
     "Unknown",
     "fetched",
     "learned",
@@ -138,35 +139,12 @@ def learned(
 
 def fetched(found: Ready) -> Any:
     """
-    Run the query of a plan and return its rows.
+    Run the query of a plan and return its rows, with converted values.
 
     Switches to the event loop, inside the bridge.
     """
     plan, params, connection = found
-    try:
-        rows = executed(found)
-    except Error as error:
-        if not prepare_retry(error, connection, plan.query):
-            raise
-        rows = executed(found)
-    if plan.width is not None:
-        rows = [row[: plan.width] for row in rows]
-    if plan.converted is not None:
-        compiler = plan.query.get_compiler(connection=connection)
-        converters = compiler.get_converters(plan.converted)
-        return compiler.apply_converters(rows, converters)
-    return rows
-
-
-def executed(found: Ready) -> Any:
-    """
-    Execute the query of a plan and return its rows as they are.
-
-    Switches to the event loop, inside the bridge.
-    """
-    with found.connection.cursor() as cursor:
-        cursor.execute(found.plan.sql, found.params)
-        return cursor.fetchall()
+    return converted(plan, fetch(plan, params, connection), connection)
 
 
 def patch_iter(iterate: Callable[..., Any]) -> Callable[..., Any]:
@@ -226,7 +204,7 @@ def patch_first(method: Callable[..., Any]) -> Callable[..., Any]:
         objects, result = objects_of(self, trail_of(self), terminal, method)
         if objects is None:
             return result
-        return objects[0] if objects else None
+        return first_of(self.model, objects)
 
     return first
 
@@ -255,6 +233,29 @@ def objects_of(
     return planned._result_cache, None
 
 
+def patch_scalar(method: Callable[..., Any]) -> Callable[..., Any]:
+    """For a method whose query gives one value: `exists()` and `count()`."""
+    terminal = method.__name__
+    result = RESULTS[terminal]
+
+    @functools.wraps(method)
+    def scalar(self: Any) -> Any:
+        trail = trail_of(self)
+        if trail is None or self._result_cache is not None:
+            return method(self)
+        found = ready(self, trail, terminal)
+        if found is None:
+            return method(self)
+        if isinstance(found, Unknown):
+            try:
+                return learned(self, trail, terminal, found.connection, method)
+            except Unplannable:
+                return method(self)
+        return result(self.model, fetched(found))
+
+    return scalar
+
+
 def only(model: Any, objects: list[Any]) -> Any:
     """
     Return the only one of *objects*, as `get()` does.
@@ -275,28 +276,16 @@ def only(model: Any, objects: list[Any]) -> Any:
     )
 
 
-def patch_scalar(make: Callable[[Any], Any]) -> Callable[..., Any]:
-    """For a method whose result `make()` makes of the one row of its query."""
+def first_of(model: Any, objects: list[Any]) -> Any:
+    """Return the first of *objects*, None if there is none. Never switches."""
+    return objects[0] if objects else None
 
-    def patch(method: Callable[..., Any]) -> Callable[..., Any]:
-        terminal = method.__name__
 
-        @functools.wraps(method)
-        def scalar(self: Any) -> Any:
-            trail = trail_of(self)
-            if trail is None or self._result_cache is not None:
-                return method(self)
-            found = ready(self, trail, terminal)
-            if found is None:
-                return method(self)
-            if isinstance(found, Unknown):
-                try:
-                    return learned(self, trail, terminal, found.connection, method)
-                except Unplannable:
-                    return method(self)
-            rows = fetched(found)
-            return make(rows[0] if rows else None)
-
-        return scalar
-
-    return patch
+# What each method returns, from a model and the objects or rows that its plan gives.
+RESULTS: dict[str, Callable[[Any, list[Any]], Any]] = {
+    "count": lambda model, rows: rows[0][0],
+    "exists": lambda model, rows: bool(rows),
+    "first": first_of,
+    "get": only,
+    "last": first_of,
+}

@@ -106,6 +106,7 @@ def has_djangos_methods(cls: type) -> bool:
                 "__len__",
                 "_chain",
                 "_clone",
+                "_fetch_all",
                 "_filter_or_exclude",
                 "_filter_or_exclude_inplace",
                 "filter",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from django.db.models import Model, Q
@@ -29,7 +29,9 @@ _LISTS = frozenset({list, tuple, set, frozenset})
 _PAIRS = frozenset({list, tuple})
 
 
-def keyed(args: tuple[Any, ...], kwargs: dict[str, Any], values: list[Any]) -> Hashable:
+def keyed(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], values: list[Any]
+) -> Hashable:
     """
     Return the key of a filter, and append its interchangeable values to *values*.
 

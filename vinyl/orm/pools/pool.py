@@ -71,6 +71,7 @@ class Pool:
     def __init__(self, alias: str) -> None:
         wrapper = _new_wrapper(alias)
         self.alias = alias
+        self.wrapper_class = type(wrapper)
         self.options, problems, _ = PoolOptions.read(
             wrapper.settings_dict["OPTIONS"].get("pool")
         )

@@ -9,8 +9,6 @@ its task borrows, and to those of tasks started from there.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -21,7 +19,7 @@ from vinyl.bridge.mode import runs_sync
 from vinyl.bridge.tasks import running_task
 from vinyl.orm.backends.base import BridgeMixin
 
-__all__ = ["has_placeholder", "placeholder_for", "restoring_placeholders"]
+__all__ = ["has_placeholder", "placeholder_for", "placeholder_observes"]
 
 
 # The placeholders of this context by alias, each with the task that it was made in.
@@ -71,14 +69,13 @@ def has_placeholder(alias: str) -> bool:
     return alias in _placeholders.get({})
 
 
-@contextmanager
-def restoring_placeholders() -> Iterator[None]:
+def placeholder_observes(alias: str) -> bool:
     """
-    After the block, restore the placeholders that the context had before it. Never
-    switches.
+    Whether this context has a placeholder for *alias* whose `execute_wrapper()` or
+    `force_debug_cursor` applies to the connections that it borrows. Never switches.
     """
-    before = _placeholders.get({})
-    try:
-        yield
-    finally:
-        _placeholders.set(before)
+    placeholders = _placeholders.get(None)
+    if placeholders is None or alias not in placeholders:
+        return False
+    wrapper = placeholders[alias][1]
+    return bool(wrapper.execute_wrappers or wrapper.force_debug_cursor)

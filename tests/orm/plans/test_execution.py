@@ -1,0 +1,86 @@
+"""The query of a plan runs without a cursor unless something depends on one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
+
+from tests.fix_db import only_postgresql
+from tests.orm.plans.planning import catalogue
+from tests.records.models import Album
+from vinyl.orm import run
+from vinyl.orm.backends.psycopg import BridgeConnection
+
+pytestmark = [
+    pytest.mark.usefixtures("db", "nothing_known"),
+    only_postgresql,
+]
+
+
+@pytest.fixture
+def direct(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The SQL of each query that has no cursor."""
+    found: list[str] = []
+    fetch = BridgeConnection.fetch
+
+    def noted(self: Any, statement: Any, params: Any) -> list[Any]:
+        found.append(statement.sql)
+        return fetch(self, statement, params)
+
+    monkeypatch.setattr(BridgeConnection, "fetch", noted)
+    return found
+
+
+def years() -> list[int]:
+    return [album.year for album in Album.objects.filter(year__gt=0).order_by("year")]
+
+
+def test_in_sync_mode(direct: list[str]) -> None:
+    catalogue()
+    direct.clear()
+    for _ in range(3):
+        assert years() == [1, 2]
+    assert len(direct) == 1
+
+
+@pytest.mark.anyio
+async def test_in_the_bridge(direct: list[str]) -> None:
+    await run(catalogue)
+    direct.clear()
+    for _ in range(3):
+        assert await run(years) == [1, 2]
+    assert len(direct) == 1
+
+
+def test_not_where_queries_are_logged_or_wrapped(direct: list[str]) -> None:
+    catalogue()
+    for _ in range(3):
+        years()
+    direct.clear()
+    with CaptureQueriesContext(connection) as queries:
+        assert years() == [1, 2]
+    assert len(queries) == 1
+    seen: list[str] = []
+
+    def wrapper(execute: Any, sql: str, *args: Any) -> Any:
+        seen.append(sql)
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(wrapper):
+        assert years() == [1, 2]
+    assert len(seen) == 1
+    assert not direct
+
+
+def test_sees_what_the_transaction_has_written(direct: list[str]) -> None:
+    catalogue()
+    for _ in range(3):
+        years()
+    Album.objects.update(year=F("year") + 10)
+    direct.clear()
+    assert years() == [10, 11, 12]
+    assert len(direct) == 1

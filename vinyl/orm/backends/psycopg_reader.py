@@ -1,0 +1,113 @@
+"""
+Waiting for a connection's socket on the event loop, at the least cost.
+
+psycopg registers the socket with the event loop for each wait and takes it out again,
+which are two system calls, and sets a timer. `Reader` leaves it registered between the
+operations of a pooled connection, and runs psycopg's generator where the event loop
+reports input, so that the task resumes once for each operation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import Context
+from typing import Any
+
+from psycopg.pq import ConnStatus
+from psycopg.pq.abc import PGconn
+from psycopg.waiting import Ready, Wait
+
+__all__ = ["INPUT", "Reader"]
+
+_get_running_loop = asyncio.get_running_loop
+# As plain numbers, which psycopg's generators give and take faster.
+INPUT, HAS_INPUT, OK = int(Wait.R), int(Ready.R), int(ConnStatus.OK)
+
+
+class Reader:
+    """
+    Runs psycopg's generators as input arrives on one connection.
+
+    Args:
+        pgconn: The connection.
+    """
+
+    __slots__ = ("_fd", "_future", "_gen", "_loop", "_pgconn", "is_kept")
+
+    def __init__(self, pgconn: PGconn) -> None:
+        self._pgconn = pgconn
+        # Whether the socket stays registered between operations: only one event loop
+        # uses the connection, until it is closed.
+        self.is_kept = False
+        # Where the socket is registered, and its number; None if it is not.
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._fd = -1
+        self._gen: Any = None
+        self._future: asyncio.Future[tuple[Any] | None] | None = None
+
+    def drive(self, gen: Any) -> asyncio.Future[tuple[Any] | None]:
+        """
+        Run *gen*, which has begun and waits for input.
+
+        Returns:
+            A future of its result in a tuple, or of None if it waits for something else
+            than input by now: the caller drives it further.
+
+        Never switches.
+        """
+        loop = _get_running_loop()
+        if self._loop is not loop:
+            self.stop()
+            self._fd = self._pgconn.socket
+            # In a context of its own, because it outlives that of the running task.
+            Context().run(loop.add_reader, self._fd, self.read)
+            self._loop = loop
+        self._gen = gen
+        future = self._future = loop.create_future()
+        return future
+
+    def read(self) -> None:
+        """
+        Go on with the generator, because there is input or the connection is closed.
+        Never switches.
+        """
+        gen, future = self._gen, self._future
+        if gen is None or future is None:
+            # Nobody waits: the server has closed the session, or a thread uses it.
+            self.stop()
+            return
+        if future.done():
+            # Cancelled: its task reads the reply when it resumes, in this turn.
+            return
+        try:
+            if gen.send(HAS_INPUT) == INPUT:
+                return
+            result = None
+        except StopIteration as ended:
+            result = (ended.value,)
+        except Exception as error:
+            self._end()
+            future.set_exception(error)
+            return
+        self._end()
+        future.set_result(result)
+
+    def _end(self) -> None:
+        self._gen = self._future = None
+        # libpq closes the socket of a lost connection, and its number may be another
+        # socket's soon.
+        if not self.is_kept or self._pgconn.status != OK:
+            self.stop()
+
+    def release(self) -> None:
+        """Leave the generator to the caller. Never switches."""
+        self._gen = self._future = None
+
+    def stop(self) -> None:
+        """
+        Take the socket out of the event loop, before somebody else waits for it or it
+        is closed. To be called in the thread of the event loop. Never switches.
+        """
+        if self._loop is not None:
+            self._loop.remove_reader(self._fd)
+            self._loop = None

@@ -1,0 +1,220 @@
+"""
+Statements that go to PostgreSQL without a cursor, prepared and bound in the server.
+
+A cursor of psycopg's costs twice as much as all else that a small query needs in the
+client. A statement of a plan needs none: its text and the types of its parameters are
+known, and its rows are read at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.generators import execute
+from psycopg.pq import ExecStatus, Format, TransactionStatus
+from psycopg.types.numeric import Int8
+
+from vinyl.orm.backends.psycopg_cursors import STALE_PLAN_NOTE, is_stale_plan
+from vinyl.orm.backends.statements import Statement
+
+if TYPE_CHECKING:
+    from vinyl.orm.backends.psycopg import BridgeConnection
+
+__all__ = ["Prepared", "fetch_rows"]
+
+# As plain numbers, which is what psycopg's libpq wrapper gives.
+TUPLES_OK, COMMAND_OK = int(ExecStatus.TUPLES_OK), int(ExecStatus.COMMAND_OK)
+IDLE = int(TransactionStatus.IDLE)
+# Whether libpq can close a prepared statement without SQL, which poolers do not follow.
+CAN_CLOSE = psycopg.capabilities.has_send_close_prepared()
+AUTO, TEXT = PyFormat.AUTO, Format.TEXT
+
+# The session has not prepared a statement of this name, or has already: a pooler is in
+# between, or somebody has deallocated it.
+GONE = (
+    psycopg.errors.InvalidSqlStatementName,
+    psycopg.errors.DuplicatePreparedStatement,
+)
+# Results of commands after which a prepared statement may mean something else, or may
+# be gone.
+CHANGING = ("ALTER", "CREATE", "DEALLOCATE", "DISCARD", "DROP")
+
+
+class Prepared:
+    """
+    The statements that one session has prepared.
+
+    The name of a statement tells its text: behind a pooler that gives a transaction the
+    session of another client, one name never stands for two statements.
+
+    Args:
+        threshold: How often a statement is run before it is prepared; None for never.
+        maximum: How many statements are prepared at most.
+    """
+
+    __slots__ = ("_generation", "_names", "_runs", "is_off", "maximum", "threshold")
+
+    def __init__(self, threshold: int | None, maximum: int) -> None:
+        self.threshold = threshold
+        self.maximum = maximum
+        # Names by text and types, least recently used first.
+        self._names: dict[Any, bytes] = {}
+        # How often those that have no name have been run.
+        self._runs: dict[Any, int] = {}
+        self._generation = 0
+        # Whether none may be used until the transaction ends, because it has changed
+        # the schema.
+        self.is_off = False
+
+    def name_of(self, key: Any) -> bytes | None:
+        """
+        Return the name of a prepared statement, None if it has none. Never switches.
+        """
+        name = self._names.get(key)
+        if name is not None and len(self._names) >= self.maximum:
+            self._names[key] = self._names.pop(key)
+        return name
+
+    def is_due(self, key: Any) -> bool:
+        """
+        Whether the statement is to be prepared now; count this run if not. Never
+        switches.
+        """
+        if self.threshold is None or self.is_off:
+            return False
+        runs = self._runs.get(key, 0)
+        if runs >= self.threshold:
+            return CAN_CLOSE or len(self._names) < self.maximum
+        if len(self._runs) > 10 * self.maximum:
+            self._runs.clear()
+        self._runs[key] = runs + 1
+        return False
+
+    def surplus(self) -> bytes | None:
+        """
+        Forget a statement if there are too many for another one, and return its name.
+        Never switches.
+        """
+        if len(self._names) < self.maximum:
+            return None
+        return self._names.pop(next(iter(self._names)))
+
+    def new_name(self, key: Any) -> bytes:
+        """Return a name for a statement. Never switches."""
+        digest = hashlib.blake2b(repr(key).encode(), digest_size=16).hexdigest()
+        return f"_vinyl_{digest}_{self._generation}".encode()
+
+    def add(self, key: Any, name: bytes) -> None:
+        """Note that a statement has been prepared. Never switches."""
+        self._names[key] = name
+        self._runs.pop(key, None)
+
+    def forget(self) -> None:
+        """Forget all statements. Never switches."""
+        self._names.clear()
+        self._runs.clear()
+        # The session may still have those of these names.
+        self._generation += 1
+
+    def note(self, connection: BridgeConnection, status: str | None) -> None:
+        """
+        Note that a command has ended with *status*, such as "ALTER TABLE". Never
+        switches.
+        """
+        if status is not None and status.startswith(CHANGING):
+            self.forget()
+            self.is_off = connection.pgconn.transaction_status != IDLE
+
+
+def fetch_rows(
+    connection: BridgeConnection,
+    statement: Statement,
+    params: tuple[Any, ...],
+    is_repeated: bool = False,
+) -> Generator[Any, Any, list[Any]]:
+    """
+    Run *statement* and return its rows: a generator for `connection.wait()`.
+
+    A statement that was prepared before the schema changed is prepared again, unless a
+    transaction has failed with it.
+
+    Raises:
+        psycopg.Error: The server has refused it, or the connection is lost.
+    """
+    pgconn = connection.pgconn
+    prepared = connection.prepared
+    is_idle = pgconn.transaction_status == IDLE
+    if is_idle:
+        prepared.is_off = False
+        if not connection.autocommit:
+            yield from connection._start_query()
+            is_idle = False
+    transformer: Any = Transformer(connection)
+    values: Any = ()
+    types: Any = ()
+    formats: Any = ()
+    if params:
+        # One statement for integers of any size.
+        params = tuple(
+            [
+                Int8(value) if type(value) is int and _fits(value) else value
+                for value in params
+            ]
+        )
+        values = transformer.dump_sequence(params, [AUTO] * len(params))
+        types, formats = transformer.types, transformer.formats
+    key = statement.numbered, types
+    try:
+        name = prepared.name_of(key)
+        if name is None and prepared.is_due(key):
+            name = yield from _prepare(connection, statement, key)
+        if name is None:
+            pgconn.send_query_params(statement.numbered, values, types, formats, TEXT)
+        else:
+            pgconn.send_query_prepared(name, values, formats, TEXT)
+        results = yield from execute(pgconn)
+        result = results[-1]
+        if result.status != TUPLES_OK:
+            raise _error_of(connection, result)
+    except psycopg.Error as error:
+        if not isinstance(error, GONE) and not is_stale_plan(error):
+            raise
+        prepared.forget()
+        if not is_idle or is_repeated:
+            error.add_note(STALE_PLAN_NOTE)
+            raise
+    else:
+        transformer.set_pgresult(result)
+        rows: list[Any] = transformer.load_rows(0, result.ntuples, tuple)
+        return rows
+    return (yield from fetch_rows(connection, statement, params, is_repeated=True))
+
+
+def _fits(value: int) -> bool:
+    # In a bigint.
+    return -(2**63) <= value < 2**63
+
+
+def _prepare(
+    connection: BridgeConnection, statement: Statement, key: Any
+) -> Generator[Any, Any, bytes]:
+    """Prepare *statement* and return its name."""
+    pgconn = connection.pgconn
+    if (surplus := connection.prepared.surplus()) is not None:
+        pgconn.send_close_prepared(surplus)
+        yield from execute(pgconn)
+    name = connection.prepared.new_name(key)
+    pgconn.send_prepare(name, statement.numbered, key[1])
+    [result] = yield from execute(pgconn)
+    if result.status != COMMAND_OK:
+        raise _error_of(connection, result)
+    connection.prepared.add(key, name)
+    return name
+
+
+def _error_of(connection: BridgeConnection, result: Any) -> psycopg.Error:
+    return psycopg.errors.error_from_result(result, connection.info.encoding)

@@ -1,0 +1,67 @@
+"""Running the query of a plan: without a cursor where nothing depends on one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import Error
+
+from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.backends.reconnection import prepare_retry
+from vinyl.orm.observe.events import begin, is_observed, needs_cursor
+from vinyl.orm.plans.learning import Plan
+
+__all__ = ["converted", "fetch"]
+
+
+def fetch(plan: Plan, params: tuple[Any, ...], connection: Any) -> list[Any]:
+    """
+    Run the query of *plan* with *params* and return its rows.
+
+    Raises: what `cursor.execute()` raises.
+
+    Switches to the event loop, inside the bridge.
+    """
+    try:
+        return _fetch(plan, params, connection)
+    except Error as error:
+        if not prepare_retry(error, connection, plan.query):
+            raise
+    return _fetch(plan, params, connection)
+
+
+def _fetch(plan: Plan, params: tuple[Any, ...], connection: Any) -> list[Any]:
+    if (
+        plan.statement is not None
+        and isinstance(connection, BridgeMixin)
+        and not needs_cursor(connection)
+        and connection.prepare_fetch()
+    ):
+        event = begin(connection, plan.sql, params) if is_observed(connection) else None
+        try:
+            rows = connection.fetch(plan.statement, params)
+        except BaseException as error:
+            if event is not None:
+                event.end(error)
+            raise
+        if event is not None:
+            event.end()
+        return rows
+    with connection.cursor() as cursor:
+        cursor.execute(plan.sql, params)
+        found: list[Any] = cursor.fetchall()
+    return found
+
+
+def converted(plan: Plan, rows: list[Any], connection: Any) -> Any:
+    """
+    Return *rows* with their values converted as the fields of *plan* do it. Never
+    switches.
+    """
+    if plan.width is not None:
+        rows = [row[: plan.width] for row in rows]
+    if plan.converted is not None:
+        compiler = plan.query.get_compiler(connection=connection)
+        converters = compiler.get_converters(plan.converted)
+        return compiler.apply_converters(rows, converters)
+    return rows

@@ -1,0 +1,155 @@
+"""
+Running plans on the event loop, outside the bridge.
+
+A plan whose work is Django's alone needs no greenlet: no code of a project or a package
+runs that could wait for something else. `fetch()` returns None where that is not so,
+and the caller runs Django's method in the bridge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from django.db import Error, router
+
+from vinyl.orm.backends.reconnection import prepare_retry
+from vinyl.orm.backends.statements import Statement
+from vinyl.orm.observe.events import begin, is_observed, needs_cursor
+from vinyl.orm.plans.execution import converted
+from vinyl.orm.plans.learning import Plan
+from vinyl.orm.plans.loaders import has_init_receivers
+from vinyl.orm.plans.shapes import Node
+from vinyl.orm.plans.trails import is_as_made, is_enabled, settled, trail_of
+from vinyl.orm.plans.values import Unplannable, keyed
+from vinyl.orm.pools.registry import pool_for
+from vinyl.orm.scopes.operation import acquire, needs_run, release
+
+__all__ = ["fetch"]
+
+
+class _Found(NamedTuple):
+    """A plan that can run here, with the values of its query."""
+
+    plan: Plan
+    statement: Statement
+    values: tuple[Any, ...]
+    alias: str
+
+
+def _find(
+    queryset: Any, terminal: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> _Found | None:
+    """
+    The plan for *terminal* of `queryset.filter(*args, **kwargs)`, if it is known and
+    can run here.
+    """
+    trail = trail_of(queryset)
+    if trail is None or not is_enabled():
+        return None
+    if queryset._result_cache is not None or queryset._prefetch_related_lookups:
+        return None
+    now = settled(trail)
+    if not now.is_fixed or not is_as_made(queryset, now):
+        return None
+    node, values = now.node, now.values
+    if args or kwargs:
+        found = _filtered(queryset, node, args, kwargs)
+        if found is None:
+            return None
+        node, more = found
+        values = (*values, *more)
+    if not node.is_current() or (queryset._db is None and router.routers):
+        return None
+    alias = queryset.db
+    plan = node.plans.get((terminal, alias, pool_for(alias).wrapper_class))
+    if plan is None or plan.statement is None or not plan.is_djangos:
+        return None
+    if needs_run(alias):
+        return None
+    if any(map(has_init_receivers, plan.models)):
+        return None
+    return _Found(plan, plan.statement, values, alias)
+
+
+def _filtered(
+    queryset: Any, node: Node, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[Node, list[Any]] | None:
+    """The node that a filter of *queryset* leads to, and its values, if it is known."""
+    values: list[Any] = []
+    if queryset._sticky_filter or queryset._defer_next_filter:
+        return None
+    try:
+        key = "filter", False, False, keyed(args, kwargs, values)
+    except Unplannable:
+        return None
+    child = node.child(key)
+    if child is None or child.binders is None:
+        return None
+    # Preparing an instance may read an attribute of it that has been deferred.
+    if any(binder.is_of_instances for binder in child.binders):
+        return None
+    return child, [
+        binder.kept(value) for binder, value in zip(child.binders, values, strict=True)
+    ]
+
+
+async def _rows(found: _Found) -> list[Any] | None:
+    """The rows of a plan, with converted values; None if it needs the bridge."""
+    plan, statement, values, alias = found
+    wrapper, source = await acquire(alias)
+    try:
+        if (
+            wrapper.connection is None
+            or needs_cursor(wrapper)
+            or not wrapper.can_fetch()
+        ):
+            return None
+        try:
+            params = plan.bound(values, wrapper)
+        except Unplannable:
+            return None
+        event = begin(wrapper, plan.sql, params) if is_observed(wrapper) else None
+        try:
+            rows = await wrapper.fetch_on_loop(statement, params)
+        except BaseException as error:
+            if event is not None:
+                event.end(error)
+            if isinstance(error, Error) and prepare_retry(error, wrapper, plan.query):
+                # In the bridge, which connects again.
+                return None
+            raise
+        if event is not None:
+            event.end()
+        return list(converted(plan, rows, wrapper))
+    finally:
+        release(wrapper, source)
+
+
+async def fetch(
+    queryset: Any,
+    terminal: str,
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] = MappingProxyType({}),
+) -> list[Any] | None:
+    """
+    Return what the plan gives for *terminal* of *queryset*: objects, or for a query of
+    one value its rows; None if the query has to run in the bridge.
+
+    Args:
+        args: Of `get()`: what it filters by.
+        kwargs: Likewise.
+
+    Raises: what Django's method raises.
+
+    Switches to the event loop.
+    """
+    found = _find(queryset, terminal, args, kwargs)
+    if found is None:
+        return None
+    rows = await _rows(found)
+    if rows is None or found.plan.load is None:
+        return rows
+    objects: list[Any] = found.plan.load(rows, queryset, found.alias)
+    return objects

@@ -1,0 +1,59 @@
+"""The connection of one operation that runs on the event loop, outside the bridge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vinyl.orm.pools.pool import Pool
+from vinyl.orm.pools.registry import pool_for
+from vinyl.orm.scopes.atomic_scope import AtomicScope
+from vinyl.orm.scopes.lease import Lease
+from vinyl.orm.scopes.placeholder import placeholder_observes
+from vinyl.orm.scopes.scope import current_scope, nearest_lease
+
+__all__ = ["acquire", "needs_run", "release"]
+
+
+def needs_run(alias: str) -> bool:
+    """
+    Whether the running code has to use *alias* in the bridge: because a placeholder
+    observes its queries, or because a generator has opened a block around, which has to
+    know whose code uses it. Never switches.
+    """
+    if placeholder_observes(alias):
+        return True
+    scope = current_scope.get()
+    while scope is not None:
+        if isinstance(scope, AtomicScope) and scope.generator is not None:
+            return True
+        scope = scope.parent
+    return False
+
+
+async def acquire(alias: str) -> tuple[Any, Lease | Pool]:
+    """
+    Acquire the connection of *alias*: that of the nearest block, or one of the pool's.
+
+    Returns:
+        The connection, and what to give to `release()` with it.
+
+    Raises: as `ConnectionScope.acquire()`.
+
+    Switches to the event loop if it has to wait for one.
+    """
+    while True:
+        scope = current_scope.get()
+        lease = None if scope is None else nearest_lease(scope, alias)
+        if lease is None:
+            pool = pool_for(alias)
+            return pool.acquire_nowait() or await pool.acquire(), pool
+        if lease.lock.acquire_nowait() or await lease.lock.acquire():
+            return lease.wrapper, lease
+
+
+def release(wrapper: Any, source: Lease | Pool) -> None:
+    """Give back what `acquire()` returned. Never switches."""
+    if isinstance(source, Pool):
+        source.release(wrapper)
+    else:
+        source.lock.release()
