@@ -25,7 +25,7 @@ from django.utils.functional import Promise
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vinyl.orm import run, use_driver
-from vinyl.web.http.django_responses import translated
+from vinyl.web.http.django_responses import convert_response
 from vinyl.web.http.lazy_user import LAZY_USER, LazyUser
 from vinyl.web.http.requests import Request
 
@@ -171,5 +171,5 @@ class LoginRequiredMiddleware:
                     match.kwargs,
                 )
                 if response is not None:
-                    app = await translated(response)
+                    app = await convert_response(response)
         await app(scope, receive, send)

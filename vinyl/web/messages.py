@@ -31,7 +31,7 @@ from django.contrib.messages.middleware import MessageMiddleware
 from django.http import HttpResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vinyl.web.http.django_responses import amended
+from vinyl.web.http.django_responses import amend_message
 from vinyl.web.http.requests import Request
 
 __all__ = [
@@ -89,7 +89,7 @@ class MessagesMiddleware:
                 storage = request._messages
                 if storage.used or storage.added_new:
                     amend = partial(self.rules.process_response, request)
-                    await amended(message, amend)
+                    await amend_message(message, amend)
                 stored = _state(storage)
             await send(message)
 

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.web.errors.middleware import respond_to
 from vinyl.web.http import csp
-from vinyl.web.http.django_responses import translated
+from vinyl.web.http.django_responses import convert_response
 from vinyl.web.http.headers import ResponseHeaders
 from vinyl.web.http.prefix import path_info
 from vinyl.web.http.requests import Request
@@ -112,7 +112,7 @@ class SecurityMiddleware:
             answer = self.common.process_request(request)
         except PermissionDenied as error:
             return await respond_to(error, request)
-        return self.app if answer is None else await translated(answer)
+        return self.app if answer is None else await convert_response(answer)
 
     def _needs_https(self, scope: Scope) -> bool:
         if not settings.SECURE_SSL_REDIRECT or scope["type"] == "websocket":

@@ -28,7 +28,7 @@ from vinyl.bridge.patching import dual
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.contrib.blocking import patch_blocking
 from vinyl.web.http.cookies import cookies_of
-from vinyl.web.http.django_responses import amended
+from vinyl.web.http.django_responses import amend_message
 from vinyl.web.http.requests import Request
 
 __all__ = ["SessionMiddleware", "session_store"]
@@ -207,7 +207,7 @@ class SessionMiddleware:
             ):
                 return
         request: Any = SimpleNamespace(session=session, COOKIES=cookies)
-        await amended(message, partial(self.rules.process_response, request))
+        await amend_message(message, partial(self.rules.process_response, request))
         # Changes from here on are saved after the response.
         session.modified = False
 

@@ -12,7 +12,7 @@ from django.http import HttpResponse, parse_cookie
 from django.utils.encoding import iri_to_uri
 from starlette.types import Scope
 
-from vinyl.web.http.headers import encoded
+from vinyl.web.http.headers import encode_header
 
 __all__ = ["CookieResponse", "cookies_of"]
 
@@ -66,7 +66,8 @@ class CookieResponse(starlette.responses.Response):
             elif value not in self._cookie_headers:
                 cookies.load(value.decode("utf-8", "surrogateescape"))
         self._cookie_headers = [
-            encoded("set-cookie", cookie.OutputString()) for cookie in cookies.values()
+            encode_header("set-cookie", cookie.OutputString())
+            for cookie in cookies.values()
         ]
         made = [(b"set-cookie", value) for value in self._cookie_headers]
         # In place: `headers` refers to this list.

@@ -12,14 +12,14 @@ from starlette.concurrency import iterate_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.bridge.greenlets import run
-from vinyl.web.http.headers import ResponseHeaders, encoded
+from vinyl.web.http.headers import ResponseHeaders, encode_header
 from vinyl.web.http.responses import Response
 from vinyl.web.http.streaming import StreamingResponse
 
-__all__ = ["amended", "translated"]
+__all__ = ["amend_message", "convert_response"]
 
 
-async def translated(response: HttpResponseBase) -> ASGIApp:
+async def convert_response(response: HttpResponseBase) -> ASGIApp:
     """
     Return an ASGI app that sends status, headers, cookies and body of *response*. A
     `TemplateResponse` is rendered, in the bridge.
@@ -58,10 +58,10 @@ async def translated(response: HttpResponseBase) -> ASGIApp:
 
 def raw(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[bytes, bytes]]:
     for name, value in headers:
-        yield name.lower().encode("latin-1"), encoded(name, value.strip())
+        yield name.lower().encode("latin-1"), encode_header(name, value.strip())
 
 
-async def amended(message: Message, amend: Callable[[HttpResponse], Any]) -> None:
+async def amend_message(message: Message, amend: Callable[[HttpResponse], Any]) -> None:
     """
     Add the cookies and the `Vary` header that *amend* sets, sync code of Django's
     middleware, to the response that *message* starts. It runs in the bridge.

@@ -15,8 +15,8 @@ from vinyl.bridge.greenlets import run
 from vinyl.web.http.streaming import (
     PlainContent,
     StreamingResponse,
+    aclose_iterator,
     cancel_and_wait,
-    closing,
 )
 from vinyl.web.http.strict_json import dump_json
 
@@ -166,7 +166,7 @@ class EventSourceResponse(StreamingResponse):
                     self._send_pieces, encode_events(content.content), sender.forward
                 )
             else:
-                async with closing(aiter(content)) as events:
+                async with aclose_iterator(aiter(content)) as events:
                     async for item in events:
                         await sender.send(event_of(item).encode())
         finally:

@@ -11,12 +11,12 @@ from django.utils.encoding import iri_to_uri
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message
 
-__all__ = ["ResponseHeaders", "encoded", "refuse_injection"]
+__all__ = ["ResponseHeaders", "encode_header", "refuse_injection"]
 
 _BREAKS = re.compile(rb"[\r\n\0]")
 
 
-def encoded(name: str, value: str) -> bytes:
+def encode_header(name: str, value: str) -> bytes:
     """
     Return *value* as a response sends it in the header *name*. Never switches.
 
@@ -57,7 +57,7 @@ class ResponseHeaders(MutableHeaders):
 
 def _as_latin_1(name: str, value: str) -> str:
     """Text that gives the right bytes when Starlette encodes it in Latin-1."""
-    return encoded(name, value).decode("latin-1")
+    return encode_header(name, value).decode("latin-1")
 
 
 def refuse_injection(message: Message) -> None:

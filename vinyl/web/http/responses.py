@@ -22,7 +22,7 @@ from starlette.datastructures import Headers, MutableHeaders
 
 from vinyl.web.http.background import with_bridge
 from vinyl.web.http.cookies import CookieResponse
-from vinyl.web.http.headers import ResponseHeaders, encoded
+from vinyl.web.http.headers import ResponseHeaders, encode_header
 from vinyl.web.http.strict_json import dump_json
 
 __all__ = [
@@ -81,7 +81,7 @@ class Response(CookieResponse):
             # Not a dict: a header may occur several times.
             headers = Headers(
                 raw=[
-                    (name.lower().encode("latin-1"), encoded(name, value))
+                    (name.lower().encode("latin-1"), encode_header(name, value))
                     for name, value in headers.items()
                 ]
             )

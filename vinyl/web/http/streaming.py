@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from vinyl.bridge.greenlets import await_, run
 from vinyl.web.http.responses import Response
 
-__all__ = ["PlainContent", "StreamingResponse", "cancel_and_wait", "closing"]
+__all__ = ["PlainContent", "StreamingResponse", "cancel_and_wait", "aclose_iterator"]
 
 
 class StreamingResponse(Response, starlette.responses.StreamingResponse):
@@ -93,7 +93,7 @@ class StreamingResponse(Response, starlette.responses.StreamingResponse):
             await run(self._send_with_head, content.content, send)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
-            async with closing(aiter(content)) as self.body_iterator:
+            async with aclose_iterator(aiter(content)) as self.body_iterator:
                 await super().stream_response(send)
 
     def _send_with_head(self, content: Iterable[Any], send: Send) -> None:
@@ -145,7 +145,9 @@ def _close(iterator: Any) -> None:
 
 
 @asynccontextmanager
-async def closing(iterator: AsyncIterator[Any]) -> AsyncIterator[AsyncIterator[Any]]:
+async def aclose_iterator(
+    iterator: AsyncIterator[Any],
+) -> AsyncIterator[AsyncIterator[Any]]:
     """
     Close *iterator* at the end of the block, if it has an `aclose()`, not when it is
     garbage-collected. Switches to the event loop.

@@ -25,7 +25,7 @@ from vinyl.bridge.greenlets import run
 from vinyl.bridge.threads import atomic_in_thread
 from vinyl.orm import transaction
 from vinyl.web.http.bodies import Body
-from vinyl.web.http.django_responses import translated
+from vinyl.web.http.django_responses import convert_response
 from vinyl.web.http.parsers import FORM_TYPES
 from vinyl.web.http.requests import Request
 from vinyl.web.routing.mounted_apps import Mounted
@@ -204,7 +204,7 @@ async def response_of(
     if isinstance(response, Response):
         return response
     if isinstance(response, HttpResponseBase):
-        return await translated(response)
+        return await convert_response(response)
     raise TypeError(f"{describe_view(view, request.method)} {explain_result(response)}")
 
 
