@@ -260,16 +260,13 @@ def patch_cursor(make: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # Where the ORM opens cursors, for statements that leave nothing in the session.
-_ORM = (
-    "django.db.backends.base.base",
-    "django.db.models.sql.compiler",
-    "vinyl.orm.plans.terminals",
-)
+_ORM = ("django.db.backends.base.base", "django.db.models.sql.compiler")
 
 
 def _is_orm(caller: FrameType) -> bool:
     """Whether *caller*, which opens a cursor, is the ORM rather than code with SQL."""
-    return caller.f_globals.get("__name__") in _ORM
+    module = caller.f_globals.get("__name__", "")
+    return module in _ORM or module.startswith("vinyl.orm.plans.")
 
 
 def patch_ensure_connection(ensure: Callable[..., Any]) -> Callable[..., Any]:
