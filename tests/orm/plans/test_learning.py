@@ -43,6 +43,19 @@ class TestLearning:
         gc.collect()
         assert compilers() == before
 
+    def test_making_a_plan_leaves_no_cycles(self, used: list[str]) -> None:
+        catalogue()
+        gc.collect()
+        gc.disable()
+        try:
+            before = compilers()
+            for _ in range(3):
+                assert Album.objects.select_related("artist").filter(year=1).get()
+            assert compilers() == before
+        finally:
+            gc.enable()
+        assert used
+
     def test_lookups_of_others_have_no_plan(self, used: list[str]) -> None:
         catalogue()
 

@@ -12,6 +12,7 @@ import functools
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple, cast
+from weakref import ref
 
 from django.core.exceptions import (
     EmptyResultSet,
@@ -62,7 +63,7 @@ class _TracedQuery(sql.Query):
     def get_compiler(self, *args: Any, **kwargs: Any) -> Any:
         compiler = super().get_compiler(*args, **kwargs)
         if self.runs is not None:
-            compiler.execute_sql = partial(_execute_sql, compiler, self.runs)
+            compiler.execute_sql = partial(_execute_sql, ref(compiler), self.runs)
         return compiler
 
 
@@ -81,7 +82,7 @@ def patch_aggregate_query(init: Callable[..., None]) -> Callable[..., None]:
 
 def _traced_compiler(query: Any, runs: list[_Run], *args: Any, **kwargs: Any) -> Any:
     compiler = type(query).get_compiler(query, *args, **kwargs)
-    compiler.execute_sql = partial(_execute_sql, compiler, runs)
+    compiler.execute_sql = partial(_execute_sql, ref(compiler), runs)
     return compiler
 
 
@@ -93,8 +94,11 @@ def _rest(query: Any) -> None:
         _rest(query.inner_query)
 
 
-def _execute_sql(compiler: Any, runs: list[_Run], *args: Any, **kwargs: Any) -> Any:
+def _execute_sql(
+    compiler_ref: ref[Any], runs: list[_Run], *args: Any, **kwargs: Any
+) -> Any:
     """`compiler.execute_sql()`, which adds what it executes to *runs*."""
+    compiler: Any = compiler_ref()
 
     def as_sql() -> Any:
         text, params = type(compiler).as_sql(compiler)
@@ -248,12 +252,15 @@ def learn(
 
     try:
         result = run(queryset)
+        keep_plan()
+        return result
     except (ObjectDoesNotExist, MultipleObjectsReturned):
         # What `get()` makes of its rows.
         keep_plan()
         raise
-    keep_plan()
-    return result
+    finally:
+        # Their queries lead back to them.
+        runs.clear()
 
 
 def _compiled(queryset: Any, alias: str) -> tuple[Any, ...]:
