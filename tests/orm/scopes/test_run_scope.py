@@ -202,16 +202,22 @@ class TestLending:
         assert after is None
 
     async def test_ends_where_the_run_is_closed_half_way(self) -> None:
+        waiting: list[bool] = []
+
+        async def wait() -> None:
+            waiting.append(True)
+            await asyncio.sleep(0)
+
         def work() -> None:
             Artist.objects.count()
-            await_(asyncio.sleep(0))
+            await_(wait())
 
         coroutine: Any = run(work)
-        while not pool_for("default").in_use:
-            waiting = coroutine.send(None)
-            if waiting is not None:
-                waiting._asyncio_future_blocking = False
-                await waiting
+        while not waiting:
+            awaited = coroutine.send(None)
+            if awaited is not None:
+                awaited._asyncio_future_blocking = False
+                await awaited
         coroutine.close()
         assert not pool_for("default").in_use
 
