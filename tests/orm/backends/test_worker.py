@@ -92,7 +92,7 @@ async def test_threads_and_files_do_not_grow() -> None:
 
     await use()
     before = await settled()
-    for _ in range(200):
+    for _ in range(40):
         await use()
     assert await settled() == before
 

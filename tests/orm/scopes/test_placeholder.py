@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import InterfaceError, connections
 from django.db.transaction import TransactionManagementError
 from django.test import override_settings
@@ -134,3 +135,13 @@ def test_an_engine_that_blocks_has_none() -> None:
     with default_database(blocking):
         assert placeholder_for("default") is None
         assert not has_placeholder("default")
+
+
+def test_a_thread_gets_none_from_the_async_code_that_it_waits_for() -> None:
+    async def work() -> bool:
+        async with transaction.atomic():
+            await Artist.objects.count()
+        return has_placeholder("default")
+
+    assert async_to_sync(work)()
+    assert not has_placeholder("default")

@@ -30,6 +30,7 @@ from vinyl.bridge.cancellation import Waiter
 from vinyl.bridge.greenlets import await_, here, in_bridge
 from vinyl.exceptions import ForeignLoopError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.scopes.placeholder import restoring_placeholders
 from vinyl.orm.scopes.scope import (
     ConnectionScope,
     connection_taken_away,
@@ -72,12 +73,13 @@ def _lent_by_thread() -> Iterator[None]:
                 scope.hold(wrapper.alias, wrapper, None)
     before = current_scope.get()
     scope.enter()
-    try:
-        yield
-    finally:
-        scope.close()
-        # asgiref copies the context variables of the async code back.
-        current_scope.set(before)
+    # asgiref copies the context variables of the async code back.
+    with restoring_placeholders():
+        try:
+            yield
+        finally:
+            scope.close()
+            current_scope.set(before)
 
 
 def patch_sync_to_async(call: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,6 +9,8 @@ its task borrows, and to those of tasks started from there.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -19,7 +21,12 @@ from vinyl.bridge.mode import runs_sync
 from vinyl.bridge.tasks import running_task
 from vinyl.orm.backends.base import BridgeMixin
 
-__all__ = ["has_placeholder", "placeholder_for", "placeholder_observes"]
+__all__ = [
+    "has_placeholder",
+    "placeholder_for",
+    "placeholder_observes",
+    "restoring_placeholders",
+]
 
 
 # The placeholders of this context by alias, each with the task that it was made in.
@@ -79,3 +86,16 @@ def placeholder_observes(alias: str) -> bool:
         return False
     wrapper = placeholders[alias][1]
     return bool(wrapper.execute_wrappers or wrapper.force_debug_cursor)
+
+
+@contextmanager
+def restoring_placeholders() -> Iterator[None]:
+    """
+    After the block, restore the placeholders that the context had before it. Never
+    switches.
+    """
+    before = _placeholders.get({})
+    try:
+        yield
+    finally:
+        _placeholders.set(before)
