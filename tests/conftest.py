@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio.constants
 import gc
 import os
 
@@ -10,6 +11,9 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 # Debug mode of asyncio names the line that made a coroutine nobody awaited.
 os.environ.setdefault("PYTHONASYNCIODEBUG", "1")
+# It looks at the stack for each callback. These frames reach from inside a dual-mode
+# call to the line that made it.
+asyncio.constants.DEBUG_STACK_DEPTH = 4  # type: ignore[misc]  # Final
 django.setup()
 
 pytest_plugins = [
