@@ -295,6 +295,27 @@ async def test_never_after_the_first_row(admin: psycopg.Connection) -> None:
     assert 0 < len(seen) < 300
 
 
+async def test_a_short_stream_has_no_second_part(admin: psycopg.Connection) -> None:
+    """Its only rows are there; no session is needed to find that there are no more."""
+
+    def work() -> list[str]:
+        rows = Artist.objects.values_list("name", flat=True).iterator()
+        first = next(rows)
+        kill(admin, connection.connection.info.backend_pid)
+        return [first, *rows]
+
+    assert await run(work) == ["Nina"]
+
+
+@pytest.mark.parametrize("number", [0, 1, 9, 10, 11, 20, 21])
+async def test_streams_of_any_length(number: int) -> None:
+    await Artist.objects.bulk_create(Artist(name=f"{n:03}") for n in range(number))
+    artists = Artist.objects.exclude(name="Nina")
+    streamed = [row.pk async for row in artists.iterator(chunk_size=10)]
+    assert streamed == await artists.values_list("pk", flat=True)
+    assert len(streamed) == number
+
+
 def use_again(admin: psycopg.Connection, use: Callable[[], Any]) -> Any:
     """In a run: have the session end while nothing uses it, and use it."""
     list(Artist.objects.all())

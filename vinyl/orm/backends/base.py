@@ -147,12 +147,7 @@ class BridgeMixin(_Wrapper):
         Whether a session that has ended may be replaced with another one, because no
         transaction is open and no code relies on the session. Never switches.
         """
-        return (
-            self.pooled_id == id(self)
-            and not self.is_pinned
-            and not self.in_atomic_block
-            and self.autocommit
-        )
+        return False
 
     def replace_session(self) -> None:
         """

@@ -522,6 +522,14 @@ class PsycopgMixin(BridgeMixin):
         # An idle session receives only the error that ends it.
         return not self.connection.has_input()
 
+    def may_replace_session(self) -> bool:
+        return (
+            self.pooled_id == id(self)
+            and not self.is_pinned
+            and not self.in_atomic_block
+            and self.autocommit
+        )
+
     def session_has_ended(self) -> bool:
         return self.connection.has_ended()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import chain
 from types import GeneratorType
 from typing import Any
@@ -76,9 +76,7 @@ def patch_execute_sql(execute_sql: Callable[..., Any]) -> Callable[..., Any]:
         try:
             found = execute_sql(self, *args, **kwargs)
             if isinstance(found, GeneratorType) and _may_retry(connection):
-                # The rows of a server-side cursor, of which the first are fetched here.
-                first = next(found, None)
-                return iter(()) if first is None else chain((first,), found)
+                return _begun(found, kwargs.get("chunk_size"))
             return found
         except Error as error:
             if not prepare_retry(error, connection, self.query):
@@ -86,6 +84,20 @@ def patch_execute_sql(execute_sql: Callable[..., Any]) -> Callable[..., Any]:
         return execute_sql(self, *args, **kwargs)
 
     return execute_and_retry
+
+
+def _begun(chunks: Any, chunk_size: int | None) -> Iterator[Any]:
+    """
+    *chunks*, the rows of a server-side cursor, with the first one fetched. If it is not
+    full, it is the last one, and the cursor is closed.
+    """
+    first = next(chunks, None)
+    if first is None:
+        return iter(())
+    if chunk_size is not None and len(first) < chunk_size:
+        chunks.close()
+        return iter((first,))
+    return chain((first,), chunks)
 
 
 def _may_retry(connection: Any) -> bool:
