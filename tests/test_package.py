@@ -258,3 +258,23 @@ def test_can_be_imported_before_there_are_settings(module: str) -> None:
         "assert not settings.configured\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, env={})
+
+
+# What a project that uses PostgreSQL does not need to start.
+NOT_AT_START = ("sqlite3", "vinyl.orm.lint.rules")
+
+
+def test_start_imports_only_what_it_needs() -> None:
+    engine = "vinyl.orm.backends.postgresql"
+    code = (
+        "import sys\n"
+        "import django\n"
+        "from django.conf import settings\n"
+        "from django.db import connection\n"
+        f"databases = {{'default': {{'ENGINE': {engine!r}, 'NAME': 'x'}}}}\n"
+        "settings.configure(INSTALLED_APPS=['vinyl.orm'], DATABASES=databases)\n"
+        "django.setup()\n"
+        "connection.ops\n"
+        f"assert not sys.modules.keys() & set({NOT_AT_START!r}), sys.modules.keys()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={})

@@ -7,6 +7,7 @@ import asyncio
 import django
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
 
 from tests.fix_db import default_database
 from vinyl.exceptions import UnsupportedVersion
@@ -32,6 +33,17 @@ def test_a_django_that_lacks_a_name_is_refused_by_that_name(
 ) -> None:
     monkeypatch.setitem(versions.READ, "django.db.models.query:QuerySet", "_no_such")
     with pytest.raises(UnsupportedVersion, match=r"no '_no_such' in .*QuerySet"):
+        versions.check_django()
+
+
+def test_so_is_one_whose_backend_lacks_a_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = {"django.db.backends.sqlite3.base": "_no_such"}
+    monkeypatch.setitem(versions.READ_FROM_ENGINES, "vinyl.orm.backends.sqlite3", read)
+    with pytest.raises(UnsupportedVersion, match=r"no '_no_such' in .*sqlite3"):
+        versions.check_django()
+    with override_settings(DATABASES={"default": {"ENGINE": "another"}}):
         versions.check_django()
 
 

@@ -9,6 +9,7 @@ that name instead of failing later.
 from __future__ import annotations
 
 import django
+from django.conf import settings
 
 from vinyl.bridge.patching import getattr_or_refuse, resolve
 from vinyl.exceptions import UnsupportedVersion
@@ -29,7 +30,6 @@ READ = {
     ),
     "django.db.backends.utils:CursorDebugWrapper": "debug_sql",
     "django.db.backends.utils:CursorWrapper": "_execute_with_wrappers",
-    "django.db.backends.sqlite3.base": "SQLiteCursorWrapper",
     "django.db.models.base:ModelBase": "_base_manager",
     "django.db.models.fields.mixins:FieldCacheMixin": "is_cached",
     "django.db.models.query:QuerySet": "_fetch_all _iterator",
@@ -39,6 +39,13 @@ READ = {
     "django.db.utils:ConnectionHandler": "create_connection thread_critical",
     "django.dispatch.dispatcher:Signal": "connect",
     "django.forms.widgets:Media": "_css _js",
+}
+
+# The same by ENGINE, whose modules a process without it does not import.
+READ_FROM_ENGINES = {
+    "vinyl.orm.backends.sqlite3": {
+        "django.db.backends.sqlite3.base": "SQLiteCursorWrapper",
+    },
 }
 
 # The same by contrib app, whose modules can be imported only if it is installed.
@@ -73,6 +80,9 @@ def check_django() -> None:
             f"Django {known}: install one of these, or a newer vinyl."
         )
     _check(READ)
+    engines = {entry.get("ENGINE") for entry in settings.DATABASES.values()}
+    for engine in engines & READ_FROM_ENGINES.keys():
+        _check(READ_FROM_ENGINES[engine])
 
 
 def check_apps(installed: set[str]) -> None:

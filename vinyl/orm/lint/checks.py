@@ -20,7 +20,6 @@ from django.conf import settings
 from django.core import checks
 
 from vinyl.bridge import mode
-from vinyl.orm.lint import rules
 
 __all__ = ["check_awaits"]
 
@@ -83,6 +82,9 @@ def _warnings_of(
         source: The text of *module*, which is in *package*.
         place: What the warnings call it, before the line number.
     """
+    # Here, because only `vinyl check` needs it, and every process starts.
+    from vinyl.orm.lint import rules
+
     lines = source.split("\n")
     told = []
     for node, kind, function, remedy in rules.find(source, module, package):
