@@ -6,8 +6,8 @@ import asyncio
 
 import django
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.test import override_settings
 
 from tests.fix_db import default_database
 from vinyl.exceptions import UnsupportedVersion
@@ -43,8 +43,8 @@ def test_so_is_one_whose_backend_lacks_a_name(
     monkeypatch.setitem(versions.READ_FROM_ENGINES, "vinyl.orm.backends.sqlite3", read)
     with pytest.raises(UnsupportedVersion, match=r"no '_no_such' in .*sqlite3"):
         versions.check_django()
-    with override_settings(DATABASES={"default": {"ENGINE": "another"}}):
-        versions.check_django()
+    monkeypatch.setattr(settings, "DATABASES", {"default": {"ENGINE": "another"}})
+    versions.check_django()
 
 
 def test_so_is_one_whose_app_lacks_a_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,8 +111,10 @@ class BridgeConnection(psycopg.Connection[Any]):
         cursor_factory = kwargs.pop("cursor_factory", None)
         row_factory = kwargs.pop("row_factory", None)
         twin = suspend(psycopg.AsyncConnection.connect(conninfo, **kwargs))
+        # Not kept, which would double the size of a connection. It must not complain
+        # that it is deleted while open, as it does unless it belongs to a pool.
+        twin._pool = None
         self = cls(twin.pgconn)
-        self._twin = twin
         self._autocommit = twin._autocommit
         self._adapters = twin._adapters
         self.prepare_threshold = twin.prepare_threshold
