@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from vinyl.orm import run
@@ -58,3 +60,58 @@ async def test_a_plain_method_calls_its_twin_only_in_the_bridge() -> None:
     patched = twins(lambda obj, plain, asynchronous: True)(Base.may)
     assert patched(AsyncOverridden()) == "plain"
     assert await run(patched, AsyncOverridden()) == "own"
+
+
+def backend_classes() -> Any:
+    from django.contrib.auth.backends import BaseBackend, ModelBackend
+
+    class Neither(BaseBackend):
+        """Overrides nothing."""
+
+    class PlainBySuper(ModelBackend):
+        def has_perm(self, user: Any, perm: str, obj: Any = None) -> bool:
+            return super().has_perm(user, perm, obj) or perm == "own"
+
+        def get_all_permissions(self, user: Any, obj: Any = None) -> Any:
+            return super().get_all_permissions(user, obj) | {"all"}
+
+    class AsyncBySuper(BaseBackend):
+        async def aget_user_permissions(self, user: Any, obj: Any = None) -> Any:
+            return await super().aget_user_permissions(user, obj) | {"own"}
+
+        async def ahas_perm(self, user: Any, perm: str, obj: Any = None) -> bool:
+            return await super().ahas_perm(user, perm, obj)
+
+    class PlainOfBase(BaseBackend):
+        def get_user_permissions(self, user: Any, obj: Any = None) -> Any:
+            return super().get_user_permissions(user, obj) | {"own"}
+
+    class AsyncOverPlainOfBase(PlainOfBase):
+        async def aget_user_permissions(self, user: Any, obj: Any = None) -> Any:
+            return await super().aget_user_permissions(user, obj) | {"async"}
+
+    return [
+        (Neither, set()),
+        (PlainBySuper, {"own", "all"}),
+        (AsyncBySuper, {"own"}),
+        (PlainOfBase, {"own"}),
+        (AsyncOverPlainOfBase, {"own", "async"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cls", "permissions"),
+    [pytest.param(*case, id=case[0].__name__) for case in backend_classes()],
+)
+async def test_a_backend_that_calls_super_does_not_call_itself(
+    cls: Any, permissions: set[str]
+) -> None:
+    class User:
+        is_active, is_anonymous, is_superuser = True, False, False
+        _user_perm_cache: set[str] = set()
+        _group_perm_cache: set[str] = set()
+
+    for perm in ("own", "all", "async"):
+        expected = perm in permissions
+        assert await cls().ahas_perm(User(), perm) is expected, perm
+        assert await run(cls().has_perm, User(), perm) is expected, perm

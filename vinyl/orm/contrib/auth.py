@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from vinyl.bridge.greenlets import await_, in_bridge, run
@@ -73,12 +74,37 @@ def _is_plain_overridden(obj: Any, plain: str, asynchronous: str) -> bool:
     return False
 
 
-def _is_async_overridden(obj: Any, plain: str, asynchronous: str) -> bool:
-    """Whether an authentication backend has an async method that is not inherited."""
-    # Imports models, so the app must be installed.
-    from django.contrib.auth.backends import BaseBackend
+# The object and the plain name of the twin that a default async method is calling.
+_called: ContextVar[tuple[Any, str] | None] = ContextVar("called", default=None)
 
-    return getattr(type(obj), asynchronous) is not vars(BaseBackend)[asynchronous]
+
+def _is_async_overridden(obj: Any, plain: str, asynchronous: str) -> bool:
+    """
+    Whether a subclass overrides the async method and leaves the plain one alone. False
+    if that async method is the caller, by `super()`: it would call itself for ever.
+    """
+    called = _called.get()
+    if called is not None and called[0] is obj and called[1] == plain:
+        return False
+    return _is_plain_overridden(obj, asynchronous, plain)
+
+
+def patch_default_async(original: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Patch an async method that calls its plain twin: the twin does not call it back.
+    """
+    plain = original.__name__.removeprefix("a")
+
+    @functools.wraps(original)
+    async def async_method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
+        token = _called.set((self, plain))
+        try:
+            return await original(self, *args, **kwargs)
+        finally:
+            _called.reset(token)
+
+    return async_method
 
 
 # Django's async method would hash a password on the event loop, or call the plain one.
@@ -219,6 +245,11 @@ TABLE = tuple(
             f"{_AUTH}.backends:BaseBackend",
             "aget_all_permissions ahas_perm",
             _heed_plain,
+        ),
+        Patch(
+            f"{_AUTH}.backends:BaseBackend",
+            "aauthenticate aget_user aget_group_permissions aget_user_permissions",
+            patch_default_async,
         ),
         Patch(f"{_AUTH}.backends:ModelBackend", "aauthenticate", _call_plain),
         Patch(
