@@ -152,3 +152,14 @@ class TestSuspendOrRefuse:
         with pytest.raises(NotAwaitedError, match="'sleep' is async and was reached"):
             suspend_or_refuse(coroutine)
         assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+
+
+async def test_is_sync_decides_by_the_arguments_in_place_of_the_mode() -> None:
+    class OwnCall(Call):
+        pass
+
+    double = dual(lambda n: 2 * n, is_sync=lambda n: n > 1, call=OwnCall, name="double")
+    assert double(2) == 4
+    call = double(1)
+    assert type(call) is OwnCall
+    assert await call == 2

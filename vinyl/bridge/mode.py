@@ -2,8 +2,7 @@
 Which mode a call is in, and dual-mode functions, which run in sync mode and return a
 `Call` in async mode.
 
-`dual()` makes a function dual-mode. A function that decides by more than the mode uses
-`runs_sync()`, and `begin()` for its `Call`.
+`dual()` makes a function dual-mode, the only place that makes a `Call`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ from vinyl.bridge.greenlets import await_, describe, in_bridge, run
 from vinyl.exceptions import NotAwaitedError
 
 __all__ = [
-    "begin",
     "dual",
     "dual_if_async",
     "is_dual",
@@ -95,6 +93,8 @@ def dual(
     in_async: Callable[..., Coroutine[Any, Any, Any]] | None = None,
     *,
     name: str | None = None,
+    is_sync: Callable[..., bool] | None = None,
+    call: type[Call] = Call,
 ) -> Callable[..., Any]:
     """
     Return a dual-mode version of *fn*. In async mode it returns a `Call`, which runs
@@ -108,6 +108,9 @@ def dual(
         in_sync: The function that runs in sync mode; *fn* if None.
         in_async: Creates the coroutine in async mode; if None, it is `run(fn, ...)`.
         name: The name in messages; None derives it from *fn* and its first argument.
+        is_sync: Decides from the arguments whether a call is in sync mode, in place of
+            `runs_sync()`.
+        call: The class of what a call returns in async mode.
     """
     is_async = iscoroutinefunction(fn)
     plain = in_sync or (_waiting_for(fn) if is_async else fn)
@@ -117,41 +120,16 @@ def dual(
     def method(*args: Any, **kwargs: Any) -> Any:
         # Reports of errors would show the arguments; one may be a password.
         __traceback_hide__ = True
-        if runs_sync():
+        if runs_sync() if is_sync is None else is_sync(*args, **kwargs):
             return plain(*args, **kwargs)
-        return begin(method, name or _name(fn, args), work, *args, **kwargs)
+        called = name or _name(fn, args)
+        # Before there is a coroutine, which Python would warn of.
+        refuse_lost(method, called, sys._getframe(1))
+        return call(work(*args, **kwargs), called)
 
     # Itself, since a decorator copies the mark to what it makes.
     method.is_dual = method  # type: ignore[attr-defined]
     return method
-
-
-def begin(
-    dual: Callable[..., Any],
-    name: str,
-    work: Callable[..., Coroutine[Any, Any, Any]],
-    /,
-    *args: Any,
-    **kwargs: Any,
-) -> Call:
-    """
-    Return the `Call` of a dual-mode function in async mode. That function must call
-    this one directly, because the code that calls it is inspected.
-
-    Args:
-        dual: The dual-mode function.
-        name: The name of the call, such as `Album.save`.
-        work: Creates the coroutine.
-        args, kwargs: The arguments of *work*.
-
-    Raises:
-        NotAwaitedError: The call would never be awaited. No coroutine is created.
-
-    Never switches.
-    """
-    __traceback_hide__ = True
-    refuse_lost(dual, name, sys._getframe(2))
-    return Call(work(*args, **kwargs), name)
 
 
 def dual_if_async(fn: Callable[..., Any]) -> Callable[..., Any]:

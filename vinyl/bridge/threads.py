@@ -22,6 +22,7 @@ from anyio.to_thread import run_sync
 from asgiref.sync import _restore_context, iscoroutinefunction
 from django.db import connections, transaction
 
+from vinyl.bridge.calls import Call
 from vinyl.bridge.greenlets import await_, in_bridge
 from vinyl.bridge.mode import dual
 from vinyl.conf import vinyl_settings
@@ -29,6 +30,7 @@ from vinyl.conf import vinyl_settings
 __all__ = [
     "atomic_in_thread",
     "can_wait",
+    "dual_coroutine",
     "in_thread",
     "run_in_worker",
     "wait",
@@ -171,6 +173,32 @@ def wait(awaitable: Awaitable[T]) -> T:
         return await awaitable
 
     return run_in_loop(awaited)
+
+
+def dual_coroutine(
+    name: str, call: type[Call] = Call
+) -> Callable[[Callable[..., Coroutine[Any, Any, Any]]], Callable[..., Any]]:
+    """
+    Return a decorator that makes an `async def` dual-mode: sync code that can `wait()`
+    gets its result, and other code a `Call`.
+
+    Args:
+        name: The name in messages, such as `Request.json`.
+        call: The class of what a call returns in async mode.
+
+    Never switches.
+    """
+
+    def decorate(fn: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
+        def in_sync(*args: Any, **kwargs: Any) -> Any:
+            return wait(fn(*args, **kwargs))
+
+        def is_sync(*args: Any, **kwargs: Any) -> bool:
+            return can_wait()
+
+        return dual(fn, in_sync, name=name, is_sync=is_sync, call=call)
+
+    return decorate
 
 
 async def run_in_worker(

@@ -15,7 +15,7 @@ from django.db import DatabaseError, connections
 
 from vinyl.bridge.calls import Done
 from vinyl.bridge.greenlets import current_shield, run
-from vinyl.bridge.mode import begin, runs_sync, suspend_or_refuse
+from vinyl.bridge.mode import dual, runs_sync, suspend_or_refuse
 from vinyl.orm import transaction
 from vinyl.orm.retry import mark_committed
 from vinyl.orm.scopes.atomic_scope import after_commit, savepoints_around
@@ -38,6 +38,16 @@ def patch_connection_on_commit(register: Callable[..., Any]) -> Callable[..., An
     where the hook is called at once, it has to be awaited.
     """
 
+    def call_hook(self: Any, func: Any, robust: bool) -> Any:
+        return register(self, AwaitedHook(func), robust)
+
+    def call_hook_async(
+        self: Any, func: Any, robust: bool
+    ) -> Coroutine[Any, Any, None]:
+        return run(_call_hook, self.alias, func, robust)
+
+    call_now = dual(register, call_hook, call_hook_async, name="on_commit")
+
     @functools.wraps(register)
     def on_commit(self: Any, func: Any, robust: bool = False) -> Any:
         if self.in_atomic_block or not callable(func):
@@ -48,9 +58,7 @@ def patch_connection_on_commit(register: Callable[..., Any]) -> Callable[..., An
                 # Not those of a sibling's nested block that is open at the moment.
                 self.run_on_commit[-1] = (savepoints, func, robust)
             return Done()
-        if runs_sync():
-            return register(self, AwaitedHook(func), robust)
-        return begin(on_commit, "on_commit", run, _call_hook, self.alias, func, robust)
+        return call_now(self, func, robust)
 
     return on_commit
 

@@ -24,9 +24,8 @@ from typing import Any, NoReturn, Self, cast
 from django.db import InterfaceError, connections
 from django.db.transaction import TransactionManagementError
 
-from vinyl.bridge.calls import Call
 from vinyl.bridge.greenlets import run
-from vinyl.bridge.mode import begin, dual, runs_sync
+from vinyl.bridge.mode import dual, runs_sync
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.dualmode.copy import AsyncCopy
@@ -219,13 +218,12 @@ class AsyncCursor(Pinned):
                 f"the code in the bridge: `await vinyl.orm.run(function, ...)`."
             )
 
-        @functools.wraps(value)
-        def call(*args: Any, **kwargs: Any) -> Call:
-            return begin(
-                call, f"cursor.{name}", run, self._locked, value, *args, **kwargs
-            )
-
-        return call
+        return dual(
+            value,
+            in_async=functools.partial(run, self._locked, value),
+            name=f"cursor.{name}",
+            is_sync=_never,
+        )
 
     def copy(self, *args: Any, **kwargs: Any) -> AsyncCopy:
         """
@@ -243,6 +241,10 @@ class AsyncCursor(Pinned):
             "A cursor was iterated with `for` on the event loop, where it would block. "
             "Write `async for row in cursor`, or `for row in await cursor.fetchall()`."
         )
+
+
+def _never(*_: Any, **__: Any) -> bool:
+    return False
 
 
 def patch_cursor(make: Callable[..., Any]) -> Callable[..., Any]:

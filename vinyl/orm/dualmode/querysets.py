@@ -20,7 +20,7 @@ from django.utils.functional import cached_property
 
 from vinyl.bridge.flows import use_driver
 from vinyl.bridge.greenlets import in_bridge, run, suspend
-from vinyl.bridge.mode import begin, dual, runs_sync
+from vinyl.bridge.mode import dual, runs_sync
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.dualmode.singleflight import in_flight, is_in_flight, wait_for_flight
 from vinyl.orm.observe import recorder
@@ -209,11 +209,12 @@ def prefetch_related_objects(
 class DualColumns(cached_property):  # type: ignore[type-arg]
     """`raw().columns`, which takes a query, so on the event loop it is awaited."""
 
-    def __get__(self, instance: Any, cls: Any = None) -> Any:
-        if instance is None or runs_sync():
-            return super().__get__(instance, cls)
-        name = "RawQuerySet.columns"
-        return begin(DualColumns.__get__, name, run, columns_of, instance)
+    __get__ = dual(
+        cached_property.__get__,
+        in_async=lambda columns, instance, cls=None: run(columns_of, instance),
+        name="RawQuerySet.columns",
+        is_sync=lambda columns, instance, cls=None: instance is None or runs_sync(),
+    )
 
 
 def columns_of(queryset: Any) -> list[str]:
@@ -265,12 +266,8 @@ def patch_str(to_text: Callable[..., Any]) -> Callable[..., Any]:
 def patch_getitem(getitem: Callable[..., Any]) -> Callable[..., Any]:
     """Patch `__getitem__`: on the event loop an index that needs a query is awaited."""
 
-    @functools.wraps(getitem)
-    def __getitem__(self: Any, k: Any) -> Any:
-        lazy = isinstance(k, slice) and k.step is None
-        if lazy or is_loaded(self) or runs_sync():
-            return getitem(self, k)
-        name = f"{type(self).__name__}.__getitem__"
-        return begin(__getitem__, name, run, getitem, self, k)
+    def is_sync(self: Any, k: Any) -> bool:
+        is_lazy = isinstance(k, slice) and k.step is None
+        return is_lazy or is_loaded(self) or runs_sync()
 
-    return __getitem__
+    return dual(getitem, is_sync=is_sync)

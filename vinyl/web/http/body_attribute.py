@@ -5,37 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Self
 
-from vinyl.bridge.mode import begin
 from vinyl.bridge.refusals import refusing
-from vinyl.bridge.threads import can_wait, wait
+from vinyl.bridge.threads import dual_coroutine
 from vinyl.exceptions import NotAwaitedError
 
 __all__ = ["ReadBody", "UnreadBody"]
 
 
+async def _body(body: _BodyCall) -> bytes:
+    return await body._read()
+
+
+# The name of the attribute, by which its callers are recognised.
+_body.__name__ = "body"
+
+
 class _BodyCall:
     _read: Callable[[], Coroutine[Any, Any, bytes]]
-    _attribute: Callable[..., Any]
 
-    def __call__(self) -> Any:
-        if can_wait():
-            return wait(self._read())
-        return begin(self._attribute, "Request.body", self._read)
+    __call__ = dual_coroutine("Request.body")(_body)
 
 
 class ReadBody(_BodyCall, bytes):
     """A body that has arrived: bytes, which can also be called."""
 
     @classmethod
-    def of(
-        cls,
-        content: bytes,
-        read: Callable[[], Coroutine[Any, Any, bytes]],
-        attribute: Callable[..., Any],
-    ) -> Self:
+    def of(cls, content: bytes, read: Callable[[], Coroutine[Any, Any, bytes]]) -> Self:
         """Args: as for `UnreadBody`, after the *content*. Never switches."""
         body = cls(content)
-        body._read, body._attribute = read, attribute
+        body._read = read
         return body
 
     def __reduce__(self) -> Any:
@@ -63,15 +61,10 @@ class UnreadBody(_BodyCall, _NoValue):
 
     Args:
         read: Reads the body.
-        attribute: The function of the attribute, by which the caller is recognised.
     """
 
-    def __init__(
-        self,
-        read: Callable[[], Coroutine[Any, Any, bytes]],
-        attribute: Callable[..., Any],
-    ) -> None:
-        self._read, self._attribute = read, attribute
+    def __init__(self, read: Callable[[], Coroutine[Any, Any, bytes]]) -> None:
+        self._read = read
 
     def __repr__(self) -> str:
         return "<UnreadBody: await request.body()>"

@@ -22,8 +22,7 @@ from starlette.datastructures import FormData
 from starlette.types import Scope
 
 from vinyl.bridge.calls import Call
-from vinyl.bridge.mode import begin
-from vinyl.bridge.threads import can_wait, wait
+from vinyl.bridge.threads import can_wait, dual_coroutine, wait
 from vinyl.exceptions import NotAwaitedError
 from vinyl.web.http.bodies import Body
 from vinyl.web.http.body_attribute import ReadBody, UnreadBody
@@ -218,7 +217,8 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
             vars(self).pop(name, None)
         self._form = None
 
-    def form(self, **limits: Any) -> Any:
+    @dual_coroutine("Request.form", FormCall)
+    async def form(self, **limits: Any) -> Any:
         """
         Return the submitted form, a `FormData` that contains its files, too. It is
         parsed once, by Django's parsers and upload handlers and within Django's limits.
@@ -240,8 +240,7 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
                 f"DATA_UPLOAD_MAX_NUMBER_FIELDS, DATA_UPLOAD_MAX_NUMBER_FILES and "
                 f"DATA_UPLOAD_MAX_MEMORY_SIZE."
             )
-        form = self._get_form()
-        return wait(form) if can_wait() else FormCall(form, "Request.form")
+        return await self._get_form()
 
     async def _get_form(self, **limits: Any) -> FormData:
         # Starlette calls this with its own limits; Django's come from the settings.
@@ -300,15 +299,15 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
         Switches to the event loop in the bridge.
         """
         content = wait(self._read()) if can_wait() else self._whole_body.content_now()
-        attribute = vars(ReadableRequest)["body"].fget
         if content is None:
-            return UnreadBody(self._read, attribute)
-        return ReadBody.of(content, self._read, attribute)
+            return UnreadBody(self._read)
+        return ReadBody.of(content, self._read)
 
     async def _read(self) -> bytes:
         return await self._whole_body.content(self._receive)
 
-    def json(self) -> Any:
+    @dual_coroutine("Request.json")
+    async def json(self) -> Any:
         """
         Return the value of the body, which is JSON.
 
@@ -319,11 +318,6 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
 
         Switches to the event loop.
         """
-        if can_wait():
-            return wait(self._read_json())
-        return begin(ReadableRequest.json, "Request.json", self._read_json)
-
-    async def _read_json(self) -> Any:
         if not hasattr(self, "_json"):
             body = await self._read()
             try:
