@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.fix_db import only_postgresql
 from tests.orm.plans.planning import catalogue
-from tests.records.models import Album
+from tests.records.models import Album, Artist
 from vinyl.orm import run
 from vinyl.orm.backends.psycopg import BridgeConnection
 
@@ -84,3 +84,10 @@ def test_sees_what_the_transaction_has_written(direct: list[str]) -> None:
     direct.clear()
     assert years() == [10, 11, 12]
     assert len(direct) == 1
+
+
+def test_of_inserts(direct: list[str]) -> None:
+    for number in range(4):
+        artist = Artist.objects.create(name=f"{number}")
+        assert Artist.objects.values_list("name", flat=True).get(pk=artist.pk)
+    assert len([sql for sql in direct if sql.startswith("INSERT")]) == 3

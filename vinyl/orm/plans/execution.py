@@ -8,10 +8,11 @@ from django.db import Error
 
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.backends.reconnection import prepare_retry
+from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import begin, is_observed, needs_cursor
 from vinyl.orm.plans.learning import Plan
 
-__all__ = ["converted", "fetch"]
+__all__ = ["converted", "fetch", "fetch_without_cursor"]
 
 
 def fetch(plan: Plan, params: tuple[Any, ...], connection: Any) -> list[Any]:
@@ -31,26 +32,45 @@ def fetch(plan: Plan, params: tuple[Any, ...], connection: Any) -> list[Any]:
 
 
 def _fetch(plan: Plan, params: tuple[Any, ...], connection: Any) -> list[Any]:
-    if (
-        plan.statement is not None
-        and isinstance(connection, BridgeMixin)
-        and not needs_cursor(connection)
-        and connection.prepare_fetch()
-    ):
-        event = begin(connection, plan.sql, params) if is_observed(connection) else None
-        try:
-            rows = connection.fetch(plan.statement, params)
-        except BaseException as error:
-            if event is not None:
-                event.end(error)
-            raise
-        if event is not None:
-            event.end()
+    rows = fetch_without_cursor(plan.statement, params, connection)
+    if rows is not None:
         return rows
     with connection.cursor() as cursor:
         cursor.execute(plan.sql, params)
         found: list[Any] = cursor.fetchall()
     return found
+
+
+def fetch_without_cursor(
+    statement: Statement | None, params: tuple[Any, ...], connection: Any
+) -> list[Any] | None:
+    """
+    Run *statement* and return its rows; do nothing and return None where it needs a
+    cursor: for who observes it, or because this connection has no other way.
+
+    Raises: what `cursor.execute()` raises.
+
+    Switches to the event loop, inside the bridge.
+    """
+    if (
+        statement is None
+        or not isinstance(connection, BridgeMixin)
+        or needs_cursor(connection)
+        or not connection.prepare_fetch()
+    ):
+        return None
+    event = None
+    if is_observed(connection):
+        event = begin(connection, statement.sql, params)
+    try:
+        rows = connection.fetch(statement, params)
+    except BaseException as error:
+        if event is not None:
+            event.end(error)
+        raise
+    if event is not None:
+        event.end()
+    return rows
 
 
 def converted(plan: Plan, rows: list[Any], connection: Any) -> Any:

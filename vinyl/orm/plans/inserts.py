@@ -13,8 +13,10 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from django.db.backends.base.operations import BaseDatabaseOperations
-from django.db.models import CharField, Field, TextField, sql
+from django.db.models import CharField, Field, ForeignKey, TextField, sql
 
+from vinyl.orm.backends.statements import Statement
+from vinyl.orm.plans.execution import fetch_without_cursor
 from vinyl.orm.plans.shapes import LITERAL, PLAIN, Node, root_of
 from vinyl.orm.plans.trails import is_enabled
 
@@ -25,6 +27,10 @@ MAX_PLANS = 100
 
 # Values of these types are never expressions.
 _VALUES = PLAIN | LITERAL
+
+
+# The modules of fields whose values PostgreSQL converts to the type of the column.
+_BINDABLE = frozenset({Field.__module__, ForeignKey.__module__})
 
 
 class _ModelPlans(NamedTuple):
@@ -106,6 +112,7 @@ class InsertPlan:
         is_by_field: Whether Django prepares all values of a field before the next
             field, and not all values of an object before the next object.
         is_unnested: Whether each parameter is the list of all values of a field.
+        is_single: Whether it inserts one object.
         returning: The columns that the statement returns.
         has_converters: Whether values of these columns are to be converted.
     """
@@ -118,6 +125,7 @@ class InsertPlan:
         "query",
         "returning",
         "sql",
+        "statement",
     )
 
     def __init__(
@@ -126,6 +134,7 @@ class InsertPlan:
         sql: str,
         is_by_field: bool,
         is_unnested: bool,
+        is_single: bool,
         returning: list[Any],
         has_converters: bool,
     ) -> None:
@@ -136,6 +145,12 @@ class InsertPlan:
         self.returning = returning
         self.has_converters = has_converters
         self._columns = [_Column(field, query.raw) for field in query.fields]
+        # For the server to bind: of one row, which gives the parameters the types of
+        # its columns.
+        self.statement: Statement | None = None
+        if returning and not is_unnested and is_single:
+            if all(type(field).__module__ in _BINDABLE for field in query.fields):
+                self.statement = Statement(sql)
 
     def bound(
         self, objs: Sequence[Any], connection: Any, pre_saved: list[Any]
@@ -215,7 +230,7 @@ def patch_insert(execute_sql: Callable[..., Any]) -> Callable[..., Any]:
             # `pre_save()` may do something, so it does not run again.
             self.pre_save_val = plan.replayed(self.pre_save_val, pre_saved)
             return execute_sql(self, returning_fields)
-        rows = run_write(connection, plan.sql, params, bool(plan.returning))
+        rows = run_write(plan, params, connection)
         if not plan.has_converters:
             return rows
         return list(self.apply_converters(rows, self.get_converters(plan.returning)))
@@ -223,17 +238,18 @@ def patch_insert(execute_sql: Callable[..., Any]) -> Callable[..., Any]:
     return planned
 
 
-def run_write(
-    connection: Any, sql: str, params: tuple[Any, ...], returns_rows: bool
-) -> list[Any]:
+def run_write(plan: InsertPlan, params: tuple[Any, ...], connection: Any) -> list[Any]:
     """
-    Execute a statement that writes, and return the rows that it gives, if any.
+    Execute the statement of *plan* and return the rows that it gives, if any.
 
     Switches to the event loop, inside the bridge.
     """
+    rows = fetch_without_cursor(plan.statement, params, connection)
+    if rows is not None:
+        return rows
     with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        return list(cursor.fetchall()) if returns_rows else []
+        cursor.execute(plan.sql, params)
+        return list(cursor.fetchall()) if plan.returning else []
 
 
 def _plans_of(model: Any) -> dict[Hashable, InsertPlan]:
@@ -314,7 +330,13 @@ def _learned(
     if len(plans) >= MAX_PLANS:
         plans.clear()
     plans[key, None if is_unnested else len(query.objs)] = InsertPlan(
-        kept, text, is_by_field, is_unnested, returning, has_converters
+        kept,
+        text,
+        is_by_field,
+        is_unnested,
+        len(query.objs) == 1,
+        returning,
+        has_converters,
     )
     return rows
 
