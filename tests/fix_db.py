@@ -31,7 +31,7 @@ from django.db.models import Model
 
 from tests.postgres import postgres_server
 from tests.settings import SQLITE_URL, database
-from vinyl.orm.backends.psycopg import BridgeConnection
+from vinyl.orm.backends.psycopg_connection import BridgeConnection
 from vinyl.orm.pools import registry
 
 

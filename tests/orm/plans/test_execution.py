@@ -13,7 +13,7 @@ from tests.fix_db import only_postgresql
 from tests.orm.plans.planning import catalogue
 from tests.records.models import Album, Artist
 from vinyl.orm import run
-from vinyl.orm.backends.psycopg import BridgeConnection
+from vinyl.orm.backends.psycopg_connection import BridgeConnection
 
 pytestmark = [
     pytest.mark.usefixtures("db", "nothing_known"),

@@ -6,6 +6,8 @@ outage.py       how long connects wait for a server that is away
 reconnection.py reads that have lost their session, run again on another one
 reads.py        which queries only read
 psycopg.py      the mixin for backends built on Django's PostgreSQL backend
+psycopg_connection.py
+                its connection, which waits by blocking or on the event loop
 psycopg_cursors.py
                 what that adds to the cursors of psycopg
 psycopg_waiting.py

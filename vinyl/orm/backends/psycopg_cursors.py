@@ -15,6 +15,7 @@ from vinyl.bridge.greenlets import current_shield
 __all__ = [
     "STALE_PLAN_NOTE",
     "is_stale_plan",
+    "noting_cursor_class",
     "recovering_cursor_class",
     "server_cursor_class",
 ]

@@ -22,7 +22,7 @@ from vinyl.orm.backends.psycopg_cursors import STALE_PLAN_NOTE, is_stale_plan
 from vinyl.orm.backends.statements import Statement
 
 if TYPE_CHECKING:
-    from vinyl.orm.backends.psycopg import BridgeConnection
+    from vinyl.orm.backends.psycopg_connection import BridgeConnection
 
 __all__ = ["Prepared", "fetch_rows"]
 

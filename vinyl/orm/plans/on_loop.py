@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from django.db import Error, router
 
+from vinyl.bridge.greenlets import run
 from vinyl.orm.backends.reconnection import prepare_retry
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import begin, is_observed, needs_cursor
@@ -97,34 +98,44 @@ def _filtered(
 
 async def _rows(found: _Found) -> list[Any] | None:
     """The rows of a plan, with converted values; None if it needs the bridge."""
-    plan, statement, values, alias = found
-    wrapper, source = await acquire(alias)
+    plan = found.plan
+    wrapper, source = await acquire(found.alias)
     try:
-        if (
-            wrapper.connection is None
-            or needs_cursor(wrapper)
-            or not wrapper.can_fetch()
-        ):
+        if wrapper.connection is None:
+            await run(wrapper.use, wrapper.ensure_connection)
+        if needs_cursor(wrapper) or not wrapper.can_fetch():
             return None
         try:
-            params = plan.bound(values, wrapper)
+            params = plan.bound(found.values, wrapper)
         except Unplannable:
             return None
-        event = begin(wrapper, plan.sql, params) if is_observed(wrapper) else None
         try:
-            rows = await wrapper.fetch_on_loop(statement, params)
-        except BaseException as error:
-            if event is not None:
-                event.end(error)
-            if isinstance(error, Error) and prepare_retry(error, wrapper, plan.query):
-                # In the bridge, which connects again.
-                return None
-            raise
-        if event is not None:
-            event.end()
+            rows = await _sent(found.statement, params, wrapper)
+        except Error as error:
+            if not prepare_retry(error, wrapper, plan.query):
+                raise
+            await run(wrapper.use, wrapper.ensure_connection)
+            rows = await _sent(found.statement, params, wrapper)
         return list(converted(plan, rows, wrapper))
     finally:
         release(wrapper, source)
+
+
+async def _sent(
+    statement: Statement, params: tuple[Any, ...], wrapper: Any
+) -> list[Any]:
+    """The rows of *statement*, which observers see as a query."""
+    if not is_observed(wrapper):
+        rows: list[Any] = await wrapper.fetch_on_loop(statement, params)
+        return rows
+    event = begin(wrapper, statement.sql, params)
+    try:
+        rows = await wrapper.fetch_on_loop(statement, params)
+    except BaseException as error:
+        event.end(error)
+        raise
+    event.end()
+    return rows
 
 
 async def fetch(

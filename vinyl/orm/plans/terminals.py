@@ -30,6 +30,7 @@ from vinyl.orm.plans.values import Unplannable
 
 __all__ = [
     "RESULTS",
+    "Ready",
     "Unknown",
     "fetched",
     "learned",
