@@ -265,6 +265,15 @@ class BridgeMixin(_Wrapper):
         else:
             self.queries_log.clear()
 
+    def leave_loop(self) -> None:
+        """
+        On the event loop, before a thread uses the connection: leave nothing of it
+        registered with the loop. Never switches.
+        """
+
+    def rejoin_loop(self) -> None:
+        """On the event loop, when the thread has ended its use. Never switches."""
+
     def prepare_fetch(self) -> bool:
         """
         Connect if need be, and return whether `fetch()` can be called.

@@ -117,7 +117,7 @@ class PsycopgMixin(BridgeMixin):
         connection = super().get_new_connection(conn_params)
         connection.wrapper = weakref.ref(self)
         # Others may be used by one event loop after another, or by threads.
-        connection.reader.is_kept = self.pooled_id == id(self)
+        connection.reader.is_kept = self.loan is None and self.pooled_id == id(self)
         connection.prepared.threshold = self._prepare_threshold()
         loader = connection.adapters.get_loader(TIMESTAMPTZ, Format.TEXT)
         # The loader that Django has registered has it, psycopg's own has not.
@@ -149,6 +149,15 @@ class PsycopgMixin(BridgeMixin):
             is_client = isinstance(cursor, psycopg.ClientCursor)
             cursor.__class__ = cls if is_client else recovering_cursor_class(cls)
         return cursor
+
+    def leave_loop(self) -> None:
+        if self.connection is not None:
+            self.connection.reader.is_kept = False
+            self.connection.reader.stop()
+
+    def rejoin_loop(self) -> None:
+        if self.connection is not None:
+            self.connection.reader.is_kept = self.pooled_id == id(self)
 
     def can_fetch(self) -> bool:
         connection = self.connection

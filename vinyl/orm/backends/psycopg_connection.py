@@ -147,6 +147,9 @@ class BridgeConnection(psycopg.Connection[Any]):
             # hide that the operation has succeeded.
             self._unwaited += 1
             return ended.value
+        except BaseException:
+            self.reader.stop_if_lost()
+            raise
         self._unwaited = 0
         if waits_for == INPUT and interval == WAIT_INTERVAL and not kwargs:
             future = self.reader.drive(gen)

@@ -94,9 +94,18 @@ class Reader:
 
     def _end(self) -> None:
         self._gen = self._future = None
-        # libpq closes the socket of a lost connection, and its number may be another
-        # socket's soon.
-        if not self.is_kept or self._pgconn.status != OK:
+        if not self.is_kept:
+            self.stop()
+        else:
+            self.stop_if_lost()
+
+    def stop_if_lost(self) -> None:
+        """
+        Take the socket out of the event loop if the connection is lost. libpq closes
+        it then, and a new socket of the same number would never be reported. Never
+        switches.
+        """
+        if self._pgconn.status != OK:
             self.stop()
 
     def release(self) -> None:

@@ -161,6 +161,8 @@ class Loan(Waiter):
         except BaseException:
             self.scope.close()
             raise
+        for lease in self.scope.leases.values():
+            cast(BridgeMixin, lease.wrapper).leave_loop()
         self.scope.enter()
         return self
 
@@ -197,6 +199,8 @@ class Loan(Waiter):
             if not self.use.done() and not self.use.cancel():
                 await self._end()
         finally:
+            for lease in self.scope.leases.values():
+                cast(BridgeMixin, lease.wrapper).rejoin_loop()
             self.scope.close()
 
     async def _end(self) -> None:
