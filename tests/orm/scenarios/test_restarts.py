@@ -74,8 +74,11 @@ async def count() -> int:
     return found
 
 
-async def until_a_connect_waits() -> None:
+async def until_a_connect_waits(task: asyncio.Task[Any]) -> None:
+    """Wait until *task* does; if it has ended, its error is raised."""
     while pool_for("default").outage.latest == -math.inf:
+        if task.done():
+            pytest.fail(f"It gave {task.result()} without a connect.")
         await asyncio.sleep(0.005)
 
 
@@ -194,7 +197,7 @@ async def test_those_who_wait_for_the_pool_get_its_timeout(
         # Ends both sessions.
         await asyncio.to_thread(server.stop)
     # It has its connection, and connects again.
-    await until_a_connect_waits()
+    await until_a_connect_waits(reading)
     with pytest.raises(PoolTimeout):
         await count()
     await asyncio.to_thread(server.start)
@@ -222,7 +225,7 @@ async def test_a_server_that_is_shutting_down(server: Any) -> None:
                 assert "the database system is shutting down" in str(error)
                 break
         reading = asyncio.create_task(count())
-        await until_a_connect_waits()
+        await until_a_connect_waits(reading)
         last.close()
     await asyncio.to_thread(server.stop)
     await asyncio.to_thread(server.start)
@@ -242,7 +245,7 @@ async def test_a_server_that_does_not_listen_yet(
             settings = {"HOST": "127.0.0.1", "PORT": str(free.getsockname()[1])}
     with default_at(**settings):
         reading = asyncio.create_task(count())
-        await until_a_connect_waits()
+        await until_a_connect_waits(reading)
         listening = await (
             asyncio.start_unix_server(network.serve, tmp_path / ".s.PGSQL.5432")
             if family == "unix"
