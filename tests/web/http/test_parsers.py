@@ -309,7 +309,7 @@ async def test_several_tasks_read_the_form_at_once() -> None:
 async def test_limits_are_djangos() -> None:
     async def view(request: Request) -> Any:
         with pytest.raises(TypeError, match="DATA_UPLOAD_MAX_NUMBER_FIELDS"):
-            request.form(max_fields=5)
+            await request.form(max_fields=5)
         return PlainTextResponse("")
 
     async with serving(path("", view)) as http:
