@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from django.db import DataError
+from django.db import DataError, OperationalError, connections
 from django.db.models import QuerySet
 from django.db.models.signals import post_init
 from django.db.transaction import TransactionManagementError
@@ -142,6 +142,21 @@ class TestBlocks:
             async with transaction.atomic():
                 transaction.set_rollback(True)
                 await Artist.objects.filter(name="Nina").exists()
+
+    async def test_whose_connection_is_lost_say_so(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await warmed(lambda: Artist.objects.filter(name="Nina").exists())
+        for has_plans in (True, False):
+            monkeypatch.setattr(trails, "_enabled", has_plans)
+            with pytest.raises(OperationalError, match="closed"):
+                async with transaction.atomic():
+                    await Artist.objects.filter(name="Nina").exists()
+                    wrapper = connections["default"]
+                    wrapper.connection.close()
+                    # As a sibling that has failed leaves it.
+                    wrapper.needs_rollback = True
+                    await Artist.objects.filter(name="Nina").exists()
 
     async def test_cancelled_leave_the_connection_clean(
         self, direct: list[str]

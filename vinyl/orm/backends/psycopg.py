@@ -162,7 +162,9 @@ class PsycopgMixin(BridgeMixin):
     def can_fetch(self) -> bool:
         connection = self.connection
         return (
-            connection.pgconn.pipeline_status == PipelineStatus.OFF
+            # Or Django's cursor says that it is closed.
+            connection.pgconn.status == ConnStatus.OK
+            and connection.pgconn.pipeline_status == PipelineStatus.OFF
             # Cursors that Django makes have loaders of their own if it is not so.
             and self.timezone is connection.timezone_of_loader
         )
