@@ -194,7 +194,8 @@ async def test_those_who_wait_for_the_pool_get_its_timeout(
         locking.execute("LOCK TABLE records_artist")
         reading = asyncio.create_task(count())
         await asyncio.sleep(0)
-        # Ends both sessions.
+        # Ends both sessions at once; otherwise the read could get the lock in between.
+        os.kill(process_of(server), signal.SIGQUIT)
         await asyncio.to_thread(server.stop)
     # It has its connection, and connects again.
     await until_a_connect_waits(reading)
