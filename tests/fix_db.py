@@ -31,7 +31,6 @@ from django.db.models import Model
 
 from tests.postgres import postgres_server
 from tests.settings import SQLITE_URL, database
-from vinyl.orm.backends.psycopg_connection import BridgeConnection
 from vinyl.orm.pools import registry
 
 
@@ -171,18 +170,4 @@ def queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return execute(self, sql, params)
 
     monkeypatch.setattr(CursorWrapper, "execute", logged)
-    # Plans run without a cursor.
-    fetch = BridgeConnection.fetch
-    fetch_on_loop = BridgeConnection.fetch_on_loop
-
-    def logged_fetch(self: Any, statement: Any, params: Any) -> list[Any]:
-        seen.append(statement.sql)
-        return fetch(self, statement, params)
-
-    async def logged_fetch_on_loop(self: Any, statement: Any, params: Any) -> list[Any]:
-        seen.append(statement.sql)
-        return await fetch_on_loop(self, statement, params)
-
-    monkeypatch.setattr(BridgeConnection, "fetch", logged_fetch)
-    monkeypatch.setattr(BridgeConnection, "fetch_on_loop", logged_fetch_on_loop)
     return seen

@@ -1,11 +1,16 @@
 """The query of a plan runs without a cursor unless something depends on one."""
 
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="misc"
+
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
+from django.db.backends.utils import CursorWrapper
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
@@ -73,6 +78,65 @@ def test_not_where_queries_are_logged_or_wrapped(direct: list[str]) -> None:
     with connection.execute_wrapper(wrapper):
         assert years() == [1, 2]
     assert len(seen) == 1
+    assert not direct
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a tool sees that replaces the method of Django's cursors."""
+    found: list[str] = []
+    execute = CursorWrapper.execute
+
+    # As Sentry does it, with the names of the method.
+    @functools.wraps(execute)
+    def noting(self: Any, sql: str, params: Any = None) -> Any:
+        found.append(sql)
+        return execute(self, sql, params)
+
+    monkeypatch.setattr(CursorWrapper, "execute", noting)
+    return found
+
+
+def test_not_where_a_tool_replaces_djangos_cursor(
+    seen: list[str], direct: list[str]
+) -> None:
+    catalogue()
+    seen.clear()
+    for _ in range(4):
+        years()
+    assert len(seen) == 4
+    assert not direct
+
+
+@pytest.mark.anyio
+async def test_nor_on_the_loop(seen: list[str], direct: list[str]) -> None:
+    await run(catalogue)
+    seen.clear()
+    for _ in range(4):
+        await Album.objects.get(year=1)
+        await run(years)
+    assert len(seen) == 8
+    assert not direct
+
+
+def test_nor_where_a_tool_replaces_the_cursor_of_the_connection(
+    direct: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue()
+    for _ in range(3):
+        years()
+    direct.clear()
+    opened: list[bool] = []
+    cursor = connection.cursor
+
+    def noting() -> Any:
+        opened.append(True)
+        return cursor()
+
+    wrapper = connections["default"]
+    monkeypatch.setattr(wrapper, "cursor", noting)
+    assert years() == [1, 2]
+    assert len(opened) == 1
     assert not direct
 
 

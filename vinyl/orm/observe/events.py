@@ -27,10 +27,12 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar, Token
-from types import TracebackType
+from functools import lru_cache
+from types import FunctionType, TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
 import django.db
+import django.db.backends.utils
 from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
@@ -230,15 +232,27 @@ def is_observed(connection: BaseDatabaseWrapper) -> bool:
 def needs_cursor(connection: BaseDatabaseWrapper) -> bool:
     """
     Whether a query on *connection* has to go through a cursor of Django's to be seen:
-    by an observer of the running block, an `execute_wrapper()` or `connection.queries`.
-    Never switches.
+    by an observer of the running block, an `execute_wrapper()`, `connection.queries`,
+    or a tool that has replaced `CursorWrapper.execute()` or `connection.cursor()`, as
+    Sentry and debug toolbars do. Never switches.
     """
     return bool(
         _block_observers.get()
+        or not _is_djangos(CursorWrapper.execute)
         or connection.execute_wrappers
         or connection.force_debug_cursor
+        or "cursor" in vars(connection)
         # As `connection.queries_logged`, without the half microsecond that it takes.
         or (_settings["DEBUG"] if "DEBUG" in _settings else settings.DEBUG)
+    )
+
+
+@lru_cache(maxsize=8)
+def _is_djangos(execute: Any) -> bool:
+    """Whether *execute* is the method that Django has written."""
+    # A wrapper may have copied all names of the method, but not its code.
+    return isinstance(execute, FunctionType) and (
+        execute.__code__.co_filename == django.db.backends.utils.__file__
     )
 
 

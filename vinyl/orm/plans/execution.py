@@ -59,18 +59,10 @@ def fetch_without_cursor(
         or not connection.prepare_fetch()
     ):
         return None
-    event = None
-    if is_observed(connection):
-        event = begin(connection, statement.sql, params)
-    try:
-        rows = connection.fetch(statement, params)
-    except BaseException as error:
-        if event is not None:
-            event.end(error)
-        raise
-    if event is not None:
-        event.end()
-    return rows
+    if not is_observed(connection):
+        return connection.fetch(statement, params)
+    with begin(connection, statement.sql, params):
+        return connection.fetch(statement, params)
 
 
 def converted(plan: Plan, rows: list[Any], connection: Any) -> Any:
