@@ -21,7 +21,7 @@ from tests.orm.plans.planning import catalogue
 from tests.orm.plans.scenarios.test_equality import Chain, chains, fill, shown
 from tests.records.models import Album, Artist
 from vinyl.bridge.greenlets import in_bridge
-from vinyl.orm import connection, run, transaction
+from vinyl.orm import connection, fetch, run, transaction
 from vinyl.orm.backends.psycopg import PsycopgMixin
 from vinyl.orm.observe import recorder
 from vinyl.orm.observe.events import QueryEvent, observe, set_observers
@@ -192,6 +192,19 @@ class TestTheBridgeIsUsed:
             post_init.disconnect(receiver, sender=Artist)
         assert seen == [True]
         assert not direct
+
+    async def test_where_a_deferred_key_may_be_fetched(self, direct: list[str]) -> None:
+        album = await run(catalogue)
+        artist = await fetch(album, "artist")
+        await warmed(lambda: artist.albums.order_by("pk"))
+        direct.clear()
+        assert len(await artist.albums.order_by("pk")) == 3
+        assert len(direct) == 1
+        # Django looks at the key of each, for the artist that the manager knows.
+        for _ in range(4):
+            albums = await artist.albums.defer("artist").order_by("pk")
+            assert [each.title for each in albums] == ["Album 0", "Album 1", "Album 2"]
+        assert len(direct) == 1
 
     async def test_for_a_method_of_a_project(self, direct: list[str]) -> None:
         class Noting(QuerySet[Any]):

@@ -133,6 +133,7 @@ class Plan:
         "is_djangos",
         "load",
         "models",
+        "names",
         "params",
         "query",
         "sql",
@@ -163,8 +164,10 @@ class Plan:
         self.converted: list[Any] | None = None
         # What makes objects of rows; None if there is only one row.
         self.load: Any = None
-        # The models of the instances that it makes.
+        # The models of the instances that it makes, and the attributes that those of
+        # the first one get; None if it makes no instances.
         self.models: list[Any] = []
+        self.names: frozenset[str] | None = None
         # Whether the fields of its values and its columns are Django's own.
         self.is_djangos = all(
             _is_djangos(getattr(binder.lhs, "output_field", None)) for binder in binders
@@ -310,6 +313,10 @@ def _plan_of(
         plan.load = loader_of(iterable_class, used)
         if used.klass_info is not None and iterable_class is ModelIterable:
             plan.models = list(_models_in(used.klass_info))
+            plan.names = frozenset(
+                used.select[column][0].target.attname
+                for column in used.klass_info["select_fields"]
+            )
         plan.is_djangos = plan.is_djangos and all(
             _is_djangos(column.output_field) for column in columns
         )
@@ -330,7 +337,8 @@ def _is_bindable(query: Any, params: tuple[Any, ...], binders: list[Binder]) -> 
     literals = [param for param in params if type(param) is not Reference]
     is_exists = literals == [1] and [*query.annotation_select] == ["a"]
     return (is_exists or not literals) and all(
-        type(binder.lhs) is Col for binder in binders
+        type(binder.lhs) is Col and _is_djangos(binder.lhs.output_field)
+        for binder in binders
     )
 
 

@@ -30,7 +30,7 @@ from django.db.models.signals import post_init, pre_init
 
 from vinyl.orm.plans.values import Unplannable
 
-__all__ = ["has_init_receivers", "loader_of"]
+__all__ = ["has_init_receivers", "key_names", "loader_of"]
 
 # Attributes of a class that set nothing but the value of the instance.
 PLAIN = frozenset({DeferredAttribute, FileDescriptor, ForeignKeyDeferredAttribute})
@@ -251,14 +251,22 @@ def _builder(
     return cast(Callable[..., list[Any]], namespace["build"])
 
 
+def key_names(field: Any, model: type[models.Model]) -> list[str]:
+    """
+    Return the attributes of *model* that hold the key of the relation *field*. Never
+    switches.
+    """
+    return [
+        field.attname if name == "self" else model._meta.get_field(name).attname  # type: ignore[union-attr]
+        for name in field.from_fields
+    ]
+
+
 def _set_known(
     objects: list[Any], field: Any, related: dict[Any, Any], model: type[models.Model]
 ) -> None:
     """Set the related objects that the queryset knows, as those of its manager."""
-    names = [
-        field.attname if name == "self" else model._meta.get_field(name).attname  # type: ignore[union-attr]
-        for name in field.from_fields
-    ]
+    names = key_names(field, model)
     key_of = attrgetter(*names)
     for instance in objects:
         if field.is_cached(instance):

@@ -20,7 +20,7 @@ from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import begin, is_observed, needs_cursor
 from vinyl.orm.plans.execution import converted
 from vinyl.orm.plans.learning import Plan
-from vinyl.orm.plans.loaders import has_init_receivers
+from vinyl.orm.plans.loaders import has_init_receivers, key_names
 from vinyl.orm.plans.shapes import Node
 from vinyl.orm.plans.trails import is_as_made, is_enabled, settled, trail_of
 from vinyl.orm.plans.values import Unplannable, keyed
@@ -69,7 +69,7 @@ def _find(
         return None
     if needs_run(alias):
         return None
-    if any(map(has_init_receivers, plan.models)):
+    if any(map(has_init_receivers, plan.models)) or _fetches_keys(queryset, plan):
         return None
     return _Found(plan, plan.statement, values, alias)
 
@@ -94,6 +94,17 @@ def _filtered(
     return child, [
         binder.kept(value) for binder, value in zip(child.binders, values, strict=True)
     ]
+
+
+def _fetches_keys(queryset: Any, plan: Plan) -> bool:
+    """
+    Whether the loader may fetch deferred keys, to find the related objects that the
+    queryset knows.
+    """
+    return plan.names is not None and any(
+        not plan.names.issuperset(key_names(field, queryset.model))
+        for field in queryset._known_related_objects
+    )
 
 
 async def _rows(found: _Found) -> list[Any] | None:
@@ -125,16 +136,12 @@ async def _sent(
     statement: Statement, params: tuple[Any, ...], wrapper: Any
 ) -> list[Any]:
     """The rows of *statement*, which observers see as a query."""
+    rows: list[Any]
     if not is_observed(wrapper):
-        rows: list[Any] = await wrapper.fetch_on_loop(statement, params)
-        return rows
-    event = begin(wrapper, statement.sql, params)
-    try:
         rows = await wrapper.fetch_on_loop(statement, params)
-    except BaseException as error:
-        event.end(error)
-        raise
-    event.end()
+        return rows
+    with begin(wrapper, statement.sql, params):
+        rows = await wrapper.fetch_on_loop(statement, params)
     return rows
 
 
