@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, connections
-from django.test import override_settings
 
 from tests.fix_db import default_at, only_postgresql
 from tests.records.models import Artist
@@ -58,9 +58,9 @@ def test_statements_of_plans_are_prepared_as_the_options_say(
 
 def test_another_time_zone_needs_a_cursor() -> None:
     assert connection.prepare_fetch()
-    with override_settings(TIME_ZONE="Asia/Tokyo"):
-        # As Django's tests do it; in a project the setting does not change.
-        assert connection.prepare_fetch() == (
-            str(connection.timezone) == str(connection.connection.timezone_of_loader)
-        )
+    connection.connection.timezone_of_loader = datetime.UTC, "another"
+    assert not connection.prepare_fetch()
+    for _ in range(4):
+        assert not Artist.objects.filter(name="Nina").exists()
     connection.close()
+    assert connection.prepare_fetch()

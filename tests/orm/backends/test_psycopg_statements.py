@@ -16,10 +16,13 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from tests.fix_db import default_at, only_postgresql
+from tests.fix_kills import Killer
+from tests.records.models import Artist
 from vinyl.orm import run
 from vinyl.orm.backends import psycopg_statements
 from vinyl.orm.backends.psycopg_statements import Prepared
 from vinyl.orm.backends.statements import Statement
+from vinyl.orm.pools.registry import close_pools
 
 pytestmark = [pytest.mark.usefixtures("db"), only_postgresql]
 
@@ -186,6 +189,18 @@ class TestChanges:
             assert fetch(0, statement=self.CHANGING) == [(1,)]
         assert names()
 
+    def test_statements_that_are_gone_fail_a_transaction_once(
+        self, prepared: None
+    ) -> None:
+        self.known()
+        with pytest.raises(DatabaseError) as caught, transaction.atomic():
+            connection.connection.pgconn.exec_(b"DEALLOCATE ALL")
+            fetch(0, statement=self.CHANGING)
+        cause: Any = caught.value.__cause__
+        assert "DISABLE_SERVER_SIDE_CURSORS" in cause.__notes__[0]
+        with transaction.atomic():
+            assert fetch(0, statement=self.CHANGING) == [(1,)]
+
     def test_a_name_that_the_session_has_is_no_error(self, prepared: None) -> None:
         self.known()
         connection.connection.prepared = Prepared(1, 100)
@@ -201,6 +216,21 @@ async def test_in_the_bridge_as_well(prepared: None) -> None:
         return names()
 
     assert len(await run(work)) == 1
+
+
+@pytest.mark.anyio
+async def test_a_session_that_ends_while_it_prepares_is_lost(killer: Killer) -> None:
+    async def exists() -> bool:
+        return await Artist.objects.filter(name="Nina").exists()
+
+    with default_at(OPTIONS={"prepare_threshold": 0}):
+        for _ in range(2):
+            await exists()
+        async with killer.killing():
+            assert not await exists()
+        assert killer.kills == 1
+        assert len(await run(names)) >= 1
+        await close_pools()
 
 
 def test_a_pipeline_of_the_users_is_left_alone() -> None:

@@ -251,6 +251,7 @@ class BridgeConnection(psycopg.Connection[Any]):
             try:
                 self.pgconn.consume_input()
             except psycopg.Error:
+                self.reader.stop_if_lost()
                 return True
         return False
 

@@ -39,6 +39,12 @@ GONE = (
     psycopg.errors.InvalidSqlStatementName,
     psycopg.errors.DuplicatePreparedStatement,
 )
+GONE_NOTE = (
+    "The session has lost a prepared statement, or has one of another client: it was "
+    "deallocated, or there is a pooler in between. It will be prepared again: roll the "
+    "transaction back and run it again. Behind a pooler in transaction mode, set "
+    "DISABLE_SERVER_SIDE_CURSORS to True or OPTIONS['prepare_threshold'] to None."
+)
 # Results of commands after which a prepared statement may mean something else, or may
 # be gone.
 CHANGING = ("ALTER", "CREATE", "DEALLOCATE", "DISCARD", "DROP")
@@ -176,16 +182,13 @@ def fetch_rows(
             pgconn.send_query_params(statement.numbered, values, types, formats, TEXT)
         else:
             pgconn.send_query_prepared(name, values, formats, TEXT)
-        results = yield from execute(pgconn)
-        result = results[-1]
-        if result.status != TUPLES_OK:
-            raise _error_of(connection, result)
+        result = _result(connection, (yield from execute(pgconn)), TUPLES_OK)
     except psycopg.Error as error:
         if not isinstance(error, GONE) and not is_stale_plan(error):
             raise
         prepared.forget()
         if not is_idle or is_repeated:
-            error.add_note(STALE_PLAN_NOTE)
+            error.add_note(GONE_NOTE if isinstance(error, GONE) else STALE_PLAN_NOTE)
             raise
     else:
         transformer.set_pgresult(result)
@@ -209,12 +212,15 @@ def _prepare(
         yield from execute(pgconn)
     name = connection.prepared.new_name(key)
     pgconn.send_prepare(name, statement.numbered, key[1])
-    [result] = yield from execute(pgconn)
-    if result.status != COMMAND_OK:
-        raise _error_of(connection, result)
+    _result(connection, (yield from execute(pgconn)), COMMAND_OK)
     connection.prepared.add(key, name)
     return name
 
 
-def _error_of(connection: BridgeConnection, result: Any) -> psycopg.Error:
-    return psycopg.errors.error_from_result(result, connection.info.encoding)
+def _result(connection: BridgeConnection, results: list[Any], status: int) -> Any:
+    """The only one of *results*, or their first error."""
+    # A session that ends sends its reason, and then libpq adds that it has ended.
+    for result in results:
+        if result.status != status:
+            raise psycopg.errors.error_from_result(result, connection.info.encoding)
+    return results[0]
