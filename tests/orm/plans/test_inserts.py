@@ -17,6 +17,7 @@ from django.db.models.functions import Lower, Now
 from django.db.models.signals import post_save, pre_save
 from django.test.utils import isolate_apps
 
+from tests.fix_db import only_postgresql
 from tests.orm.plans.planning import catalogue, queries_of
 from tests.records.models import Album, Artist, Genre, Track
 from vinyl.orm import models
@@ -326,3 +327,29 @@ class TestPlans:
         Genre.objects.create(name="Jazz")
         [plan] = inserts._plans_of(Genre).values()
         assert plan.query.objs == []
+
+
+@only_postgresql
+def test_a_row_that_a_trigger_refuses_is_what_it_is_in_django(
+    used: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def create() -> Any:
+        return Genre.objects.create(name="refused").pk
+
+    with transaction.atomic():
+        for name in "abc":
+            Genre.objects.create(name=name)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+                "'BEGIN RETURN NULL; END'"
+            )
+            cursor.execute(
+                "CREATE TRIGGER refusing BEFORE INSERT ON records_genre "
+                "FOR EACH ROW EXECUTE FUNCTION refuse()"
+            )
+        found = outcome_of(create)
+        assert used
+        monkeypatch.setattr(trails, "_enabled", False)
+        assert outcome_of(create) == found
+        transaction.set_rollback(True)

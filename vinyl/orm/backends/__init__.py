@@ -13,7 +13,7 @@ psycopg_cursors.py
 psycopg_waiting.py
                 how psycopg's operations are cancelled in the server
 psycopg_reader.py
-                how a wait for the server costs little on the event loop
+                waits for the server on the event loop at little cost
 psycopg_statements.py
                 statements of plans, which go to the server without a cursor
 statements.py   the text of these

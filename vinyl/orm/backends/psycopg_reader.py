@@ -50,8 +50,8 @@ class Reader:
         Run *gen*, which has begun and waits for input.
 
         Returns:
-            A future of its result in a tuple, or of None if it waits for something else
-            than input by now: the caller drives it further.
+            A future with the result in a tuple; or with None if *gen* now waits for
+            something other than input, and the caller has to drive it further.
 
         Never switches.
         """
@@ -68,8 +68,8 @@ class Reader:
 
     def read(self) -> None:
         """
-        Go on with the generator, because there is input or the connection is closed.
-        Never switches.
+        Resume the generator: there is input, or the connection is closed. Never
+        switches.
         """
         gen, future = self._gen, self._future
         if gen is None or future is None:
@@ -109,7 +109,7 @@ class Reader:
             self.stop()
 
     def release(self) -> None:
-        """Leave the generator to the caller. Never switches."""
+        """Stop driving the generator; the caller continues with it. Never switches."""
         self._gen = self._future = None
 
     def stop(self) -> None:

@@ -6,7 +6,7 @@ steps.py        the methods that record steps, such as filter()
 trails.py       querysets with a trail of known steps in place of a query
 terminals.py    the methods that run a query, such as get()
 aggregates.py   those of them with arguments of their own, such as aggregate()
-execution.py    the query of a plan, run without a cursor where that can be
+execution.py    runs the query of a plan, without a cursor if nothing needs one
 on_loop.py      plans that run on the event loop, without the bridge
 streams.py      iterator(), whose rows come in chunks
 shapes.py       the shapes of a model's queries, as a trie of steps

@@ -1,4 +1,4 @@
-"""Running the query of a plan: without a cursor where nothing depends on one."""
+"""Running the query of a plan, without a cursor if nothing needs one."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def fetch_without_cursor(
     statement: Statement | None, params: tuple[Any, ...], connection: Any
 ) -> list[Any] | None:
     """
-    Run *statement* and return its rows; do nothing and return None where it needs a
-    cursor: for who observes it, or because this connection has no other way.
+    Run *statement* and return its rows. If it needs a cursor, because something
+    observes it or the connection cannot run it otherwise, do nothing and return None.
 
     Raises: what `cursor.execute()` raises.
 

@@ -231,6 +231,11 @@ def patch_insert(execute_sql: Callable[..., Any]) -> Callable[..., Any]:
             self.pre_save_val = plan.replayed(self.pre_save_val, pre_saved)
             return execute_sql(self, returning_fields)
         rows = run_write(plan, params, connection)
+        if not rows and plan.returning and count == 1:
+            # A trigger has refused the row. Django before 6.1 takes what `fetchone()`
+            # gives then.
+            if hasattr(connection.ops, "fetch_returned_insert_columns"):
+                return [None]
         if not plan.has_converters:
             return rows
         return list(self.apply_converters(rows, self.get_converters(plan.returning)))
