@@ -223,7 +223,8 @@ async def test_a_session_that_ends_while_it_prepares_is_lost(killer: Killer) -> 
     async def exists() -> bool:
         return await Artist.objects.filter(name="Nina").exists()
 
-    with default_at(OPTIONS={"prepare_threshold": 0}):
+    options = {"prepare_threshold": 0, "pool": {"max_size": 1}}
+    with default_at(OPTIONS=options):
         for _ in range(2):
             await exists()
         async with killer.killing():
