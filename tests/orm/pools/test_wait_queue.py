@@ -133,7 +133,7 @@ class TestClosed:
         assert await task is False
         assert not lock.locked
         assert await lock.acquire() is False
-        assert await lock.acquire_shielded() is False
+        assert await lock.acquire_despite_cancellation() is False
 
     async def test_one_that_is_cancelled_meanwhile_stays_cancelled(self) -> None:
         tray = Tray()

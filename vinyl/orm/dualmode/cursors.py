@@ -109,7 +109,7 @@ class Pinned:
         lease = scope.leases[self.alias]
         try:
             # A task that was started in the block may still be executing a query.
-            await lease.lock.acquire_shielded()
+            await lease.lock.acquire_despite_cancellation()
         finally:
             try:
                 await self._clean_up(lease)

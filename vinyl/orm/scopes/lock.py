@@ -80,7 +80,7 @@ class ConnectionLock(WaitQueue[bool]):
         warn = partial(_warn_of_wait, task)
         return await self.wait(self.release, LONG_WAIT, warn) is not None
 
-    async def acquire_shielded(self) -> bool:
+    async def acquire_despite_cancellation(self) -> bool:
         """
         Wait for the lock as `acquire()` does, even if the task is cancelled meanwhile.
 

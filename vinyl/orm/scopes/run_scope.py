@@ -91,7 +91,7 @@ class RunScope(ConnectionScope):
             for lease in held:
                 try:
                     # If it is closed meanwhile, the next use of the connection raises.
-                    await lease.lock.acquire_shielded()
+                    await lease.lock.acquire_despite_cancellation()
                 except asyncio.CancelledError as error:
                     cancelled = error
             if cancelled is not None:
