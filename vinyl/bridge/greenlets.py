@@ -42,6 +42,7 @@ __all__ = [
     "frames_around",
     "here",
     "in_bridge",
+    "leave_run",
     "run",
     "suspend",
 ]
@@ -68,8 +69,9 @@ class Bridge(Waiter, greenlet):
     SQLAlchemy), whose code is not in the bridge.
     """
 
-    # The task that runs this code. With an eager task factory, the first step of
-    # another task may run in this greenlet; it is not in the bridge.
+    # The task that runs this code; None before Python 3.12. With an eager task factory,
+    # the first step of another task may run in this greenlet; it is not in the bridge.
+    # Neither is the code of a forked process; see leave_run().
     task: asyncio.Task[Any] | None = None
     scope: Holdings | None = None
     # Whether the coroutine was closed early, so that nothing can be awaited any more.
@@ -173,7 +175,7 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         if bridge.scope is not None:
             bridge.scope.close()
         shield = None if bridge.abandoned else bridge.shield
-        if awaitable is _DONE and type(bridge) is Bridge and len(idle) < MAX_IDLE:
+        if awaitable is _DONE and len(idle) < MAX_IDLE:
             vars(bridge).clear()
             bridge.gr_context = None
             idle.append(bridge)
@@ -213,6 +215,19 @@ else:
     def _current_task() -> asyncio.Task[Any] | None:
         """None: before Python 3.12 there are no eager tasks to distinguish."""
         return None
+
+
+# A task that never runs.
+_NO_TASK: Any = object()
+
+
+def leave_run() -> None:
+    """
+    In a forked process: turn the rest of the current run into plain sync code, since no
+    event loop waits for it. Does nothing outside the bridge. Never switches.
+    """
+    if in_bridge():
+        current_bridge().task = _NO_TASK
 
 
 class _Here(threading.local):

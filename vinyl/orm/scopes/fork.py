@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from vinyl.bridge.greenlets import Bridge, current_bridge, in_bridge
+from vinyl.bridge.greenlets import leave_run
 from vinyl.orm.pools.registry import disown_pools
 from vinyl.orm.scopes.lending import leave_loans
 from vinyl.orm.scopes.scope import current_scope
@@ -19,10 +19,6 @@ from vinyl.orm.scopes.scope import current_scope
 __all__ = ["call_in_child", "install"]
 
 _hooks: list[Callable[[], object]] = []
-
-
-class InheritedBridge(Bridge):
-    """The run in which a process was forked, in the child: nothing waits for it."""
 
 
 def call_in_child(hook: Callable[[], object]) -> None:
@@ -42,9 +38,7 @@ def _leave_parent() -> None:
     """Leave the scopes and runs of the parent, and make its connections unusable."""
     current_scope.set(None)
     leave_loans()
-    if in_bridge():
-        # Not a Bridge to in_bridge(), so the child's code is plain sync code.
-        current_bridge().__class__ = InheritedBridge
+    leave_run()
     disown_pools()
     for hook in _hooks:
         hook()
