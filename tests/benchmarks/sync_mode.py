@@ -54,8 +54,7 @@ def main() -> None:
     from django.db import connections
 
     from tests.records.models import Album, Artist
-    from vinyl.bridge.mode import runs_sync
-    from vinyl.bridge.patching import dual
+    from vinyl.bridge.mode import dual, runs_sync
 
     call_command("migrate", verbosity=0)
     artist = Artist.objects.create(name="Nina Simone")

@@ -8,6 +8,7 @@ calls.py         Call, which a dual-mode call returns in async mode
 refusals.py      objects that raise an error if they are used as a value
 dropped.py       raising an error for a call whose result is dropped, not awaited
 bytecode.py      what the calling code does with the result of a call
+marks.py         marks on functions, such as "is dual-mode"
 patching.py      the patches of a table, and applying them to Django's classes
 cancellation.py  whether a cancelled operation counts; work that outlasts its task
 tasks.py         the running task, and where a task is in its code

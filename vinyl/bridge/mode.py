@@ -2,7 +2,7 @@
 Which mode a call is in, and dual-mode functions, which run in sync mode and return a
 `Call` in async mode.
 
-`dual()` makes a function dual-mode, the only place that makes a `Call`.
+`dual()`, which makes a function dual-mode, is the only place that makes a `Call`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from asgiref.sync import iscoroutinefunction
 from vinyl.bridge.calls import Call
 from vinyl.bridge.dropped import refuse_lost
 from vinyl.bridge.greenlets import await_, describe, in_bridge, run
+from vinyl.bridge.marks import Mark
 from vinyl.exceptions import NotAwaitedError
 
 __all__ = [
+    "DUAL",
     "dual",
     "dual_if_async",
     "is_dual",
@@ -35,6 +37,9 @@ T = TypeVar("T")
 # VINYL["IS_ASYNC"]: None stands for "auto". Each dual-mode call reads it;
 # vinyl.orm.apps sets it from the settings.
 forced_mode: bool | None = None
+
+# The mark on dual-mode functions.
+DUAL = Mark("is_dual")
 
 _get_running_loop = asyncio._get_running_loop
 
@@ -127,19 +132,24 @@ def dual(
         refuse_lost(method, called, sys._getframe(1))
         return call(work(*args, **kwargs), called)
 
-    # Itself, since a decorator copies the mark to what it makes.
-    method.is_dual = method  # type: ignore[attr-defined]
-    return method
+    return DUAL.put_on(method)
 
 
 def dual_if_async(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Patch a hook that Django's code calls and that users may make `async def`."""
+    """
+    Return *fn* as `dual()` does if it is `async def`, and unchanged otherwise: for
+    methods and callbacks that Django calls and users may write as `async def`. Never
+    switches.
+    """
     return dual(fn) if iscoroutinefunction(fn) else fn
 
 
 def is_dual(value: Any) -> bool:
-    """Whether *value* is a dual-mode function."""
-    return hasattr(value, "is_dual")
+    """
+    Whether *value* is a dual-mode function, or a decorator made it from one. Never
+    switches.
+    """
+    return DUAL.is_on(value)
 
 
 def _waiting_for(fn: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:

@@ -20,14 +20,13 @@ from django.db.models import Model
 from django.db.models.signals import class_prepared
 
 from vinyl.bridge.greenlets import run
-from vinyl.bridge.mode import dual, dual_if_async
+from vinyl.bridge.marks import Mark
+from vinyl.bridge.mode import DUAL
 from vinyl.exceptions import UnsupportedVersion
 
 __all__ = [
     "Patch",
     "apply_patches",
-    "dual",
-    "dual_if_async",
     "getattr_or_refuse",
     "patch_sync_to_async",
     "resolve",
@@ -111,6 +110,9 @@ NEW = frozenset(
     }
 )
 
+# The mark on functions that patches have made, which are not patched again.
+_PATCH = Mark("is_patch")
+
 _applied: set[Patch] = set()
 
 
@@ -148,14 +150,13 @@ def _decorated(decorator: Callable[..., Any], fn: Any) -> Any:
     """Return *fn* as decorated, with a mark that prevents patching it again."""
     replacement = decorator(fn)
     if replacement is not fn and inspect.isfunction(replacement):
-        # Itself: a decorator copies the mark to what it makes.
-        replacement.is_patch = replacement  # type: ignore[attr-defined]
+        return _PATCH.put_on(replacement)
     return replacement
 
 
 def _is_patched(fn: Any) -> bool:
-    marks = getattr(fn, "is_patch", None), getattr(fn, "is_dual", None)
-    return any(mark is fn for mark in marks)
+    # What a user's decorator makes of such a function is the user's code.
+    return _PATCH.is_on_itself(fn) or DUAL.is_on_itself(fn)
 
 
 def _expanded(names: list[str], cls: type) -> Iterator[str]:

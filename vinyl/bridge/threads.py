@@ -24,6 +24,7 @@ from django.db import connections, transaction
 
 from vinyl.bridge.calls import Call
 from vinyl.bridge.greenlets import await_, in_bridge
+from vinyl.bridge.marks import Mark
 from vinyl.bridge.mode import dual
 from vinyl.conf import vinyl_settings
 
@@ -33,6 +34,7 @@ __all__ = [
     "dual_coroutine",
     "in_thread",
     "run_in_worker",
+    "runs_in_thread",
     "wait",
 ]
 
@@ -44,6 +46,10 @@ _limiters: RunVar[dict[object, CapacityLimiter]] = RunVar("vinyl_limiters")
 
 # The databases on which the thread of the running code is to open a transaction.
 _atomic: ContextVar[tuple[str, ...]] = ContextVar("vinyl_atomic", default=())
+
+
+# The mark on functions decorated with in_thread().
+_IN_THREAD = Mark("runs_in_thread")
 
 
 class _Here(threading.local):
@@ -123,9 +129,15 @@ def _in_thread(fn: Callable[..., Any], limit: int | None) -> Callable[..., Any]:
     def in_sync(*args: Any, **kwargs: Any) -> Any:
         return await_(in_async(*args, **kwargs)) if in_bridge() else fn(*args, **kwargs)
 
-    method = dual(fn, in_sync, in_async, name=name)
-    method.runs_in_thread = True  # type: ignore[attr-defined]
-    return method
+    return _IN_THREAD.put_on(dual(fn, in_sync, in_async, name=name))
+
+
+def runs_in_thread(value: Any) -> bool:
+    """
+    Whether *value* was decorated with `in_thread`, directly or inside other decorators.
+    Never switches.
+    """
+    return _IN_THREAD.is_on(value)
 
 
 @contextmanager

@@ -34,7 +34,8 @@ from django.views.decorators.http import (
 from django.views.decorators.vary import vary_on_cookie, vary_on_headers
 
 from vinyl.bridge.greenlets import await_, run
-from vinyl.bridge.patching import Patch, dual_if_async
+from vinyl.bridge.mode import dual_if_async
+from vinyl.bridge.patching import Patch
 
 __all__ = [
     "TABLE",

@@ -23,8 +23,7 @@ from django.http import HttpResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.bridge.greenlets import await_, in_bridge, run
-from vinyl.bridge.mode import runs_sync
-from vinyl.bridge.patching import dual
+from vinyl.bridge.mode import dual, runs_sync
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.contrib.blocking import patch_blocking
 from vinyl.web.http.cookies import cookies_of

@@ -35,7 +35,8 @@ from django.views.generic import (
 )
 
 from vinyl.bridge.greenlets import run
-from vinyl.bridge.patching import Patch, dual, dual_if_async
+from vinyl.bridge.mode import dual, dual_if_async
+from vinyl.bridge.patching import Patch
 
 __all__ = [
     "TABLE",

@@ -32,7 +32,7 @@ from django.shortcuts import (
 )
 
 from tests.records.models import Album, Artist, Genre, Label, Memo, Review, Tag, Track
-from vinyl.bridge import patching
+from vinyl.bridge import mode, patching
 from vinyl.bridge.calls import Call
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import await_, prefetch_related_objects, run, transaction
@@ -301,7 +301,7 @@ def test_each_dual_mode_name_has_an_operation() -> None:
     names = {
         name
         for patch in table.TABLE
-        if patch.decorator is patching.dual and not patch.owner.startswith(ELSEWHERE)
+        if patch.decorator is mode.dual and not patch.owner.startswith(ELSEWHERE)
         for name in patch.names.split()
         if not name.startswith("_")
     }
@@ -465,4 +465,4 @@ async def test_a_hook_that_is_only_marked_as_async_is_awaited() -> None:
     def allowed() -> Any:
         return no()
 
-    assert await run(patching.dual_if_async(allowed)) is False
+    assert await run(mode.dual_if_async(allowed)) is False

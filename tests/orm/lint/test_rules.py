@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.orm.scenarios.reading import assert_found
-from vinyl.bridge import patching
+from vinyl.bridge import mode
 from vinyl.orm.dualmode import table
 
 # The code that is to be found, and source with its line marked.
@@ -380,7 +380,7 @@ def test_is_found(kind: str, code: str, source: str) -> None:
     [
         (kind, name)
         for patch in table.TABLE
-        if patch.decorator is patching.dual
+        if patch.decorator is mode.dual
         and patch.owner.endswith((":Model", "Manager", "QuerySet"))
         for kind in ["album" if patch.owner.endswith(":Model") else "Album.objects"]
         for name in patch.names.split()

@@ -13,7 +13,8 @@ from contextvars import ContextVar
 from typing import Any
 
 from vinyl.bridge.greenlets import await_, in_bridge, run
-from vinyl.bridge.patching import Patch, dual, patch_sync_to_async
+from vinyl.bridge.mode import dual
+from vinyl.bridge.patching import Patch, patch_sync_to_async
 from vinyl.orm.contrib.blocking import patch_blocking
 
 __all__ = ["TABLE"]

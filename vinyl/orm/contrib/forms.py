@@ -17,7 +17,7 @@ from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
 from vinyl.bridge.greenlets import run
-from vinyl.bridge.mode import dual, dual_if_async, runs_sync
+from vinyl.bridge.mode import dual, dual_if_async, is_dual, runs_sync
 from vinyl.bridge.patching import Patch
 from vinyl.exceptions import NotAwaitedError
 
@@ -135,7 +135,7 @@ def patch_save(save: Callable[..., Any]) -> Callable[..., Any]:
     def save_and_patch_save_m2m(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = save(self, *args, **kwargs)
         later = vars(self).get("save_m2m")
-        if later is not None and not hasattr(later, "is_dual"):
+        if later is not None and not is_dual(later):
             later.__qualname__ = f"{type(self).__name__}.save_m2m"
             self.save_m2m = dual(later)
         return result

@@ -21,7 +21,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from vinyl.bridge.calls import Done
 from vinyl.bridge.greenlets import here, in_bridge
-from vinyl.bridge.mode import runs_sync
+from vinyl.bridge.mode import DUAL, runs_sync
 from vinyl.exceptions import ForeignLoopError, NotAwaitedError, ScopeClosedError
 from vinyl.orm.dualmode.cursors import patch_connection_method
 from vinyl.orm.scopes.placeholder import placeholder_for
@@ -96,8 +96,7 @@ def patch_close(method: Callable[..., Any]) -> Callable[..., Any]:
             _close_in_thread(self.alias)
         return Done()
 
-    close.is_dual = close  # type: ignore[attr-defined]
-    return close
+    return DUAL.put_on(close)
 
 
 def patch_close_if_unusable_or_obsolete(

@@ -18,13 +18,8 @@ from django.apps import apps
 from django.db import connections
 
 from vinyl.bridge.greenlets import in_bridge
-from vinyl.bridge.patching import (
-    Patch,
-    apply_patches,
-    dual,
-    dual_if_async,
-    patch_sync_to_async,
-)
+from vinyl.bridge.mode import dual, dual_if_async
+from vinyl.bridge.patching import Patch, apply_patches, patch_sync_to_async
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import routers
 from vinyl.orm.backends import reconnection

@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from vinyl.bridge.mode import suspend_or_refuse
-from vinyl.bridge.patching import Patch, dual_if_async
+from vinyl.bridge.mode import dual_if_async, suspend_or_refuse
+from vinyl.bridge.patching import Patch
 
 __all__ = ["TABLE"]
 

@@ -14,7 +14,7 @@ from django.core.exceptions import BadRequest, ValidationError
 from django.forms import Media
 from django.utils.translation import gettext
 
-from vinyl.bridge.patching import dual_if_async
+from vinyl.bridge.mode import dual_if_async
 from vinyl.web.admin.changelist import ChangeList
 from vinyl.web.admin.widgets import FORM_FIELDS, Renderer
 

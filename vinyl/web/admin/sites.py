@@ -9,7 +9,7 @@ from django.contrib.admin.utils import quote
 from django.urls import reverse
 from django.utils.translation import gettext, gettext_lazy
 
-from vinyl.bridge.patching import dual_if_async
+from vinyl.bridge.mode import dual_if_async
 from vinyl.web.admin import tags
 from vinyl.web.admin.options import ModelAdmin, adapted
 

@@ -22,7 +22,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vinyl.bridge.greenlets import run
-from vinyl.bridge.threads import atomic_in_thread
+from vinyl.bridge.threads import atomic_in_thread, runs_in_thread
 from vinyl.orm import transaction
 from vinyl.web.http.bodies import Body
 from vinyl.web.http.django_responses import convert_response
@@ -160,7 +160,7 @@ async def call_view(
         aliases or not iscoroutinefunction(view) or _is_read_whole(request)
     ):
         await body.load(request.receive)
-    if not getattr(view, "runs_in_thread", False):
+    if not runs_in_thread(view):
         for alias in aliases:
             called = transaction.atomic(using=alias)(called)
         aliases = []

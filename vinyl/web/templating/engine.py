@@ -24,8 +24,7 @@ from django.utils.safestring import SafeString
 from jinja2.runtime import Context
 
 from vinyl.bridge.flows import use_driver
-from vinyl.bridge.mode import suspend_or_refuse
-from vinyl.bridge.patching import dual_if_async
+from vinyl.bridge.mode import dual_if_async, suspend_or_refuse
 from vinyl.web.http.requests import Request
 from vinyl.web.http.responses import HTMLResponse
 from vinyl.web.http.streaming import StreamingResponse
