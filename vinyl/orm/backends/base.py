@@ -230,6 +230,11 @@ class BridgeMixin(_Wrapper):
             super()._savepoint_rollback(sid)  # type: ignore[misc]
         self.interrupted = self.has_lost_changes()
 
+    def _set_autocommit(self, autocommit: bool) -> None:
+        # Counts if it succeeds, so that Django knows the state that the driver is in.
+        with current_shield().up():
+            super()._set_autocommit(autocommit)  # type: ignore[misc]
+
     def use(self, fn: Callable[[], T]) -> T:
         """
         In the bridge, in a run of its own: return `fn()`. This connection is

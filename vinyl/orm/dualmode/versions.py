@@ -25,8 +25,8 @@ READ = {
     "django.db.backends.base.base:BaseDatabaseWrapper": (
         "connect ensure_connection validate_thread_sharing get_new_connection "
         "get_connection_params queries_limit create_cursor _commit _rollback "
-        "_savepoint_rollback close_if_health_check_failed wrap_database_errors "
-        "make_cursor make_debug_cursor queries_logged"
+        "_savepoint_rollback _set_autocommit close_if_health_check_failed "
+        "wrap_database_errors make_cursor make_debug_cursor queries_logged"
     ),
     "django.db.backends.utils:CursorDebugWrapper": "debug_sql",
     "django.db.backends.utils:CursorWrapper": "_execute_with_wrappers",
@@ -45,6 +45,9 @@ READ = {
 READ_FROM_ENGINES = {
     "vinyl.orm.backends.sqlite3": {
         "django.db.backends.sqlite3.base": "SQLiteCursorWrapper",
+        "django.db.backends.sqlite3.base:DatabaseWrapper": (
+            "_start_transaction_under_autocommit"
+        ),
     },
 }
 

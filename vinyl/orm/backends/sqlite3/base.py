@@ -8,6 +8,7 @@ timeout has passed or the task is cancelled.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 import time
@@ -17,6 +18,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar, cast
 
+from django.db import Error
 from django.db.backends.sqlite3 import base
 
 from vinyl.orm.backends.threaded import ThreadedConnection, ThreadedMixin
@@ -196,6 +198,19 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
     def _rollback(self) -> None:
         super()._rollback()
         self.has_rolled_back = False
+
+    def _start_transaction_under_autocommit(self) -> None:
+        try:
+            super()._start_transaction_under_autocommit()  # type: ignore[misc]
+        except asyncio.CancelledError:
+            # BEGIN may have succeeded all the same. What this connection runs next
+            # would become part of its transaction, and be lost with it.
+            if self.connection is not None and self.connection.in_transaction:
+                try:
+                    self._rollback()
+                except Error:
+                    self.discard()
+            raise
 
     def recover(self) -> bool:
         """See BridgeMixin. An in-memory database ends with its connection."""
