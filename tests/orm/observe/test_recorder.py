@@ -15,6 +15,8 @@ from django.test import override_settings
 from tests.fix_observing import INSERT, Call, execute
 from tests.records.models import Artist
 from vinyl.orm import run
+from vinyl.orm.observe import recorder
+from vinyl.orm.plans.trails import is_enabled
 from vinyl.orm.recording import current_recording, recording
 
 
@@ -128,6 +130,35 @@ class TestDetails:
             execute(INSERT, iter([["a"], ["b"]]), many=True)
         assert record.queries[0].params == "parameters from an iterator"
         assert Artist.objects.count() == 2
+
+
+def observed() -> bool:
+    """Whether lazy loads are observed."""
+    return recorder.observes_loads
+
+
+class TestLazyLoads:
+    def test_are_observed_until_the_last_full_recording_ends(self) -> None:
+        with recording():
+            assert not observed()
+        with recording(full=True):
+            with recording(full=True):
+                assert observed()
+            assert observed()
+        assert not observed()
+
+    def test_are_always_observed_if_the_settings_ask_for_it(self) -> None:
+        with override_settings(VINYL={"LAZY_IN_TEMPLATES": "warn"}):
+            with recording(full=True):
+                pass
+            assert observed()
+        assert not observed()
+
+    def test_plans_are_used_again_after_a_recording(self, db: str) -> None:
+        assert is_enabled()
+        with recording(full=True):
+            assert not is_enabled()
+        assert is_enabled()
 
 
 class TestCost:

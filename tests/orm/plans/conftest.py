@@ -6,17 +6,14 @@ from typing import Any
 
 import pytest
 
-from vinyl.orm.observe import recorder
 from vinyl.orm.plans import shapes
 from vinyl.orm.plans.learning import Plan
 
 
 @pytest.fixture
-def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_known() -> None:
     """No shape has been seen before the test."""
     shapes.forget()
-    # A recording that another test has made keeps this on.
-    monkeypatch.setattr(recorder, "observes_loads", False)
 
 
 @pytest.fixture

@@ -23,7 +23,6 @@ from tests.records.models import Album, Artist
 from vinyl.bridge.greenlets import in_bridge
 from vinyl.orm import connection, fetch, run, transaction
 from vinyl.orm.backends.psycopg import PsycopgMixin
-from vinyl.orm.observe import recorder
 from vinyl.orm.observe.events import QueryEvent, observe, set_observers
 from vinyl.orm.plans import shapes, trails
 from vinyl.orm.pools.registry import pool_for
@@ -315,8 +314,5 @@ async def compare(chain: Chain) -> None:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(chain=chains())
-def test_on_the_loop_plans_give_what_django_gives(
-    chain: Chain, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recorder, "observes_loads", False)
+def test_on_the_loop_plans_give_what_django_gives(chain: Chain) -> None:
     asyncio.run(compare(chain))

@@ -34,8 +34,9 @@ __all__ = [
 ]
 
 # Whether lazy loads are observed (vinyl.orm.observe.lazy_loads), which each lazy read
-# looks up. It stays on after a full recording, because the next request brings another.
+# looks up: always, because of a setting, or during full recordings.
 observes_loads = False
+_always = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,23 +135,31 @@ class recording(observe[Recording]):
         super().__init__(Recording(full))
 
     def __enter__(self) -> Recording:
-        if self.observer.full:
-            observe_loads(True)
-        return super().__enter__()
+        record = super().__enter__()
+        if record.full:
+            _decide()
+        return record
 
     def __exit__(self, *exc_info: object) -> None:
         self.observer.ended = True
         super().__exit__(*exc_info)
+        if self.observer.full:
+            _decide()
 
 
 def observe_loads(always: bool) -> None:
     """
-    Observe lazy loads from now on: *always*, or else while a full recording runs.
-    Never switches.
+    Observe lazy loads *always*, or only during full recordings. Never switches.
     """
+    global _always
+    _always = always
+    _decide()
+
+
+def _decide() -> None:
     global observes_loads
-    observes_loads = always or any(
-        getattr(one, "full", False) for one in all_observers()
+    observes_loads = _always or any(
+        isinstance(one, Recording) and one.full for one in all_observers()
     )
 
 

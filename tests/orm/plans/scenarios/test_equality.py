@@ -42,7 +42,6 @@ from hypothesis import strategies as st
 from tests.orm.plans.planning import texts_of
 from tests.records.models import Album, Artist, Biography, Genre, Label, Track
 from vinyl.orm import models, run
-from vinyl.orm.observe import recorder
 from vinyl.orm.plans import shapes, trails
 from vinyl.orm.plans.learning import Plan
 
@@ -400,8 +399,6 @@ def test_plans_give_what_django_gives(
         return bound(self, *args)
 
     with monkeypatch.context() as patches:
-        # A recording that another test has made keeps this on.
-        patches.setattr(recorder, "observes_loads", False)
         patches.setattr(trails, "_enabled", False)
         expected = outcome(lambda: take(chain))
         patches.setattr(trails, "_enabled", True)

@@ -26,7 +26,6 @@ from hypothesis import strategies as st
 
 from tests.records.models import Album, Artist, Track
 from vinyl.orm import models, run
-from vinyl.orm.observe import recorder
 from vinyl.orm.plans import shapes, trails
 from vinyl.orm.plans.inserts import InsertPlan
 
@@ -171,8 +170,6 @@ def test_plans_insert_what_django_inserts(
         return attempt(model, rows, options, is_logged=is_logged)
 
     with monkeypatch.context() as patches:
-        # A recording that another test has made keeps this on.
-        patches.setattr(recorder, "observes_loads", False)
         patches.setattr(trails, "_enabled", False)
         expected = outcome()
         patches.setattr(trails, "_enabled", True)
@@ -193,7 +190,6 @@ async def test_in_the_bridge_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
         return bound(self, *args)
 
     await run(shapes.forget)
-    monkeypatch.setattr(recorder, "observes_loads", False)
     monkeypatch.setattr(InsertPlan, "bound", counted)
     for number in range(3):
         artist = await Artist.objects.create(name=f"{number}")
