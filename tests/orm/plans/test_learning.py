@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.db.models import CharField
+from django.db import connection, transaction
+from django.db.models import CharField, Count
 from django.db.models.lookups import Exact
 from django.db.models.sql.compiler import SQLCompiler
 from django.test.utils import register_lookup
@@ -21,6 +22,7 @@ from tests.fix_kills import Killer
 from tests.orm.plans.planning import catalogue, thrice
 from tests.records.models import Album, Artist
 from vinyl.orm import run
+from vinyl.orm.plans import learning, shapes, trails
 
 pytestmark = [
     pytest.mark.anyio,
@@ -102,3 +104,109 @@ class TestLearning:
         used.clear()
         await get()
         assert len(used) == 1
+
+
+class TestFailures:
+    """Errors while a plan is made: what is not the query's own goes to the log."""
+
+    @pytest.fixture
+    def broken(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*args: Any) -> Any:
+            raise RuntimeError("A bug in vinyl.")
+
+        monkeypatch.setattr(learning, "loader_of", fail)
+
+    @pytest.mark.usefixtures("broken")
+    def test_an_unexpected_one_is_logged_with_the_shape(
+        self, used: list[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        catalogue()
+
+        def albums() -> list[Album]:
+            return list(
+                Album.objects.filter(year__in=[1, 2]).exclude(title="secret")[:5]
+            )
+
+        assert len(thrice(albums, used, planned=False)) == 2
+        [record] = caplog.records
+        assert record.name == "vinyl.orm"
+        assert record.levelname == "WARNING"
+        text = record.getMessage()
+        assert "`Album.filter(year__in=?).exclude(title=?).__getitem__(" in text
+        assert "secret" not in text
+        assert record.exc_info is not None
+        assert isinstance(record.exc_info[1], RuntimeError)
+
+    @pytest.mark.usefixtures("broken")
+    def test_an_object_that_does_not_exist_is_reported_all_the_same(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for _ in range(3):
+            with pytest.raises(Album.DoesNotExist):
+                Album.objects.get(year=1)
+        assert len(caplog.records) == 1
+
+    def test_a_query_that_only_its_marks_prevent_runs_through_django(
+        self, used: list[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        catalogue()
+
+        def refuse_copies(self: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
+            assert type(value) is str
+            return value
+
+        with pytest.MonkeyPatch.context() as patches:
+            patches.setattr(CharField, "get_db_prep_value", refuse_copies)
+
+            def album() -> Album:
+                return Album.objects.get(title="Album 1")
+
+            assert thrice(album, used, planned=False).title == "Album 1"
+        assert not caplog.records
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda: Album.objects.filter(nothing__in=Artist.objects.all()),
+            lambda: Album.objects.annotate(one=object()),
+            lambda: list(Album.objects.filter(year__gt=2**80).extra(order_by=["no"])),
+            lambda: list(Album.objects.extra(select={"no": "no_such_column"})),
+            lambda: Album.objects.extra(select={"no": "no_such_column"}).get(),
+            lambda: Album.objects.filter(year=1).aggregate(Count("nothing")),
+            lambda: Album.objects.get(title="nothing"),
+        ],
+        ids=[
+            "an unknown lookup of a queryset",
+            "what is no expression",
+            "an unknown ordering",
+            "an unknown column",
+            "an unknown column of one object",
+            "an aggregate of nothing",
+            "no object",
+        ],
+    )
+    def test_errors_of_a_query_are_djangos_with_the_same_causes(
+        self,
+        make: Callable[[], Any],
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        def errors() -> list[str]:
+            try:
+                with transaction.atomic():
+                    make()
+            except Exception as error:
+                found: list[str] = []
+                one: BaseException | None = error
+                while one is not None:
+                    found.append(repr(one))
+                    one = one.__cause__ or one.__context__
+                return found
+            raise AssertionError("There is no error.")
+
+        with monkeypatch.context() as patches:
+            patches.setattr(trails, "_enabled", False)
+            expected = errors()
+        shapes.forget()
+        assert [errors() for _ in range(3)] == [expected] * 3
+        assert not caplog.records

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from vinyl.orm.plans.expressions import key_of
@@ -65,10 +66,9 @@ def patch_aggregate(method: Callable[..., Any]) -> Callable[..., Any]:
             def run(replica: Any) -> Any:
                 return method(replica, *args, **kwargs)
 
-            try:
+            with suppress(Unplannable):
                 return learned(self, trail, "aggregate", found.connection, run)
-            except Unplannable:
-                return method(self, *args, **kwargs)
+            return method(self, *args, **kwargs)
         selected = found.plan.query.annotation_select
         compiler = found.plan.query.get_compiler(connection=found.connection)
         converters = compiler.get_converters(selected.values())

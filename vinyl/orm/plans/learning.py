@@ -8,11 +8,10 @@ compiled with references in the place of the parameters of these lookups.
 
 from __future__ import annotations
 
-import functools
+import logging
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple, cast
-from weakref import ref
+from typing import Any
 
 from django.core.exceptions import (
     EmptyResultSet,
@@ -31,88 +30,13 @@ from vinyl.orm.backends.statements import Statement
 from vinyl.orm.plans.binders import Binder, Reference
 from vinyl.orm.plans.expressions import has_expressions, refuse_what_changes
 from vinyl.orm.plans.loaders import loader_of
+from vinyl.orm.plans.marked_query import MarkedQuery, Run, unmark
 from vinyl.orm.plans.shapes import Kept, Node
 from vinyl.orm.plans.values import Marks, Unplannable, type_of
 
-__all__ = ["Plan", "learn", "patch_aggregate_query"]
+__all__ = ["Plan", "learn"]
 
-
-class _Run(NamedTuple):
-    """A query that a compiler of Django's has run."""
-
-    compiler: Any
-    sql: str
-    params: tuple[Any, ...]
-
-
-class _TracedQuery(sql.Query):
-    """A query that marks the lookups of marked values, and keeps what is run of it."""
-
-    # None in queries that Django makes inside of it, which are not followed, and when
-    # the plan has been made.
-    marks: Marks | None = None
-    runs: list[_Run] | None = None
-
-    def build_lookup(self, lookups: Any, lhs: Any, rhs: Any) -> Any:
-        lookup = super().build_lookup(lookups, lhs, rhs)
-        if lookup is not None and self.marks is not None:
-            if (slot := self.marks.slot_of(rhs)) is not None:
-                cast(Any, lookup).vinyl_slot = slot
-        return lookup
-
-    def get_compiler(self, *args: Any, **kwargs: Any) -> Any:
-        compiler = super().get_compiler(*args, **kwargs)
-        if self.runs is not None:
-            compiler.execute_sql = partial(_execute_sql, ref(compiler), self.runs)
-        return compiler
-
-
-def patch_aggregate_query(init: Callable[..., None]) -> Callable[..., None]:
-    """A query of the rows of a traced query runs in its place."""
-
-    @functools.wraps(init)
-    def __init__(self: Any, model: Any, inner_query: Any) -> None:
-        init(self, model, inner_query)
-        runs = getattr(inner_query, "runs", None)
-        if runs is not None:
-            self.get_compiler = partial(_traced_compiler, self, runs)
-
-    return __init__
-
-
-def _traced_compiler(query: Any, runs: list[_Run], *args: Any, **kwargs: Any) -> Any:
-    compiler = type(query).get_compiler(query, *args, **kwargs)
-    compiler.execute_sql = partial(_execute_sql, ref(compiler), runs)
-    return compiler
-
-
-def _rest(query: Any) -> None:
-    """Have *query* trace nothing any more."""
-    query.marks = query.runs = None
-    vars(query).pop("get_compiler", None)
-    if hasattr(query, "inner_query"):
-        _rest(query.inner_query)
-
-
-def _execute_sql(
-    compiler_ref: ref[Any], runs: list[_Run], *args: Any, **kwargs: Any
-) -> Any:
-    """`compiler.execute_sql()`, which adds what it executes to *runs*."""
-    compiler: Any = compiler_ref()
-
-    def as_sql() -> Any:
-        text, params = type(compiler).as_sql(compiler)
-        if runs and runs[-1].compiler is compiler:
-            # The connection was lost, and it runs again on another one.
-            runs.pop()
-        runs.append(_Run(compiler, text, tuple(params)))
-        return text, params
-
-    compiler.as_sql = as_sql
-    try:
-        return type(compiler).execute_sql(compiler, *args, **kwargs)
-    finally:
-        del compiler.as_sql
+logger = logging.getLogger("vinyl.orm")
 
 
 class Plan:
@@ -145,7 +69,7 @@ class Plan:
         self, compiler: Any, sql: str, params: tuple[Any, ...], binders: list[Binder]
     ) -> None:
         self.query = compiler.query
-        _rest(self.query)
+        unmark(self.query)
         self.sql = sql
         # For the server to bind; None if a parameter has a type of its own there.
         self.statement = (
@@ -232,12 +156,12 @@ def learn(
     Switches to the event loop, inside the bridge.
     """
     marks = Marks()
-    traced = _TracedQuery(node.model)
-    runs: list[_Run] = []
-    traced.marks, traced.runs = marks, runs
+    query = MarkedQuery(node.model)
+    runs: list[Run] = []
+    query.marks, query.runs = marks, runs
     given = [value.given if type(value) is Kept else value for value in values]
     try:
-        queryset = build(traced, tuple(map(marks.mark, given)))
+        queryset = build(query, tuple(map(marks.mark, given)))
         if same is not None and _compiled(queryset, alias) != _compiled(same, alias):
             raise Unplannable
     except Exception:
@@ -250,6 +174,16 @@ def learn(
             plan = _plan_of(node, runs, values, connections[alias], iterable_class)
         except (Unplannable, EmptyResultSet, FullResultSet):
             keep(None)
+        except Exception:
+            # The query itself has succeeded.
+            logger.warning(
+                "An unexpected error prevented a plan for `%s`, which Django builds "
+                "anew each time from here on. Report it to the developers of vinyl; "
+                "VINYL['PLANS'] = False switches all plans off.",
+                node,
+                exc_info=True,
+            )
+            keep(None)
         else:
             keep(plan)
 
@@ -261,6 +195,12 @@ def learn(
         # What `get()` makes of its rows.
         keep_plan()
         raise
+    except Exception as error:
+        if runs:
+            raise
+        # Nothing has been sent, so Django can raise its own error for the values
+        # themselves, or run the query if only their marks are in its way.
+        raise Unplannable from error
     finally:
         # Their queries lead back to them.
         runs.clear()
@@ -274,7 +214,7 @@ def _compiled(queryset: Any, alias: str) -> tuple[Any, ...]:
 
 def _plan_of(
     node: Node,
-    runs: list[_Run],
+    runs: list[Run],
     values: tuple[Any, ...],
     connection: Any,
     iterable_class: type | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vinyl.bridge.patching import Patch
-from vinyl.orm.plans import aggregates, inserts, learning, steps, streams, terminals
+from vinyl.orm.plans import aggregates, inserts, marked_query, steps, streams, terminals
 
 __all__ = ["PATCHES"]
 
@@ -42,7 +42,7 @@ PATCHES = (
     Patch(
         "django.db.models.sql.subqueries:AggregateQuery",
         "__init__",
-        learning.patch_aggregate_query,
+        marked_query.patch_aggregate_query,
     ),
     Patch(
         "django.db.models.sql.compiler:SQLInsertCompiler",

@@ -80,6 +80,15 @@ class Step(NamedTuple):
     is_sticky: bool = False
     is_in_place: bool = False
 
+    def __str__(self) -> str:
+        method, args, kwargs = self.method, self.args, self.kwargs
+        if method in ("_filter_or_exclude", "add_q"):
+            # What filter(), exclude() and prefetches call.
+            negate, args, kwargs = args
+            method = "exclude" if negate else "filter"
+        given = [*map(repr, args), *(f"{name}={kwargs[name]!r}" for name in kwargs)]
+        return f"{method}({', '.join(given)})"
+
 
 class Kept(NamedTuple):
     """A value as a filter was given it, and the lookup that has prepared it."""
@@ -93,6 +102,9 @@ class _Slot:
 
     def __deepcopy__(self, memo: object) -> _Slot:
         return self
+
+    def __repr__(self) -> str:
+        return "?"
 
 
 SLOT = _Slot()
@@ -173,6 +185,10 @@ class Node:
     def is_current(self) -> bool:
         """Whether nothing has been forgotten since it was made. Never switches."""
         return self.generation == _generation
+
+    def __str__(self) -> str:
+        steps = (f".{node.step}" for node in self.path())
+        return "".join([self.model.__qualname__, *steps])
 
     def path(self) -> list[Node]:
         """The nodes from the first step to this one. Never switches."""

@@ -136,6 +136,9 @@ def _filter(
     try:
         key: Any = "filter", negate, is_sticky, keyed(args, kwargs, values)
     except Unplannable:
+        key = None
+    # Not in the handler, so that an error of Django's has no other context than usual.
+    if key is None:
         return method(queryset, negate, args, kwargs)
     if is_in_place:
         key = name, *key
@@ -225,6 +228,8 @@ def patch_step(method: Callable[..., Any]) -> Callable[..., Any]:
         try:
             key = "expressions", name, key_of(args), key_of(tuple(kwargs.items()))
         except Unplannable:
+            key = None
+        if key is None:
             return method(self, *args, **kwargs)
         return _take(self, key, Step(name, args, kwargs), method)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
@@ -101,7 +102,8 @@ def learned(
     Run the query of *queryset* through Django and keep its plan; return its result.
 
     Raises:
-        Unplannable: It has no plan. Nothing has run.
+        Unplannable: It has no plan. Nothing has run, and Django is to run the query,
+            outside the handler of this error.
 
     Switches to the event loop, inside the bridge.
     """
@@ -164,10 +166,9 @@ def patch_iter(iterate: Callable[..., Any]) -> Callable[..., Any]:
                 def run(replica: Any) -> Any:
                     return list(cls(replica))
 
-                try:
+                with suppress(Unplannable):
                     return iter(learned(queryset, trail, "rows", found.connection, run))
-                except Unplannable:
-                    return iterate(self)
+                return iterate(self)
             if found is None:
                 return iterate(self)
         rows = fetched(found)
@@ -223,10 +224,9 @@ def objects_of(
     if trail is None or found is None:
         return None, method(queryset)
     if isinstance(found, Unknown):
-        try:
+        with suppress(Unplannable):
             return None, learned(queryset, trail, terminal, found.connection, method)
-        except Unplannable:
-            return None, method(queryset)
+        return None, method(queryset)
     planned = moved(queryset, trail)
     planned._ready = found
     # By way of the queryset, as its rows always are.
@@ -248,10 +248,9 @@ def patch_scalar(method: Callable[..., Any]) -> Callable[..., Any]:
         if found is None:
             return method(self)
         if isinstance(found, Unknown):
-            try:
+            with suppress(Unplannable):
                 return learned(self, trail, terminal, found.connection, method)
-            except Unplannable:
-                return method(self)
+            return method(self)
         return result(self.model, fetched(found))
 
     return scalar

@@ -1,0 +1,99 @@
+"""Queries of marked values, which record what Django makes of them and executes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, cast
+from weakref import ref
+
+from django.db.models import sql
+
+from vinyl.orm.plans.values import Marks
+
+__all__ = ["MarkedQuery", "Run", "patch_aggregate_query", "unmark"]
+
+
+class Run(NamedTuple):
+    """A query that a compiler of Django's has run."""
+
+    compiler: Any
+    sql: str
+    params: tuple[Any, ...]
+
+
+class MarkedQuery(sql.Query):
+    """
+    A query that marks the lookups of marked values, as `vinyl_slot`, and records what
+    the compilers of it execute.
+    """
+
+    # None in queries that Django makes inside of it, whose values are not followed, and
+    # after the plan has been made.
+    marks: Marks | None = None
+    runs: list[Run] | None = None
+
+    def build_lookup(self, lookups: Any, lhs: Any, rhs: Any) -> Any:
+        lookup = super().build_lookup(lookups, lhs, rhs)
+        if lookup is not None and self.marks is not None:
+            if (slot := self.marks.slot_of(rhs)) is not None:
+                cast(Any, lookup).vinyl_slot = slot
+        return lookup
+
+    def get_compiler(self, *args: Any, **kwargs: Any) -> Any:
+        compiler = super().get_compiler(*args, **kwargs)
+        if self.runs is not None:
+            compiler.execute_sql = partial(_execute_sql, ref(compiler), self.runs)
+        return compiler
+
+
+def patch_aggregate_query(init: Callable[..., None]) -> Callable[..., None]:
+    """
+    Patch `AggregateQuery()`, which runs in place of the query whose rows it aggregates,
+    so that it records what that query would record.
+    """
+
+    @functools.wraps(init)
+    def __init__(self: Any, model: Any, inner_query: Any) -> None:
+        init(self, model, inner_query)
+        runs = getattr(inner_query, "runs", None)
+        if runs is not None:
+            self.get_compiler = partial(_recording_compiler, self, runs)
+
+    return __init__
+
+
+def _recording_compiler(query: Any, runs: list[Run], *args: Any, **kwargs: Any) -> Any:
+    compiler = type(query).get_compiler(query, *args, **kwargs)
+    compiler.execute_sql = partial(_execute_sql, ref(compiler), runs)
+    return compiler
+
+
+def unmark(query: Any) -> None:
+    """Stop recording what is executed of *query*. Never switches."""
+    query.marks = query.runs = None
+    vars(query).pop("get_compiler", None)
+    if hasattr(query, "inner_query"):
+        unmark(query.inner_query)
+
+
+def _execute_sql(
+    compiler_ref: ref[Any], runs: list[Run], *args: Any, **kwargs: Any
+) -> Any:
+    """`compiler.execute_sql()`, which adds what it executes to *runs*."""
+    compiler: Any = compiler_ref()
+
+    def as_sql() -> Any:
+        text, params = type(compiler).as_sql(compiler)
+        if runs and runs[-1].compiler is compiler:
+            # The connection was lost, and it runs again on another one.
+            runs.pop()
+        runs.append(Run(compiler, text, tuple(params)))
+        return text, params
+
+    compiler.as_sql = as_sql
+    try:
+        return type(compiler).execute_sql(compiler, *args, **kwargs)
+    finally:
+        del compiler.as_sql
