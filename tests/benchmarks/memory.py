@@ -220,6 +220,8 @@ def run_worker(what: str, contestant: str, url: str) -> Any:
     command = [sys.executable, "-m", "tests.benchmarks.memory"]
     command += ["--worker", what, "--contestant", contestant, "--url", url]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    # A package that is installed has its bytecode; a clone gets it with its first use.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run(
         command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE
     )

@@ -10,15 +10,13 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
+from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar, copy_context
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from weakref import WeakKeyDictionary
 
-from anyio import CapacityLimiter
-from anyio.from_thread import run as run_in_loop
-from anyio.lowlevel import RunVar
-from anyio.to_thread import run_sync
 from asgiref.sync import _restore_context, iscoroutinefunction
 from django.db import connections, transaction
 
@@ -27,6 +25,9 @@ from vinyl.bridge.greenlets import await_, in_bridge
 from vinyl.bridge.marks import Mark
 from vinyl.bridge.mode import dual
 from vinyl.conf import vinyl_settings
+
+if TYPE_CHECKING:
+    from anyio import CapacityLimiter
 
 __all__ = [
     "atomic_in_thread",
@@ -42,7 +43,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 # Of each event loop: how many threads each kind of work may have at a time.
-_limiters: RunVar[dict[object, CapacityLimiter]] = RunVar("vinyl_limiters")
+_limiters: WeakKeyDictionary[AbstractEventLoop, dict[object, CapacityLimiter]]
+_limiters = WeakKeyDictionary()
 
 # The databases on which the thread of the running code is to open a transaction.
 _atomic: ContextVar[tuple[str, ...]] = ContextVar("vinyl_atomic", default=())
@@ -181,6 +183,9 @@ def wait(awaitable: Awaitable[T]) -> T:
     if not _here.works:
         return await_(awaitable)
 
+    # Imported with the first use: it takes as long as twenty of vinyl's modules.
+    from anyio.from_thread import run as run_in_loop
+
     async def awaited() -> T:
         return await awaitable
 
@@ -217,11 +222,11 @@ async def run_in_worker(
     call: Callable[[], T], kind: object, limit: int | None, name: str
 ) -> T:
     """Return the result of *call*, run in one of at most *limit* threads for *kind*."""
-    try:
-        limiters = _limiters.get()
-    except LookupError:
-        limiters = {}
-        _limiters.set(limiters)
+    # See wait().
+    from anyio import CapacityLimiter
+    from anyio.to_thread import run_sync
+
+    limiters = _limiters.setdefault(get_running_loop(), {})
     limiter = limiters.get(kind)
     if limiter is None:
         limiter = limiters[kind] = CapacityLimiter(limit or vinyl_settings.THREADS)
