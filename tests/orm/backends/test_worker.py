@@ -30,13 +30,13 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db"), only_sqlite]
 async def test_a_query_takes_one_hop(monkeypatch: pytest.MonkeyPatch) -> None:
     await Artist.objects.count()
     hops: list[str] = []
-    call = Worker._call
+    call = Worker.call_on_loop
 
     async def counted(self: Worker, fn: Any, *args: Any) -> Any:
         hops.append(repr(fn))
         return await call(self, fn, *args)
 
-    monkeypatch.setattr(Worker, "_call", counted)
+    monkeypatch.setattr(Worker, "call_on_loop", counted)
     await Artist.objects.filter(name="x")
     assert len(hops) == 1
 

@@ -14,29 +14,26 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
-from tests.fix_db import only_postgresql
 from tests.orm.plans.planning import catalogue
 from tests.records.models import Album, Artist
 from vinyl.orm import run
-from vinyl.orm.backends.psycopg_connection import BridgeConnection
 
-pytestmark = [
-    pytest.mark.usefixtures("db", "nothing_known"),
-    only_postgresql,
-]
+pytestmark = pytest.mark.usefixtures("db", "nothing_known")
 
 
 @pytest.fixture
-def direct(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def direct(db: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The SQL of each query that has no cursor."""
     found: list[str] = []
-    fetch = BridgeConnection.fetch
+    wrapper_class: Any = type(connections["default"])
+    fetch = wrapper_class.fetch_rows
 
     def noted(self: Any, statement: Any, params: Any) -> list[Any]:
         found.append(statement.sql)
-        return fetch(self, statement, params)
+        rows: list[Any] = fetch(self, statement, params)
+        return rows
 
-    monkeypatch.setattr(BridgeConnection, "fetch", noted)
+    monkeypatch.setattr(wrapper_class, "fetch_rows", noted)
     return found
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from django.db import DataError, OperationalError, connections
+from django.db import DataError, OperationalError, ProgrammingError, connections
 from django.db.models import QuerySet
 from django.db.models.signals import post_init
 from django.db.transaction import TransactionManagementError
@@ -22,30 +22,27 @@ from tests.orm.plans.scenarios.test_equality import Chain, chains, fill, shown
 from tests.records.models import Album, Artist
 from vinyl.bridge.greenlets import in_bridge
 from vinyl.orm import connection, fetch, run, transaction
-from vinyl.orm.backends.psycopg import PsycopgMixin
 from vinyl.orm.observe.events import QueryEvent, observe, set_observers
 from vinyl.orm.plans import shapes, trails
 from vinyl.orm.pools.registry import pool_for
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.usefixtures("db", "nothing_known"),
-    only_postgresql,
-]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db", "nothing_known")]
 
 
 @pytest.fixture
-def direct(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def direct(db: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The SQL of each query that runs on the event loop itself."""
     found: list[str] = []
-    fetch = PsycopgMixin.fetch_on_loop
+    wrapper_class: Any = type(connections["default"])
+    fetch = wrapper_class.fetch_rows_on_loop
 
     async def noted(self: Any, statement: Any, params: Any) -> list[Any]:
         assert not in_bridge()
         found.append(statement.sql)
-        return await fetch(self, statement, params)
+        rows: list[Any] = await fetch(self, statement, params)
+        return rows
 
-    monkeypatch.setattr(PsycopgMixin, "fetch_on_loop", noted)
+    monkeypatch.setattr(wrapper_class, "fetch_rows_on_loop", noted)
     return found
 
 
@@ -90,6 +87,7 @@ class TestMethods:
                 await Album.objects.get(year="x")
         assert len(direct) >= 2
 
+    @only_postgresql
     async def test_of_the_driver_raise_its_error(self) -> None:
         # A text with a NUL is refused by the driver.
         for name in "a", "b", "c":
@@ -148,11 +146,11 @@ class TestBlocks:
         await warmed(lambda: Artist.objects.filter(name="Nina").exists())
         for has_plans in (True, False):
             monkeypatch.setattr(trails, "_enabled", has_plans)
-            with pytest.raises(OperationalError, match="closed"):
+            with pytest.raises((OperationalError, ProgrammingError), match="closed"):
                 async with transaction.atomic():
                     await Artist.objects.filter(name="Nina").exists()
                     wrapper = connections["default"]
-                    wrapper.connection.close()
+                    await run(wrapper.connection.close)
                     # As a sibling that has failed leaves it.
                     wrapper.needs_rollback = True
                     await Artist.objects.filter(name="Nina").exists()

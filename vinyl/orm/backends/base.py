@@ -65,6 +65,8 @@ class BridgeMixin(_Wrapper):
     Subclasses define when their driver's connection is idle and how it is dropped.
     """
 
+    # The driver's module.
+    Database: Any
     # The call in a thread to which an event loop has lent this connection.
     loan: ThreadLoan | None = None
 
@@ -322,6 +324,23 @@ class BridgeMixin(_Wrapper):
         Like `fetch()`, outside the bridge, on an open connection that `can_fetch()`.
 
         Switches to the event loop.
+        """
+        if self.needs_rollback:
+            super().validate_no_broken_transaction()
+        try:
+            return await self.fetch_rows_on_loop(statement, params)
+        except asyncio.CancelledError:
+            self.note_interruption()
+            raise
+        except self.Database.Error:
+            with self.wrap_database_errors:
+                raise
+
+    async def fetch_rows_on_loop(
+        self, statement: Statement, params: tuple[Any, ...]
+    ) -> list[Any]:
+        """
+        Like `fetch_rows()`, outside the bridge. Switches to the event loop.
         """
         raise NotImplementedError
 

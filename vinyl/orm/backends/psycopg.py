@@ -6,7 +6,6 @@ Its connection is a `BridgeConnection` (psycopg_connection.py).
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import socket
@@ -173,19 +172,11 @@ class PsycopgMixin(BridgeMixin):
         rows: list[Any] = self.connection.fetch(statement, params)
         return rows
 
-    async def fetch_on_loop(
+    async def fetch_rows_on_loop(
         self, statement: Statement, params: tuple[Any, ...]
     ) -> list[Any]:
-        if self.needs_rollback:
-            super().validate_no_broken_transaction()
-        try:
-            return await self.connection.fetch_on_loop(statement, params)
-        except asyncio.CancelledError:
-            self.note_interruption()
-            raise
-        except psycopg.Error:
-            with self.wrap_database_errors:
-                raise
+        rows: list[Any] = await self.connection.fetch_on_loop(statement, params)
+        return rows
 
     def listen_to(self, channels: Sequence[str]) -> None:
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import count
 
 __all__ = ["Statement"]
@@ -16,14 +17,31 @@ class Statement:
         sql: The text; `%s` stands for a parameter and `%%` for a percent sign.
     """
 
-    __slots__ = ("numbered", "sql")
+    __slots__ = ("_numbered", "_qmarks", "sql")
 
     def __init__(self, sql: str) -> None:
         self.sql = sql
-        numbers = count(1)
-        # With $1, $2, ... in the place of the parameters, as PostgreSQL takes it.
-        self.numbered: bytes = re.sub(
-            "%([s%])",
-            lambda found: f"${next(numbers)}" if found[1] == "s" else "%",
-            sql,
-        ).encode()
+        self._numbered: bytes | None = None
+        self._qmarks: str | None = None
+
+    @property
+    def numbered(self) -> bytes:
+        """
+        With `$1`, `$2`, ... in the place of the parameters, as PostgreSQL takes it.
+        """
+        if self._numbered is None:
+            numbers = count(1)
+            self._numbered = self._with(lambda: f"${next(numbers)}").encode()
+        return self._numbered
+
+    @property
+    def qmarks(self) -> str:
+        """With `?` in the place of the parameters, as SQLite takes it."""
+        if self._qmarks is None:
+            self._qmarks = self._with(lambda: "?")
+        return self._qmarks
+
+    def _with(self, placeholder: Callable[[], str]) -> str:
+        return re.sub(
+            "%([s%])", lambda found: placeholder() if found[1] == "s" else "%", self.sql
+        )

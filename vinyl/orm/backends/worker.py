@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import concurrent.futures
 import contextlib
 import threading
 import time
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from django.db import InterfaceError
 
@@ -36,8 +34,6 @@ INTERRUPT_INTERVAL = 0.05
 # How long the interpreter's exit waits for all threads together, in seconds.
 EXIT_TIMEOUT = 5.0
 
-_Calls = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
-
 
 class Employer(Protocol):
     """What a worker asks of the `DatabaseWrapper` whose connection it serves."""
@@ -50,6 +46,90 @@ class Employer(Protocol):
     def note_interruption(self) -> None: ...
     def call_driver(self, call: Callable[[], T], name: str, worker: Worker) -> T: ...
     def interrupt(self, raw: Any) -> None: ...
+
+
+class _Call(Generic[T]):
+    """
+    A call in a worker's thread. With `wait()`, an `Operation` for `settle()`.
+
+    Args:
+        worker: Whose thread calls *fn*.
+    """
+
+    __slots__ = ("error", "fn", "has_ended", "returned", "worker")
+
+    def __init__(self, worker: Worker, fn: Callable[[], T]) -> None:
+        self.worker = worker
+        self.fn = fn
+        self.has_ended = False
+        self.returned: T | None = None
+        self.error: BaseException | None = None
+
+    def notify(self) -> None:
+        """In the thread: tell who waits that the call has ended."""
+
+    def ended(self) -> bool:
+        return self.has_ended
+
+    def interrupt(self) -> None:
+        self.worker.interrupt()
+
+    def outcome(self) -> tuple[T] | None:
+        return None if self.error is not None else (cast(T, self.returned),)
+
+    def result(self) -> T:
+        """Return what *fn* has returned, or raise its error."""
+        if self.error is None:
+            return cast(T, self.returned)
+        try:
+            raise self.error
+        finally:
+            # The error's traceback leads to this frame.
+            del self
+
+
+class _LoopCall(_Call[T]):
+    """A call that a task waits for on its event loop."""
+
+    __slots__ = ("_loop", "waiter")
+
+    def __init__(self, worker: Worker, fn: Callable[[], T]) -> None:
+        super().__init__(worker, fn)
+        self._loop = asyncio.get_running_loop()
+        # Done when the call has ended, if no cancellation has come before.
+        self.waiter = self._loop.create_future()
+
+    def notify(self) -> None:
+        # The loop may have been closed, so that nothing waits any more.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        if not self.waiter.done():
+            self.waiter.set_result(None)
+
+    async def wait(self) -> None:
+        self.waiter = self._loop.create_future()
+        await asyncio.wait([self.waiter], timeout=INTERRUPT_INTERVAL)
+
+
+class _ThreadCall(_Call[T]):
+    """A call that another thread waits for."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self, worker: Worker, fn: Callable[[], T]) -> None:
+        super().__init__(worker, fn)
+        self._event = threading.Event()
+
+    def notify(self) -> None:
+        self._event.set()
+
+    def wait(self) -> None:
+        self._event.wait(INTERRUPT_INTERVAL)
+
+
+_Calls = SimpleQueue[_Call[Any] | None]
 
 
 class Worker:
@@ -73,24 +153,25 @@ class Worker:
         # Where the connection is forgotten, its thread ends all the same.
         weakref.finalize(self, self.calls.put, None)
 
-    def submit(self, fn: Callable[[], T]) -> Future[T]:
+    def submit(self, fn: Callable[[], object]) -> None:
         """
-        Have the thread call *fn*, after the calls submitted before.
+        Have the thread call *fn* after the calls submitted before, and do not wait.
 
         Raises:
             InterfaceError: The connection has been closed, so the thread is ending.
 
         Never switches.
         """
+        self._put(_Call(self, fn))
+
+    def _put(self, call: _Call[Any]) -> None:
         if self.closed:
             raise InterfaceError(
                 f"This connection to database {self.wrapper.alias!r} has been closed, "
                 f"so its cursors cannot be used any more. Use a cursor only inside the "
                 f"block that created it, and look up `connection` again for each use."
             )
-        future: Future[T] = Future()
-        self.calls.put((future, fn))
-        return future
+        self.calls.put(call)
 
     def call(self, fn: Callable[..., T], *args: Any, name: str = "") -> T:
         """
@@ -116,28 +197,43 @@ class Worker:
         try:
             if (loan := self.wrapper.loan_here()) is not None:
                 return self._call_from_thread(call, active_shield(), loan)
-            return suspend(self._call(call, active_shield()))
+            return suspend(self.call_on_loop(call, active_shield()))
         except asyncio.CancelledError:
             self.wrapper.note_interruption()
             raise
 
-    async def _call(
+    async def call_on_loop(
         self,
         fn: Callable[[], T],
-        shield: Shield | None,
+        shield: Shield | None = None,
     ) -> T:
-        future = asyncio.wrap_future(self.submit(fn))
+        """
+        Return `fn()`, called in the worker's thread.
+
+        Args:
+            shield: What `active_shield()` returned in the code that waits.
+
+        Raises:
+            InterfaceError: The connection has been closed.
+            CancelledError: The task was cancelled; the call has ended. The caller has
+                to note the interruption.
+
+        Switches to the event loop.
+        """
+        call = _LoopCall(self, fn)
+        self._put(call)
         try:
-            return await asyncio.shield(future)
+            await call.waiter
+            return call.result()
         except asyncio.CancelledError as cancelled:
             # The thread has to be done before anybody uses the connection again.
-            wait = partial(asyncio.wait, [future], timeout=INTERRUPT_INTERVAL)
-            operation = _Operation(self, future, wait)
             undoing = self.wrapper.is_undoing
             try:
-                return await settle(operation, cancelled, shield, is_undoing=undoing)
+                return await settle(call, cancelled, shield, is_undoing=undoing)
             finally:
                 self.interrupted = False
+        finally:
+            del call
 
     def _call_from_thread(
         self,
@@ -145,21 +241,25 @@ class Worker:
         shield: Shield | None,
         loan: ThreadLoan,
     ) -> T:
-        """As `_call()`, in a thread that the connection is lent to."""
+        """As `call_on_loop()`, in a thread that the connection is lent to."""
         loan.begin(self.wrapper.alias)
-        future = self.submit(fn)
-        wait = partial(concurrent.futures.wait, [future], timeout=INTERRUPT_INTERVAL)
+        call = _ThreadCall(self, fn)
+        self._put(call)
         try:
-            while not wait().done:
-                loan.look()
+            while not call.has_ended:
+                call.wait()
+                if not call.has_ended:
+                    loan.look()
         except BaseException as error:
-            operation = _Operation(self, future, wait)
             undoing = self.wrapper.is_undoing
             try:
-                return settle_in_thread(operation, error, shield, is_undoing=undoing)
+                return settle_in_thread(call, error, shield, is_undoing=undoing)
             finally:
                 self.interrupted = False
-        return future.result()
+        try:
+            return call.result()
+        finally:
+            del call
 
     def interrupt(self) -> None:
         """Ask the driver to end the running call early. Never switches."""
@@ -186,33 +286,6 @@ class Worker:
             self.thread.join(INTERRUPT_INTERVAL)
 
 
-class _Operation(Generic[T]):
-    """
-    A call in a worker's thread. An `Operation` for `settle()`.
-
-    Args:
-        future: What the call gives.
-        wait: Waits for that for INTERRUPT_INTERVAL, as the caller does: on the event
-            loop or in a thread.
-    """
-
-    def __init__(
-        self,
-        worker: Worker,
-        future: Future[T] | asyncio.Future[T],
-        wait: Callable[[], Any],
-    ) -> None:
-        self.future = future
-        self.ended = future.done
-        self.interrupt = worker.interrupt
-        self.wait = wait
-
-    def outcome(self) -> tuple[T] | None:
-        if self.future.cancelled() or self.future.exception() is not None:
-            return None
-        return (self.future.result(),)
-
-
 class _Thread(threading.Thread):
     def __init__(self, worker: Worker) -> None:
         super().__init__(
@@ -227,18 +300,15 @@ class _Thread(threading.Thread):
 
 def _serve(calls: _Calls) -> None:
     """In the thread: do what comes until None does."""
-    while (item := calls.get()) is not None:
-        future, fn = item
-        if future.set_running_or_notify_cancel():
-            try:
-                result = fn()
-            except BaseException as error:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-                del result
+    while (call := calls.get()) is not None:
+        try:
+            call.returned = call.fn()
+        except BaseException as error:
+            call.error = error
+        call.has_ended = True
+        call.notify()
         # An idle thread would keep the last result and the connection alive.
-        del item, future, fn
+        del call
 
 
 @atexit.register

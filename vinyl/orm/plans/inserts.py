@@ -112,7 +112,7 @@ class InsertPlan:
         is_by_field: Whether Django prepares all values of a field before the next
             field, and not all values of an object before the next object.
         is_unnested: Whether each parameter is the list of all values of a field.
-        is_single: Whether it inserts one object.
+        statement: The statement for the database to bind; None if it cannot.
         returning: The columns that the statement returns.
         has_converters: Whether values of these columns are to be converted.
     """
@@ -134,7 +134,7 @@ class InsertPlan:
         sql: str,
         is_by_field: bool,
         is_unnested: bool,
-        is_single: bool,
+        statement: Statement | None,
         returning: list[Any],
         has_converters: bool,
     ) -> None:
@@ -145,12 +145,7 @@ class InsertPlan:
         self.returning = returning
         self.has_converters = has_converters
         self._columns = [_Column(field, query.raw) for field in query.fields]
-        # For the server to bind: of one row, which gives the parameters the types of
-        # its columns.
-        self.statement: Statement | None = None
-        if returning and not is_unnested and is_single:
-            if all(type(field).__module__ in _BINDABLE for field in query.fields):
-                self.statement = Statement(sql)
+        self.statement = statement
 
     def bound(
         self, objs: Sequence[Any], connection: Any, pre_saved: list[Any]
@@ -329,6 +324,15 @@ def _learned(
     table = query.get_meta().db_table
     returning = [field.get_col(table) for field in returning_fields or ()]
     has_converters = bool(compiler.get_converters(returning))
+    statement = None
+    if compiler.connection.vendor == "sqlite" or (
+        # In PostgreSQL, one row gives the parameters the types of its columns.
+        returning
+        and not is_unnested
+        and len(query.objs) == 1
+        and all(type(field).__module__ in _BINDABLE for field in query.fields)
+    ):
+        statement = Statement(text)
     # Without the objects, which the plan would keep alive.
     kept = query.clone()
     kept.objs = []
@@ -339,7 +343,7 @@ def _learned(
         text,
         is_by_field,
         is_unnested,
-        len(query.objs) == 1,
+        statement,
         returning,
         has_converters,
     )

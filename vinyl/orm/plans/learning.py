@@ -72,9 +72,11 @@ class Plan:
         unmark(self.query)
         self.sql = sql
         # For the server to bind; None if a parameter has a type of its own there.
-        self.statement = (
-            Statement(sql) if _is_bindable(self.query, params, binders) else None
+        # SQLite binds parameters in every statement.
+        is_bindable = compiler.connection.vendor == "sqlite" or _is_bindable(
+            self.query, params, binders
         )
+        self.statement = Statement(sql) if is_bindable else None
         self.params = params
         self.binders = binders
         # Whether each parameter is the only one of its value, in the order of values.

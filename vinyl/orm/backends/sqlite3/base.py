@@ -21,6 +21,8 @@ from typing import Any, TypeVar, cast
 from django.db import Error
 from django.db.backends.sqlite3 import base
 
+from vinyl.bridge.mode import refuse_to_block
+from vinyl.orm.backends.statements import Statement
 from vinyl.orm.backends.threaded import ThreadedConnection, ThreadedMixin
 from vinyl.orm.backends.worker import Worker
 
@@ -164,6 +166,34 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
     def interrupt(self, raw: Any) -> None:
         raw.interrupt()
 
+    def can_fetch(self) -> bool:
+        try:
+            # Fails on a connection that is closed, as Django's cursor will say.
+            _ = self.connection.in_transaction
+        except sqlite3.ProgrammingError:
+            return False
+        # Or a subclass has cursors of its own.
+        return type(self).create_cursor is DatabaseWrapper.create_cursor
+
+    def fetch_rows(self, statement: Statement, params: tuple[Any, ...]) -> list[Any]:
+        connection = self.connection
+        if not isinstance(connection, ThreadedConnection):
+            return _rows(connection, statement.qmarks, params)
+        refuse_to_block("This connection")
+        return connection.worker.call(
+            _rows, connection.raw, statement.qmarks, params, name="execute"
+        )
+
+    async def fetch_rows_on_loop(
+        self, statement: Statement, params: tuple[Any, ...]
+    ) -> list[Any]:
+        connection = self.connection
+        if not isinstance(connection, ThreadedConnection):
+            return _rows(connection, statement.qmarks, params)
+        worker = connection.worker
+        fetch = partial(_rows, connection.raw, statement.qmarks, params)
+        return await worker.call_on_loop(partial(self.repeat, fetch, worker))
+
     def detach_cursors(self) -> bool:
         """
         See BridgeMixin. Without a WAL, an unread result prevents other connections from
@@ -292,6 +322,10 @@ class _Rows:
         for row in self.rest:
             self.before_others()
             yield row
+
+
+def _rows(raw: sqlite3.Connection, sql: str, params: tuple[Any, ...]) -> list[Any]:
+    return raw.execute(sql, params).fetchall()
 
 
 def _is_busy(error: sqlite3.OperationalError, raw: sqlite3.Connection) -> bool:
