@@ -26,9 +26,8 @@ READ = {
         "connect ensure_connection validate_thread_sharing get_new_connection "
         "get_connection_params queries_limit create_cursor _commit _rollback "
         "_savepoint_rollback _set_autocommit close_if_health_check_failed "
-        "wrap_database_errors make_cursor make_debug_cursor queries_logged"
+        "wrap_database_errors make_cursor"
     ),
-    "django.db.backends.utils:CursorDebugWrapper": "debug_sql",
     "django.db.backends.utils:CursorWrapper": "_execute_with_wrappers",
     "django.db.models.base:ModelBase": "_base_manager",
     "django.db.models.fields.mixins:FieldCacheMixin": "is_cached",

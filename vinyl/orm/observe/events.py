@@ -6,15 +6,13 @@ Recordings and lazy loads observe the queries of a block (`with observe(...)`). 
 `CursorWrapper` reports its queries here; without observers, its method is Django's own.
 Code that sends a query directly to the driver reports it:
 
-    if not is_observed(connection):
-        send()
-    elif connection.execute_wrappers:
-        execute(connection, cursor, sql, params, send)
-    else:
-        with begin(connection, sql, params, cursor=cursor):
+    if needs_cursor(connection):
+        cursor.execute(sql, params)
+    elif is_observed(connection):
+        with begin(connection, sql, params):
             send()
-
-Where `needs_cursor()` is true, it is simpler to use one of Django's cursors.
+    else:
+        send()
 
 A query begins when its connection is available: waiting for the pool, or for the lock
 on the connection, is not part of the query.
@@ -25,7 +23,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar, Token
 from functools import lru_cache
 from types import FunctionType, TracebackType
@@ -44,7 +41,6 @@ __all__ = [
     "begin",
     "current_observers",
     "driver_error",
-    "execute",
     "is_observed",
     "needs_cursor",
     "observe",
@@ -262,84 +258,22 @@ def begin(
     params: Any = None,
     *,
     many: bool = False,
-    cursor: Any = None,
 ) -> QueryEvent:
     """
     Return the event of a query that begins now. End it with a `with` block around the
     query, or with `end()`, in whichever task or context.
 
-    The wrappers of `connection.execute_wrapper()` do not see it: where there are any,
-    use `execute()`.
+    Only observers see it: the wrappers of `connection.execute_wrapper()` and
+    `connection.queries` need a cursor of Django's (`needs_cursor()`).
 
     Args:
         sql: Its text with placeholders, a string or an object of psycopg's.
         params: Its parameters, or with *many* an iterable of them.
-        cursor: The driver's cursor, if the query does not go through a cursor of
-            Django's, which keeps `connection.queries` itself.
 
     Never switches.
     """
     observers = _block_observers.get() + _observers
-    if cursor is not None and connection.queries_logged:
-        observers = (_QueriesLog(cursor), *observers)
     return QueryEvent(connection, sql, params, many, observers)
-
-
-def execute(
-    connection: BaseDatabaseWrapper,
-    cursor: Any,
-    sql: Any,
-    params: Any,
-    send: Callable[[Any, Any, bool, dict[str, Any]], Any],
-    *,
-    many: bool = False,
-) -> Any:
-    """
-    Run a query that goes straight to the driver inside all that `cursor.execute()` of
-    Django's runs in: observers, `execute_wrapper()` and `connection.queries`.
-
-    Args:
-        cursor: The driver's cursor, which wrappers get as Django's cursor around it.
-        send: Runs the query in the driver and returns the result. Gets what wrappers
-            get and may have changed: text, parameters, *many* and their context. Raises
-            Django's errors (`connection.wrap_database_errors`).
-
-    Returns:
-        What *send* returns, or what a wrapper makes of it.
-
-    Switches to the event loop inside the bridge, if *send* does.
-    """
-    wrapper: Any
-    log: AbstractContextManager[None] = nullcontext()
-    if connection.queries_logged:
-        wrapper = connection.make_debug_cursor(cursor)
-        log = _log_of(wrapper, sql, params, many)
-    else:
-        wrapper = connection.make_cursor(cursor)
-    with log:
-        return wrapper._execute_with_wrappers(sql, params, many=many, executor=send)
-
-
-class _QueriesLog:
-    """`connection.queries`, for a query that does not go through Django's cursor."""
-
-    def __init__(self, cursor: Any) -> None:
-        self._cursor = cursor
-
-    def begin(self, query: QueryEvent) -> None:
-        wrapper = query.connection.make_debug_cursor(self._cursor)
-        self._entry = _log_of(wrapper, query.sql, query.params, query.many)
-        self._entry.__enter__()
-
-    def end(self, query: QueryEvent) -> None:
-        self._entry.__exit__(None, None, None)
-
-
-def _log_of(
-    wrapper: Any, sql: Any, params: Any, many: bool
-) -> AbstractContextManager[None]:
-    """A context manager in which Django logs the query, as its debug cursor does."""
-    return wrapper.debug_sql(sql, params, use_last_executed_query=not many, many=many)
 
 
 def _patch_cursors(observed: bool) -> None:
