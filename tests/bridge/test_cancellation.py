@@ -436,7 +436,7 @@ def test_a_shield_that_is_down_keeps_what_was_postponed_until_its_block_ends() -
         decide((3,), CANCELLED, shield)
         with shield.down():
             assert shield.take_postponed() is None
-        assert shield.is_up
+        assert shield.is_up()
     assert shield.take_postponed() is CANCELLED
 
 

@@ -4,39 +4,54 @@ Cancellation: whether a cancelled operation counts, and waiting in spite of it.
 A COMMIT may succeed although its task is cancelled. In a block of `Shield.up()` such an
 operation counts as successful, and the cancellation is raised by the next wait after
 the block, or at the end of the run. Drivers interrupt an operation and wait until it
-ends (vinyl.orm.backends.settling); `decide()` decides what its outcome means.
+ends (vinyl.orm.backends.settling); in a block of `Shield.undoing()` they only wait.
+`decide()` decides what the outcome means.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from enum import Enum, auto
 from typing import TypeVar
 
-__all__ = ["Shield", "Waiter", "decide", "outlast"]
+__all__ = ["Shield", "State", "Waiter", "decide", "outlast"]
 
 T = TypeVar("T")
 
 
+class State(Enum):
+    """What happens to an operation of sync code when its task is cancelled."""
+
+    # It is interrupted, and does not count.
+    DOWN = auto()
+    # It is interrupted, and counts if it succeeds all the same.
+    UP = auto()
+    # It is not interrupted, and counts if it succeeds.
+    UNDOING = auto()
+
+
 class Shield:
     """
-    Whether a cancelled operation of some sync code counts if it succeeds.
+    Protects operations of some sync code from the cancellation of its task.
 
     Each run and each call in a thread that an event loop waits for has its own:
-    `current_shield()` in vinyl.bridge.greenlets returns it.
+    `current_shield()` in vinyl.bridge.greenlets returns it. What depends on the
+    connection and not on the running code is kept elsewhere: whether a query of its
+    transaction was cancelled (vinyl.orm.backends.interruptions), and whether a run was
+    closed, so that nothing can wait any more (`Bridge.abandoned`).
     """
 
     def __init__(self) -> None:
-        # Whether the code is in a block of up(), and in no block of down() inside it.
-        self.is_up = False
+        # Set by the innermost block of up(), undoing() or down().
+        self.state = State.DOWN
         # The cancellation of an operation that succeeded, to be raised later.
         self.postponed: asyncio.CancelledError | None = None
         # The cancellation of an operation that failed, raised in a block of up().
         self.raised: asyncio.CancelledError | None = None
 
-    @contextmanager
-    def up(self) -> Iterator[None]:
+    def up(self) -> AbstractContextManager[None]:
         """
         In the block, an operation counts if it succeeds although the task is cancelled.
 
@@ -46,7 +61,20 @@ class Shield:
 
         Never switches.
         """
-        before, self.is_up = self.is_up, True
+        return self._raised_to(State.UP)
+
+    def undoing(self) -> AbstractContextManager[None]:
+        """
+        In the block, operations are not interrupted if the task is cancelled. A
+        ROLLBACK that is interrupted would leave the transaction open.
+
+        In all else a block of `up()`. Never switches.
+        """
+        return self._raised_to(State.UNDOING)
+
+    @contextmanager
+    def _raised_to(self, state: State) -> Iterator[None]:
+        before, self.state = self.state, state
         try:
             yield
         except asyncio.CancelledError:
@@ -56,7 +84,7 @@ class Shield:
                 raise self.raised from error
             raise
         finally:
-            self.is_up = before
+            self.state = before
             self.raised = None
 
     @contextmanager
@@ -68,13 +96,20 @@ class Shield:
 
         Never switches.
         """
-        before, self.is_up = self.is_up, False
+        before, self.state = self.state, State.DOWN
         held, self.postponed = self.postponed, None
         try:
             yield
         finally:
-            self.is_up = before
+            self.state = before
             self.postponed = held or self.postponed
+
+    def is_up(self) -> bool:
+        """
+        Whether an operation that succeeds counts although the task is cancelled. Never
+        switches.
+        """
+        return self.state is not State.DOWN
 
     def take_postponed(self) -> asyncio.CancelledError | None:
         """
@@ -82,7 +117,7 @@ class Shield:
 
         None if there is none, or if the shield is up. Never switches.
         """
-        if self.is_up:
+        if self.is_up():
             return None
         cancelled, self.postponed = self.postponed, None
         return cancelled

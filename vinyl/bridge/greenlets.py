@@ -369,7 +369,7 @@ def current_shield() -> Shield:
 def active_shield() -> Shield | None:
     """Return the shield of the calling code if it is up, or None. Never switches."""
     waiter = _waiter()
-    if waiter is None or waiter.shield is None or not waiter.shield.is_up:
+    if waiter is None or waiter.shield is None or not waiter.shield.is_up():
         return None
     return waiter.shield
 

@@ -50,11 +50,11 @@ def script(request: pytest.FixtureRequest) -> type[Script]:
 
 
 async def settled(
-    operation: Operation[str], *args: Any, is_undoing: bool = False
+    operation: Operation[str], error: BaseException, shield: Shield | None
 ) -> str:
     if isinstance(operation, AsyncScript):
-        return await settle(operation, *args, is_undoing=is_undoing)
-    return settle_in_thread(operation, *args, is_undoing=is_undoing)
+        return await settle(operation, error, shield)
+    return settle_in_thread(operation, error, shield)
 
 
 CANCELLED = asyncio.CancelledError("by a test")
@@ -75,9 +75,9 @@ async def test_what_has_ended_is_not_interrupted(script: type[Script]) -> None:
 
 
 async def test_what_undoes_is_only_waited_for(script: type[Script]) -> None:
-    operation = script(2, None)
-    with pytest.raises(asyncio.CancelledError):
-        await settled(operation, CANCELLED, None, is_undoing=True)
+    operation, shield = script(2, None), Shield()
+    with pytest.raises(asyncio.CancelledError), shield.undoing():
+        await settled(operation, CANCELLED, shield)
     assert operation.log == ["wait", "wait"]
 
 
@@ -103,7 +103,7 @@ def test_an_interrupt_from_the_keyboard_is_never_postponed() -> None:
     shield = Shield()
     operation = Script(2, ("done",))
     with pytest.raises(KeyboardInterrupt):
-        settle_in_thread(operation, KeyboardInterrupt(), shield, is_undoing=False)
+        settle_in_thread(operation, KeyboardInterrupt(), shield)
     assert operation.log == ["interrupt", "wait"] * 2
     assert shield.postponed is None
 

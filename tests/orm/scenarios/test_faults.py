@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from contextvars import Context
 
 import psycopg
@@ -19,6 +19,7 @@ from tests.fix_db import default_at, only_postgresql
 from tests.fix_kills import kill
 from tests.proxy import Proxy, proxy
 from tests.records.models import Artist
+from vinyl.bridge.cancellation import Shield
 from vinyl.orm import connection, run, transaction
 from vinyl.orm.backends import psycopg_waiting
 from vinyl.orm.pools import pool
@@ -343,6 +344,13 @@ class TestTheNetwork:
         connection, or the transaction around a savepoint.
         """
         monkeypatch.setattr(psycopg_waiting, "CANCEL_TIMEOUT", 30)
+        undoing, began = Shield.undoing, asyncio.Event()
+
+        def begin(self: Shield) -> AbstractContextManager[None]:
+            began.set()
+            return undoing(self)
+
+        monkeypatch.setattr(Shield, "undoing", begin)
 
         async def undo() -> None:
             async with transaction.atomic():
@@ -360,11 +368,7 @@ class TestTheNetwork:
                 await Artist.objects.create(name="after")
 
         task = asyncio.create_task(work())
-        while network.flowing.is_set():
-            await asyncio.sleep(0)
-        [wrapper] = pool_for("default").in_use
-        while not wrapper.is_undoing:
-            await asyncio.sleep(0)
+        await began.wait()
         sessions = len(network.writers)
         task.cancel()
         # A cancel request would be a session of its own.

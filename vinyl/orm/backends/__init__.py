@@ -20,6 +20,8 @@ statements.py   the text of these
 threaded.py     the mixin for any other Django backend: a thread per connection
 worker.py       that thread
 settling.py     what happens to an operation whose task is cancelled
+interruptions.py
+                what that means for the transaction
 spool.py        rows kept in memory, then in a file, while a stream is read
 postgresql/     the ENGINE for PostgreSQL
 sqlite3/        the ENGINE for SQLite

@@ -6,15 +6,14 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from django.db import InterfaceError, connections
-from django.db.transaction import TransactionManagementError
 
-from vinyl.bridge.greenlets import current_shield, in_bridge, suspend
+from vinyl.bridge.greenlets import in_bridge, suspend
+from vinyl.orm.backends.interruptions import InterruptionMixin
 from vinyl.orm.backends.outage import Outage, pauses_between_connects
 from vinyl.orm.backends.statements import Statement
 
@@ -58,7 +57,7 @@ class ThreadLoan(Protocol):
         """
 
 
-class BridgeMixin(_Wrapper):
+class BridgeMixin(InterruptionMixin):
     """
     Base class of the two mixins that stand before a Django `DatabaseWrapper`.
 
@@ -130,7 +129,7 @@ class BridgeMixin(_Wrapper):
             self.outage.end()
         self.connect_by = math.inf
         self.has_connected = True
-        self.interrupted = False
+        self.query_was_cancelled = False
 
     # What the connections of the pool know about a server that is away; None outside of
     # pools, where connecting is tried once.
@@ -170,72 +169,6 @@ class BridgeMixin(_Wrapper):
         ):
             self.replace_session()
         super().close_if_health_check_failed()
-
-    # Whether a query of the open transaction has been cancelled.
-    interrupted = False
-
-    def note_interruption(self) -> None:
-        """
-        Note that a query was cancelled. PostgreSQL then refuses all further queries of
-        the transaction, and SQLite may have rolled it back, so Django refuses them too.
-        Never switches.
-        """
-        if self.in_atomic_block:
-            self.needs_rollback = True
-        self.interrupted = self.in_atomic_block or not self.autocommit
-
-    def has_lost_changes(self) -> bool:
-        """
-        Whether a cancelled query has discarded the changes of the open transaction, so
-        that a commit would save nothing, or only later changes. Never switches.
-        """
-        return (
-            self.interrupted
-            and self.connection is not None
-            and self.transaction_is_lost()
-        )
-
-    def _commit(self) -> None:
-        if self.has_lost_changes():
-            raise TransactionManagementError(
-                f"The transaction on database {self.alias!r} cannot be committed: one "
-                f"of its queries was cancelled, for example by a timeout, and the "
-                f"database has discarded its changes. Roll it back. If a query may "
-                f"time out, run it in an atomic() block of its own."
-            )
-        super()._commit()  # type: ignore[misc]
-        self.interrupted = False
-
-    # Whether a rollback is running, of the transaction or to a savepoint.
-    is_undoing = False
-
-    @contextmanager
-    def _undoing(self) -> Iterator[None]:
-        """
-        In the block, a cancelled task waits until the operation has ended: a cancelled
-        ROLLBACK would leave the transaction open.
-        """
-        self.is_undoing = True
-        try:
-            with current_shield().up():
-                yield
-        finally:
-            self.is_undoing = False
-
-    def _rollback(self) -> None:
-        with self._undoing():
-            super()._rollback()  # type: ignore[misc]
-        self.interrupted = False
-
-    def _savepoint_rollback(self, sid: str) -> None:
-        with self._undoing():
-            super()._savepoint_rollback(sid)  # type: ignore[misc]
-        self.interrupted = self.has_lost_changes()
-
-    def _set_autocommit(self, autocommit: bool) -> None:
-        # Counts if it succeeds, so that Django knows the state that the driver is in.
-        with current_shield().up():
-            super()._set_autocommit(autocommit)  # type: ignore[misc]
 
     def use(self, fn: Callable[[], T]) -> T:
         """
@@ -366,13 +299,6 @@ class BridgeMixin(_Wrapper):
         """
         Whether the driver's connection is open and usable, with no transaction and no
         operation in progress. Never switches.
-        """
-        raise NotImplementedError
-
-    def transaction_is_lost(self) -> bool:
-        """
-        Whether the database has discarded the changes of the open transaction, in which
-        a query was cancelled. Never switches.
         """
         raise NotImplementedError
 

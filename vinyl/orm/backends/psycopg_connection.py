@@ -181,8 +181,7 @@ class BridgeConnection(psycopg.Connection[Any]):
     ) -> Any:
         self.reader.stop()
         operation = LoopOperation(self.twin, gen)
-        undoing = self._is_undoing()
-        return await settle(operation, cancelled, shield, is_undoing=undoing)
+        return await settle(operation, cancelled, shield)
 
     def close(self) -> None:
         """Close the connection. Never switches."""
@@ -200,14 +199,7 @@ class BridgeConnection(psycopg.Connection[Any]):
             return wait(looking(gen, loan.look), *args, **kwargs)
         except asyncio.CancelledError as cancelled:
             operation = ThreadOperation(self, gen, wait)
-            undoing = self._is_undoing()
-            return settle_in_thread(
-                operation, cancelled, active_shield(), is_undoing=undoing
-            )
-
-    def _is_undoing(self) -> bool:
-        wrapper = self.wrapper()
-        return wrapper is not None and wrapper.is_undoing
+            return settle_in_thread(operation, cancelled, active_shield())
 
     def fetch(self, statement: Statement, params: tuple[Any, ...]) -> list[Any]:
         """

@@ -4,7 +4,8 @@ Settling a database operation whose task has been cancelled.
 The operation is interrupted and waited for until it has ended, so that the connection
 is in a known state when the cancellation goes on. Then its outcome is known: where the
 code is shielded, an operation that succeeded before the interruption reached it counts,
-as a COMMIT must, and the cancellation is raised later.
+as a COMMIT must, and the cancellation is raised later. Where the code undoes something,
+the operation is not interrupted.
 
 The algorithm is one flow. It runs on the event loop or in a thread that an event loop
 waits for; the drivers say how to interrupt, and how to wait.
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, Protocol, TypeVar
 
-from vinyl.bridge.cancellation import Shield, decide, outlast
+from vinyl.bridge.cancellation import Shield, State, decide, outlast
 from vinyl.bridge.flows import drive, drive_async
 
 __all__ = ["Operation", "settle", "settle_in_thread"]
@@ -52,8 +53,6 @@ async def settle(
     operation: Operation[T],
     error: BaseException,
     shield: Shield | None,
-    *,
-    is_undoing: bool,
 ) -> T:
     """
     Interrupt *operation* and wait for its end on the event loop, however often the
@@ -62,8 +61,6 @@ async def settle(
     Args:
         error: What ended the task's own wait: its cancellation.
         shield: What `active_shield()` returned in the code that waits.
-        is_undoing: Whether the operation rolls something back. It is waited for but
-            not interrupted.
 
     Returns: the result of the operation, if it succeeded and the code is shielded.
 
@@ -72,7 +69,7 @@ async def settle(
 
     Switches to the event loop.
     """
-    await outlast(drive_async(_settle_flow(operation, is_undoing=is_undoing)))
+    await outlast(drive_async(_settle_flow(operation, shield)))
     return decide(operation.outcome(), error, shield)
 
 
@@ -80,8 +77,6 @@ def settle_in_thread(
     operation: Operation[T],
     error: BaseException,
     shield: Shield | None,
-    *,
-    is_undoing: bool,
 ) -> T:
     """
     Settle *operation* as `settle()` does, in a thread that an event loop waits for.
@@ -92,17 +87,17 @@ def settle_in_thread(
 
     Never switches.
     """
-    drive(_settle_flow(operation, is_undoing=is_undoing))
+    drive(_settle_flow(operation, shield))
     return decide(operation.outcome(), error, shield)
 
 
 def _settle_flow(
-    operation: Operation[Any], *, is_undoing: bool
+    operation: Operation[Any], shield: Shield | None
 ) -> Generator[Any, Any, None]:
+    is_undoing = shield is not None and shield.state is State.UNDOING
     while not operation.ended():
         # Repeatedly: an interruption that comes before the database has begun with the
-        # operation is lost. A rollback that was interrupted would leave the transaction
-        # open.
+        # operation is lost.
         if not is_undoing:
             yield operation.interrupt, ()
         yield operation.wait, ()

@@ -39,7 +39,6 @@ class Employer(Protocol):
     """What a worker asks of the `DatabaseWrapper` whose connection it serves."""
 
     alias: str
-    is_undoing: bool
 
     def is_guarded(self) -> bool: ...
     def loan_here(self) -> ThreadLoan | None: ...
@@ -227,9 +226,8 @@ class Worker:
             return call.result()
         except asyncio.CancelledError as cancelled:
             # The thread has to be done before anybody uses the connection again.
-            undoing = self.wrapper.is_undoing
             try:
-                return await settle(call, cancelled, shield, is_undoing=undoing)
+                return await settle(call, cancelled, shield)
             finally:
                 self.interrupted = False
         finally:
@@ -251,9 +249,8 @@ class Worker:
                 if not call.has_ended:
                     loan.look()
         except BaseException as error:
-            undoing = self.wrapper.is_undoing
             try:
-                return settle_in_thread(call, error, shield, is_undoing=undoing)
+                return settle_in_thread(call, error, shield)
             finally:
                 self.interrupted = False
         try:

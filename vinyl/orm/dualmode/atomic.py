@@ -188,7 +188,7 @@ def patch_exit(leave: Callable[..., Any]) -> Callable[..., Any]:
                 raise
         spoilt = (
             exc_info[0] is None
-            and wrapper.interrupted
+            and wrapper.query_was_cancelled
             and (wrapper.needs_rollback or wrapper.has_lost_changes())
         )
         with current_shield().up():

@@ -272,7 +272,7 @@ class Loan(Waiter):
         if lease is not None and lease.lock.closed:
             raise connection_taken_away(alias)
         if (shield := self.shield) is not None:
-            if shield.is_up:
+            if shield.is_up():
                 return
             if (cancelled := shield.take_postponed()) is not None:
                 raise cancelled

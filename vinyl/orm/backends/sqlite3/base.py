@@ -217,9 +217,9 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
     has_rolled_back = False
 
     def note_interruption(self) -> None:
-        self.has_rolled_back &= self.interrupted
+        self.has_rolled_back &= self.query_was_cancelled
         super().note_interruption()
-        if self.interrupted and self.connection is not None:
+        if self.query_was_cancelled and self.connection is not None:
             self.has_rolled_back |= not self.connection.in_transaction
 
     def transaction_is_lost(self) -> bool:
@@ -251,7 +251,7 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
         worker.submit(partial(setattr, worker.raw, "isolation_level", None))
         self.autocommit = self.commit_on_exit = True
         self.in_atomic_block = self.closed_in_transaction = False
-        self.needs_rollback = self.interrupted = self.has_rolled_back = False
+        self.needs_rollback = self.query_was_cancelled = self.has_rolled_back = False
         self.savepoint_ids, self.atomic_blocks, self.run_on_commit = [], [], []
         return True
 

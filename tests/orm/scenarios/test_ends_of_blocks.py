@@ -1,7 +1,4 @@
-"""
-What a cancelled query costs is told, and blocks that end wait for who is inside: never
-a transaction that is rolled back in silence, never two tasks on one connection.
-"""
+"""Cancellation at the end of a block: hooks, waiting tasks and the connection."""
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
 # mypy: disable-error-code="assignment, attr-defined, func-returns-value, misc"
@@ -10,16 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import OperationalError, connections
-from django.db.transaction import TransactionManagementError
 
-from tests.cancelling import cancel_at, endless_write
+from tests.cancelling import cancel_at
 from tests.fix_db import default_database, only_postgresql, only_sqlite
 from tests.orm.scopes.blocks import names
 from tests.records.models import Artist
@@ -31,94 +26,7 @@ from vinyl.orm.scopes.scope import current_scope
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
 
-class TestACancelledQueryIsTold:
-    async def nested(self, savepoint: bool) -> None:
-        async with transaction.atomic():
-            await Artist.objects.create(name="important")
-            with suppress(TimeoutError):
-                async with (
-                    asyncio.timeout(0.1),
-                    transaction.atomic(savepoint=savepoint),
-                ):
-                    await endless_write()
-
-    @only_postgresql
-    async def test_a_savepoint_saves_the_block(self) -> None:
-        await self.nested(savepoint=True)
-        assert await names() == ["important"]
-
-    @only_sqlite
-    async def test_sqlite_undoes_the_savepoint_with_the_rest(self) -> None:
-        with pytest.raises(TransactionManagementError, match="was cancelled"):
-            await self.nested(savepoint=True)
-        assert await names() == []
-
-    async def test_without_a_savepoint(self) -> None:
-        with pytest.raises(TransactionManagementError, match="was cancelled"):
-            await self.nested(savepoint=False)
-        assert await names() == []
-
-    async def test_in_the_bridge(self) -> None:
-        def work() -> None:
-            with transaction.atomic():
-                Artist.objects.create(name="important")
-                with suppress(TimeoutError):
-                    await_(asyncio.wait_for(endless_write(), 0.1))
-
-        with pytest.raises(TransactionManagementError, match="was cancelled"):
-            await run(work)
-        assert await names() == []
-
-    async def test_in_a_transaction_by_hand(self) -> None:
-        async with connection.pinned():
-            await connection.set_autocommit(False)
-            await Artist.objects.create(name="first half")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    await endless_write()
-            if connection.vendor == "sqlite":
-                await Artist.objects.create(name="second half")
-            with pytest.raises(TransactionManagementError, match="cannot be committed"):
-                await transaction.commit()
-            await transaction.rollback()
-            await Artist.objects.create(name="afterwards")
-            await transaction.commit()
-        assert await names() == ["afterwards"]
-
-    async def test_by_hand_on_a_connection_that_was_closed(self) -> None:
-        """There is nothing left to commit, and that is no accident."""
-        async with connection.pinned():
-            await connection.set_autocommit(False)
-            await Artist.objects.create(name="half")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    await endless_write()
-            await connection.close()
-            await transaction.commit()
-        assert await names() == []
-
-    @only_postgresql
-    async def test_in_a_copy(self) -> None:
-        with pytest.raises(TransactionManagementError, match="was cancelled"):
-            async with transaction.atomic():
-                await Artist.objects.create(name="important")
-                with suppress(LookupError):
-                    async with connection.cursor() as cursor:
-                        copy = "COPY records_artist (name) FROM STDIN"
-                        async with cursor.copy(copy) as copying:
-                            await copying.write_row(["half"])
-                            raise LookupError
-        assert await names() == []
-
-    @only_postgresql
-    async def test_a_later_rollback_on_purpose_is_none(self) -> None:
-        async with transaction.atomic():
-            await self.nested(savepoint=True)
-            transaction.set_rollback(True)
-        assert await names() == []
-
-
-class TestABlockWaitsForWhoIsInside:
+class TestABlockWaitsForItsTasks:
     async def test_cursor(self) -> None:
         """Cancelled while a task of its own is in the middle of a run."""
         inside, go = asyncio.Event(), asyncio.Event()
