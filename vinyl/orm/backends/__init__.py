@@ -16,6 +16,8 @@ psycopg_reader.py
                 waits for the server on the event loop at little cost
 psycopg_statements.py
                 statements of plans, which go to the server without a cursor
+psycopg_formats.py
+                whether their rows come as text or in binary
 statements.py   the text of these
 threaded.py     the mixin for any other Django backend: a thread per connection
 worker.py       that thread

@@ -19,6 +19,7 @@ from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.types.numeric import Int8
 
 from vinyl.orm.backends.psycopg_cursors import STALE_PLAN_NOTE, is_stale_plan
+from vinyl.orm.backends.psycopg_formats import format_of
 from vinyl.orm.backends.statements import Statement
 
 if TYPE_CHECKING:
@@ -50,6 +51,17 @@ GONE_NOTE = (
 CHANGING = ("ALTER", "CREATE", "DEALLOCATE", "DISCARD", "DROP")
 
 
+class PreparedStatement:
+    """A statement that the session has prepared."""
+
+    __slots__ = ("format", "name")
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+        # Of its rows; None before their types are known.
+        self.format: Format | None = None
+
+
 class Prepared:
     """
     The statements that one session has prepared.
@@ -62,28 +74,33 @@ class Prepared:
         maximum: How many statements are prepared at most.
     """
 
-    __slots__ = ("_generation", "_names", "_runs", "is_off", "maximum", "threshold")
+    __slots__ = (
+        "_generation",
+        "_runs",
+        "_statements",
+        "is_off",
+        "maximum",
+        "threshold",
+    )
 
     def __init__(self, threshold: int | None, maximum: int) -> None:
         self.threshold = threshold
         self.maximum = maximum
-        # Names by text and types, least recently used first.
-        self._names: dict[Any, bytes] = {}
-        # How often those that have no name have been run.
+        # By text and types, least recently used first.
+        self._statements: dict[Any, PreparedStatement] = {}
+        # How often those that are not prepared have been run.
         self._runs: dict[Any, int] = {}
         self._generation = 0
         # Whether none may be used until the transaction ends, because it has changed
         # the schema.
         self.is_off = False
 
-    def name_of(self, key: Any) -> bytes | None:
-        """
-        Return the name of a prepared statement, None if it has none. Never switches.
-        """
-        name = self._names.get(key)
-        if name is not None and len(self._names) >= self.maximum:
-            self._names[key] = self._names.pop(key)
-        return name
+    def get(self, key: Any) -> PreparedStatement | None:
+        """Return a statement, None if it is not prepared. Never switches."""
+        found = self._statements.get(key)
+        if found is not None and len(self._statements) >= self.maximum:
+            self._statements[key] = self._statements.pop(key)
+        return found
 
     def is_due(self, key: Any) -> bool:
         """
@@ -94,7 +111,7 @@ class Prepared:
             return False
         runs = self._runs.get(key, 0)
         if runs >= self.threshold:
-            return CAN_CLOSE or len(self._names) < self.maximum
+            return CAN_CLOSE or len(self._statements) < self.maximum
         if len(self._runs) > 10 * self.maximum:
             self._runs.clear()
         self._runs[key] = runs + 1
@@ -105,23 +122,24 @@ class Prepared:
         Forget a statement if there are too many for another one, and return its name.
         Never switches.
         """
-        if len(self._names) < self.maximum:
+        if len(self._statements) < self.maximum:
             return None
-        return self._names.pop(next(iter(self._names)))
+        return self._statements.pop(next(iter(self._statements))).name
 
     def new_name(self, key: Any) -> bytes:
         """Return a name for a statement. Never switches."""
         digest = hashlib.blake2b(repr(key).encode(), digest_size=16).hexdigest()
         return f"_vinyl_{digest}_{self._generation}".encode()
 
-    def add(self, key: Any, name: bytes) -> None:
-        """Note that a statement has been prepared. Never switches."""
-        self._names[key] = name
+    def add(self, key: Any, name: bytes) -> PreparedStatement:
+        """Note that a statement has been prepared, and return it. Never switches."""
+        added = self._statements[key] = PreparedStatement(name)
         self._runs.pop(key, None)
+        return added
 
     def forget(self) -> None:
         """Forget all statements. Never switches."""
-        self._names.clear()
+        self._statements.clear()
         self._runs.clear()
         # The session may still have those of these names.
         self._generation += 1
@@ -175,13 +193,14 @@ def fetch_rows(
         types, formats = transformer.types, transformer.formats
     key = statement.numbered, types
     try:
-        name = prepared.name_of(key)
-        if name is None and prepared.is_due(key):
-            name = yield from _prepare(connection, statement, key)
-        if name is None:
+        known = prepared.get(key)
+        if known is None and prepared.is_due(key):
+            known = yield from _prepare(connection, statement, key)
+        if known is None:
             pgconn.send_query_params(statement.numbered, values, types, formats, TEXT)
         else:
-            pgconn.send_query_prepared(name, values, formats, TEXT)
+            format = known.format or TEXT
+            pgconn.send_query_prepared(known.name, values, formats, format)
         result = _result(connection, (yield from execute(pgconn)), TUPLES_OK)
     except psycopg.Error as error:
         if not isinstance(error, GONE) and not is_stale_plan(error):
@@ -191,6 +210,8 @@ def fetch_rows(
             error.add_note(GONE_NOTE if isinstance(error, GONE) else STALE_PLAN_NOTE)
             raise
     else:
+        if known is not None and known.format is None:
+            known.format = format_of(connection, result)
         transformer.set_pgresult(result)
         rows: list[Any] = transformer.load_rows(0, result.ntuples, tuple)
         return rows
@@ -204,8 +225,8 @@ def _fits(value: int) -> bool:
 
 def _prepare(
     connection: BridgeConnection, statement: Statement, key: Any
-) -> Generator[Any, Any, bytes]:
-    """Prepare *statement* and return its name."""
+) -> Generator[Any, Any, PreparedStatement]:
+    """Prepare *statement*."""
     pgconn = connection.pgconn
     if (surplus := connection.prepared.surplus()) is not None:
         pgconn.send_close_prepared(surplus)
@@ -213,8 +234,7 @@ def _prepare(
     name = connection.prepared.new_name(key)
     pgconn.send_prepare(name, statement.numbered, key[1])
     _result(connection, (yield from execute(pgconn)), COMMAND_OK)
-    connection.prepared.add(key, name)
-    return name
+    return connection.prepared.add(key, name)
 
 
 def _result(connection: BridgeConnection, results: list[Any], status: int) -> Any:

@@ -1,0 +1,123 @@
+"""Rows that PostgreSQL sends in binary have the values that their text has."""
+
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="attr-defined"
+
+from __future__ import annotations
+
+import datetime
+import math
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import DatabaseError, connection
+from psycopg.pq import Format
+
+from tests.fix_db import default_at, only_postgresql
+from vinyl.orm.backends.psycopg_formats import FASTER, SAME
+from vinyl.orm.backends.statements import Statement
+
+pytestmark = [pytest.mark.usefixtures("db"), only_postgresql]
+
+VALUES: dict[str, list[Any]] = {
+    "int2": [0, -(2**15), 2**15 - 1, None],
+    "int4": [0, -(2**31), 2**31 - 1, None],
+    "int8": [0, -(2**63), 2**63 - 1, None],
+    "float8": [0.1, -0.0, 1e308, 5e-324, math.inf, -math.inf, math.nan, 1 / 3, None],
+    "uuid": [uuid.UUID(int=0), uuid.UUID(int=2**128 - 1), None],
+    "bytea": [b"", b"\x00\xff'\\", None],
+    "bool": [True, False, None],
+    "text": ["", "é\U0001f600\n", None],
+    "varchar": ["", "a" * 3000, None],
+    "date": [datetime.date.min, datetime.date.max, None],
+    "timestamp": [
+        datetime.datetime.min,
+        datetime.datetime.max,
+        datetime.datetime(2026, 2, 3, 4, 5, 6, 7),
+        None,
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def at_once(db: str) -> Iterator[None]:
+    """Statements are prepared with their second run, and in binary with the third."""
+    with default_at(OPTIONS={"prepare_threshold": 1}):
+        connection.close()
+        yield
+        connection.close()
+
+
+def fetch(sql: str, *params: Any) -> list[Any]:
+    assert connection.prepare_fetch()
+    found: list[Any] = connection.fetch(Statement(sql), params)
+    return found
+
+
+def formats() -> list[Any]:
+    """Of the statements that the session has prepared."""
+    return [
+        known.format for known in connection.connection.prepared._statements.values()
+    ]
+
+
+def test_each_type_is_tested() -> None:
+    assert VALUES.keys() == FASTER | SAME
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_values_are_those_of_a_cursor(name: str) -> None:
+    for value in VALUES[name]:
+        # The number lets the row come in binary.
+        sql = f"SELECT CAST(%s AS {name}), 1::int4"
+        found = [fetch(sql, value) for _ in range(3)]
+        assert formats()[-1:] == [Format.BINARY]
+        # One that binds in the server: as a literal, -0.0 is 0.
+        expected = (
+            psycopg.Cursor(connection.connection).execute(sql, [value]).fetchall()
+        )
+        assert [repr(rows) for rows in found] == [repr(expected)] * 3
+        assert type(found[2][0][0]) is type(expected[0][0])
+
+
+@pytest.mark.parametrize(
+    "value", ["infinity", "-infinity", "20000-01-01", "0044-01-01 BC"]
+)
+@pytest.mark.parametrize("name", ["date", "timestamp"])
+def test_a_value_that_python_cannot_have_is_the_same_error(
+    name: str, value: str
+) -> None:
+    sql = f"SELECT d::{name}, 1 FROM (VALUES (%s)) AS v (d) WHERE length(d) > %s"
+    for _ in range(3):
+        assert fetch(sql, value, 99) == []
+    assert formats()[-1:] == [Format.BINARY]
+    with pytest.raises(DatabaseError) as caught:
+        fetch(sql, value, 1)
+    with connection.cursor() as cursor, pytest.raises(DatabaseError) as expected:
+        cursor.execute(sql, [value, 1])
+        cursor.fetchall()
+    assert type(caught.value) is type(expected.value)
+
+
+@pytest.mark.parametrize(
+    "columns", ["1.5::numeric, 1", "0.1::float4, 1", "'{}'::jsonb, 1", "'a', true"]
+)
+def test_other_types_come_as_text(columns: str) -> None:
+    for _ in range(3):
+        fetch(f"SELECT {columns} WHERE %s", True)
+    assert formats() == [Format.TEXT]
+
+
+def test_a_loader_of_the_users_is_used() -> None:
+    class Loader(psycopg.adapt.Loader):
+        def load(self, data: Any) -> str:
+            return f"loaded {bytes(data).decode()}"
+
+    connection.ensure_connection()
+    connection.connection.adapters.register_loader("int4", Loader)
+    for _ in range(4):
+        assert fetch("SELECT 1::int4 WHERE %s", True) == [("loaded 1",)]
+    assert formats() == [Format.TEXT]
