@@ -19,6 +19,7 @@ psycopg_statements.py
 psycopg_formats.py
                 whether their rows come as text or in binary
 statements.py   the text of these
+inline.py       converters of values as Python expressions
 threaded.py     the mixin for any other Django backend: a thread per connection
 worker.py       that thread
 settling.py     what happens to an operation whose task is cancelled

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from django.db import InterfaceError, connections
 
 from vinyl.bridge.greenlets import in_bridge, suspend
+from vinyl.orm.backends.inline import Inline
 from vinyl.orm.backends.interruptions import InterruptionMixin
 from vinyl.orm.backends.outage import Outage, pauses_between_connects
 from vinyl.orm.backends.statements import Statement
@@ -249,6 +250,21 @@ class BridgeMixin(InterruptionMixin):
         inside the bridge.
         """
         raise NotImplementedError
+
+    def inline_converter(
+        self, column: Any, number: int, converters: list[Callable[..., Any]]
+    ) -> Inline | None:
+        """
+        Return an expression that has the effect of Django's *converters* of a column;
+        None if there is none.
+
+        Args:
+            column: The expression that the query selects.
+            number: The number of the column in a row.
+
+        Never switches.
+        """
+        return None
 
     async def fetch_on_loop(
         self, statement: Statement, params: tuple[Any, ...]

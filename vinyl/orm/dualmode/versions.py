@@ -47,6 +47,11 @@ READ_FROM_ENGINES = {
         "django.db.backends.sqlite3.base:DatabaseWrapper": (
             "_start_transaction_under_autocommit"
         ),
+        "django.db.backends.sqlite3.operations:DatabaseOperations": (
+            "convert_booleanfield_value convert_datefield_value "
+            "convert_datetimefield_value convert_durationfield_value "
+            "convert_timefield_value convert_uuidfield_value get_decimalfield_converter"
+        ),
     },
 }
 

@@ -16,6 +16,7 @@ values.py       the kinds of values in a query, and marks to follow them by
 binders.py      from the values of a query to the parameters of its SQL
 learning.py     what Django makes of a shape: its plan
 marked_query.py the query that Django builds and runs to make a plan
+converters.py   from the values of a result to those of the fields
 loaders.py      from the rows of a result to instances, as `Model.from_db()` makes them
 
 A query goes through Django until its shape comes for the second time. Django builds it

@@ -70,9 +70,7 @@ def patch_aggregate(method: Callable[..., Any]) -> Callable[..., Any]:
                 return learned(self, trail, "aggregate", found.connection, run)
             return method(self, *args, **kwargs)
         selected = found.plan.query.annotation_select
-        compiler = found.plan.query.get_compiler(connection=found.connection)
-        converters = compiler.get_converters(selected.values())
-        [row] = compiler.apply_converters(fetched(found), converters)
+        [row] = fetched(found)
         return dict(zip(selected, row, strict=True))
 
     return aggregate

@@ -65,15 +65,13 @@ def fetch_without_cursor(
         return connection.fetch(statement, params)
 
 
-def converted(plan: Plan, rows: list[Any], connection: Any) -> Any:
+def converted(plan: Plan, rows: list[Any], connection: Any) -> list[Any]:
     """
     Return *rows* with their values converted as the fields of *plan* do it. Never
     switches.
     """
     if plan.width is not None:
         rows = [row[: plan.width] for row in rows]
-    if plan.converted is not None:
-        compiler = plan.query.get_compiler(connection=connection)
-        converters = compiler.get_converters(plan.converted)
-        return compiler.apply_converters(rows, converters)
+    if plan.converters is not None:
+        return plan.converters.converted(rows, connection)
     return rows

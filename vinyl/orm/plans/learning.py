@@ -28,6 +28,7 @@ from django.db.models.sql.where import WhereNode
 
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.plans.binders import Binder, Reference
+from vinyl.orm.plans.converters import Converters
 from vinyl.orm.plans.expressions import has_expressions, refuse_what_changes
 from vinyl.orm.plans.loaders import loader_of
 from vinyl.orm.plans.marked_query import MarkedQuery, Run, unmark
@@ -52,7 +53,7 @@ class Plan:
 
     __slots__ = (
         "binders",
-        "converted",
+        "converters",
         "is_bound",
         "is_djangos",
         "load",
@@ -86,8 +87,8 @@ class Plan:
         self.width: int | None = (
             compiler.col_count if getattr(compiler, "has_extra_select", False) else None
         )
-        # The columns of the rows, if a value of theirs is to be converted.
-        self.converted: list[Any] | None = None
+        # What converts the values of the rows; None if there is nothing to convert.
+        self.converters: Converters | None = None
         # What makes objects of rows; None if there is only one row.
         self.load: Any = None
         # The models of the instances that it makes, and the attributes that those of
@@ -240,8 +241,10 @@ def _plan_of(
         raise Unplannable
     if [*map(type, bound)] != [*map(type_of, real_params)]:
         raise Unplannable
+    columns: list[Any]
     if iterable_class is None:
-        if used.has_composite_fields(list(used.query.annotation_select.values())):
+        columns = list(used.query.annotation_select.values())
+        if used.has_composite_fields(columns):
             raise Unplannable
     else:
         # What is no value may be known for this moment only.
@@ -250,8 +253,6 @@ def _plan_of(
         ):
             raise Unplannable
         columns = [column[0] for column in used.select[: used.col_count]]
-        if used.get_converters(columns):
-            plan.converted = columns
         plan.load = loader_of(iterable_class, used)
         if used.klass_info is not None and iterable_class is ModelIterable:
             plan.models = list(_models_in(used.klass_info))
@@ -262,6 +263,8 @@ def _plan_of(
         plan.is_djangos = plan.is_djangos and all(
             _is_djangos(column.output_field) for column in columns
         )
+    if converters := used.get_converters(columns):
+        plan.converters = Converters(len(columns), converters, connection)
     position = 0
     for step in node.path():
         count = step.slots - (step.up.slots if step.up is not None else 0)

@@ -127,7 +127,7 @@ async def _rows(found: _Found) -> list[Any] | None:
                 raise
             await run(wrapper.use, wrapper.ensure_connection)
             rows = await _sent(found.statement, params, wrapper)
-        return list(converted(plan, rows, wrapper))
+        return converted(plan, rows, wrapper)
     finally:
         release(wrapper, source)
 

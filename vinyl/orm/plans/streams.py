@@ -78,11 +78,10 @@ def _objects(found: Ready, iterable: Any) -> Iterator[Any]:
     compiler.col_count, compiler.has_extra_select = plan.width, plan.width is not None
     chunks = compiler.execute_sql(chunked_fetch=True, chunk_size=iterable.chunk_size)
     del compiler.as_sql
-    converters = compiler.get_converters(plan.converted or ())
     try:
         for rows in chunks:
-            if converters:
-                rows = list(compiler.apply_converters(rows, converters))
+            if plan.converters is not None:
+                rows = plan.converters.converted(rows, connection)
             if _has_receivers(queryset, plan.query):
                 # They hear of an instance when it is asked for.
                 for row in rows:

@@ -22,6 +22,8 @@ from django.db import Error
 from django.db.backends.sqlite3 import base
 
 from vinyl.bridge.mode import refuse_to_block
+from vinyl.orm.backends.inline import Inline
+from vinyl.orm.backends.sqlite3.converters import inline
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.backends.threaded import ThreadedConnection, ThreadedMixin
 from vinyl.orm.backends.worker import Worker
@@ -174,6 +176,11 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
             return False
         # Or a subclass has cursors of its own.
         return type(self).create_cursor is DatabaseWrapper.create_cursor
+
+    def inline_converter(
+        self, column: Any, number: int, converters: list[Callable[..., Any]]
+    ) -> Inline | None:
+        return inline(column, number, converters, self.ops)
 
     def fetch_rows(self, statement: Statement, params: tuple[Any, ...]) -> list[Any]:
         connection = self.connection
