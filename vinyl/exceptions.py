@@ -183,7 +183,10 @@ class PoolFull(PoolTimeout):
 
 
 class UnsupportedVersion(VinylError, ImproperlyConfigured):
-    """The installed Django is not supported, or lacks a name that vinyl uses."""
+    """
+    The installed Django is not supported, or Django or another library lacks a name
+    that vinyl uses.
+    """
 
 
 def _rebuild(cls: type, args: tuple[Any, ...], state: dict[Any, Any]) -> BaseException:

@@ -12,6 +12,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import django
@@ -28,6 +29,7 @@ __all__ = [
     "Patch",
     "apply_patches",
     "getattr_or_refuse",
+    "missing_name",
     "patch_sync_to_async",
     "resolve",
 ]
@@ -234,15 +236,25 @@ def getattr_or_refuse(owner: Any, path: str, name: str) -> Any:
         path: Where *owner* is, for the message.
 
     Raises:
-        UnsupportedVersion: Django does not have the attribute.
+        UnsupportedVersion: It does not have the attribute.
 
     Never switches.
     """
     try:
         return getattr(owner, name)
     except AttributeError:
-        raise UnsupportedVersion(
-            f"Django {django.get_version()} has no {name!r} in {path!r}, which vinyl "
-            f"relies on. Install a release of Django that this vinyl supports, or "
-            f"a newer vinyl."
-        ) from None
+        raise missing_name(path, name) from None
+
+
+def missing_name(path: str, name: str) -> UnsupportedVersion:
+    """
+    Return the error for an installed library that lacks *name* in the object at *path*.
+    Never switches.
+    """
+    package = path.partition(":")[0].partition(".")[0]
+    library = package if package in ("asgiref", "psycopg") else "Django"
+    return UnsupportedVersion(
+        f"{library} {version(library)} has no {name!r} in {path!r}, which vinyl relies "
+        f"on. Install a release of {library} that this vinyl supports, or a newer "
+        f"vinyl."
+    )

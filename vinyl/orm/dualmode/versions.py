@@ -1,17 +1,20 @@
 """
-The versions of Django that vinyl supports, and the private Django names that it reads.
+The versions of Django that vinyl supports, and the private names that it reads of
+Django, psycopg and asgiref.
 
 The table (table.py) lists what is patched; this module lists what is only read. Both
-are checked at start-up, so that a Django that lacks one of the names is refused with
+are checked at start-up, so that a release that lacks one of the names is refused with
 that name instead of failing later.
 """
 
 from __future__ import annotations
 
+import inspect
+
 import django
 from django.conf import settings
 
-from vinyl.bridge.patching import getattr_or_refuse, resolve
+from vinyl.bridge.patching import getattr_or_refuse, missing_name, resolve
 from vinyl.exceptions import UnsupportedVersion
 
 __all__ = ["check_apps", "check_django"]
@@ -29,19 +32,52 @@ READ = {
         "wrap_database_errors make_cursor"
     ),
     "django.db.backends.utils:CursorWrapper": "_execute_with_wrappers",
-    "django.db.models.base:ModelBase": "_base_manager",
+    "django.db.models.base:ModelBase": "_base_manager _default_manager",
     "django.db.models.fields.mixins:FieldCacheMixin": "is_cached",
-    "django.db.models.query:QuerySet": "_fetch_all _iterator",
+    "django.db.models.lookups:Lookup": "process_rhs",
+    "django.db.models.query:QuerySet": (
+        "_chain _clone _fetch_all _filter_or_exclude_inplace _iterator"
+    ),
     "django.db.models.query_utils:DeferredAttribute": "_check_parent_chain",
+    "django.db.models.sql.compiler:SQLCompiler": (
+        "apply_converters as_sql get_converters has_composite_fields pre_sql_setup"
+    ),
+    "django.db.models.sql.compiler:SQLInsertCompiler": (
+        "as_sql pre_save_val prepare_value returning_params"
+    ),
+    "django.db.models.sql.query:Query": (
+        "add_q annotation_select build_lookup clone combinator distinct_fields "
+        "extra_order_by get_compiler"
+    ),
     "django.db.models.sql.query:RawQuery": "chain",
     "django.db.utils:DatabaseErrorWrapper": "__exit__",
     "django.db.utils:ConnectionHandler": "create_connection thread_critical",
     "django.dispatch.dispatcher:Signal": "connect",
     "django.forms.widgets:Media": "_css _js",
+    "django.http.request:QueryDict": "_mutable",
+}
+
+# The attributes of instances that are read, by the method that sets them.
+READ_OF_INSTANCES = {
+    "asgiref.sync:SyncToAsync.__init__": "_thread_sensitive",
+    "django.db.models.query:QuerySet.__init__": (
+        "_db _defer_next_filter _deferred_filter _fields _for_write _hints "
+        "_iterable_class _known_related_objects _prefetch_done "
+        "_prefetch_related_lookups _query _result_cache _sticky_filter"
+        + (" _cloning_enabled _fetch_mode" if django.VERSION >= (6, 1) else "")
+    ),
+    "django.db.models.sql.compiler:SQLCompiler.__init__": "klass_info select",
+    "django.forms.forms:BaseForm.__init__": "_errors",
+    "django.http.response:HttpResponseBase.__init__": "_resource_closers",
 }
 
 # The same by ENGINE, whose modules a process without it does not import.
 READ_FROM_ENGINES = {
+    "vinyl.orm.backends.postgresql": {
+        "psycopg.generators": "execute",
+        "psycopg.waiting": "Ready Wait wait_async",
+        "psycopg:Connection": "_start_query wait",
+    },
     "vinyl.orm.backends.sqlite3": {
         "django.db.backends.sqlite3.base": "SQLiteCursorWrapper",
         "django.db.backends.sqlite3.base:DatabaseWrapper": (
@@ -87,6 +123,8 @@ def check_django() -> None:
             f"Django {known}: install one of these, or a newer vinyl."
         )
     _check(READ)
+    for method, names in READ_OF_INSTANCES.items():
+        _check_instances(method, names)
     engines = {entry.get("ENGINE") for entry in settings.DATABASES.values()}
     for engine in engines & READ_FROM_ENGINES.keys():
         _check(READ_FROM_ENGINES[engine])
@@ -110,3 +148,13 @@ def _check(read: dict[str, str]) -> None:
     for owner, names in read.items():
         for name in names.split():
             getattr_or_refuse(resolve(owner), owner, name)
+
+
+def _check_instances(path: str, names: str) -> None:
+    owner, _, method = path.partition(".__")
+    set_there = inspect.unwrap(
+        getattr_or_refuse(resolve(owner), owner, f"__{method}")
+    ).__code__.co_names
+    for name in names.split():
+        if name not in set_there:
+            raise missing_name(path, name)
