@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import math
 import uuid
+import zoneinfo
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,6 +38,12 @@ VALUES: dict[str, list[Any]] = {
         datetime.datetime.min,
         datetime.datetime.max,
         datetime.datetime(2026, 2, 3, 4, 5, 6, 7),
+        None,
+    ],
+    "timestamptz": [
+        datetime.datetime(2, 1, 1, tzinfo=datetime.UTC),
+        datetime.datetime(9999, 12, 30, 1, 2, 3, 4, tzinfo=datetime.UTC),
+        datetime.datetime(2026, 2, 3, tzinfo=zoneinfo.ZoneInfo("Europe/Paris")),
         None,
     ],
 }
@@ -86,7 +93,7 @@ def test_values_are_those_of_a_cursor(name: str) -> None:
 @pytest.mark.parametrize(
     "value", ["infinity", "-infinity", "20000-01-01", "0044-01-01 BC"]
 )
-@pytest.mark.parametrize("name", ["date", "timestamp"])
+@pytest.mark.parametrize("name", ["date", "timestamp", "timestamptz"])
 def test_a_value_that_python_cannot_have_is_the_same_error(
     name: str, value: str
 ) -> None:
@@ -121,3 +128,17 @@ def test_a_loader_of_the_users_is_used() -> None:
     for _ in range(4):
         assert fetch("SELECT 1::int4 WHERE %s", True) == [("loaded 1",)]
     assert formats() == [Format.TEXT]
+
+
+def test_times_follow_the_session() -> None:
+    """In another time zone than Django's they are what Django makes of them."""
+    sql = "SELECT TIMESTAMPTZ '2026-07-01 12:00Z', 1 WHERE %s"
+    for _ in range(3):
+        fetch(sql, True)
+    assert formats() == [Format.BINARY]
+    for zone in ("Europe/Paris", "UTC"):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('TimeZone', %s, false)", [zone])
+            cursor.execute(sql, [True])
+            expected = cursor.fetchall()
+        assert fetch(sql, True) == expected

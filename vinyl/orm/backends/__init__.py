@@ -14,6 +14,8 @@ psycopg_waiting.py
                 how psycopg's operations are cancelled in the server
 psycopg_reader.py
                 waits for the server on the event loop at little cost
+psycopg_adapters.py
+                how its values are loaded
 psycopg_statements.py
                 statements of plans, which go to the server without a cursor
 psycopg_formats.py

@@ -22,6 +22,7 @@ from psycopg import sql
 from psycopg.pq import ConnStatus, Format, PipelineStatus, TransactionStatus
 
 from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.backends.psycopg_adapters import TIMESTAMPTZ, adapters_from
 from vinyl.orm.backends.psycopg_connection import BridgeConnection
 from vinyl.orm.backends.psycopg_cursors import (
     noting_cursor_class,
@@ -35,8 +36,6 @@ __all__ = ["PsycopgMixin"]
 
 # psycopg's own default, for the statements of plans.
 PREPARE_THRESHOLD = 5
-# The type `timestamptz` in PostgreSQL's catalog.
-TIMESTAMPTZ = psycopg.adapters.types["timestamptz"].oid
 
 
 class _Database(ModuleType):
@@ -111,6 +110,11 @@ class PsycopgMixin(BridgeMixin):
     # its own connection, as without a pool.
     pool: Any = None
     can_listen = True
+
+    def get_connection_params(self) -> dict[str, Any]:
+        params: dict[str, Any] = super().get_connection_params()
+        params["context"] = adapters_from(params["context"])
+        return params
 
     def get_new_connection(self, conn_params: Any) -> Any:
         connection = super().get_new_connection(conn_params)

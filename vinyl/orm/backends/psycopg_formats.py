@@ -15,12 +15,14 @@ from psycopg.adapt import AdaptersMap
 from psycopg.postgres import register_default_adapters
 from psycopg.pq import Format
 
+from vinyl.orm.backends.psycopg_adapters import TIMESTAMPTZ, gives_utc
+
 __all__ = ["format_of"]
 
 # Types that are faster in binary, and others whose values are the same in it. Not
 # numeric, which is slower, nor float4, whose text has fewer digits.
 FASTER = {"int2", "int4", "int8", "float8", "uuid", "bytea"}
-SAME = {"bool", "text", "varchar", "date", "timestamp"}
+SAME = {"bool", "text", "varchar", "date", "timestamp", "timestamptz"}
 
 
 @cache
@@ -41,21 +43,23 @@ def _faster() -> frozenset[int]:
     return frozenset(psycopg.adapters.types[name].oid for name in FASTER)
 
 
-def format_of(connection: psycopg.Connection[Any], result: Any) -> Format:
+def format_of(connection: psycopg.Connection[Any], oids: set[int]) -> Format:
     """
-    Return the format that a statement is to send its rows in from its second run.
+    Return the format in which a session in UTC is to send rows.
 
     Args:
         connection: Its adapters decide how the rows are read.
-        result: What the first run has returned.
+        oids: The types of their columns.
 
     Never switches.
     """
-    oids = {result.ftype(number) for number in range(result.nfields)}
     known, adapters = _loaders(), connection.adapters
     if oids.isdisjoint(_faster()) or not known.keys() >= oids:
         return Format.TEXT
     for oid in oids:
-        if [adapters.get_loader(oid, format) for format in Format] != known[oid]:
+        text, binary = (adapters.get_loader(oid, format) for format in Format)
+        if oid == TIMESTAMPTZ and gives_utc(text):
+            text = known[oid][0]
+        if [text, binary] != known[oid]:
             return Format.TEXT
     return Format.BINARY

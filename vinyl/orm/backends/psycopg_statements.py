@@ -18,6 +18,7 @@ from psycopg.generators import execute
 from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.types.numeric import Int8
 
+from vinyl.orm.backends.psycopg_adapters import TIMESTAMPTZ, is_in_utc
 from vinyl.orm.backends.psycopg_cursors import STALE_PLAN_NOTE, is_stale_plan
 from vinyl.orm.backends.psycopg_formats import format_of
 from vinyl.orm.backends.statements import Statement
@@ -54,12 +55,14 @@ CHANGING = ("ALTER", "CREATE", "DEALLOCATE", "DISCARD", "DROP")
 class PreparedStatement:
     """A statement that the session has prepared."""
 
-    __slots__ = ("format", "name")
+    __slots__ = ("format", "has_times", "name")
 
     def __init__(self, name: bytes) -> None:
         self.name = name
         # Of its rows; None before their types are known.
         self.format: Format | None = None
+        # Whether the format is for sessions in UTC only.
+        self.has_times = False
 
 
 class Prepared:
@@ -200,6 +203,8 @@ def fetch_rows(
             pgconn.send_query_params(statement.numbered, values, types, formats, TEXT)
         else:
             format = known.format or TEXT
+            if known.has_times and not is_in_utc(connection):
+                format = TEXT
             pgconn.send_query_prepared(known.name, values, formats, format)
         result = _result(connection, (yield from execute(pgconn)), TUPLES_OK)
     except psycopg.Error as error:
@@ -211,7 +216,9 @@ def fetch_rows(
             raise
     else:
         if known is not None and known.format is None:
-            known.format = format_of(connection, result)
+            oids = {result.ftype(number) for number in range(result.nfields)}
+            known.format = format_of(connection, oids)
+            known.has_times = TIMESTAMPTZ in oids
         transformer.set_pgresult(result)
         rows: list[Any] = transformer.load_rows(0, result.ntuples, tuple)
         return rows

@@ -1,0 +1,63 @@
+"""
+psycopg's adapters as Django sets them up, with a fast loader for times in UTC.
+
+Django's loader of `timestamptz` puts its time zone on what psycopg's pure Python class
+has parsed, which takes 5 µs for each value. In a session in UTC, psycopg's own loader
+in C returns the same in 0.2 µs.
+"""
+
+from __future__ import annotations
+
+import datetime
+from functools import lru_cache
+from typing import Any
+
+import psycopg
+from django.db.backends.postgresql.psycopg_any import BaseTzLoader
+from psycopg.adapt import AdaptersMap
+from psycopg.pq import Format
+
+__all__ = ["TIMESTAMPTZ", "adapters_from", "gives_utc", "is_in_utc"]
+
+# The type `timestamptz` in PostgreSQL's catalog.
+TIMESTAMPTZ = psycopg.adapters.types["timestamptz"].oid
+
+
+def is_in_utc(connection: Any) -> bool:
+    """Whether the time zone of the session is UTC. Never switches."""
+    zone: bytes | None = connection.pgconn.parameter_status(b"TimeZone")
+    return zone == b"UTC"
+
+
+def gives_utc(loader: Any) -> bool:
+    """Whether *loader* is Django's for times in UTC. Never switches."""
+    return issubclass(loader, BaseTzLoader) and loader.timezone is datetime.UTC
+
+
+# Django keeps 64 of the maps that these are made from.
+@lru_cache(maxsize=64)
+def adapters_from(template: AdaptersMap) -> AdaptersMap:
+    """
+    Return adapters as those in *template*, which Django has made for a connection.
+
+    Never switches.
+    """
+    loader: Any = template.get_loader(TIMESTAMPTZ, Format.TEXT)
+    if not gives_utc(loader):
+        return template
+    adapters = AdaptersMap(template)
+    adapters.register_loader(TIMESTAMPTZ, _utc_loader(loader))
+    return adapters
+
+
+def _utc_loader(djangos: Any) -> Any:
+    fast: Any = psycopg.adapters.get_loader(TIMESTAMPTZ, Format.TEXT)
+
+    class UtcLoader(djangos):  # type: ignore[misc]
+        def __new__(cls, oid: int, context: Any = None) -> Any:
+            connection = context.connection if context is not None else None
+            if connection is not None and is_in_utc(connection):
+                return fast(oid, context)
+            return super().__new__(cls)
+
+    return UtcLoader
