@@ -57,6 +57,16 @@ class Killer:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
 
+    @asynccontextmanager
+    async def locked(
+        self, lock: LiteralString = "LOCK TABLE records_artist"
+    ) -> AsyncIterator[None]:
+        """In the block, let queries wait for *lock*."""
+        with psycopg.connect(self.url) as locking:
+            locking.execute(lock)
+            yield
+            locking.rollback()
+
     async def _kill(self, locking: psycopg.Connection, times: int) -> None:
         for _ in range(times):
             kill(self.admin, await self.waiting())

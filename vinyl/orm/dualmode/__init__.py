@@ -6,6 +6,8 @@ versions.py       the versions of Django, and the private names in use
 querysets.py      awaiting querysets
 streams.py        reading a queryset row by row
 lazy.py           NotFetched, the attributes that return it, and fetch()
+relations.py      relations to one object, awaited on the event loop
+batches.py        tasks that await in the same turn of the loop share one query
 singleflight.py   one task does the work, others that want it wait
 connections.py    `connection` and `connections`, with the types of both modes
 cursors.py        raw cursors, pinned connections, savepoints

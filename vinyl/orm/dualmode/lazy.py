@@ -9,7 +9,7 @@ it. In sync mode and inside the bridge the descriptors work as in Django.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from typing import Any, NoReturn
 
 from django.db import models
@@ -41,7 +41,7 @@ class NotFetched:
     Args:
         instance: The model instance whose attribute was read.
         attribute: The attribute's name.
-        read: Reads the attribute as sync code does. Called in the bridge.
+        fetch: Makes the coroutine that fetches and stores the value.
 
     Raises:
         NotFetchedError: It is used as a value: an attribute is read from it, it is
@@ -50,14 +50,17 @@ class NotFetched:
     Switches to the event loop when awaited.
     """
 
-    __slots__ = ("_attribute", "_instance", "_read")
+    __slots__ = ("_attribute", "_instance", "_work")
 
     def __init__(
-        self, instance: models.Model, attribute: str, read: Callable[[], Any]
+        self,
+        instance: models.Model,
+        attribute: str,
+        fetch: Callable[[], Coroutine[Any, Any, Any]],
     ) -> None:
         self._instance = instance
         self._attribute = attribute
-        self._read = read
+        self._work = fetch
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._fetch().__await__()
@@ -65,7 +68,7 @@ class NotFetched:
     async def _fetch(self) -> Any:
         await wait_for_flight([self._instance], self._attribute)
         with in_flight(self._peers(), self._attribute):
-            return await run(self._read)
+            return await self._work()
 
     def _peers(self) -> list[models.Model]:
         """The instances that one fetch fetches for: this one, or all its peers."""
@@ -112,6 +115,7 @@ def patch_get(
     is_fetched: Callable[[Any, models.Model], bool],
     name: Callable[[Any], str],
     kind: str = "one",
+    fetch: Callable[..., Coroutine[Any, Any, Any]] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """
     Return a patch that makes a descriptor's `__get__` lazy.
@@ -121,6 +125,8 @@ def patch_get(
             query.
         name: Returns the attribute's name from the descriptor.
         kind: The kind of lazy load that reading is; see `LazyLoad`.
+        fetch: Fetches the value on the event loop, as `fetch_related()` does. None to
+            read it in the bridge.
 
     Never switches.
     """
@@ -145,11 +151,15 @@ def patch_get(
             if is_fetched(self, instance):
                 return get(self, instance, cls)
             read = functools.partial(get, self, instance, cls)
+            callsite = None
             if recorder.observes_loads:
                 # Found here, since the task that awaits may not show the user's line.
                 callsite = find_callsite()
                 read = functools.partial(noticed, self, instance, cls, callsite)
-            return NotFetched(instance, name(self), read)
+            work = functools.partial(run, read)
+            if fetch is not None:
+                work = functools.partial(fetch, self, instance, read, callsite)
+            return NotFetched(instance, name(self), work)
 
         return __get__
 

@@ -41,6 +41,7 @@ from vinyl.orm.dualmode import (
     lazy,
     notifications,
     querysets,
+    relations,
     streams,
     versions,
 )
@@ -100,8 +101,12 @@ def _is_loaded(descriptor: Any, instance: Any) -> bool:
     return descriptor._check_parent_chain(instance) is not None
 
 
-_relation = lazy.patch_get(_is_cached, lambda it: it.field.name)
-_reverse = lazy.patch_get(_is_cached, lambda it: it.related.name)
+_relation = lazy.patch_get(
+    _is_cached, lambda it: it.field.name, fetch=relations.fetch_related
+)
+_reverse = lazy.patch_get(
+    _is_cached, lambda it: it.related.name, fetch=relations.fetch_related
+)
 _deferred = lazy.patch_get(_is_loaded, lambda it: it.field.attname, "field")
 _generic = lazy.patch_get(
     generic_foreign_keys.is_fetched, generic_foreign_keys.name_of, "generic"

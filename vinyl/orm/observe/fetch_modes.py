@@ -18,7 +18,7 @@ from vinyl.bridge.patching import getattr_or_refuse
 from vinyl.conf import vinyl_settings
 from vinyl.orm.observe.callsite import in_template
 
-__all__ = ["are_supported", "read_settings"]
+__all__ = ["are_supported", "fetches_one", "read_settings"]
 
 # The first Django that has fetch modes.
 SINCE = (6, 1)
@@ -49,6 +49,17 @@ if django.VERSION >= SINCE:
 def are_supported() -> bool:
     """Whether this Django has fetch modes. Never switches."""
     return django.VERSION >= SINCE
+
+
+def fetches_one(instance: Any) -> bool:
+    """
+    Whether an attribute of *instance* that is awaited is fetched for this instance
+    alone, as its fetch mode says. Never switches.
+    """
+    if not are_supported():
+        return True
+    mode = instance._state.fetch_mode
+    return mode is FETCH_ONE or mode is PEERS_IN_TEMPLATES
 
 
 def read_settings() -> None:

@@ -30,7 +30,7 @@ from django.db.models.signals import post_init, pre_init
 
 from vinyl.orm.plans.values import Unplannable
 
-__all__ = ["has_init_receivers", "key_names", "loader_of"]
+__all__ = ["has_init_receivers", "is_plain", "key_names", "loader_of"]
 
 # Attributes of a class that set nothing but the value of the instance.
 PLAIN = frozenset({DeferredAttribute, FileDescriptor, ForeignKeyDeferredAttribute})
@@ -120,7 +120,7 @@ class _Instances:
             raise Unplannable
         self.start, self.end = columns[0], columns[-1] + 1
         self.names = [select[column][0].target.attname for column in columns]
-        if not _is_plain(self.model, self.names):
+        if not is_plain(self.model, self.names):
             raise Unplannable
         keys = [
             column
@@ -195,10 +195,16 @@ class _Related(_Instances):
                 set_remote(related, instance)
 
 
-def _is_plain(model: type[models.Model], names: list[str]) -> bool:
-    """Whether `from_db()` of *model* does nothing but set the attributes *names*."""
+def is_plain(model: type[models.Model], names: list[str] | None = None) -> bool:
+    """
+    Whether `from_db()` of *model* does nothing but set attributes. Never switches.
+
+    Args:
+        names: The attributes that are set; None for all fields.
+    """
     cls: Any = model
     fields = [field.attname for field in model._meta.concrete_fields]
+    names = fields if names is None else names
     return (
         cls.from_db.__func__ is cast(Any, models.Model.from_db).__func__
         and cls.__init__ is models.Model.__init__

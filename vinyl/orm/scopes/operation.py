@@ -11,7 +11,7 @@ from vinyl.orm.scopes.lease import Lease
 from vinyl.orm.scopes.placeholder import placeholder_observes
 from vinyl.orm.scopes.scope import current_scope, nearest_lease
 
-__all__ = ["acquire", "needs_run", "release"]
+__all__ = ["acquire", "may_share", "needs_run", "release"]
 
 
 def needs_run(alias: str) -> bool:
@@ -28,6 +28,25 @@ def needs_run(alias: str) -> bool:
             return True
         scope = scope.parent
     return False
+
+
+def may_share(alias: str) -> bool:
+    """
+    Whether a task that the running code starts may use *alias* in its place, while the
+    running code waits for it. Never switches.
+    """
+    scope = current_scope.get()
+    while scope is not None:
+        if scope.closed or (
+            isinstance(scope, AtomicScope) and scope.generator is not None
+        ):
+            return False
+        lease = scope.leases.get(alias)
+        # It would wait for a task that keeps the lock, which may be this one.
+        if lease is not None and lease.lock.holder is not None:
+            return False
+        scope = scope.parent
+    return True
 
 
 async def acquire(alias: str) -> tuple[Any, Lease | Pool]:

@@ -1,0 +1,251 @@
+"""
+Relations to one object, fetched on the event loop as Django's descriptors fetch them.
+
+    await album.artist                                  # a query
+    await asyncio.gather(*[a.artist for a in albums])   # one query for all; batches.py
+
+Where code of a project takes part, such as a custom field, base manager, router or
+model, Django's descriptor is read in the bridge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from functools import partial
+from typing import Any, NamedTuple
+from uuid import UUID
+from weakref import ref
+
+from django.db import DEFAULT_DB_ALIAS, models, router
+from django.db.models.base import ModelState
+from django.db.models.fields.related_descriptors import (
+    ForwardManyToOneDescriptor,
+    ForwardOneToOneDescriptor,
+    ReverseOneToOneDescriptor,
+)
+from django.db.models.query import QuerySet
+
+from vinyl.bridge.greenlets import run
+from vinyl.orm.dualmode.batches import fetch_together
+from vinyl.orm.dualmode.querysets import evaluate
+from vinyl.orm.observe import recorder
+from vinyl.orm.observe.callsite import Callsite
+from vinyl.orm.observe.fetch_modes import fetches_one
+from vinyl.orm.observe.lazy_loads import LazyLoad, observe_load
+from vinyl.orm.observe.lookup_paths import set_paths
+from vinyl.orm.plans.loaders import has_init_receivers, is_plain
+from vinyl.orm.plans.on_loop import fetch as fetch_on_loop
+from vinyl.orm.plans.shapes import LITERAL, PLAIN
+from vinyl.orm.plans.terminals import only
+from vinyl.orm.scopes.operation import may_share
+
+__all__ = ["fetch_related"]
+
+_DEFERRED: Any = object()
+
+
+class _Relation:
+    """
+    What Django's descriptor of a relation to one object knows.
+
+    Args:
+        descriptor: The descriptor; its relation has one column.
+    """
+
+    def __init__(self, descriptor: Any) -> None:
+        self.is_reverse = type(descriptor) is ReverseOneToOneDescriptor
+        rel: Any = (
+            descriptor.related if self.is_reverse else descriptor.field.remote_field
+        )
+        field = rel.field
+        ((local, remote),) = field.related_fields
+        # The model of the instances, the model of the related objects, the attributes
+        # of both that are equal, and where each keeps the other.
+        self.owner, self.model = field.model, rel.model
+        self.attname, self.key = local.attname, remote.attname
+        self.cache, self.cache_of_found = field, None if rel.multiple else rel
+        self.lookup = remote.attname
+        if self.is_reverse:
+            self.owner, self.model = self.model, self.owner
+            self.attname, self.key = self.key, self.attname
+            self.cache, self.cache_of_found = rel, field
+            self.lookup = f"{field.name}__{remote.name}"
+        self.name: str = self.cache.name
+        self.owner = self.owner._meta.concrete_model
+
+    def queryset(self, instance: models.Model) -> Any:
+        """All related objects, as *instance* looks for its own. Never switches."""
+        queryset: Any = QuerySet(self.model, hints={"instance": instance})
+        if (mode := getattr(instance._state, "fetch_mode", None)) is not None:
+            queryset._fetch_mode = mode
+        return queryset
+
+    def set(self, instance: models.Model, found: Any) -> Any:
+        """Keep *found* on *instance*, and return it. Never switches."""
+        self.cache.set_cached_value(instance, found)
+        if self.cache_of_found is not None:
+            self.cache_of_found.set_cached_value(found, instance)
+        return found
+
+
+def _relation_of(descriptor: Any) -> _Relation | None:
+    """The relation of *descriptor*; None if not all of it is Django's own."""
+    try:
+        found: _Relation | None = vars(descriptor)["vinyl_relation"]
+    except KeyError:
+        found = _Relation(descriptor) if _is_djangos(descriptor) else None
+        descriptor.vinyl_relation = found
+    return found
+
+
+def _is_djangos(descriptor: Any) -> bool:
+    kind = type(descriptor)
+    if kind is ReverseOneToOneDescriptor:
+        field, model = descriptor.related.field, descriptor.related.related_model
+    elif kind is ForwardManyToOneDescriptor or kind is ForwardOneToOneDescriptor:
+        field, model = descriptor.field, descriptor.field.remote_field.model
+        if field.remote_field.parent_link:
+            # The object is made of the instance, without a query.
+            return False
+    else:
+        return False
+    return (
+        type(field) in (models.ForeignKey, models.OneToOneField)
+        and len(field.related_fields) == 1
+        and type(model._base_manager) is models.Manager
+        and is_plain(model)
+    )
+
+
+class _Asked(NamedTuple):
+    """A relation of one instance, with the value of its key."""
+
+    relation: _Relation
+    instance: models.Model
+    value: Any
+    # Reads it through Django's descriptor.
+    read: Callable[[], Any]
+    # The line that touched it, while lazy loads are observed.
+    callsite: Callsite | None
+
+    @property
+    def load(self) -> LazyLoad:
+        return LazyLoad(self.instance, self.relation.name, "one", self.callsite)
+
+
+async def fetch_related(
+    descriptor: Any,
+    instance: models.Model,
+    read: Callable[[], Any],
+    callsite: Callsite | None = None,
+) -> Any:
+    """
+    Return the related object of *instance*, and keep it there.
+
+    Args:
+        descriptor: Django's descriptor of the relation.
+        read: Reads it through the descriptor. Called in the bridge, or where it takes
+            no query.
+        callsite: The line that touched the relation, if that has been looked for.
+
+    Raises: what reading it raises.
+
+    Switches to the event loop.
+    """
+    relation = _relation_of(descriptor)
+    if (
+        relation is None
+        or router.routers
+        or instance._meta.concrete_model is not relation.owner
+        or not fetches_one(instance)
+    ):
+        return await run(read)
+    value = vars(instance).get(relation.attname, _DEFERRED)
+    if relation.cache.is_cached(instance) or (
+        value is None and not relation.is_reverse
+    ):
+        return read()
+    kind = type(value)
+    if kind not in PLAIN:
+        return await run(read)
+    asked = _Asked(relation, instance, value, read, callsite)
+    alias = instance._state.db or DEFAULT_DB_ALIAS
+    if (
+        (
+            (kind is int and -(2**63) <= value < 2**63) or kind is UUID
+            # A receiver is called for each object that is fetched.
+        )
+        and not has_init_receivers(relation.model)
+        and may_share(alias)
+    ):
+        found = await fetch_together(
+            (relation, alias), asked, partial(_fetch_one, asked), _fetch_all
+        )
+    else:
+        found = await _fetch_one(asked)
+    if found is not None:
+        return relation.set(instance, found)
+    if relation.is_reverse:
+        relation.cache.set_cached_value(instance, None)
+        # Raises its own error now.
+        return read()
+    return only(relation.model, [])
+
+
+async def _fetch_one(asked: _Asked) -> Any:
+    """The related object; None if there is none."""
+    relation, instance, value, read, _ = asked
+    if recorder.observes_loads:
+        return await run(read)
+    queryset = relation.queryset(instance)
+    given = {relation.lookup: value}
+    objects = await fetch_on_loop(queryset, "get", (), given)
+    if objects is not None:
+        return only(relation.model, objects) if objects else None
+    try:
+        return await run(queryset.get, **given)
+    except relation.model.DoesNotExist:
+        return None
+
+
+async def _fetch_all(asked: list[_Asked]) -> list[Any]:
+    """The related objects of several instances, None for each that has none."""
+    relation, instance = asked[0].relation, asked[0].instance
+    values = list(dict.fromkeys([one.value for one in asked]))
+    queryset = relation.queryset(instance)
+    queryset = queryset.filter(**{f"{relation.lookup}__in": values}).order_by()
+    if recorder.observes_loads:
+        objects = await run(observe_load, asked[0].load, partial(list, queryset))
+    else:
+        objects = await evaluate(queryset)
+    by_key = {vars(found)[relation.key]: found for found in objects}
+    results = []
+    given = set()
+    for one in asked:
+        found = by_key.get(one.value)
+        if found is not None:
+            if one.value in given:
+                found = _twin(found)
+            given.add(one.value)
+            if recorder.observes_loads:
+                set_paths([found], one.load.path)
+        results.append(found)
+    return results
+
+
+def _twin(found: models.Model) -> models.Model:
+    """Another object of the same row."""
+    twin = object.__new__(type(found))
+    for name, value in vars(found).items():
+        is_immutable = type(value) in PLAIN or type(value) in LITERAL
+        vars(twin)[name] = value if is_immutable else deepcopy(value)
+    state: Any = found._state
+    vars(twin)["_state"] = state_of_twin = ModelState()
+    vars(state_of_twin).update(vars(state))
+    if "fields_cache" in vars(state):
+        state_of_twin.fields_cache = {}
+    if (peers := vars(state).get("peers")) is not None:
+        # The objects of one result; shared by all of them.
+        peers.append(ref(twin))
+    return twin
