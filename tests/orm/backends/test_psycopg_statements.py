@@ -22,7 +22,6 @@ from vinyl.orm import run
 from vinyl.orm.backends import psycopg_statements
 from vinyl.orm.backends.psycopg_statements import Prepared
 from vinyl.orm.backends.statements import Statement
-from vinyl.orm.observe import recorder
 from vinyl.orm.pools.registry import close_pools
 
 pytestmark = [pytest.mark.usefixtures("db"), only_postgresql]
@@ -220,12 +219,7 @@ async def test_in_the_bridge_as_well(prepared: None) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_session_that_ends_while_it_prepares_is_lost(
-    killer: Killer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A recording of another test leaves this on, and plans are not used then.
-    monkeypatch.setattr(recorder, "observes_loads", False)
-
+async def test_a_session_that_ends_while_it_prepares_is_lost(killer: Killer) -> None:
     async def exists() -> bool:
         return await Artist.objects.filter(name="Nina").exists()
 

@@ -1,8 +1,8 @@
 """
 The system check that reads the project's own source for a missing `await`.
 
-This module decides which files are the project's and words the messages; `rules.find()`
-finds the mistakes.
+This module selects the project's files and formats the messages; `rules.find()` finds
+the mistakes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ _PROBLEMS = {
         "used before it is awaited, so its value has not been fetched",
     ),
 }
-# Tests are run, so Python warns about what they forget; some do it on purpose.
+# Tests are not checked: they run, so Python warns about missing awaits, and some tests
+# leave them out deliberately.
 _TESTS = re.compile(r"\btests?\.|\b(tests?(_\w+)?|conftest)$")
 _NOQA = re.compile(r"# *noqa(?: *: *([^#]*))?", re.IGNORECASE)
 
@@ -50,7 +51,7 @@ def check_awaits(app_configs: Any = None, **kwargs: Any) -> list[checks.CheckMes
     vinyl.W001: a call that uses the database is not awaited.
     vinyl.W002: a queryset that has not been awaited is used for its rows.
     vinyl.W003: `with transaction.atomic()` instead of `async with`.
-    vinyl.W004: a lazy attribute is tested in a way that an object cannot refuse.
+    vinyl.W004: a lazy attribute is used in a test that cannot raise an error.
     vinyl.W005: a lazy attribute, or the user or session of a request, is used
         before it is awaited.
 
@@ -80,13 +81,13 @@ def _warnings_of(
 
     Args:
         source: The text of *module*, which is in *package*.
-        place: What the warnings call it, before the line number.
+        place: The path in the warnings, before the line number.
     """
     # Here, because only `vinyl check` needs it, and every process starts.
     from vinyl.orm.lint import rules
 
     lines = source.split("\n")
-    told = []
+    warnings = []
     for node, kind, function, remedy in rules.find(source, module, package):
         id_, problem = _PROBLEMS[kind]
         noted = [
@@ -98,8 +99,10 @@ def _warnings_of(
             code = code if len(code) <= 60 else f"{code[:57]}..."
             message = f"`{code}` in `async def {function}()` is {problem}."
             hint = f"Write {remedy.replace('{}', code)}."
-            told.append(checks.Warning(message, hint, f"{place}:{node.lineno}", id_))
-    return told
+            warnings.append(
+                checks.Warning(message, hint, f"{place}:{node.lineno}", id_)
+            )
+    return warnings
 
 
 def _own_modules(app_configs: Any) -> dict[Path, tuple[str, str]]:

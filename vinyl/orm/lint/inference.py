@@ -60,7 +60,7 @@ def names_in(nodes: list[ast.AST], module: str, package: str) -> dict[str, Any]:
 
 
 def _contents(module: Any) -> dict[str, Any]:
-    """The contents of *module*; looking into a lazy object might load it."""
+    """The contents of *module*. Not by getattr(), which may load a lazy object."""
     return vars(module) if type(module) is ModuleType else {}
 
 
@@ -88,8 +88,8 @@ class Scope:
         names: The values of global and imported names.
         owner: The type of `self`; None if it is not a method, or that is not known.
         passed_on: Where a variable, or an attribute (with a dot before its name), is
-            first awaited, assigned to, or passed to other code. From there on its
-            queryset may hold rows, and its lazy attributes may be fetched.
+            first awaited, assigned to, or passed to other code. After that its queryset
+            may have rows, and its lazy attributes may have been fetched.
         guarded: Whether a decorator may have fetched the user of the request.
     """
 
@@ -145,7 +145,7 @@ class Scope:
         if arg.annotation:
             known = self.resolve(arg.annotation)
             thing = Thing.made_by(known)
-            # A class that is not loaded, or quoted.
+            # The class has not been loaded, or the annotation is a string.
             named = ast.unparse(arg.annotation).strip("'").endswith("Request")
             if (thing and thing.kind == "request") or (known is None and named):
                 return self.request()

@@ -1,10 +1,10 @@
 """
-Finds missing awaits in the source of an `async def`: of the ORM, of forms, of requests.
+Find missing awaits in the source of an `async def`: calls and attributes of the ORM, of
+forms and of requests.
 
-uses.py finds the expressions that are used as values, and inference.py their types. A
-mistake that is not found still raises or warns when it runs, except for a test that an
-object cannot refuse; a false alarm makes people turn the check off. So only what is
-certain is reported.
+uses.py finds the expressions that are used as values, and inference.py their types.
+Only mistakes that are certain are reported: most others raise an error or a warning
+when they run, and false positives make people turn the check off.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Forgotten", "find"]
 
 # Code that runs later, perhaps in the bridge.
 _LATER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.GeneratorExp)
-# Longer chains of attributes are not read: a lazy attribute is near the start.
+# Longer chains of attributes are ignored.
 _LONGEST_CHAIN = 6
 # Functions that fetch the attributes that they are given by name.
 _FETCHING = {"aprefetch_related_objects", "fetch", "prefetch_related_objects"}
@@ -51,10 +51,11 @@ class Forgotten(NamedTuple):
 
     Args:
         node: The expression.
-        kind: "call", "queryset" (whose rows are used), "atomic", "tested" (a lazy
-            attribute, for what no object can refuse) or "lazy" (one that is used).
+        kind: "call"; "queryset", whose rows are used; "atomic"; "tested", a lazy
+            attribute in a test that cannot raise; or "lazy", a lazy attribute that is
+            used.
         function: The name of the `async def` that uses it.
-        remedy: What to write, with {} for the expression.
+        remedy: The corrected code, with {} for the expression.
     """
 
     node: ast.expr
@@ -78,7 +79,7 @@ def find(source: str, module: str, package: str) -> list[Forgotten]:
     Never switches.
     """
     with warnings.catch_warnings(action="ignore"):
-        # Python shows its warnings when it imports the module.
+        # Python shows syntax warnings when it imports the module.
         nodes = list(ast.walk(ast.parse(source)))
     names = names_in(nodes, module, package)
     found: list[Forgotten] = []
@@ -93,7 +94,9 @@ def find(source: str, module: str, package: str) -> list[Forgotten]:
 def _find_in(
     function: ast.AsyncFunctionDef, names: dict[str, Any], owner: Thing | None
 ) -> Iterator[Forgotten]:
-    """The missing awaits in *function*, a method of *owner* unless that is None."""
+    """
+    Yield the missing awaits in *function*, a method of *owner* if that is not None.
+    """
     nodes = list(_walk(function))
     uses = [use for node in nodes for use in uses_in(node) if _is_short(use.node)]
     passed_on = _passed_on(function, uses)
@@ -104,16 +107,16 @@ def _find_in(
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call):
                 if name not in passed_on:
                     uses.append(Use(call, "alone"))
-    told = set()
+    reported = set()
     for use in uses:
         wrong = _wrong(use, scope)
-        if wrong and (place := (*place_of(use.node), wrong[0])) not in told:
-            told.add(place)
+        if wrong and (place := (*place_of(use.node), wrong[0])) not in reported:
+            reported.add(place)
             yield Forgotten(use.node, wrong[0], function.name, wrong[1])
 
 
 def _wrong(use: Use, scope: Scope) -> tuple[str, str] | None:
-    """What is wrong with *use*, and what to write."""
+    """The kind of mistake and the corrected code, or None if *use* is correct."""
     node, way, remedy, queryset = use
     thing = scope.thing(node)
     if thing is None or not thing.sure:
@@ -148,7 +151,7 @@ def _wrong(use: Use, scope: Scope) -> tuple[str, str] | None:
 
 
 def _to_test(node: ast.expr, way: str, thing: Thing) -> str:
-    """What to write for *node*, a lazy attribute that is tested."""
+    """The corrected code for *node*, a lazy attribute that is tested."""
     if not isinstance(node, ast.Attribute):
         return "`await {}`"
     owner = ast.unparse(node.value)

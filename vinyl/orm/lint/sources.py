@@ -59,15 +59,15 @@ class Thing(NamedTuple):
             its methods; "call", "atomic"; "none" for None; "value" for that of a
             field; "form" and "form class"; "view"; "request", "user", "session".
         model: Its model, or the class of a form; None if that is not known.
-        sure: Whether it can be nothing else.
-        gives: For a call, the kind of what awaiting it returns.
+        sure: Whether the type is certain.
+        gives: For a call, the kind of its awaited result.
         fetched: The lazy attributes that its objects were fetched with, as the paths
             that select_related() takes; or `ANY`.
         deferred: The fields that its objects were fetched without.
-        given: Whether the function received it, so that it is not known which of its
-            attributes have been fetched.
-        lazy: "surely" if it is a lazy attribute that has not been fetched, "maybe" if
-            it is one of an object that was given; else empty.
+        given: Whether it is an argument of the function, so that the fetched attributes
+            are unknown.
+        lazy: "surely" for a lazy attribute that has not been fetched, "maybe" for a
+            lazy attribute of an argument; otherwise empty.
         key: The attribute with the key of a lazy relation, if there is one.
     """
 
@@ -119,7 +119,7 @@ class Thing(NamedTuple):
         return first
 
     def awaited(self) -> Thing | None:
-        """The type of what awaiting it returns."""
+        """The type of its awaited result."""
         kind = self.gives or _AWAITED.get(self.kind)
         if not kind or self.lazy and self.kind == "value":
             return None
@@ -188,7 +188,8 @@ class Thing(NamedTuple):
             case "object" if starred and _any_dual(self.model or Model, *spellings):
                 return dual_mode
             case "form" if _any_dual(self.model or BaseForm, name):
-                # Of a form that is not loaded, only this is known to be Django's.
+                # For a form that has not been loaded, only this method is known to be
+                # Django's.
                 return dual_mode if self.model or name == "is_valid" else None
             case "request" if name in _READING_BODY:
                 return dual_mode
@@ -208,8 +209,8 @@ class Thing(NamedTuple):
             if name.removeprefix("a") == "create":
                 return made._replace(fetched=self.fetched | given_to(call))
             return made
-        # The rows of `album.tracks.all()` may have been prefetched, and a method of
-        # the project's own may give anything.
+        # The rows of `album.tracks.all()` may have been prefetched, and a method of the
+        # project may return anything.
         kind = self.kind if name == "all" else "queryset"
         result = self._replace(kind=kind, sure=self.sure and hasattr(QuerySet, name))
         if name in _OTHER_ROWS or not result.sure:
@@ -244,8 +245,8 @@ SAVING = {"create", "cycle_key", "delete", "exists", "flush", "save"}
 
 def brought_by(manager: Any) -> frozenset[str]:
     """
-    The attributes that *manager* fetches with its objects. The project's own managers
-    may fetch any.
+    The attributes that *manager* fetches with its objects: any, if the project has
+    overridden the manager.
     """
     made = inspect.unwrap(type(manager).get_queryset)
     return frozenset() if made.__module__.startswith("django.") else ANY

@@ -46,7 +46,7 @@ class Use(NamedTuple):
     Args:
         node: The expression.
         way: How it is used; see above.
-        remedy: What to write if it is a queryset that needs its rows, with {} for it.
+        remedy: The corrected code for a queryset that needs its rows, with {} for it.
         queryset: The queryset whose method it is an argument of.
     """
 
@@ -72,7 +72,7 @@ def _uses(node: ast.AST) -> Iterator[Use]:
         case ast.UnaryOp(op=ast.Not()):
             yield Use(node.operand, "rows", TRUTH)
         case ast.BoolOp(values=[*tested, _]):
-            # The last one is not tested, but its value may be the result.
+            # The last value is not tested, but may be the result.
             yield from (Use(value, "rows", TRUTH) for value in tested)
         case ast.comprehension(ifs=tests):
             yield from (Use(test, "rows", TRUTH) for test in tests)
@@ -120,7 +120,7 @@ def _uses(node: ast.AST) -> Iterator[Use]:
             parts = subject.elts if isinstance(subject, ast.Tuple) else [subject]
             yield from (Use(part, "tested") for part in parts)
         case ast.Try(body=body, handlers=[_, *_]):
-            # It is read to see whether that raises.
+            # The expression is only evaluated to see whether it raises.
             for statement in body:
                 if isinstance(statement, ast.Expr):
                     yield Use(statement.value, "tested")

@@ -22,10 +22,10 @@ from vinyl.bridge.tasks import is_own, running_task
 
 __all__ = ["Callsite", "Frame", "find_callsite", "in_template"]
 
-# What Jinja2 leaves in the globals of a compiled template.
+# The name that Jinja2 sets in the globals of a compiled template.
 _TEMPLATE = "__jinja_template__"
 
-# Whether a file is the user's. There are few, and each query looks up several.
+# Whether a file is the user's. Cached, because each query asks for several files.
 _own: dict[str, bool] = {}
 
 
@@ -34,10 +34,11 @@ class Frame(NamedTuple):
     A line of the user's code or template.
 
     Args:
-        file: The path of its file. Of a template that has none, the template's name.
+        file: The path of its file, or the name of a template that has no file.
         line: Its number.
-        function: The function that it is in. Empty in a template and in a module.
-        template: The template's name. Empty in code.
+        function: The name of the function around it; empty in a template or at module
+            level.
+        template: The name of the template; empty in Python code.
     """
 
     file: str
@@ -58,8 +59,8 @@ class Callsite(NamedTuple):
     Where a query is made.
 
     Args:
-        frame: The innermost line of the user's; None if there is none.
-        template: The innermost line of a template, if one is being rendered; else None.
+        frame: The innermost line of the user's code, or None.
+        template: The innermost line of a template that is being rendered, or None.
     """
 
     frame: Frame | None = None

@@ -2,8 +2,8 @@
 Lazy loads: relations and deferred fields that are fetched where code touches them.
 
 They are observed during full recordings (vinyl.orm.recording), and if
-`VINYL["LAZY_IN_TEMPLATES"]` warns of those in templates or refuses them; otherwise
-nothing here runs but a truth test.
+`VINYL["LAZY_IN_TEMPLATES"]` asks for warnings or errors. Otherwise each read only costs
+a truth test.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ __all__ = [
 
 logger = logging.getLogger("vinyl.queries")
 
-# What has been warned of outside of recordings.
+# The loads that have been logged outside recordings.
 _warned: set[tuple[Any, ...]] = set()
-# Whether the running code sets the paths of the rows that are fetched inside it.
+# Whether the running code sets the lookup paths of the rows that it fetches.
 _sets_paths: ContextVar[bool] = ContextVar("vinyl_sets_paths", default=False)
 
 
@@ -46,18 +46,18 @@ class LazyLoad:
     A lazy load, which observes its own queries.
 
     Args:
-        instance: Whose attribute it is.
+        instance: The object whose attribute is loaded.
         attribute: The name of the relation or field.
         kind: "one" or "many" for relations, "generic" for generic foreign keys,
             "field" for a deferred field, "part" for some rows of a relation to many.
-        callsite: The line that touched it. None to find it with the first query.
+        callsite: The line that reads the attribute; None to find it at the first query.
     """
 
     instance: Any
     attribute: str
     kind: str
     callsite: Callsite | None = None
-    # Queries that it took, and their time in seconds. No query if it was loaded.
+    # The number of its queries and their time in seconds; 0 if the value was there.
     count: int = 0
     seconds: float = 0.0
 
@@ -75,17 +75,17 @@ class LazyLoad:
 
     @property
     def path(self) -> LookupPath:
-        """How its value is reached."""
+        """The lookup path from the root queryset to the loaded value."""
         return path_of(self.instance).follow(self.attribute, joins=self.kind == "one")
 
 
 class RecordedLoad(NamedTuple):
     """
-    What a full recording keeps of a lazy load that took a query.
+    A lazy load that took a query, as a full recording keeps it.
 
     Args:
         name: What was loaded, such as "Album.artist".
-        path: How its value was reached.
+        path: The lookup path to its value.
         kind: As of `LazyLoad`.
         callsite: The line that touched it.
         seconds: How long its queries took.
@@ -109,7 +109,7 @@ def observe_load(load: LazyLoad, read: Callable[[], Any]) -> Any:
     Return what *read* returns. If that takes a query, it is recorded as *load*.
 
     Raises:
-        LazyInTemplateError: A template touches it, and the settings forbid that.
+        LazyInTemplateError: A template reads the attribute, and the settings forbid it.
 
     Switches to the event loop inside the bridge.
     """
@@ -120,7 +120,7 @@ def observe_load(load: LazyLoad, read: Callable[[], Any]) -> Any:
             value = read()
     finally:
         _sets_paths.reset(token)
-        # Also if there is no such row: it took a query to find that out.
+        # Even if there is no such row: it took a query to find out.
         if load.count:
             if load.kind != "field":
                 rows = value if load.kind in ("many", "part") else [value]
@@ -141,7 +141,7 @@ def _record(load: LazyLoad) -> None:
 
 
 def _warn_or_refuse(load: LazyLoad, frame: Frame) -> None:
-    """Refuse a load in a template, or warn of it once for each line."""
+    """Raise an error for a load in a template, or log it once for each line."""
     _, cure = cure_of(load.path, load.kind)
     owner = type(load.instance).__name__
     if vinyl_settings.LAZY_IN_TEMPLATES == "raise":
@@ -165,13 +165,13 @@ def _warn_or_refuse(load: LazyLoad, frame: Frame) -> None:
 
 class _Origin(NamedTuple):
     """
-    The relation to many that a queryset is, or is a part of.
+    The to-many relation whose rows a queryset returns.
 
     Args:
-        instance: Whose relation it is.
+        instance: The object that has the relation.
         name: The relation's name.
-        shape: That of the query as the manager makes it; None if it is prefetched, so
-            that only another query takes a fetch.
+        shape: The shape of the query as the manager creates it; None if the rows are
+            prefetched, so that only a changed query has to fetch.
     """
 
     instance: Any
@@ -181,8 +181,8 @@ class _Origin(NamedTuple):
 
 def observe_rows(queryset: Any, fetch_all: Callable[[Any], None]) -> None:
     """
-    Fetch the rows of *queryset*. If it comes from a relation to many of an instance,
-    that is a lazy load. Switches to the event loop inside the bridge.
+    Fetch the rows of *queryset*, as a lazy load if it comes from a to-many relation of
+    an instance. Switches to the event loop inside the bridge.
     """
     if _sets_paths.get():
         fetch_all(queryset)
@@ -203,8 +203,8 @@ def observe_rows(queryset: Any, fetch_all: Callable[[Any], None]) -> None:
 
 def patch_create_related_manager(create: Callable[..., Any]) -> Callable[..., Any]:
     """
-    The functions that make the managers of relations to many: the querysets of these
-    managers keep their origin while lazy loads are observed.
+    Patch a function that creates the manager class of a to-many relation: while lazy
+    loads are observed, querysets of the manager remember their origin.
     """
 
     @functools.wraps(create)
@@ -214,7 +214,7 @@ def patch_create_related_manager(create: Callable[..., Any]) -> Callable[..., An
         cls: type[Any]
         if reverse is None:
             cls = create(superclass, rel)
-            # Of a foreign key; the field of a generic relation is on this side.
+            # True for a foreign key. The field of a generic relation is on this side.
             reverse = bool(rel.field.many_to_one)
         else:
             cls = create(superclass, rel, reverse)
@@ -225,7 +225,7 @@ def patch_create_related_manager(create: Callable[..., Any]) -> Callable[..., An
             found = apply_rel_filters(self, queryset)
             if recorder.observes_loads:
                 if _sets_paths.get():
-                    # Not `query`, which applies the filter that Django puts off here.
+                    # Not `query`, which would apply the filter that Django defers here.
                     found._query.related_origin = _Origin(self.instance, name, None)
                 else:
                     query = found.query
@@ -242,7 +242,10 @@ def patch_create_related_manager(create: Callable[..., Any]) -> Callable[..., An
 def patch_prefetch_one_level(
     prefetch_one_level: Callable[..., Any],
 ) -> Callable[..., Any]:
-    """`prefetch_one_level()`, whose rows are reached from those that they are for."""
+    """
+    Patch `prefetch_one_level()`: the lookup paths of its rows start at the instances
+    that they are fetched for.
+    """
 
     @functools.wraps(prefetch_one_level)
     def prefetch(*args: Any, **kwargs: Any) -> Any:
@@ -258,7 +261,7 @@ def patch_prefetch_one_level(
 
 
 def _shape_of(query: Any) -> tuple[Any, ...]:
-    """What differs if anything has been added to *query*."""
+    """The parts of *query* that change if anything is added to it."""
     return (
         len(query.where),
         query.low_mark,

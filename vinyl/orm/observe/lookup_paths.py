@@ -17,12 +17,12 @@ __all__ = ["LookupPath", "cure_of", "path_of", "set_paths"]
 
 class LookupPath(NamedTuple):
     """
-    How an instance was reached.
+    The path by which an instance was fetched.
 
     Args:
-        root: The name of the model whose queryset it began with.
-        names: The relations that were followed from there.
-        joins: Whether a join can follow them. It cannot follow relations to many.
+        root: The name of the model of the first queryset.
+        names: The relations that were followed from it.
+        joins: Whether `select_related()` can follow them, as it can if none is to-many.
     """
 
     root: str
@@ -52,7 +52,7 @@ def set_paths(rows: Iterable[Any], path: LookupPath) -> None:
             continue
         state = vars(instance._state)
         if "lookup_path" in state:
-            # It was fetched earlier.
+            # It was fetched before and has a path.
             continue
         state["lookup_path"] = path
         generic = [field.name for field in instance._meta.private_fields]
@@ -65,10 +65,10 @@ def set_paths(rows: Iterable[Any], path: LookupPath) -> None:
 
 def cure_of(path: LookupPath, kind: str) -> tuple[str, str]:
     """
-    Return the call that makes a lazy load unnecessary, and a sentence with it.
+    Return the call that avoids a lazy load, and a sentence that recommends it.
 
     Args:
-        path: How the load's value is reached.
+        path: The lookup path to the value of the load.
         kind: The kind of the load; see `LazyLoad`.
 
     Never switches.

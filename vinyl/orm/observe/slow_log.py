@@ -19,7 +19,7 @@ class SlowLog:
 
     Args:
         threshold: Queries that take this long, in seconds, are slow.
-        shows_params: Whether the values of parameters are shown, or only their number.
+        shows_params: Whether to log the values of parameters, not only their number.
     """
 
     def __init__(self, threshold: float, *, shows_params: bool = False) -> None:

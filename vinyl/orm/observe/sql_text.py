@@ -70,7 +70,7 @@ def describe_params(params: Any, many: bool, shows_params: bool) -> str:
     if params is None:
         return "no parameters"
     if not isinstance(params, Sized):
-        # Counting or showing them would use them up.
+        # An iterator can be read only once, by the driver.
         return "parameters from an iterator"
     if shows_params:
         return f"parameters: {_shown.repr(params)}"
@@ -123,7 +123,7 @@ def summary_of(sql: Any) -> str:
     text = _uncut(sql)
     if len(text) <= LONGEST_SQL:
         return _summary(text)
-    # Not through the cache, which would keep the text.
+    # Not cached: the cache would keep the text alive.
     return _summary.__wrapped__(text[:LONGEST_READ])
 
 

@@ -29,10 +29,11 @@ def opentelemetry_is_installed() -> bool:
 
 class Tracing:
     """
-    The observer that makes a span for each query, once a tracer provider is set.
+    The observer that creates a span for each query, once a tracer provider is set.
 
     Args:
-        tracer: What makes the spans. None for vinyl's own, of the provider that is set.
+        tracer: The tracer to use; None for the tracer named `vinyl` of the current
+            provider.
     """
 
     def __init__(self, tracer: Tracer | None = None) -> None:
@@ -41,7 +42,7 @@ class Tracing:
         self.tracer = tracer or trace.get_tracer("vinyl")
         self._kind = trace.SpanKind.CLIENT
         self._get_provider = trace.get_tracer_provider
-        # What stands for a provider as long as none is set.
+        # The placeholder that is returned until a provider is set.
         self._no_provider = getattr(trace, "ProxyTracerProvider", None)
 
     @classmethod

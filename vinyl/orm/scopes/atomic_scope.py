@@ -24,11 +24,11 @@ _committed: ContextVar[frozenset[AtomicScope]] = ContextVar(
 
 class AtomicScope(ConnectionScope):
     """
-    What an `atomic()` block holds.
+    The connection and the savepoints of an `atomic()` block.
 
     Args:
         parent: The scope around it, None for the outermost.
-        owner: In a run of the bridge, Django's object of the block.
+        owner: In a run of the bridge, Django's `Atomic` object.
         generator: The frame of the async generator that enters the block, if one does.
     """
 
@@ -90,7 +90,7 @@ def after_commit(wrapper: BaseDatabaseWrapper) -> Iterator[None]:
             if lease is not None and lease.wrapper is wrapper:
                 ended.add(scope)
         scope = scope.parent
-    # Scopes that are not around this code any more are not needed further.
+    # Drop scopes that are no longer around this code.
     token = _committed.set((_committed.get() & around) | ended)
     try:
         yield

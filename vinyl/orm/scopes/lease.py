@@ -18,8 +18,8 @@ class Lease:
     A connection as one scope holds it, with the lock that the scope's tasks share.
 
     Args:
-        source: Where the connection comes from and goes back to; None for one that the
-            user put here.
+        source: The pool or lease that the connection is returned to; None if the user
+            assigned it.
         lock: Locked from the start, if the code of the scope uses the connection
             itself.
     """
@@ -35,11 +35,11 @@ class Lease:
         self.wrapper = wrapper
         self.source = source
         self.lock = lock
-        # The lease of the scope inside that has the lock, if one has it.
+        # The lease of the inner scope that has the lock, or None.
         self.borrower: Lease | None = None
-        # Of a run: the lease of the sync atomic() that its code is in, if it is in one.
+        # In a run: the lease of the innermost sync atomic() block, or None.
         self.inner: Lease | None = None
-        # What reads from the connection piecemeal, and ends with the block.
+        # Streams that read from the connection in chunks and end with the block.
         self.streams: set[Any] = set()
         if type(source) is Lease:
             source.borrower = self
@@ -53,7 +53,7 @@ class Lease:
 
     def end_streams(self) -> None:
         """
-        Close the cursors of the open streams, because the connection is used further.
+        Close the cursors of the open streams, because the connection will be reused.
 
         To be called in the bridge. Switches to the event loop.
         """
@@ -62,9 +62,8 @@ class Lease:
 
     def end(self) -> None:
         """
-        Close the lock of this lease, and those of the leases inside that the end of the
-        scope did not wait for: nobody uses the connection through them after this.
-        Never switches.
+        Close the locks of this lease and of inner leases that the scope did not wait
+        for, so that the connection can no longer be used through them. Never switches.
         """
         self.lock.close()
         if self.borrower is not None:
@@ -77,7 +76,7 @@ class Lease:
         self.end()
         match self.source:
             case Lease() as source:
-                # What a run has begun to stream goes on as long as its block.
+                # A stream that a run has opened stays open until the end of its block.
                 source.streams |= self.streams
                 source.lock.release()
             case Pool() as pool:
@@ -85,6 +84,6 @@ class Lease:
                 for stream in self.streams:
                     stream.ended = True
                 if self.streams and not pool.in_memory:
-                    # Closing their cursors would be a wait.
+                    # Closing their cursors would have to wait for the server.
                     wrapper.discard()
                 pool.release(wrapper)

@@ -98,13 +98,14 @@ def patch_sync_to_async(call: Callable[..., Any]) -> Callable[..., Any]:
             else:
                 result = await _call_with_loan(call, self, around, args, kwargs)
         except GeneratorExit:
-            # This may run in any context, whose scope is not to be changed.
+            # The garbage collector may run this in any context. Leave its scope
+            # unchanged.
             raise
         except BaseException:
             current_scope.set(around)
             raise
-        # asgiref copies the thread's context variables back; if the task is cancelled,
-        # while the thread is still running.
+        # asgiref copies the thread's context variables back, even while the thread is
+        # still running if the task was cancelled.
         current_scope.set(around)
         return result
 
@@ -130,12 +131,12 @@ async def _call_with_loan(
 
 class Loan(Waiter):
     """
-    The connections that an event loop lends to a thread for one call: all that the
-    blocks around the call hold, with the locks on them.
+    The connections that an event loop lends to a thread for one call: all connections
+    of the blocks around the call, with their locks.
 
-    The locks are acquired before asgiref is asked for the thread. asgiref has one
-    thread for all calls: a call that waited in it for a lock would block the call of
-    the task that has the lock.
+    The locks are acquired before asgiref is asked for the thread. asgiref uses one
+    thread for all calls, so a call that waited for a lock in the thread would block the
+    call of the task that has the lock.
 
     Args:
         around: The scope of the code that makes the call.
@@ -179,7 +180,7 @@ class Loan(Waiter):
                 if lease is not None and isinstance(lease.wrapper, BridgeMixin):
                     await self.scope.acquire(alias)
             except (ForeignLoopError, InterfaceError, ScopeClosedError) as error:
-                # The function may have nothing to do with the database.
+                # The function may not use the database at all.
                 self.refused[alias] = error
 
     def is_empty(self) -> bool:
@@ -230,7 +231,7 @@ class Loan(Waiter):
             self.use.set_result(None)
 
     def _borrow(self) -> None:
-        """In the thread: replace its own connections by the lent ones."""
+        """In the thread: replace the thread's own connections with the lent ones."""
         self.thread = threading.get_ident()
         self._set(here, "waiter", self)
         for alias, lease in self.scope.leases.items():

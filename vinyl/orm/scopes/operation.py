@@ -51,10 +51,10 @@ def may_share(alias: str) -> bool:
 
 async def acquire(alias: str) -> tuple[Any, Lease | Pool]:
     """
-    Acquire the connection of *alias*: that of the nearest block, or one of the pool's.
+    Acquire a connection to *alias*: that of the nearest block, or one from the pool.
 
     Returns:
-        The connection, and what to give to `release()` with it.
+        The connection, and the owner to pass to `release()` with it.
 
     Raises: as `ConnectionScope.acquire()`.
 

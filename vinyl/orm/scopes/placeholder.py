@@ -29,8 +29,8 @@ __all__ = [
 ]
 
 
-# The placeholders of this context by alias, each with the task that it was made in.
-# Weak, or the tasks started from it would keep it alive.
+# The placeholders of this context by alias, each with a weak reference to the task that
+# created it, so that child tasks do not keep it alive.
 _placeholders: ContextVar[dict[str, tuple[weakref.ref[Any] | None, BridgeMixin]]]
 _placeholders = ContextVar("vinyl_placeholders")
 
@@ -59,7 +59,7 @@ def placeholder_for(alias: str) -> BaseDatabaseWrapper | None:
 
     wrapper.ensure_connection = ensure_connection  # type: ignore[method-assign]
     if inherited is not None:
-        # What the parent set applies to its children, and not the other way round.
+        # Settings of a parent task apply to its children, but not the reverse.
         wrapper.execute_wrappers = list(inherited.execute_wrappers)
         wrapper.force_debug_cursor = inherited.force_debug_cursor
         wrapper.queries_log = inherited.queries_log

@@ -76,12 +76,12 @@ class RunScope(ConnectionScope):
             lease.lock.release()
         outer, inner = current_scope.get(), self.inner()
         if not inner.is_around(outer):
-            # The run began to hold it in another context.
+            # The run acquired its first connection in another context.
             current_scope.set(inner)
         try:
             return await awaitable
         except GeneratorExit:
-            # This run is closed half-way, and cannot wait for those who have the lock.
+            # The coroutine of this run was closed, so it cannot wait for the locks.
             held = []
             raise
         finally:

@@ -50,12 +50,13 @@ current_scope: ContextVar[ConnectionScope | None] = ContextVar(
 
 class ConnectionScope:
     """
-    What a block or a run of the bridge holds: at most one connection per alias.
+    The connections of a block or of a run of the bridge, at most one per alias.
 
     Args:
         parent: The scope around it, None for the outermost.
-        block: What the block is called in messages, such as `pinned()`; empty for a
-            run. The code of a run has the lock of each lease; in a block nobody has.
+        block: The name of the block in messages, such as `pinned()`; empty for a run.
+            The code of a run holds the lock of each lease; the code of a block does
+            not.
     """
 
     parent: ConnectionScope | None
@@ -64,8 +65,8 @@ class ConnectionScope:
     is_lent = False
 
     def __init__(self, parent: ConnectionScope | None, *, block: str) -> None:
-        # Scopes that have ended for good are left out, so that a task which starts a
-        # task, and so on, does not pile them up.
+        # Without scopes that have ended, which would accumulate in a chain of tasks
+        # that start tasks.
         while parent is not None and parent.closed and parent.is_over():
             parent = parent.parent
         self.parent = parent
@@ -122,7 +123,7 @@ class ConnectionScope:
         lease = Lease(wrapper, source, ConnectionLock(locked=not self.block))
         self.leases[alias] = lease
         if isinstance(source, Pool):
-            # What a block logs can be read from `connection.queries` after it.
+            # So that `connection.queries` shows the queries of a block after its end.
             if self.block or settings.DEBUG or has_placeholder(alias):
                 placeholder = cast(BaseDatabaseWrapper, placeholder_for(alias))
                 cast(BridgeMixin, wrapper).act_for(placeholder)
@@ -146,8 +147,8 @@ class ConnectionScope:
 
     def discard(self, alias: str) -> None:
         """
-        Close the connection of *alias*, if it is the pool's and can be opened anew. An
-        in-memory database would be lost with it. Never switches.
+        Close the connection of *alias* if it belongs to the pool and can be reopened.
+        An in-memory database would be lost with it. Never switches.
         """
         match self.leases[alias]:
             case Lease(source=Pool(in_memory=False), wrapper=BridgeMixin() as wrapper):
@@ -158,7 +159,7 @@ class ConnectionScope:
         Whether the running code may ignore this scope, which has ended, and look
         further outside. Never switches.
         """
-        # The block's own task has it in its context still, where it left an async
+        # The block's own task may still have it in its context, after leaving an async
         # generator early.
         return self.task_is_here()
 
@@ -184,7 +185,7 @@ class ConnectionScope:
             if isinstance(lease.source, Pool):
                 self.discard(alias)
             elif not lease.lock.closed:
-                # The transaction around contains an unknown part of this block's work.
+                # The outer transaction contains an unknown part of this block's work.
                 cast(BridgeMixin, lease.wrapper).note_interruption()
         self.close()
 
@@ -193,7 +194,8 @@ class ConnectionScope:
         self.closed = True
         for lease in self.leases.values():
             lease.release()
-        # In another context, as of the garbage collector, it has never been current.
+        # In another context, such as that of the garbage collector, it was never
+        # current.
         if current_scope.get() is self:
             current_scope.set(self.before)
         self.before = None
@@ -219,7 +221,7 @@ def nearest_lease(scope: ConnectionScope | None, alias: str) -> Lease | None:
     while scope is not None:
         lease = scope.leases.get(alias)
         if lease is not None:
-            # The scope of async_to_sync was made where no loop was running.
+            # The scope of async_to_sync() was created without a running loop.
             here = scope.loop is None or scope.loop is asyncio._get_running_loop()
             if not scope.closed and here:
                 if lease.lock.closed:
@@ -230,7 +232,7 @@ def nearest_lease(scope: ConnectionScope | None, alias: str) -> Lease | None:
                         f"from a thread that is using it. Call async code from a "
                         f"thread with async_to_sync(), which lends it."
                     )
-                # In a run, the block that its code is in at the moment.
+                # In a run: the block that its code is in now.
                 return lease.inner or lease
             if scope.block and not here:
                 raise ForeignLoopError(

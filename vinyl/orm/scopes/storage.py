@@ -42,7 +42,8 @@ class ScopedStorage:
 
     def __getattr__(self, alias: str) -> Any:
         if in_bridge():
-            # Asks what is there (`all(initialized_only=True)`): nothing is borrowed.
+            # `all(initialized_only=True)` only asks what exists, so do not acquire
+            # anything.
             scope = scope_of_run()
             if alias in scope.leases or scope.nearest(alias) is not None:
                 return scope.connection(alias)

@@ -26,7 +26,7 @@ class AdminConfig(apps.SimpleAdminConfig):
     files_path = str(Path(__file__).parent)
 
     def ready(self) -> None:
-        # Not Django's ready(), which registers checks for the needs of its own pages.
+        # Not Django's ready(), which registers checks for Django's own pages.
         from vinyl.web.admin import awaiting, static
         from vinyl.web.admin.checks import check_dependencies, check_middleware
 

@@ -16,7 +16,7 @@ from django.db.models.constants import LOOKUP_SEP
 
 __all__ = ["ChangeList"]
 
-# In characters: each word is a condition for each field, and databases have limits.
+# In characters. Each word adds a condition for each field, and databases limit those.
 MAX_SEARCH_LENGTH = 200
 
 

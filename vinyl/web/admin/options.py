@@ -54,8 +54,8 @@ class _Options(BaseModelAdmin):  # type: ignore[type-arg]  # not generic at runt
                 **options,
                 **chosen.get(field, {}),
             }
-        # Autocompletion needs a script. A field for the key serves its purpose, not to
-        # load a whole table into a select.
+        # Autocompletion needs a script. A raw id field avoids loading a whole table
+        # into a select, too.
         own.raw_id_fields = (*self.raw_id_fields, *self.autocomplete_fields)
 
     def get_autocomplete_fields(self, request: Any) -> tuple[str, ...]:
@@ -136,7 +136,10 @@ class TabularInline(_Inline, admin.TabularInline):  # type: ignore[type-arg]
 
 @contextmanager
 def _refusing_huge_numbers() -> Iterator[None]:
-    """Answer 400 to keys too large for SQLite, which Django's `__in` lets through."""
+    """
+    Respond with 400 to keys that are too large for SQLite, which Django's `__in` does
+    not check.
+    """
     try:
         yield
     except OverflowError as error:

@@ -44,7 +44,10 @@ class AdminSite(admin.AdminSite):
         super().add_action(dual_if_async(action), name)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Return *view*, plain or async, for users who may see the admin only."""
+        """
+        Return *view*, plain or async, restricted to users with permission to view the
+        admin.
+        """
         return super().admin_view(dual_if_async(view), cacheable)
 
     def each_context(self, request: Any) -> dict[str, Any]:

@@ -48,7 +48,10 @@ result_list = admin_list.result_list
 
 @pass_context
 def buttons(context: Context) -> dict[str, Any]:
-    """Return which buttons a change form has: `show_save`, `show_close` and so on."""
+    """
+    Return the flags of the buttons of a change form: `show_save`, `show_close` and so
+    on.
+    """
     variables: Any = context.get_all()
     result: Any = admin_modify.submit_row(variables).flatten()
     return result
@@ -56,7 +59,7 @@ def buttons(context: Context) -> dict[str, Any]:
 
 @pass_context
 def kept(context: Context, url: str) -> str:
-    """Return *url* with the filters of the change list that the visitor came from."""
+    """Return *url* with the filters of the previous change list."""
     variables: Any = context.get_all()
     return admin_urls.add_preserved_filters(
         variables, url, variables.get("is_popup"), variables.get("to_field")

@@ -68,6 +68,6 @@ class Renderer(BaseRenderer):
             try:
                 return loader.get_template(template_name)
             except TemplateDoesNotExist:
-                # A widget without a template of vinyl's; Django's fits any page.
+                # The widget has no template of vinyl. Django's fits any page.
                 pass
         return get_default_renderer().get_template(template_name)
