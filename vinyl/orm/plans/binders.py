@@ -23,12 +23,14 @@ from django.db.models import (
     URLField,
     lookups,
 )
-from django.db.models.fields import related_lookups
+from django.db.models.expressions import Col
+from django.db.models.fields import related_lookups, tuple_lookups
 
+from vinyl.orm.plans.loaders import has_plain
 from vinyl.orm.plans.shapes import Kept
 from vinyl.orm.plans.values import Unplannable
 
-__all__ = ["Binder", "Reference"]
+__all__ = ["Binder", "Reference", "binder_for"]
 
 INTEGERS = frozenset(
     {
@@ -62,6 +64,8 @@ PLAIN_LOOKUPS = frozenset(
 )
 # The modules whose lookups depend on their value in `process_rhs()` alone.
 KNOWN = frozenset({lookups.__name__, related_lookups.__name__})
+# Lookups of Django's whose parameters are the elements of a list.
+LISTS = frozenset({lookups.In, related_lookups.RelatedIn, tuple_lookups.TupleIn})
 
 
 class Reference(NamedTuple):
@@ -82,6 +86,7 @@ class Binder:
     """
 
     __slots__ = (
+        "columns",
         "field",
         "is_of_instances",
         "lhs",
@@ -103,17 +108,14 @@ class Binder:
         self.prepares = True
         first = given[0] if type(given) is list else given
         self.is_of_instances = isinstance(first, Model)
+        # The columns that it compares.
+        self.columns = getattr(self.lhs, "get_cols", lambda: [self.lhs])()
         kind = type(given)
         if self.lookup_class in PLAIN_LOOKUPS and not lookup.bilateral_transforms:
             field: Any = getattr(lookup.lhs, "output_field", None)
             if kind is int and type(field) in INTEGERS:
                 self.field = field
-                internal_type = field.get_internal_type()
-                low, high = connection.ops.integer_field_range(internal_type)
-                self.range = (
-                    -(2**63) if low is None else low,
-                    2**63 - 1 if high is None else high,
-                )
+                self.range = _range_of(field, connection)
                 self.prepares = False
             elif kind is str and type(field) in TEXTS:
                 self.prepares = False
@@ -165,3 +167,114 @@ class Binder:
         if sql != self.sql:
             raise Unplannable
         return params
+
+
+class ListBinder(Binder):
+    """
+    Makes the parameters of a lookup from a list of integers or texts that need no
+    preparation, or of instances which have one as their key.
+
+    Args:
+        field: The field that the elements are values of.
+    """
+
+    __slots__ = ("count", "element", "key")
+
+    def __init__(
+        self, lookup: Any, sql: str, given: Any, connection: Any, field: Any
+    ) -> None:
+        super().__init__(lookup, sql, given, connection)
+        self.prepares = False
+        self.field = field
+        self.element = int if type(field) in INTEGERS else str
+        if self.element is int:
+            self.range = _range_of(field, connection)
+        # How many parameters there are: Django leaves out equal ones.
+        self.count = sql.count("%s")
+        # The attribute of instances.
+        self.key: str = field.attname
+
+    def kept(self, value: Any) -> Any:
+        if not isinstance(value[0], Model):
+            return value
+        keys = [one.__dict__.get(self.key) for one in value]
+        if {*map(type, keys)} == {self.element}:
+            return Kept(keys, None)
+        # Django fetches a deferred key, or refuses an instance that has none.
+        lookup = self.lookup_class(self.lhs, value)
+        return Kept(lookup.rhs, None)
+
+    def bound(
+        self, kept: Any, compiler: Callable[[], Any], connection: Any
+    ) -> list[Any]:
+        values = kept.given if type(kept) is Kept else kept
+        if self.lookup_class is not tuple_lookups.TupleIn:
+            values = [*dict.fromkeys(values)]
+        if len(values) != self.count or {*map(type, values)} != {self.element}:
+            raise Unplannable
+        if self.range is not None:
+            low, high = self.range
+            if not (low <= min(values) and max(values) <= high):
+                raise Unplannable
+        prepare = self.field.get_db_prep_value
+        return [prepare(value, connection, prepared=True) for value in values]
+
+
+def _range_of(field: Any, connection: Any) -> tuple[int, int]:
+    low, high = connection.ops.integer_field_range(field.get_internal_type())
+    return (-(2**63) if low is None else low, 2**63 - 1 if high is None else high)
+
+
+def binder_for(lookup: Any, sql: str, given: Any, connection: Any) -> Binder:
+    """
+    Return what makes the parameters of *lookup* from other values.
+
+    Args:
+        sql: What its `process_rhs()` gives as SQL.
+        given: The value, as a filter was given it.
+
+    Raises:
+        Unplannable: There is none.
+
+    Never switches.
+    """
+    if type(given) is list and type(lookup) in LISTS:
+        field = _element_field(lookup)
+        first = given[0]
+        if type(field) in INTEGERS | TEXTS and (
+            isinstance(first, Model)
+            and _has_key(type(first), field)
+            or type(first) is (int if type(field) in INTEGERS else str)
+        ):
+            return ListBinder(lookup, sql, given, connection, field)
+    if type(lookup) is tuple_lookups.TupleIn:
+        raise Unplannable
+    return Binder(lookup, sql, given, connection)
+
+
+def _element_field(lookup: Any) -> Any:
+    """The field of the elements of a list; None if it takes more than one, or none."""
+    if lookup.bilateral_transforms:
+        return None
+    if isinstance(lookup, tuple_lookups.TupleIn):
+        targets = lookup.lhs.targets
+        return targets[0] if len(targets) == 1 else None
+    if type(lookup.lhs) is not Col:
+        return None
+    field: Any = lookup.lhs.output_field
+    if isinstance(lookup, related_lookups.RelatedIn):
+        targets = field.path_infos[-1].target_fields
+        target = getattr(field, "target_field", None)
+        return target if [target] == [*targets] else None
+    return field
+
+
+def _has_key(model: Any, field: Any) -> bool:
+    """Whether the key of instances of *model* is their own value of *field*."""
+    return (
+        issubclass(model, field.model)
+        and model._meta.pk.attname == field.attname
+        and model._is_pk_set is Model._is_pk_set
+        and model.pk is Model.pk
+        and has_plain(model, field.attname)
+    )

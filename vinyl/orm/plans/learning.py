@@ -27,7 +27,7 @@ from django.db.models.query import ModelIterable
 from django.db.models.sql.where import WhereNode
 
 from vinyl.orm.backends.statements import Statement
-from vinyl.orm.plans.binders import Binder, Reference
+from vinyl.orm.plans.binders import Binder, Reference, binder_for
 from vinyl.orm.plans.converters import Converters
 from vinyl.orm.plans.expressions import has_expressions, refuse_what_changes
 from vinyl.orm.plans.loaders import loader_of
@@ -54,7 +54,7 @@ class Plan:
     __slots__ = (
         "binders",
         "converters",
-        "is_bound",
+        "counts",
         "is_djangos",
         "load",
         "models",
@@ -80,8 +80,8 @@ class Plan:
         self.statement = Statement(sql) if is_bindable else None
         self.params = params
         self.binders = binders
-        # Whether each parameter is the only one of its value, in the order of values.
-        self.is_bound = params == tuple(Reference(n, 0) for n in range(len(binders)))
+        # How many parameters each value has, if they are all in the order of values.
+        self.counts = _counts(params, len(binders))
         # The number of columns of the result, if rows have more: with DISTINCT, what
         # they are ordered by is selected as well.
         self.width: int | None = (
@@ -120,11 +120,11 @@ class Plan:
             ]
         except (EmptyResultSet, FullResultSet):
             raise Unplannable from None
-        if self.is_bound:
+        if self.counts is not None:
             # A lookup may have given another number of them.
-            if any(len(params) != 1 for params in bound):
+            if [*map(len, bound)] != self.counts:
                 raise Unplannable
-            return tuple([params[0] for params in bound])
+            return tuple([param for params in bound for param in params])
         return tuple(
             bound[param.slot][param.position] if type(param) is Reference else param
             for param in self.params
@@ -274,6 +274,18 @@ def _plan_of(
     return plan
 
 
+def _counts(params: tuple[Any, ...], slots: int) -> list[int] | None:
+    counts = [0] * slots
+    for param in params:
+        if type(param) is not Reference:
+            return None
+        counts[param.slot] += 1
+    in_order = [
+        Reference(slot, n) for slot in range(slots) for n in range(counts[slot])
+    ]
+    return counts if [*params] == in_order else None
+
+
 def _is_bindable(query: Any, params: tuple[Any, ...], binders: list[Binder]) -> bool:
     """
     Whether PostgreSQL gives the parameters the types that they have as literals: what
@@ -282,8 +294,9 @@ def _is_bindable(query: Any, params: tuple[Any, ...], binders: list[Binder]) -> 
     literals = [param for param in params if type(param) is not Reference]
     is_exists = literals == [1] and [*query.annotation_select] == ["a"]
     return (is_exists or not literals) and all(
-        type(binder.lhs) is Col and _is_djangos(binder.lhs.output_field)
+        type(column) is Col and _is_djangos(column.output_field)
         for binder in binders
+        for column in binder.columns
     )
 
 
@@ -374,5 +387,5 @@ def _referring(
     binders = []
     for slot, value in enumerate(values):
         given = value.given if type(value) is Kept else value
-        binders.append(Binder(*found[slot], given, connection))
+        binders.append(binder_for(*found[slot], given, connection))
     return text, params, binders

@@ -8,6 +8,7 @@ nor a receiver of a signal could tell the difference.
 
 from __future__ import annotations
 
+import gc
 import inspect
 import weakref
 from collections.abc import Callable, Iterable
@@ -30,11 +31,20 @@ from django.db.models.signals import post_init, pre_init
 
 from vinyl.orm.plans.values import Unplannable
 
-__all__ = ["has_init_receivers", "is_plain", "key_names", "loader_of"]
+__all__ = [
+    "MISSING",
+    "has_init_receivers",
+    "has_plain",
+    "is_plain",
+    "key_names",
+    "loader_of",
+]
 
 # Attributes of a class that set nothing but the value of the instance.
 PLAIN = frozenset({DeferredAttribute, FileDescriptor, ForeignKeyDeferredAttribute})
 MISSING = object()
+# Rows whose instances are enough for the garbage collector to run in between.
+MANY = 50
 
 # Makes a list of objects from rows, for a queryset on a database.
 Loader = Callable[[Iterable[Any], Any, str], list[Any]]
@@ -150,7 +160,7 @@ class _Instances:
                 for name, column in self.annotations.items():
                     setattr(instance, name, row[column])
         else:
-            objects = self.build(rows, model, db, model.__new__, ModelState, mode)
+            objects = self._built(rows, db, mode)
         if mode is not None and mode.track_peers:
             peers = [weakref.ref(instance) for instance in objects]
             for instance in objects:
@@ -158,6 +168,19 @@ class _Instances:
         for related in self.related:
             related.populate(rows, objects, db, mode)
         return objects
+
+    def _built(self, rows: list[Any], db: str, mode: Any) -> list[Any]:
+        model = self.model
+        # All that is made here stays in use, so the garbage collector would look
+        # through it in vain, and the more often, the sooner through everything else.
+        pauses = len(rows) >= MANY and gc.isenabled()
+        if pauses:
+            gc.disable()
+        try:
+            return self.build(rows, model, db, model.__new__, ModelState, mode)
+        finally:
+            if pauses:
+                gc.enable()
 
 
 def has_init_receivers(model: type[models.Model]) -> bool:
@@ -193,6 +216,17 @@ class _Related(_Instances):
                 related = next(found)
                 set_local(instance, related)
                 set_remote(related, instance)
+
+
+def has_plain(model: type[models.Model], name: str) -> bool:
+    """
+    Whether the attribute *name* of instances of *model* is what they have in
+    `__dict__`, unless it has been deferred. Never switches.
+    """
+    return (
+        model.__getattribute__ is object.__getattribute__
+        and type(inspect.getattr_static(model, name)) in PLAIN
+    )
 
 
 def is_plain(model: type[models.Model], names: list[str] | None = None) -> bool:

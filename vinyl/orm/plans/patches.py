@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from vinyl.bridge.patching import Patch
-from vinyl.orm.plans import aggregates, inserts, marked_query, steps, streams, terminals
+from vinyl.orm.plans import (
+    aggregates,
+    inserts,
+    marked_query,
+    prefetches,
+    steps,
+    streams,
+    terminals,
+)
 
 __all__ = ["PATCHES"]
 
@@ -34,6 +42,11 @@ PATCHES = (
         "django.db.models.fields.related_descriptors",
         "_filter_prefetch_queryset",
         steps.patch_filter_prefetch_queryset,
+    ),
+    Patch(
+        "django.db.models.query",
+        "prefetch_one_level",
+        prefetches.patch_prefetch_one_level,
     ),
     Patch(_QUERYSET, "all", steps.patch_all),
     Patch(_QUERYSET, "__getitem__", steps.patch_getitem),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from django.db.models import Q
@@ -17,6 +17,7 @@ from vinyl.orm.plans import shapes
 from vinyl.orm.plans.expressions import key_of
 from vinyl.orm.plans.shapes import SLOT, Step, Trail
 from vinyl.orm.plans.trails import (
+    FILTERS,
     PENDING,
     can_move,
     django_method,
@@ -46,14 +47,13 @@ __all__ = [
     "patch_setter",
     "patch_step",
     "patch_unregister_lookup",
+    "record_filter",
 ]
 
 # Types of arguments that are part of a shape.
 _SIMPLE = frozenset({str, bool, type(None)})
 # Methods that Django warns of, each time, if they are given no names.
 _WARNING = frozenset({"select_related", "values_list"})
-# Methods whose arguments have values.
-_FILTERS = frozenset({"_filter_or_exclude", "add_q"})
 # What a queryset has that its steps decide, beside its query.
 _DECIDED = ("_iterable_class", "_fields", "_prefetch_related_lookups")
 
@@ -118,35 +118,53 @@ def patch_filter_or_exclude(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def _filter_or_exclude(self: Any, negate: bool, args: Any, kwargs: Any) -> Any:
-        return _filter(self, "_filter_or_exclude", negate, args, kwargs, in_place(self))
+        return record_filter(
+            self, "_filter_or_exclude", negate, args, kwargs, in_place(self)
+        )
 
     return _filter_or_exclude
 
 
-def _filter(
-    queryset: Any, name: str, negate: bool, args: Any, kwargs: Any, is_in_place: bool
+def record_filter(
+    queryset: Any,
+    name: str,
+    what: Hashable,
+    args: Any,
+    kwargs: Any,
+    is_in_place: bool = False,
 ) -> Any:
-    """Take a step with values: *name* is that of a method with these arguments."""
+    """
+    Return what a filter makes of *queryset*, as a step with values.
+
+    Args:
+        name: That of the method, one of FILTERS.
+        what: Its first argument, which is part of the shape.
+        args: The conditions, as those of `filter()`.
+        kwargs: Likewise.
+        is_in_place: Whether it changes *queryset* itself.
+
+    Never switches.
+    """
     method = django_method[name]
     trail = trail_of(queryset)
     if trail is None or (is_in_place and queryset._result_cache is not None):
-        return method(queryset, negate, args, kwargs)
+        return method(queryset, what, args, kwargs)
     values: list[Any] = []
     is_sticky, is_deferred = queryset._sticky_filter, queryset._defer_next_filter
     try:
-        key: Any = "filter", negate, is_sticky, keyed(args, kwargs, values)
+        key: Any = "filter", what, is_sticky, keyed(args, kwargs, values)
     except Unplannable:
         key = None
     # Not in the handler, so that an error of Django's has no other context than usual.
     if key is None:
-        return method(queryset, negate, args, kwargs)
-    if is_in_place:
+        return method(queryset, what, args, kwargs)
+    if is_in_place or name == "unordered":
         key = name, *key
     node = trail.node.child(key)
     if node is None:
         args_, kwargs_ = copy.deepcopy(replaced(args, kwargs, lambda _: SLOT))
-        step = Step(name, (negate, args_, kwargs_), {}, is_sticky, is_in_place)
-        result = method(queryset, negate, args, kwargs)
+        step = Step(name, (what, args_, kwargs_), {}, is_sticky, is_in_place)
+        result = method(queryset, what, args, kwargs)
         return _explored(queryset, result, trail, key, step, values, is_deferred)
     now = settled(trail)
     if can_move(queryset, now):
@@ -160,7 +178,7 @@ def _filter(
                 for binder, value in zip(node.binders, values, strict=True)
             ]
             return moved(queryset, Trail(node, (*now.values, *kept)), is_in_place)
-    result = method(queryset, negate, args, kwargs)
+    result = method(queryset, what, args, kwargs)
     to = extended(trail, node, values, is_deferred=is_deferred)
     mark(queryset, result, trail, to)
     return result
@@ -259,7 +277,7 @@ def _copied(queryset: Any) -> Any:
     if in_place(queryset):
         return queryset
     step = trail.node.step
-    if step is not None and step.method in _FILTERS:
+    if step is not None and step.method in FILTERS:
         # The copy of the query forgets which joins the filter has made.
         return _take(queryset, ("_chain",), Step("_chain"), django_method["_chain"])
     now = settled(trail)
@@ -355,7 +373,7 @@ def patch_filter_prefetch_queryset(method: Callable[..., Any]) -> Callable[..., 
         ):
             return method(queryset, field_name, instances)
         by_instances = {f"{field_name}__in": instances}
-        return _filter(queryset, "add_q", False, (), by_instances, True)
+        return record_filter(queryset, "add_q", False, (), by_instances, True)
 
     return filter_prefetch
 

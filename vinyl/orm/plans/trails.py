@@ -22,6 +22,7 @@ from vinyl.orm.plans.values import replaced
 
 __all__ = [
     "COPIED",
+    "FILTERS",
     "PENDING",
     "can_move",
     "django_method",
@@ -67,6 +68,9 @@ PENDING: Any = _Pending()
 
 # Django's methods, by name.
 django_method: dict[str, Callable[..., Any]] = {"_chain": cast(Any, QuerySet)._chain}
+
+# The methods whose arguments have values: those of Django's filters and prefetches.
+FILTERS = frozenset({"_filter_or_exclude", "add_q", "unordered"})
 
 # The attributes of a queryset that no step of its own sets.
 _RESET = {
@@ -146,10 +150,10 @@ def retake(node: Node, values: Iterator[Any], query: sql.Query) -> Any:
         if step.is_sticky:
             cast(Any, queryset)._sticky_filter = True
         cast(Any, queryset)._cloning_enabled = not step.is_in_place
-        if step.method in ("_filter_or_exclude", "add_q"):
-            negate, args, kwargs = step.args
+        if step.method in FILTERS:
+            what, args, kwargs = step.args
             args, kwargs = replaced(args, kwargs, lambda _: next(values))
-            queryset = django_method[step.method](queryset, negate, args, kwargs)
+            queryset = django_method[step.method](queryset, what, args, kwargs)
         else:
             queryset = django_method[step.method](queryset, *step.args, **step.kwargs)
         cast(Any, queryset)._cloning_enabled = True

@@ -145,9 +145,34 @@ PREFETCHES: dict[type[models.Model], list[Any]] = {
         lambda: Prefetch("tracks", Track.objects.filter(album__genres__name="a")),
         lambda: Prefetch("genres", Genre.objects.filter(albums__year=1965)),
         lambda: Prefetch("genres", Genre.objects.all()[:1], to_attr="some"),
+        "label",
+        "label__albums__tracks",
+        "genres__albums__artist",
+        "nonsense",
+        lambda: Prefetch("artist", Artist.objects.filter(name__gt="a1")),
+        lambda: Prefetch("artist", Artist.objects.only("name"), to_attr="by"),
+        lambda: Prefetch("tracks", Track.objects.defer("album").order_by("-pk")),
+        lambda: Prefetch("tracks", Track.objects.select_related("album"), "songs"),
+        lambda: Prefetch("tracks", Track.objects.prefetch_related("album__label")),
+        lambda: Prefetch("tracks", Track.objects.all()[:1]),
+        lambda: Prefetch("tracks", to_attr="title"),
     ],
-    Artist: ["albums", "albums__genres", "biography"],
-    Track: ["album", "album__tracks"],
+    Artist: [
+        "albums",
+        "albums__genres",
+        "biography",
+        "biography__artist",
+        lambda: Prefetch("albums", Album.objects.prefetch_related("artist", "tracks")),
+        lambda: Prefetch("biography", Biography.objects.order_by("text"), "life"),
+        lambda: Prefetch("biography", Biography.objects.filter(pk__lt=2)),
+    ],
+    Track: [
+        "album",
+        "album__tracks",
+        "album__artist__biography",
+        lambda: Prefetch("album", Album.objects.select_related("label")),
+        lambda: Prefetch("album__genres", Genre.objects.defer("name")),
+    ],
 }
 # Which relations of an instance are touched, since they are fetched as the query says.
 TOUCHED: dict[type[models.Model], Callable[[Any], Any]] = {
@@ -277,8 +302,8 @@ def chains(draw: st.DrawFn) -> Chain:
             steps.append((method, (), {}))
     terminal = draw(
         st.sampled_from(
-            "list list touch get first last exists count aggregate aggregate earliest "
-            "latest contains in_bulk __getitem__ iterator".split()
+            "list list list touch get first last exists count aggregate aggregate "
+            "earliest latest contains in_bulk __getitem__ iterator".split()
         )
     )
     args: tuple[Any, ...] = ()
@@ -340,8 +365,31 @@ def shown(value: Any, within: tuple[Any, ...] = ()) -> Any:
     return (
         type(value),
         shown(attributes, within),
-        {name: shown(list(rows), within) for name, rows in prefetched.items()},
+        {
+            name: (shown(list(rows), within), queryset_of(rows, within))
+            for name, rows in prefetched.items()
+        },
         shown(state, within),
+    )
+
+
+def queryset_of(rows: Any, within: tuple[Any, ...]) -> Any:
+    """What a user could see of a queryset that a manager returns, but for its rows."""
+    known = [
+        (str(field), key, shown(one, within))
+        for field, related in rows._known_related_objects.items()
+        for key, one in related.items()
+    ]
+    is_fetched = [rows.all()._result_cache is None, rows._prefetch_done]
+    return (
+        type(rows),
+        rows.db,
+        {name: shown(one, within) for name, one in rows._hints.items()},
+        getattr(rows, "_fetch_mode", None),
+        is_fetched,
+        known,
+        str(rows.all().query),
+        str(rows.all().filter(pk__gt=1).query),
     )
 
 

@@ -1,0 +1,116 @@
+"""The querysets that related managers return after a prefetch are like Django's."""
+
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="attr-defined, misc, union-attr"
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db.models import Prefetch, QuerySet
+
+from tests.orm.plans.scenarios.test_equality import fill, queryset_of
+from tests.orm.plans.test_prefetches import compare
+from tests.records.models import Album, Track
+from vinyl.orm.plans import prefetched
+from vinyl.orm.plans.trails import PENDING
+
+pytestmark = pytest.mark.usefixtures("db", "nothing_known")
+
+
+@pytest.fixture
+def copies(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The instance of each queryset that has been copied."""
+    found: list[Any] = []
+    copying = prefetched._copying
+
+    def noted(*args: Any) -> Any:
+        make = copying(*args)
+
+        def made(instance: Any, key: Any) -> Any:
+            found.append(instance)
+            return make(instance, key)
+
+        return None if make is None else made
+
+    monkeypatch.setattr(prefetched, "_copying", noted)
+    return found
+
+
+USES: dict[str, Callable[[Any], Any]] = {
+    "all": lambda manager: [one.pk for one in manager.all()],
+    "filter": lambda manager: [one.pk for one in manager.filter(pk__gt=3)],
+    "count": lambda manager: [manager.count(), manager.filter(pk__gt=3).count()],
+    "first": lambda manager: manager.order_by("-pk").first(),
+    "what is known": lambda manager: [
+        queryset_of(manager.all(), ()),
+        [str(one) for one in manager.order_by("-pk")],
+    ],
+    "a new query": lambda manager: [one.pk for one in manager.all().all()],
+    "its SQL": lambda manager: str(manager.all().query),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("name", ["tracks", "genres"])
+def test_can_be_used_alike(use: str, name: str, copies: list[Any]) -> None:
+    fill()
+
+    def make() -> Any:
+        found = Album.objects.order_by("pk").prefetch_related(name)
+        return [USES[use](getattr(album, name)) for album in found]
+
+    compare(make)
+    assert len(copies) >= 2 * (Album.objects.count() - 1)
+
+
+@pytest.mark.parametrize("name", ["tracks", "genres"])
+def test_share_nothing(name: str, copies: list[Any]) -> None:
+    fill()
+    for _ in range(4):
+        found = list(Album.objects.order_by("pk").prefetch_related(name))
+    first, second, *_ = (getattr(album, name).all() for album in found)
+    assert first._query is second._query is PENDING
+    assert first._hints == {"instance": found[0]}
+    assert second._hints == {"instance": found[1]}
+    first._add_hints(more=1)
+    assert "more" not in second._hints
+    assert first.query is not second.query
+
+
+def test_of_a_given_queryset_share_its_hints_as_in_django() -> None:
+    fill()
+
+    def make() -> Any:
+        tracks = Track.objects.filter(position__gte=0)
+        lookup: Any = Prefetch("tracks", tracks)
+        found = list(Album.objects.order_by("pk").prefetch_related(lookup))
+        of_all = [album.tracks.all()._hints for album in found]
+        return (
+            [hints["instance"].pk for hints in of_all],
+            [hints is tracks._hints for hints in of_all],
+        )
+
+    compare(make)
+
+
+def test_of_a_class_with_methods_of_its_own_are_made_by_it(copies: list[Any]) -> None:
+    class Noting(QuerySet[Track]):
+        def using(self, alias: str | None) -> Any:
+            noted.append(alias)
+            return super().using(alias)
+
+    noted: list[Any] = []
+    fill()
+
+    def make() -> Any:
+        noted.clear()
+        lookup: Any = Prefetch("tracks", Noting(Track))
+        found = list(Album.objects.order_by("pk").prefetch_related(lookup))
+        return found, list(noted)
+
+    compare(make)
+    assert noted
+    assert not copies
