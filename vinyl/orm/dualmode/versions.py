@@ -32,11 +32,20 @@ READ = {
         "wrap_database_errors make_cursor"
     ),
     "django.db.backends.utils:CursorWrapper": "_execute_with_wrappers",
+    "django.db.models.base:Model": "_is_pk_set",
     "django.db.models.base:ModelBase": "_base_manager _default_manager",
-    "django.db.models.fields.mixins:FieldCacheMixin": "is_cached",
+    "django.db.models.fields.mixins:FieldCacheMixin": "cache_name is_cached",
+    "django.db.models.fields.related:ForeignObject": (
+        "foreign_related_fields local_related_fields"
+    ),
+    "django.db.models.fields.related_descriptors:ReverseManyToOneDescriptor": (
+        "related_manager_cls"
+    ),
     "django.db.models.lookups:Lookup": "process_rhs",
+    "django.db.models.query:Prefetch": "get_current_querysets get_current_to_attr",
     "django.db.models.query:QuerySet": (
-        "_chain _clone _fetch_all _filter_or_exclude_inplace _iterator"
+        "_add_hints _chain _clone _fetch_all _filter_or_exclude_inplace _iterator "
+        "_next_is_sticky"
     ),
     "django.db.models.query_utils:DeferredAttribute": "_check_parent_chain",
     "django.db.models.sql.compiler:SQLCompiler": (
