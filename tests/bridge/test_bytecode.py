@@ -93,7 +93,7 @@ def place_in(body: str, filename: str = OURS, **names: Any) -> tuple[Any, Places
         ("return it.look(), 1", KEPT),
     ],
 )
-def test_what_becomes_of_the_result(body: str, fate: str) -> None:
+def test_uses_of_the_result(body: str, fate: str) -> None:
     place, _ = place_in(body)
     assert place.fate == fate
 
@@ -236,7 +236,7 @@ SITE = "/srv/venv/lib/python3.11/site-packages"
         ("<string>", PROJECT),
     ],
 )
-def test_whose_code_it_is(filename: str, owner: str) -> None:
+def test_owners_of_code(filename: str, owner: str) -> None:
     assert owner_of(filename) == owner
 
 

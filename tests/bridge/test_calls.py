@@ -97,7 +97,7 @@ async def test_using_it_as_a_value_raises(use: Callable[[Any], Any]) -> None:
         use(call)
 
 
-async def test_its_repr_tells_what_it_is() -> None:
+async def test_has_a_repr() -> None:
     call = make_call()
     assert repr(call) == "<Call Album.work, to be awaited>"
     await call

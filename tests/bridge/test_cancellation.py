@@ -307,7 +307,7 @@ async def test_ends_the_query_in_the_server(nothing_left: Callable[..., Any]) ->
 
 
 @only_postgresql
-async def test_a_commit_that_succeeds_all_the_same_counts(db: str) -> None:
+async def test_a_commit_that_succeeds_counts(db: str) -> None:
     """Cancelled while the server's answer was on its way: its hooks run."""
     committed: list[str] = []
     # A server that is quick has answered before anybody waits: then there is no such
@@ -415,7 +415,7 @@ def test_a_success_counts_under_a_shield_and_postpones_the_cancellation() -> Non
     assert shield.take_postponed() is None
 
 
-def test_a_failure_under_a_shield_raises_the_cancellation_in_place_of_others() -> None:
+def test_a_failure_under_a_shield_raises_the_cancellation() -> None:
     shield = Shield()
     with pytest.raises(asyncio.CancelledError, match="by a test"), shield.up():
         try:
@@ -430,7 +430,7 @@ def test_without_a_shield_a_success_does_not_count() -> None:
         decide((3,), CANCELLED, None)
 
 
-def test_a_shield_that_is_down_keeps_what_was_postponed_until_its_block_ends() -> None:
+def test_a_cancellation_stays_postponed_while_the_shield_is_down() -> None:
     shield = Shield()
     with shield.up():
         decide((3,), CANCELLED, shield)
@@ -471,7 +471,7 @@ async def test_outlasting_every_cancellation() -> None:
     assert await task == 3
 
 
-async def test_what_outlasts_raises_its_own_error() -> None:
+async def test_outlast_raises_the_error_of_the_awaitable() -> None:
     async def work() -> None:
         raise LookupError
 

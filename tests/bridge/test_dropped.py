@@ -270,7 +270,9 @@ async def test_a_result_that_is_kept_in_a_coroutine_is_fine(
     assert thing.saved == 1
 
 
-async def test_so_is_one_that_a_helper_returns_from_a_block(thing: Thing) -> None:
+async def test_a_call_that_a_helper_returns_from_a_block_is_refused(
+    thing: Thing,
+) -> None:
     text = """
         def work(thing):
             with contextlib.nullcontext():

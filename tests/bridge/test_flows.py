@@ -118,7 +118,7 @@ class TestUseDriver:
         [add, (add,), (add, 1), "add"],
         ids=["no tuple", "no arguments", "arguments in no tuple", "a name"],
     )
-    def test_refuses_a_step_that_is_no_call(self, step: Any) -> None:
+    def test_refuses_a_step_that_is_not_a_call(self, step: Any) -> None:
         @use_driver
         def flow() -> Generator[Any, Any, None]:
             yield step

@@ -264,7 +264,7 @@ class TestCancellation:
         assert len(seen) == 1
         assert "was closed before its end" in seen[0]
 
-    async def test_a_function_that_catches_it_ends_all_the_same(self) -> None:
+    async def test_a_function_that_catches_it_ends_too(self) -> None:
         def sync() -> str:
             try:
                 await_(asyncio.sleep(0))

@@ -204,7 +204,7 @@ class TestAsyncioMayHash:
         one, other = await asyncio.gather(lazy, lazy)
         assert one is other
 
-    async def test_in_whatever_takes_awaitables(self) -> None:
+    async def test_in_functions_that_take_awaitables(self) -> None:
         await first_album()
         for wait in (
             lambda lazy: asyncio.wait_for(lazy, 5),
@@ -252,7 +252,7 @@ class TestQuerySets:
         assert await queryset == []
         assert use(queryset) in (repr(queryset), "<QuerySet []>")
 
-    async def test_nor_are_those_of_related_managers(self) -> None:
+    async def test_related_managers_are_not_lists(self) -> None:
         album = await first_album()
         for queryset in (album.tracks.all(), album.genres.all(), album.tags.all()):
             with pytest.raises(NotAwaitedError, match="turned into text"):
@@ -286,7 +286,7 @@ class TestQuerySets:
     [list, len, operator.itemgetter(0), lambda it: 1 in it],
     ids=["list", "len", "index", "in"],
 )
-async def test_a_stream_is_no_list(use: Callable[[Any], Any]) -> None:
+async def test_a_stream_is_not_a_list(use: Callable[[Any], Any]) -> None:
     stream = Track.objects.iterator()
     assert isinstance(stream, Stream)
     with pytest.raises((NotAwaitedError, TypeError)):

@@ -64,7 +64,7 @@ class TestInThread:
         first, second = await outer()
         assert first == second != threading.get_ident()
 
-    async def test_the_loop_goes_on(self) -> None:
+    async def test_does_not_block_the_loop(self) -> None:
         let_go = threading.Event()
 
         @in_thread

@@ -105,7 +105,7 @@ class TestAroundIt:
         assert isinstance(results[0], OperationalError)
         assert len(tried) == 1
 
-    async def test_a_transaction_by_hand(self, pauses: list[Any]) -> None:
+    async def test_a_transaction_without_autocommit(self, pauses: list[Any]) -> None:
         tried = []
 
         @transaction.retry_on_conflict
@@ -198,7 +198,7 @@ class TestWhatIsTriedAgain:
         ],
         ids=repr,
     )
-    def test_is_told_by_the_drivers_code(self, cause: Any, is_one: bool) -> None:
+    def test_is_recognized_by_the_drivers_code(self, cause: Any, is_one: bool) -> None:
         error = OperationalError("database is locked")
         if isinstance(cause, int):
             error.__cause__ = sqlite3.OperationalError("database is locked")
@@ -309,7 +309,7 @@ class TestDecorating:
 
         return attempt
 
-    async def test_keeps_what_a_function_is(self) -> None:
+    async def test_keeps_the_name_and_the_kind_of_the_function(self) -> None:
         @transaction.retry_on_conflict
         async def native() -> None:
             """Does."""
@@ -347,7 +347,7 @@ class TestDecorating:
     def test_a_plain_function_in_sync_mode(self, pauses: list[Any]) -> None:
         assert transaction.retry_on_conflict(self.conflicts_once())() == 2
 
-    async def test_one_attempt_is_none_more(self) -> None:
+    async def test_one_attempt_does_not_retry(self) -> None:
         fn = transaction.retry_on_conflict(attempts=1)(self.conflicts_once())
         with pytest.raises(OperationalError) as caught:
             await fn()

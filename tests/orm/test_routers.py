@@ -118,7 +118,7 @@ class TestWithoutUnit:
 
         assert await run(sync) == [REPLICA, PRIMARY, PRIMARY, PRIMARY, REPLICA]
 
-    async def test_a_transaction_by_hand_counts_and_a_held_connection_does_not(
+    async def test_a_transaction_without_autocommit_counts_and_pinned_does_not(
         self,
     ) -> None:
         async with connection.pinned():
@@ -237,7 +237,7 @@ class TestUnit:
         with unit_of_work():
             assert await where() == REPLICA
 
-    async def test_a_write_by_raw_sql_is_noted_by_hand(self) -> None:
+    async def test_a_write_by_raw_sql_is_noted_explicitly(self) -> None:
         with unit_of_work():
             async with connection.cursor() as cursor:
                 await cursor.execute("UPDATE records_artist SET name = 'changed'")
@@ -295,7 +295,7 @@ class TestObjects:
             await prefetch_related_objects([artist], "albums")
             assert [album.title for album in artist.albums.all()] == [PRIMARY]
 
-    async def test_what_belongs_to_an_object_of_the_primary_is_there(self) -> None:
+    async def test_relations_of_an_object_are_read_from_its_database(self) -> None:
         album = await Album.objects.using(PRIMARY).get()
         assert (await album.artist).name == PRIMARY
         assert await where() == REPLICA
@@ -349,7 +349,7 @@ class TestObjects:
 
 
 class TestStreams:
-    async def test_goes_on_where_it_began(self) -> None:
+    async def test_stays_on_its_database(self) -> None:
         artist = await Artist.objects.using(REPLICA).create(name="second")
         found, beside = [], []
         with unit_of_work():
@@ -426,13 +426,13 @@ class TestRouter:
         assert routing.allow_migrate(PRIMARY, "records") is True
 
     @pytest.mark.parametrize("replicas", ["replica", {"replica": 1}, 3], ids=repr)
-    def test_what_is_no_list_is_refused(self, replicas: Any) -> None:
+    def test_a_setting_that_is_not_a_list_is_refused(self, replicas: Any) -> None:
         with pytest.raises(
             ImproperlyConfigured, match="must be a list of database aliases"
         ):
             PrimaryReplicaRouter(replicas=replicas)
 
-    def test_tells_what_it_is(self) -> None:
+    def test_has_a_repr(self) -> None:
         assert repr(PrimaryReplicaRouter()) == (
             "<PrimaryReplicaRouter default, replicas: replica>"
         )

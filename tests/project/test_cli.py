@@ -10,7 +10,9 @@ from tests.project.terminal import new_project, vinyl
 
 
 @pytest.mark.parametrize("command", ["migrate", "runserver"])
-def test_an_unreachable_database_is_told_briefly(tmp_path: Path, command: str) -> None:
+def test_an_unreachable_database_is_reported_briefly(
+    tmp_path: Path, command: str
+) -> None:
     new_project(tmp_path)
     # Port 9 (discard): nothing listens there.
     url = "postgres://ada:secret@127.0.0.1:9/shop"
@@ -28,7 +30,7 @@ def test_an_unreachable_database_is_told_briefly(tmp_path: Path, command: str) -
     assert len(printed.strip().splitlines()) <= 15, printed
 
 
-def test_a_bad_database_url_is_told_briefly(tmp_path: Path) -> None:
+def test_a_bad_database_url_is_reported_briefly(tmp_path: Path) -> None:
     new_project(tmp_path)
     url = "postgres://ada:secret@localhost"
 
@@ -57,7 +59,7 @@ def test_without_a_project_the_command_says_how_to_make_one(tmp_path: Path) -> N
     ],
     ids=["no TOML", "no settings", "settings that are not there"],
 )
-def test_a_faulty_pyproject_is_told_briefly(
+def test_a_faulty_pyproject_is_reported_briefly(
     tmp_path: Path, content: str, message: str
 ) -> None:
     (tmp_path / "pyproject.toml").write_text(content)

@@ -96,7 +96,7 @@ def test_a_hardened_site_has_no_warning(project: Path) -> None:
 
 
 @pytest.mark.parametrize("group", WEAKNESSES)
-def test_each_weakness_is_told_and_nothing_else(project: Path, group: str) -> None:
+def test_each_weakness_is_reported_and_nothing_else(project: Path, group: str) -> None:
     (project / "mysite" / "own.py").write_text(OWN)
     weaknesses = WEAKNESSES[group]
     expected = set().union(*weaknesses.values())

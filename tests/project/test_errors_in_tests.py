@@ -152,7 +152,7 @@ def test_a_class_whose_template_is_missing_keeps_the_whole_traceback(
     assert "Traceback (most recent call last)" not in text
 
 
-def test_the_whole_traceback_is_there_for_who_asks(project: Path) -> None:
+def test_an_option_shows_the_whole_traceback(project: Path) -> None:
     text = printed(project, "--full-trace", full=TESTS.format(url="/plain/x/"))
     assert "ZeroDivisionError" in text
     assert "vinyl/web/testing/transport.py" in text

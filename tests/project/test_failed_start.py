@@ -89,7 +89,7 @@ def wait_for_page(client: httpx.Client, status: int, text: str) -> httpx.Respons
         time.sleep(0.05)
 
 
-def test_what_keeps_the_project_from_starting_is_served_until_it_is_mended(
+def test_an_error_at_start_is_served_until_it_is_fixed(
     project: Path, http: httpx.Client
 ) -> None:
     package = project / "mysite"
@@ -129,7 +129,7 @@ def test_what_the_lifespan_raises_is_served(project: Path, http: httpx.Client) -
 
 
 @pytest.mark.parametrize("name", ["views.py", "models.py"])
-def test_a_project_that_is_broken_at_the_first_start_is_served_and_mended(
+def test_an_error_at_the_first_start_is_served_until_it_is_fixed(
     project: Path, name: str
 ) -> None:
     file = project / "mysite" / name

@@ -90,7 +90,7 @@ def test_awaiting_a_relation_that_is_there_says_what_to_write(tmp_path: Path) ->
     assert remedy in log
 
 
-def test_a_port_in_use_is_told_briefly(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_briefly(tmp_path: Path) -> None:
     new_project(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -110,7 +110,7 @@ def test_a_page_that_came_without_tls_is_not_the_same_origin() -> None:
 CROSS = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.test"}
 
 
-async def test_the_refusal_is_told_once_without_control_characters(
+async def test_a_refusal_is_logged_once_without_control_characters(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with serving(path("", view), **CSRF) as http:

@@ -50,7 +50,7 @@ PATTERNS = [path(f"{view.__name__}/", view) for view in (awaiting, plain, failin
 
 
 @pytest.mark.parametrize(("view", "number"), [("awaiting", 5), ("plain", 3)])
-async def test_a_slow_server_holds_up_nobody(view: str, number: int) -> None:
+async def test_a_slow_server_does_not_block_the_loop(view: str, number: int) -> None:
     ticks = 0
 
     async def tick() -> None:

@@ -194,7 +194,7 @@ FORWARDED = {
 }
 
 
-async def test_what_the_proxy_tells_is_believed_by_both_interfaces() -> None:
+async def test_proxy_headers_apply_to_both_interfaces() -> None:
     settings = {**PROXY, "USE_X_FORWARDED_HOST": True, "USE_X_FORWARDED_PORT": True}
     async with serving(path("", seen), **SECURITY, **settings) as http:
         response = await http.get("/", headers=FORWARDED)
@@ -220,7 +220,7 @@ async def test_nothing_is_believed_without_the_settings() -> None:
     ("header", "secure"),
     [("https", True), ("https, http", True), ("http", False), ("HTTPS", False)],
 )
-async def test_the_scheme_that_a_proxy_tells(header: str, secure: bool) -> None:
+async def test_the_scheme_of_a_proxy_header(header: str, secure: bool) -> None:
     for url in ("http://testserver/", "https://testserver/"):
         async with serving(path("", seen), **SECURITY, **PROXY) as http:
             response = await http.get(url, headers={"X-Forwarded-Proto": header})
@@ -240,7 +240,7 @@ async def test_a_forwarded_host_is_validated_and_used_for_redirects() -> None:
     assert there.status_code == 200
 
 
-async def test_a_proxy_setting_that_is_no_pair() -> None:
+async def test_a_proxy_setting_that_is_not_a_pair() -> None:
     settings = {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO",)}
     async with serving(path("", seen), **SECURITY, **settings) as http:
         assert (await http.get("/")).status_code == 500

@@ -404,7 +404,7 @@ class OnlyAsync(Only):
 
 
 @pytest.mark.parametrize("view", [OnlyPlain, OnlyAsync])
-async def test_an_async_test_of_the_user_is_no_open_door(
+async def test_an_async_test_of_the_user_is_awaited(
     view: Any, albums: list[Album]
 ) -> None:
     async with serving(path("", view.as_view())) as page:

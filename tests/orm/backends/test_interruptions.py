@@ -106,7 +106,7 @@ class TestACommitAfterACancelledQuery:
         assert await names() == []
 
 
-async def test_a_rollback_begins_anew() -> None:
+async def test_a_rollback_begins_a_new_transaction() -> None:
     async with connection.pinned():
         await connection.set_autocommit(False)
         with suppress(TimeoutError):

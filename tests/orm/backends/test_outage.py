@@ -37,7 +37,7 @@ def test_later_ones_fail_at_once_until_the_server_is_back(clock: list[float]) ->
     assert away.time_left() == 10
 
 
-def test_an_outage_that_nobody_saw_end(clock: list[float]) -> None:
+def test_an_outage_whose_end_was_not_observed(clock: list[float]) -> None:
     away = Outage(10)
     away.time_left()
     clock[0] += 3600

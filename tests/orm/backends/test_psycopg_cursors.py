@@ -68,7 +68,7 @@ def prepare() -> None:
     assert number_of_prepared()
 
 
-async def test_outside_a_transaction_nobody_notices(admin: psycopg.Connection) -> None:
+async def test_outside_a_transaction_it_is_run_again(admin: psycopg.Connection) -> None:
     await run(prepare)
     for change in WIDE, NARROW, WIDE:
         admin.execute(change)
@@ -79,7 +79,7 @@ async def test_outside_a_transaction_nobody_notices(admin: psycopg.Connection) -
     assert pool_for("default").stats()["discarded"] == 0
 
 
-async def test_nor_in_the_bridge(admin: psycopg.Connection) -> None:
+async def test_in_the_bridge_it_is_run_again(admin: psycopg.Connection) -> None:
     def work() -> list[str]:
         prepare()
         admin.execute(WIDE)
@@ -205,7 +205,7 @@ async def test_a_cancelled_task_leaves_a_session_that_recovers(
     assert await run(find) == ["Nina"]
 
 
-def test_in_sync_mode_nobody_notices_either(admin: psycopg.Connection) -> None:
+def test_in_sync_mode_it_is_run_again(admin: psycopg.Connection) -> None:
     prepare()
     admin.execute(WIDE)
     for _ in range(3):

@@ -117,7 +117,7 @@ def test_a_read(queryset: Any) -> None:
 
 
 @pytest.mark.parametrize("queryset", OTHERS.values(), ids=OTHERS)
-def test_what_may_do_more(queryset: Any) -> None:
+def test_queries_that_may_write(queryset: Any) -> None:
     assert not is_read(queryset.query)
 
 

@@ -74,7 +74,7 @@ async def test_what_has_ended_is_not_interrupted(script: type[Script]) -> None:
     assert operation.log == []
 
 
-async def test_what_undoes_is_only_waited_for(script: type[Script]) -> None:
+async def test_a_rollback_is_not_interrupted(script: type[Script]) -> None:
     operation, shield = script(2, None), Shield()
     with pytest.raises(asyncio.CancelledError), shield.undoing():
         await settled(operation, CANCELLED, shield)
@@ -108,7 +108,7 @@ def test_an_interrupt_from_the_keyboard_is_never_postponed() -> None:
     assert shield.postponed is None
 
 
-async def test_goes_on_although_the_task_is_cancelled_again() -> None:
+async def test_continues_if_the_task_is_cancelled_again() -> None:
     operation = AsyncScript(5, None)
     task = asyncio.create_task(settled(operation, CANCELLED, None))
     await asyncio.sleep(0)

@@ -189,7 +189,7 @@ class TestStorages:
 class TestMail:
     """Inside the bridge Django's own functions send from a thread."""
 
-    async def test_the_loop_goes_on(self) -> None:
+    async def test_does_not_block_the_loop(self) -> None:
         async with mail_server() as server:
             sent = await run(
                 mail.send_mail, "Hello", "Text", "us@records.test", ["nina@test"]

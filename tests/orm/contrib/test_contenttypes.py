@@ -153,7 +153,7 @@ def plain(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("operation", RELATION.values(), ids=RELATION.keys())
-async def test_what_is_asked_is_right_at_once(
+async def test_operations_have_the_same_results_in_both_modes(
     shop: Any, operation: Callable[..., Any]
 ) -> None:
     def again() -> Any:

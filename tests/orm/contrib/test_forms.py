@@ -97,7 +97,7 @@ async def test_saving_without_commit(music: dict[str, Any]) -> None:
     assert await album.genres.count() == 2
 
 
-async def test_the_form_knows_what_was_there_before(music: dict[str, Any]) -> None:
+async def test_the_form_has_the_initial_values(music: dict[str, Any]) -> None:
     form = AlbumForm(album_data(music), instance=music["album"])
     with pytest.raises(NotAwaitedError):
         list(form.initial["genres"])
@@ -142,7 +142,7 @@ async def test_saving_takes_part_in_a_transaction(music: dict[str, Any]) -> None
     assert await Album.objects.count() == 1
 
 
-async def test_what_would_have_to_wait_after_all_is_refused(db: Any) -> None:
+async def test_a_method_that_would_wait_is_refused(db: Any) -> None:
     assert forms_module.run_nowait(len, "abc") == 3
     with pytest.raises(NotAwaitedError, match=r"'QuerySet.count' needs the database"):
         forms_module.run_nowait(Artist.objects.count)

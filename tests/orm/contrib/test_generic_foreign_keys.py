@@ -90,7 +90,7 @@ class TestSettingATarget:
         tag.object_id = shop.artist.pk
         assert await tag.target == shop.artist
 
-    async def test_is_forgotten_with_what_is_loaded_again(self, shop: Any) -> None:
+    async def test_is_reset_by_refresh_from_db(self, shop: Any) -> None:
         cold()
         shop.tag.target = shop.artist
         await shop.tag.refresh_from_db()
@@ -103,7 +103,7 @@ class TestSettingATarget:
         with pytest.raises(AttributeError, match="_state"):
             tag.target = "text"
 
-    async def test_whose_type_has_changed_is_asked_for(self, shop: Any) -> None:
+    async def test_is_fetched_if_the_content_type_changed(self, shop: Any) -> None:
         tag = await Tag.objects.prefetch_related("target").get()
         artists = await run(ContentType.objects.get_for_model, Artist)
         cold()

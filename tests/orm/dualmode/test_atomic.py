@@ -357,7 +357,7 @@ class TestAStreamThatFailsToEnd:
         assert not await Artist.objects.exists()
 
 
-async def test_of_one_object_the_block_whose_task_has_ended_is_lost() -> None:
+async def test_of_several_blocks_that_of_an_ended_task_is_popped() -> None:
     async def scope() -> AtomicScope:
         return AtomicScope(None)
 

@@ -202,7 +202,7 @@ class TestPinned:
         assert pool_for("default").in_use == {}
 
     @only_postgresql
-    async def test_what_the_session_is_told_lasts_for_the_block(self) -> None:
+    async def test_session_settings_last_for_the_block(self) -> None:
         async def user() -> str:
             async with connection.cursor() as cursor:
                 await cursor.execute("SHOW application_name")

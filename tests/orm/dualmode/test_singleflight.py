@@ -173,7 +173,7 @@ class TestOneQuerysetObject:
         gate.opened.set()
         assert all(a is b for a, b in zip(await slow, fast, strict=True))
 
-    async def test_goes_on_when_the_task_that_evaluates_is_cancelled(self) -> None:
+    async def test_continues_if_the_task_that_evaluates_is_cancelled(self) -> None:
         await make_albums()
         queryset = Album.objects.prefetch_related("tracks")
         gate = Gate(TRACKS)
@@ -316,7 +316,7 @@ async def fetching() -> AsyncIterator[tuple[Album, asyncio.Task]]:
 
 @anyio
 class TestAnInstanceWhileItFetches:
-    async def test_has_nothing_of_it_in_its_state(self, fetching: Any) -> None:
+    async def test_has_no_trace_of_the_fetch_in_its_state(self, fetching: Any) -> None:
         album, _ = fetching
         other = await Album.objects.get()
         assert vars(album._state).keys() == vars(other._state).keys()

@@ -383,7 +383,7 @@ class TestWritingInTheBody:
                     await Track.objects.filter(pk=pk).update(title="Changed")
         assert await self.changed() == MANY / 500
 
-    async def test_by_whoever_reads_a_generator_around_it(self) -> None:
+    async def test_by_the_reader_of_an_outer_generator(self) -> None:
         async def positions() -> AsyncIterator[Track]:
             async for track in Track.objects.iterator():
                 if track.position % 100 == 0:

@@ -321,7 +321,7 @@ async def test_a_traceback_shows_the_users_line() -> None:
 
 
 @pytest.mark.anyio
-async def test_explain_tells_of_the_query() -> None:
+async def test_explain_returns_the_query_plan() -> None:
     plan = await Album.objects.filter(year=1965).explain()
     assert "records_album" in plan
 

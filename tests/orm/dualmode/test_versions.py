@@ -116,7 +116,7 @@ def test_private_names_of_libraries_are_in_the_tables() -> None:
     assert not NOT_CHECKED.keys() - private
 
 
-def test_so_is_one_whose_backend_lacks_a_name(
+def test_a_django_whose_backend_lacks_a_name_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     read = {"django.db.backends.sqlite3.base": "_no_such"}
@@ -127,7 +127,9 @@ def test_so_is_one_whose_backend_lacks_a_name(
     versions.check_django()
 
 
-def test_so_is_one_whose_app_lacks_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_django_whose_app_lacks_a_name_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     app = "django.contrib.contenttypes"
     read = {"django.contrib.contenttypes.models:ContentTypeManager": "_no_such"}
     monkeypatch.setitem(versions.READ_FROM_APPS, app, read)

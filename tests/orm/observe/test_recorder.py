@@ -107,7 +107,7 @@ class TestConcurrency:
 
 
 class TestDetails:
-    def test_each_query_tells_of_itself(self, call: Call) -> None:
+    def test_each_query_has_its_details(self, call: Call) -> None:
         with recording(full=True) as record:
             call(lambda: execute(INSERT, ["<b>Nina</b>"]))
         [query] = record.queries

@@ -171,7 +171,7 @@ class TestSlowQueries:
         logged = [vars(one)["sql"] for one in log.of("concurrent")]
         assert sorted(logged) == sorted(texts)
 
-    def test_waiting_for_the_pool_is_no_part_of_it(self, db: str, log: Log) -> None:
+    def test_waiting_for_the_pool_does_not_count(self, db: str, log: Log) -> None:
         async def main() -> float:
             around = contextvars.copy_context()
             async with connection.pinned():

@@ -43,7 +43,9 @@ def options(db: str) -> Iterator[dict[str, Any]]:
 
 
 class TestMaintenance:
-    async def test_what_rests_too_long_is_closed(self, options: dict[str, Any]) -> None:
+    async def test_connections_that_are_idle_too_long_are_closed(
+        self, options: dict[str, Any]
+    ) -> None:
         options.update(min_size=0, max_idle=0.05)
         await Artist.objects.count()
         pool = pool_for("default")
@@ -232,7 +234,7 @@ class TestAReceiverIsGivenThatConnection:
             async with connection.pinned():
                 assert await run(lambda: marked(connections["default"]))
 
-    async def test_where_it_is_opened_anew_in_a_run(
+    async def test_is_reopened_in_a_run(
         self, options: dict[str, Any], receiver: Callable[..., Any]
     ) -> None:
         def work() -> bool:
@@ -301,7 +303,7 @@ class TestWarmUp:
         assert maintenance.refilling is None
         assert not maintenance.tried.is_set()
 
-    async def test_what_tasks_open_meanwhile_is_not_opened_again(
+    async def test_connections_that_tasks_open_meanwhile_count(
         self, options: dict[str, Any]
     ) -> None:
         options.update(min_size=2, max_size=5)

@@ -53,7 +53,9 @@ ROOT = Path(__file__).parents[3]
         ({"max_size": None, "min_size": 0}, "'max_size' set to None. Write"),
     ],
 )
-async def test_wrong_ones_are_told(db: str, configured: Any, message: str) -> None:
+async def test_wrong_options_are_reported(
+    db: str, configured: Any, message: str
+) -> None:
     connections.settings["default"]["OPTIONS"]["pool"] = configured
     try:
         [error] = check_pools(databases=["default"])

@@ -155,7 +155,7 @@ def kill(*pids: int) -> None:
 
 @only_postgresql
 class TestHealth:
-    async def test_what_the_server_has_closed_is_not_lent(self) -> None:
+    async def test_a_connection_that_the_server_closed_is_not_lent(self) -> None:
         pool = pool_for("default")
         pids = await asyncio.gather(*(run(session) for _ in range(3)))
         assert len(set(pids)) == 3
@@ -165,7 +165,7 @@ class TestHealth:
         stats = pool.stats()
         assert (stats["discarded"], stats["size"]) == (3, 1)
 
-    async def test_what_rested_long_is_asked_first(
+    async def test_a_connection_that_was_idle_long_is_checked_first(
         self, options: dict[str, Any]
     ) -> None:
         options["check_idle"] = 0
@@ -225,7 +225,7 @@ class TestTheQueue:
         pool.release(held)
         assert await asyncio.gather(*tasks) == [0, 0]
 
-    async def test_a_refusal_names_who_holds_longest(
+    async def test_a_timeout_names_the_tasks_that_hold_connections_longest(
         self, options: dict[str, Any]
     ) -> None:
         options.update(max_size=2, timeout=0.05)
@@ -254,7 +254,7 @@ class TestTheQueue:
 
 
 @only_postgresql
-async def test_what_the_server_closes_on_loan_is_not_passed_on(
+async def test_a_connection_that_the_server_closes_on_loan_is_discarded(
     options: dict[str, Any],
 ) -> None:
     options["max_size"] = 1

@@ -50,7 +50,7 @@ async def test_the_longest_waiting_task_is_served_first() -> None:
     assert len(tray.queue) == 0
 
 
-async def test_nothing_is_taken_where_nobody_waits() -> None:
+async def test_nothing_is_supplied_if_no_task_waits() -> None:
     tray = Tray()
     tray.put("a")
     assert (tray.things, tray.asked) == (["a"], 0)
@@ -62,7 +62,7 @@ async def test_nothing_is_taken_where_nobody_waits() -> None:
     assert await asyncio.gather(task, return_exceptions=True) != ["a"]
 
 
-async def test_who_waits_goes_on_waiting_where_there_is_nothing() -> None:
+async def test_tasks_keep_waiting_if_nothing_is_supplied() -> None:
     tray = Tray()
     [task] = await tray.waiting(1)
     assert not tray.queue.serve(tray.next)
@@ -71,7 +71,7 @@ async def test_who_waits_goes_on_waiting_where_there_is_nothing() -> None:
     assert await task == "a"
 
 
-async def test_an_error_of_the_supply_is_for_who_waits() -> None:
+async def test_an_error_of_the_supply_is_raised_in_the_waiting_task() -> None:
     tray = Tray()
     first, second = await tray.waiting(2)
     assert tray.queue.serve({}.popitem)  # type: ignore[arg-type]
@@ -109,14 +109,14 @@ async def test_what_a_cancelled_task_was_given_goes_to_the_next() -> None:
 
 
 class TestClosed:
-    async def test_who_waits_is_sent_away(self) -> None:
+    async def test_closing_sends_waiting_tasks_away(self) -> None:
         tray = Tray()
         tasks = await tray.waiting(2)
         tray.queue.close()
         assert await asyncio.gather(*tasks) == [None, None]
         assert await tray.wait() is None
 
-    async def test_what_was_given_and_not_taken_goes_back(self) -> None:
+    async def test_a_resource_that_was_given_but_not_taken_is_released(self) -> None:
         tray = Tray()
         [task] = await tray.waiting(1)
         tray.put("a")
@@ -124,7 +124,7 @@ class TestClosed:
         assert await task is None
         assert tray.things == ["a"]
 
-    async def test_a_turn_that_was_passed_on_is_nobodys(self) -> None:
+    async def test_a_lock_that_closes_after_it_was_passed_on_is_not_held(self) -> None:
         lock = ConnectionLock(locked=True)
         task = asyncio.create_task(lock.acquire())
         await asyncio.sleep(0)

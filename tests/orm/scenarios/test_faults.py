@@ -336,7 +336,7 @@ class TestTheNetwork:
         network.thaw()
 
     @pytest.mark.parametrize("savepoint", [True, False], ids=["savepoint", "whole"])
-    async def test_what_undoes_is_not_cancelled_in_the_server(
+    async def test_a_rollback_is_not_cancelled_in_the_server(
         self, network: Proxy, savepoint: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """

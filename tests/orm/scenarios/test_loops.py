@@ -81,7 +81,7 @@ class TestThreads:
 
 
 class TestClosedLoops:
-    def test_the_next_loop_closes_what_a_forsaken_one_left(self) -> None:
+    def test_the_next_loop_closes_the_connections_of_an_abandoned_one(self) -> None:
         """Closed without `shutdown_asyncgens()`, which would have closed its pools."""
 
         async def use() -> Pool:

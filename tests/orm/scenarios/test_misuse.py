@@ -199,7 +199,7 @@ class TestOfDjangosOwn:
         assert entry.content_type.model == "user"
         await LogEntry.objects.all().delete()
 
-    async def test_what_a_serializer_read(self) -> None:
+    async def test_an_attribute_that_a_serializer_reads(self) -> None:
         text = serializers.serialize("json", [Artist(pk=77, name="Nina")])
         [read] = serializers.deserialize("json", text)
         await read.save()

@@ -141,7 +141,7 @@ def test_the_interpreter_ends_quietly(
     assert not Artist.objects.exists()
 
 
-def test_an_exception_in_a_block_is_the_only_thing_told(
+def test_an_exception_in_a_block_is_the_only_output(
     start: Callable[..., subprocess.Popen[str]],
 ) -> None:
     process = start(

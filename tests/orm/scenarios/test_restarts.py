@@ -199,7 +199,7 @@ async def test_a_cancelled_task_stops_waiting(server: Any) -> None:
     assert await count() == 0
 
 
-async def test_those_who_wait_for_the_pool_get_its_timeout(
+async def test_tasks_that_wait_for_the_pool_get_its_timeout(
     server: Any, options: dict[str, Any]
 ) -> None:
     options |= {"max_size": 1, "timeout": 0.5}
@@ -282,7 +282,7 @@ async def test_a_server_that_does_not_listen_yet(
     ],
     ids=["database", "user", "options"],
 )
-async def test_what_will_not_get_better_fails_at_once(
+async def test_permanent_errors_fail_at_once(
     changed: dict[str, Any], message: str
 ) -> None:
     with default_at(**changed):

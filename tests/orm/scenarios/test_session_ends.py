@@ -310,7 +310,7 @@ class TestOutsideATransaction:
         assert await names() == []
         sound()
 
-    async def test_at_rest_nobody_notices(self, admin: psycopg.Connection) -> None:
+    async def test_an_idle_session_is_replaced(self, admin: psycopg.Connection) -> None:
         pid = await run(pid_after, "idle_session_timeout")
         await asyncio.to_thread(wait_until_gone, admin, pid)
         while pool_for("default").idle[0].wrapper.is_alive():

@@ -211,7 +211,7 @@ class TestBlocks:
                 await pinned.__aenter__()
 
     @only_postgresql
-    async def test_what_pinned_set_goes_with_it(self) -> None:
+    async def test_settings_of_a_pinned_session_end_with_it(self) -> None:
         async with connection.pinned(), connection.cursor() as cursor:
             await cursor.execute("SET statement_timeout = '1234'")
         async with connection.cursor() as cursor:
@@ -262,7 +262,7 @@ class TestBlocks:
         assert name == "Nina"
 
 
-async def test_a_wait_that_may_be_for_ever_is_told(
+async def test_a_possible_deadlock_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("vinyl.orm.scopes.lock.LONG_WAIT", 0.05)

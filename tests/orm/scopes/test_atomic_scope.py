@@ -35,7 +35,7 @@ class TestAnAsyncGenerator:
                 await Artist.objects.count()
                 yield number
 
-    async def test_left_early_tells_what_goes_with_it(
+    async def test_a_generator_left_early_names_the_queries_that_are_undone(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         async for _ in self.pages():
@@ -46,7 +46,7 @@ class TestAnAsyncGenerator:
         assert await names() == []
         assert "TestAnAsyncGenerator.pages), so its block is rolled back" in caplog.text
 
-    async def test_closed_in_time_has_nothing_to_tell(
+    async def test_a_generator_closed_in_time_does_not_warn(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         async with aclosing(self.pages()) as found:

@@ -133,7 +133,7 @@ class TestInATransaction:
             await sync_to_async(work)()
         assert seen == [1]
 
-    async def test_closing_what_is_old_leaves_it_alone(self) -> None:
+    async def test_closing_old_connections_leaves_it_open(self) -> None:
         async with transaction.atomic():
             await run(add, "loop")
             await sync_to_async(close_old_connections)()

@@ -81,13 +81,13 @@ class TestAQuery:
         assert isinstance(work.error, asyncio.CancelledError)
         assert await run(names) == []
 
-    async def test_in_a_session_that_goes_on(self) -> None:
+    async def test_leaves_the_session_open(self) -> None:
         async with connection.pinned():
             await cancelled_in_query(endless)
             await sync_to_async(add)("afterwards")
         assert await run(names) == ["afterwards"]
 
-    async def test_costs_the_block_that_goes_on(self) -> None:
+    async def test_fails_the_block_if_it_continues(self) -> None:
         with pytest.raises(TransactionManagementError, match="was cancelled"):
             async with transaction.atomic():
                 await run(add, "important")
@@ -376,7 +376,7 @@ async def test_at_every_query_of_the_thread() -> None:
         raise AssertionError("The thread's queries have no end")
 
 
-async def test_a_coroutine_that_is_closed_half_way(gates: Callable[..., Any]) -> None:
+async def test_a_coroutine_that_is_closed_early(gates: Callable[..., Any]) -> None:
     """The lock is released when the thread has ended; the block has lost its work."""
     gate: Gate = gates()
 

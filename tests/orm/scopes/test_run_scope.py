@@ -201,7 +201,7 @@ class TestLending:
         assert inside is run_scope
         assert after is None
 
-    async def test_ends_where_the_run_is_closed_half_way(self) -> None:
+    async def test_ends_if_the_run_is_closed_early(self) -> None:
         waiting: list[bool] = []
 
         async def wait() -> None:

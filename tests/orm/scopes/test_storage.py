@@ -87,7 +87,7 @@ class TestInAThread:
         del connections["default"]
         assert connection_of_thread("default") is None
 
-    async def test_it_has_nothing_of_the_loop(self) -> None:
+    async def test_is_empty_on_the_loop(self) -> None:
         async with transaction.atomic():
             assert await asyncio.to_thread(connection_of_thread, "default") is None
 
@@ -141,7 +141,7 @@ class TestInTransaction:
             assert in_transaction("default")
             assert has_transaction(connections["default"])
 
-    async def test_a_task_that_has_outlived_its_block_is_told(self) -> None:
+    async def test_a_task_that_outlived_its_block_gets_an_error(self) -> None:
         go = asyncio.Event()
 
         async def ask() -> bool:
@@ -154,7 +154,7 @@ class TestInTransaction:
         with pytest.raises(ScopeClosedError):
             await task
 
-    async def test_another_loop_is_told(self) -> None:
+    async def test_another_loop_gets_an_error(self) -> None:
         async def ask() -> bool:
             return in_transaction("default")
 

@@ -15,7 +15,7 @@ from vinyl.web.sessions import SessionMiddleware
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
 
-def test_the_checks_tell_what_is_missing() -> None:
+def test_the_checks_report_missing_settings() -> None:
     assert check_dependencies() == []
     with override_settings(MIDDLEWARE=MIDDLEWARE):
         assert checks.run_checks(tags=[checks.Tags.admin]) == []

@@ -186,7 +186,7 @@ async def test_dates_and_times_use_the_browsers_fields_and_keep_the_seconds() ->
     assert (bob.username, bob.date_joined) == ("bobby", moment)
 
 
-async def test_a_deletion_shows_what_goes_with_it() -> None:
+async def test_a_deletion_lists_related_objects() -> None:
     artist, *_ = await some()
     for i in range(3):
         album = await Album.objects.create(title=f"Album {i}", artist=artist)
@@ -216,7 +216,7 @@ async def test_a_deletion_lists_the_first_of_very_many() -> None:
     assert page.count("Album: Album ") == 100
 
 
-async def test_a_deletion_shows_what_one_may_not_delete() -> None:
+async def test_a_deletion_lists_missing_permissions() -> None:
     artist = await Artist.objects.create(name="Nina Simone")
     await Album.objects.create(title="Pastel Blues", artist=artist)
     await user("ada", "view_artist", "delete_artist")
@@ -229,7 +229,7 @@ async def test_a_deletion_shows_what_one_may_not_delete() -> None:
     assert await Artist.objects.count() == 1
 
 
-async def test_a_deletion_shows_what_protects(monkeypatch: Any) -> None:
+async def test_a_deletion_lists_protected_objects(monkeypatch: Any) -> None:
     artist, *_ = await some()
     await Album.objects.create(title="Pastel Blues", artist=artist)
     relation = Album._meta.get_field("artist").remote_field
@@ -246,7 +246,7 @@ async def test_a_deletion_shows_what_protects(monkeypatch: Any) -> None:
 
 @pytest.mark.parametrize("page", ["change", "delete", "history"])
 @pytest.mark.parametrize("key", ["abc", "999", "9" * 30, "1_0", "%F0%9F%98%80"])
-async def test_what_is_not_there_leads_to_the_index_with_a_message(
+async def test_a_missing_object_redirects_to_the_index_with_a_message(
     page: str, key: str
 ) -> None:
     await superuser()

@@ -340,7 +340,7 @@ async def test_each_row_bears_the_name_of_its_object(inline: Any) -> None:
     assert {len(row) for row in rows} == {len(headings)}
 
 
-async def test_names_of_rows_whom_a_visitor_may_only_view() -> None:
+async def test_inlines_without_change_permission_show_names() -> None:
     _, url = await an_album()
     await user("bob", "view_album", "view_track")
     async with administering("bob", site=site_with(ReadOnlyTracks)) as http:

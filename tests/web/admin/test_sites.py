@@ -37,7 +37,7 @@ LOGIN = "/admin/login/"
 # ----- Getting in
 
 
-async def test_who_is_not_logged_in_is_sent_to_the_login_page_and_back() -> None:
+async def test_anonymous_visitors_are_redirected_to_the_login_page_and_back() -> None:
     await superuser()
     async with administering(None) as http:
         wanted = "/admin/records/album/?q=blues"
@@ -113,7 +113,7 @@ async def test_the_password_can_be_changed() -> None:
 # ----- What is written down
 
 
-async def test_each_change_is_written_down_and_told() -> None:
+async def test_each_change_is_logged_and_confirmed_by_a_message() -> None:
     ada = await superuser()
     async with administering() as http:
         response = await http.post("/admin/records/label/add/", data={"name": "Verv"})

@@ -241,14 +241,14 @@ async def test_every_object_can_stand_in_a_frame(view: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", CLOSED_AFTERWARDS)
-async def test_what_is_to_be_awaited_can_stand_in_a_frame(name: str) -> None:
+async def test_frames_may_have_variables_that_have_to_be_awaited(name: str) -> None:
     async with serving(*PAGES, MIDDLEWARE=MIDDLEWARE, **DEBUG) as http:
         page = await http.get("/closed/", params={"name": name})
     assert "ZeroDivisionError" in page.text
     assert "values are missing" not in page.text
 
 
-async def test_every_object_can_be_what_an_error_says() -> None:
+async def test_an_error_may_have_any_object_as_its_message() -> None:
     failed = []
     async with serving(*PAGES, MIDDLEWARE=MIDDLEWARE, **DEBUG) as http:
         for name in NAMES:

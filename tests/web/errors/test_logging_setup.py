@@ -42,7 +42,7 @@ async def fine(request: Request) -> Any:
     return PlainTextResponse("fine")
 
 
-async def test_the_loop_goes_on_while_the_mail_is_sent() -> None:
+async def test_sending_a_mail_does_not_block_the_loop() -> None:
     SlowBackend.go_on.clear()
     async with serving(
         path("", broken), path("fine/", fine), **admins(f"{__name__}.SlowBackend")
@@ -56,7 +56,7 @@ async def test_the_loop_goes_on_while_the_mail_is_sent() -> None:
     assert SlowBackend.thread is not threading.main_thread()
 
 
-async def test_a_mail_that_fails_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_mail_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     async with serving(path("", broken), **admins(f"{__name__}.BrokenBackend")) as http:
         assert (await http.get("/")).status_code == 500
     assert "no mail server" in caplog.text

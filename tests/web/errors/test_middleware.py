@@ -76,7 +76,7 @@ async def test_errors_and_their_status(
 
 
 class TestProduction:
-    async def test_nothing_of_an_error_is_told(
+    async def test_details_of_an_error_are_not_disclosed(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         async with serving(path("", broken), SECRET_KEY="not-to-be-shown") as http:

@@ -100,7 +100,7 @@ def tracebacks(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [r.name for r in caplog.records if r.exc_info]
 
 
-async def test_a_response_that_breaks_off_is_told_once(
+async def test_an_interrupted_response_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -113,7 +113,7 @@ async def test_a_response_that_breaks_off_is_told_once(
         assert tracebacks(caplog) == ["django.request"] * 2
 
 
-async def test_an_error_after_the_response_is_told_once(
+async def test_an_error_after_the_response_is_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     middleware = [f"{__name__}.FailingMiddleware"]
@@ -127,7 +127,7 @@ async def test_an_error_after_the_response_is_told_once(
 ONE = ZeroDivisionError("kept by a module")
 
 
-async def test_an_error_that_is_raised_again_is_told_again(
+async def test_an_error_that_is_raised_again_is_logged_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def view(request: Request) -> Any:

@@ -103,7 +103,7 @@ async def test_a_logout_elsewhere_is_not_undone(key: str) -> None:
     assert await Session.objects.count() == 0
 
 
-async def test_what_cannot_be_kept_is_told(
+async def test_a_session_that_cannot_be_saved_is_logged(
     db: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def endpoint(socket: WebSocket) -> None:
@@ -130,7 +130,7 @@ async def test_a_signed_cookie_cannot_be_changed_any_more(
     assert "too late to set a cookie" in caplog.text
 
 
-async def test_whom_a_site_is_closed_to_is_for_the_endpoint_to_say(key: str) -> None:
+async def test_access_is_decided_by_the_endpoint(key: str) -> None:
     @websocket
     async def view(websocket: Any) -> None:
         user = await websocket.user

@@ -75,7 +75,7 @@ class TestCancelling:
             assert pool_for("default").in_use == {}
             await freed()
 
-    async def test_a_commit_that_succeeds_all_the_same_counts(self) -> None:
+    async def test_a_commit_that_succeeds_counts(self) -> None:
         for number in range(60):
             called: list[int] = []
             with contextlib.suppress(TimeoutError):
