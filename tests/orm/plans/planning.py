@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from django.db import connection
+import pytest
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from tests.records.models import Album, Artist, Biography, Track
+from vinyl.orm.plans import shapes, trails
 
 
 def catalogue() -> Album:
@@ -43,3 +45,44 @@ def thrice(make: Callable[[], Any], used: list[str], *, planned: bool = True) ->
     assert queries_of(make) == first
     assert bool(used) == planned
     return first[0]
+
+
+def outcome_of(make: Callable[[], Any]) -> Any:
+    """What *make* gives, or the class and message of its error, and its queries."""
+    result: Any
+    with transaction.atomic():
+
+        def attempt() -> Any:
+            try:
+                with transaction.atomic():
+                    return make()
+            except Exception as error:
+                return type(error), str(error).partition("\n")[0]
+
+        result, queries = queries_of(attempt)
+        transaction.set_rollback(True)
+    # Savepoints have numbers that differ.
+    return result, [one for one in queries if "SAVEPOINT" not in one]
+
+
+def written(
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[], Any],
+    used: list[str],
+    *,
+    planned: bool = True,
+) -> Any:
+    """
+    The result of *make*, which writes: the same without plans, while a plan is made,
+    and by the plan.
+    """
+    with monkeypatch.context() as off:
+        off.setattr(trails, "_enabled", False)
+        expected = outcome_of(make)
+    # Making the rows may have made plans.
+    shapes.forget()
+    for _ in range(3):
+        used.clear()
+        assert outcome_of(make) == expected
+    assert bool(used) == planned
+    return expected[0]

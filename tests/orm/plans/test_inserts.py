@@ -18,7 +18,7 @@ from django.db.models.signals import post_save, pre_save
 from django.test.utils import isolate_apps
 
 from tests.fix_db import only_postgresql
-from tests.orm.plans.planning import catalogue, queries_of
+from tests.orm.plans.planning import catalogue, outcome_of
 from tests.records.models import Album, Artist, Genre, Track
 from vinyl.orm import models
 from vinyl.orm.plans import inserts, trails
@@ -40,24 +40,6 @@ def used(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(InsertPlan, "bound", counted)
     return found
-
-
-def outcome_of(make: Callable[[], Any]) -> Any:
-    """What *make* gives, or the class and message of its error, and its queries."""
-    result: Any
-    with transaction.atomic():
-
-        def attempt() -> Any:
-            try:
-                with transaction.atomic():
-                    return make()
-            except Exception as error:
-                return type(error), str(error).partition("\n")[0]
-
-        result, queries = queries_of(attempt)
-        transaction.set_rollback(True)
-    # Savepoints have numbers that differ.
-    return result, [one for one in queries if "SAVEPOINT" not in one]
 
 
 def thrice(

@@ -206,7 +206,8 @@ def fetch_rows(
             if known.has_times and not is_in_utc(connection):
                 format = TEXT
             pgconn.send_query_prepared(known.name, values, formats, format)
-        result = _result(connection, (yield from execute(pgconn)), TUPLES_OK)
+        status = COMMAND_OK if statement.counts else TUPLES_OK
+        result = _result(connection, (yield from execute(pgconn)), status)
     except psycopg.Error as error:
         if not isinstance(error, GONE) and not is_stale_plan(error):
             raise
@@ -215,6 +216,8 @@ def fetch_rows(
             error.add_note(GONE_NOTE if isinstance(error, GONE) else STALE_PLAN_NOTE)
             raise
     else:
+        if statement.counts:
+            return [(result.command_tuples,)]
         if known is not None and known.format is None:
             oids = {result.ftype(number) for number in range(result.nfields)}
             known.format = format_of(connection, oids)

@@ -15,12 +15,15 @@ class Statement:
 
     Args:
         sql: The text; `%s` stands for a parameter and `%%` for a percent sign.
+        counts: Whether it returns no rows. Its result is then one row with the number
+            of rows that it has changed.
     """
 
-    __slots__ = ("_numbered", "_qmarks", "sql")
+    __slots__ = ("_numbered", "_qmarks", "counts", "sql")
 
-    def __init__(self, sql: str) -> None:
+    def __init__(self, sql: str, *, counts: bool = False) -> None:
         self.sql = sql
+        self.counts = counts
         self._numbered: bytes | None = None
         self._qmarks: str | None = None
 

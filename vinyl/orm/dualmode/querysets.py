@@ -10,7 +10,7 @@ lists which method gets which.
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
 from typing import Any, NoReturn
 
 from django.db import models
@@ -25,7 +25,7 @@ from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.dualmode.singleflight import in_flight, is_in_flight, wait_for_flight
 from vinyl.orm.observe import recorder
 from vinyl.orm.observe.lazy_loads import observe_rows
-from vinyl.orm.plans.on_loop import fetch as fetch_on_loop
+from vinyl.orm.plans import on_loop
 from vinyl.orm.plans.terminals import RESULTS
 
 __all__ = ["prefetch_related_objects"]
@@ -61,7 +61,7 @@ async def evaluate(queryset: Any) -> list[Any]:
         if is_in_flight([queryset], ROWS):
             await wait_for_flight([queryset], ROWS)
         with in_flight([queryset], ROWS):
-            objects = await fetch_on_loop(queryset, "rows")
+            objects = await on_loop.fetch(queryset, "rows")
         if objects is None:
             await run(queryset._fetch_all)
         elif queryset._result_cache is None:
@@ -76,14 +76,32 @@ def patch_terminal(method: Callable[..., Any]) -> Callable[..., Any]:
     """
     terminal = method.__name__
     result = RESULTS.get(terminal)
-    if method.__module__ != QuerySet.__module__ or result is None:
+    if method.__module__ != QuerySet.__module__:
+        return dual(method)
+    if terminal in _WRITES:
+        return _patch_write(method, _WRITES[terminal])
+    if result is None:
         return dual(method)
 
     async def in_async(self: Any, *args: Any, **kwargs: Any) -> Any:
-        found = await fetch_on_loop(self, terminal, args, kwargs)
+        found = await on_loop.fetch(self, terminal, args, kwargs)
         if found is None:
             return await run(method, self, *args, **kwargs)
         return result(self.model, found)
+
+    return dual(method, in_async=in_async)
+
+
+# The methods that write, and what runs them without the bridge.
+_WRITES = {"create": on_loop.create, "update": on_loop.update}
+
+
+def _patch_write(
+    method: Callable[..., Any], write: Callable[..., Coroutine[Any, Any, Any]]
+) -> Callable[..., Any]:
+    async def in_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+        found = None if args else await write(self, kwargs)
+        return await run(method, self, *args, **kwargs) if found is None else found
 
     return dual(method, in_async=in_async)
 

@@ -38,6 +38,7 @@ from vinyl.orm.dualmode import (
     closing,
     commit_hooks,
     cursors,
+    instances,
     lazy,
     notifications,
     querysets,
@@ -146,9 +147,10 @@ TABLE = (
     Patch(_RAW_QUERYSET, "__str__", querysets.patch_str),
     Patch(_RAW_QUERYSET, "columns", querysets.patch_columns),
     Patch(_RAW_QUERYSET, "iterator", streams.patch_iterator),
+    Patch(_MODEL, "save", instances.patch_save, inherited=True),
     Patch(
         _MODEL,
-        "save delete refresh_from_db full_clean clean clean_fields validate_unique "
+        "delete refresh_from_db full_clean clean clean_fields validate_unique "
         "validate_constraints _get_next_or_previous_by_FIELD "
         "_get_next_or_previous_in_order",
         dual,

@@ -13,6 +13,10 @@ prefetches.py   prefetch_related(), whose levels need one pass over their object
 prefetched.py   the querysets of related managers that hold what was prefetched
 shapes.py       the shapes of a model's queries, as a trie of steps
 inserts.py      the statements that insert objects
+updates.py      update(), and the UPDATE of save()
+saves.py        save(): what Django does around its statement
+columns.py      from the values that are written to parameters
+assignments.py  what an UPDATE assigns
 expressions.py  expressions as a part of a shape
 values.py       the kinds of values in a query, and marks to follow them by
 binders.py      from the values of a query to the parameters of its SQL

@@ -86,8 +86,9 @@ class Binder:
     """
 
     __slots__ = (
-        "columns",
         "field",
+        "field_of_column",
+        "is_bindable",
         "is_of_instances",
         "lhs",
         "lookup_class",
@@ -101,6 +102,7 @@ class Binder:
         if self.lookup_class.__module__ not in KNOWN:
             raise Unplannable
         self.lhs = lookup.lhs
+        self.field_of_column: Any = getattr(lookup.lhs, "output_field", None)
         self.sql = sql
         # Of integers that need no preparation: the field, and what it has room for.
         self.field: Any = None
@@ -108,11 +110,15 @@ class Binder:
         self.prepares = True
         first = given[0] if type(given) is list else given
         self.is_of_instances = isinstance(first, Model)
-        # The columns that it compares.
-        self.columns = getattr(self.lhs, "get_cols", lambda: [self.lhs])()
+        # Whether the server may bind what is compared: with columns of Django's fields.
+        self.is_bindable = all(
+            type(column) is Col
+            and type(column.output_field).__module__.startswith("django.")
+            for column in getattr(self.lhs, "get_cols", lambda: [self.lhs])()
+        )
         kind = type(given)
         if self.lookup_class in PLAIN_LOOKUPS and not lookup.bilateral_transforms:
-            field: Any = getattr(lookup.lhs, "output_field", None)
+            field: Any = self.field_of_column
             if kind is int and type(field) in INTEGERS:
                 self.field = field
                 self.range = _range_of(field, connection)

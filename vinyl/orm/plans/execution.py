@@ -12,7 +12,7 @@ from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import begin, is_observed, needs_cursor
 from vinyl.orm.plans.learning import Plan
 
-__all__ = ["converted", "fetch", "fetch_without_cursor"]
+__all__ = ["converted", "fetch", "fetch_without_cursor", "write"]
 
 
 def fetch(plan: Plan, params: tuple[Any, ...], connection: Any) -> list[Any]:
@@ -39,6 +39,33 @@ def _fetch(plan: Plan, params: tuple[Any, ...], connection: Any) -> list[Any]:
         cursor.execute(plan.sql, params)
         found: list[Any] = cursor.fetchall()
     return found
+
+
+def write(
+    sql: str,
+    statement: Statement | None,
+    params: tuple[Any, ...],
+    counts: bool,
+    connection: Any,
+) -> list[Any]:
+    """
+    Run a statement that writes and return its rows.
+
+    Args:
+        statement: The same as *sql*; None if it needs a cursor.
+        counts: Whether it returns no rows. Then the result is one row with the number
+            of rows that it has changed.
+
+    Raises: what `cursor.execute()` raises.
+
+    Switches to the event loop, inside the bridge.
+    """
+    rows = fetch_without_cursor(statement, params, connection)
+    if rows is not None:
+        return rows
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return [(cursor.rowcount,)] if counts else list(cursor.fetchall())
 
 
 def fetch_without_cursor(

@@ -13,24 +13,18 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from django.db.backends.base.operations import BaseDatabaseOperations
-from django.db.models import CharField, Field, ForeignKey, TextField, sql
+from django.db.models import sql
 
 from vinyl.orm.backends.statements import Statement
-from vinyl.orm.plans.execution import fetch_without_cursor
-from vinyl.orm.plans.shapes import LITERAL, PLAIN, Node, root_of
+from vinyl.orm.plans.columns import Column, IsExpression
+from vinyl.orm.plans.execution import write
+from vinyl.orm.plans.shapes import Node, root_of
 from vinyl.orm.plans.trails import is_enabled
 
-__all__ = ["InsertPlan", "patch_insert"]
+__all__ = ["InsertPlan", "patch_insert", "plan_for"]
 
 # Plans for one model. Beyond that, all of them are discarded.
 MAX_PLANS = 100
-
-# Values of these types are never expressions.
-_VALUES = PLAIN | LITERAL
-
-
-# The modules of fields whose values PostgreSQL converts to the type of the column.
-_BINDABLE = frozenset({Field.__module__, ForeignKey.__module__})
 
 
 class _ModelPlans(NamedTuple):
@@ -38,68 +32,6 @@ class _ModelPlans(NamedTuple):
 
     root: Node
     plans: dict[Hashable, InsertPlan]
-
-
-class _Expression(Exception):
-    """A value of an insert is an expression, which Django's compiler has to resolve."""
-
-
-class _Column:
-    """
-    How the values of a field are prepared.
-
-    Args:
-        is_read: Whether the value is the attribute of the object as it is.
-    """
-
-    __slots__ = ("attname", "field", "is_read", "is_text")
-
-    def __init__(self, field: Any, is_raw: bool) -> None:
-        self.field = field
-        self.attname = field.attname
-        self.is_read = is_raw or _has(field, "pre_save", Field)
-        # Such fields store a string as it is.
-        self.is_text = _has(
-            field, "get_db_prep_save get_db_prep_value", Field
-        ) and _has(field, "get_prep_value to_python", CharField, TextField)
-
-    def prepared(self, obj: Any, connection: Any, pre_saved: list[Any]) -> Any:
-        """
-        Return the parameter for *obj*.
-
-        Args:
-            pre_saved: Gets what a `pre_save()` that may do something has returned.
-
-        Raises:
-            _Expression: The value is an expression.
-
-        Never switches, unless the field's `pre_save()` or a deferred field does.
-        """
-        field = self.field
-        if self.is_read:
-            value = getattr(obj, self.attname)
-        else:
-            value = field.pre_save(obj, add=True)
-            pre_saved.append(value)
-        if self.is_text and (type(value) is str or value is None):
-            return value
-        if type(value) not in _VALUES and (
-            hasattr(value, "resolve_expression") or hasattr(value, "as_sql")
-        ):
-            raise _Expression
-        value = field.get_db_prep_save(value, connection=connection)
-        if type(value) not in _VALUES and hasattr(value, "as_sql"):
-            raise _Expression
-        return value
-
-
-def _has(field: Any, names: str, *owners: type) -> bool:
-    """Whether *field* has the methods of one of *owners*."""
-    return all(
-        name not in vars(field)
-        and any(getattr(type(field), name) is getattr(owner, name) for owner in owners)
-        for name in names.split()
-    )
 
 
 class InsertPlan:
@@ -144,7 +76,7 @@ class InsertPlan:
         self.is_unnested = is_unnested
         self.returning = returning
         self.has_converters = has_converters
-        self._columns = [_Column(field, query.raw) for field in query.fields]
+        self._columns = [Column(field, query.raw) for field in query.fields]
         self.statement = statement
 
     def bound(
@@ -157,7 +89,7 @@ class InsertPlan:
             pre_saved: Gets what each `pre_save()` that may do something has returned.
 
         Raises:
-            _Expression: A value is an expression.
+            IsExpression: A value is an expression.
 
         Never switches, unless a field's `pre_save()` or a deferred field does.
         """
@@ -176,6 +108,37 @@ class InsertPlan:
         if self.is_unnested:
             return tuple(map(list, zip(*rows, strict=True)))
         return tuple(chain.from_iterable(rows))
+
+    def returned(self, rows: list[Any], connection: Any, count: int) -> list[Any]:
+        """
+        Return what Django's compiler returns for *rows*, which the statement gives.
+
+        Args:
+            count: How many objects were to be inserted.
+
+        Never switches.
+        """
+        if not self.returning:
+            return []
+        if not rows and count == 1:
+            # A trigger has refused the row. Django before 6.1 takes what `fetchone()`
+            # gives then.
+            if hasattr(connection.ops, "fetch_returned_insert_columns"):
+                return [None]
+        if not self.has_converters:
+            return rows
+        compiler = self.query.get_compiler(connection=connection)
+        converters = compiler.get_converters(self.returning)
+        return list(compiler.apply_converters(rows, converters))
+
+    def assign(self, obj: Any, rows: list[Any], connection: Any) -> None:
+        """
+        Give *obj*, which *rows* are about, the values of the columns that the statement
+        returns. Never switches.
+        """
+        for row in self.returned(rows, connection, 1):
+            for value, column in zip(row, self.returning, strict=True):
+                setattr(obj, column.target.attname, value)
 
     def replayed(
         self, pre_save_val: Callable[[Any, Any], Any], pre_saved: list[Any]
@@ -221,35 +184,26 @@ def patch_insert(execute_sql: Callable[..., Any]) -> Callable[..., Any]:
         pre_saved: list[Any] = []
         try:
             params = plan.bound(query.objs, connection, pre_saved)
-        except _Expression:
+        except IsExpression:
             # `pre_save()` may do something, so it does not run again.
             self.pre_save_val = plan.replayed(self.pre_save_val, pre_saved)
             return execute_sql(self, returning_fields)
-        rows = run_write(plan, params, connection)
-        if not rows and plan.returning and count == 1:
-            # A trigger has refused the row. Django before 6.1 takes what `fetchone()`
-            # gives then.
-            if hasattr(connection.ops, "fetch_returned_insert_columns"):
-                return [None]
-        if not plan.has_converters:
-            return rows
-        return list(self.apply_converters(rows, self.get_converters(plan.returning)))
+        rows = write(plan.sql, plan.statement, params, not plan.returning, connection)
+        return plan.returned(rows, connection, count)
 
     return planned
 
 
-def run_write(plan: InsertPlan, params: tuple[Any, ...], connection: Any) -> list[Any]:
+def plan_for(
+    model: Any, fields: list[Any], returning_fields: Any, connection: Any
+) -> InsertPlan | None:
     """
-    Execute the statement of *plan* and return the rows that it gives, if any.
-
-    Switches to the event loop, inside the bridge.
+    Return the plan that inserts one object of *model*, None if there is none. Never
+    switches.
     """
-    rows = fetch_without_cursor(plan.statement, params, connection)
-    if rows is not None:
-        return rows
-    with connection.cursor() as cursor:
-        cursor.execute(plan.sql, params)
-        return list(cursor.fetchall()) if plan.returning else []
+    query = sql.InsertQuery(model)
+    query.insert_values(fields, [])
+    return _plans_of(model).get((_key(query, connection, returning_fields), 1))
 
 
 def _plans_of(model: Any) -> dict[Hashable, InsertPlan]:
@@ -327,12 +281,11 @@ def _learned(
     statement = None
     if compiler.connection.vendor == "sqlite" or (
         # In PostgreSQL, one row gives the parameters the types of its columns.
-        returning
-        and not is_unnested
+        not is_unnested
         and len(query.objs) == 1
-        and all(type(field).__module__ in _BINDABLE for field in query.fields)
+        and all(Column(field).is_bindable for field in query.fields)
     ):
-        statement = Statement(text)
+        statement = Statement(text, counts=not returning)
     # Without the objects, which the plan would keep alive.
     kept = query.clone()
     kept.objs = []

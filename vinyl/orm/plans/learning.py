@@ -9,7 +9,8 @@ compiled with references in the place of the parameters of these lookups.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -21,15 +22,20 @@ from django.core.exceptions import (
 )
 from django.db import connections
 from django.db.models import sql
-from django.db.models.expressions import Col
 from django.db.models.lookups import Lookup
 from django.db.models.query import ModelIterable
+from django.db.models.sql.subqueries import UpdateQuery
 from django.db.models.sql.where import WhereNode
 
 from vinyl.orm.backends.statements import Statement
+from vinyl.orm.plans.assignments import Assignment
 from vinyl.orm.plans.binders import Binder, Reference, binder_for
 from vinyl.orm.plans.converters import Converters
-from vinyl.orm.plans.expressions import has_expressions, refuse_what_changes
+from vinyl.orm.plans.expressions import (
+    has_expressions,
+    is_expression,
+    refuse_what_changes,
+)
 from vinyl.orm.plans.loaders import loader_of
 from vinyl.orm.plans.marked_query import MarkedQuery, Run, unmark
 from vinyl.orm.plans.shapes import Kept, Node
@@ -48,7 +54,7 @@ class Plan:
         compiler: Django's compiler of it, after it has been compiled.
         sql: Its SQL, with placeholders.
         params: Its parameters, or in their place a Reference to a value.
-        binders: Of each slot.
+        binders: Of each slot: those of lookups, then those of assignments.
     """
 
     __slots__ = (
@@ -67,7 +73,11 @@ class Plan:
     )
 
     def __init__(
-        self, compiler: Any, sql: str, params: tuple[Any, ...], binders: list[Binder]
+        self,
+        compiler: Any,
+        sql: str,
+        params: tuple[Any, ...],
+        binders: list[Binder | Assignment],
     ) -> None:
         self.query = compiler.query
         unmark(self.query)
@@ -77,7 +87,10 @@ class Plan:
         is_bindable = compiler.connection.vendor == "sqlite" or _is_bindable(
             self.query, params, binders
         )
-        self.statement = Statement(sql) if is_bindable else None
+        self.statement: Statement | None = None
+        if is_bindable:
+            counts = isinstance(self.query, UpdateQuery)
+            self.statement = Statement(sql, counts=counts)
         self.params = params
         self.binders = binders
         # How many parameters each value has, if they are all in the order of values.
@@ -96,9 +109,7 @@ class Plan:
         self.models: list[Any] = []
         self.names: frozenset[str] | None = None
         # Whether the fields of its values and its columns are Django's own.
-        self.is_djangos = all(
-            _is_djangos(getattr(binder.lhs, "output_field", None)) for binder in binders
-        )
+        self.is_djangos = all(_is_djangos(binder.field_of_column) for binder in binders)
 
     def bound(self, values: tuple[Any, ...], connection: Any) -> tuple[Any, ...]:
         """
@@ -140,6 +151,7 @@ def learn(
     keep: Callable[[Plan | None], None],
     gives_rows: bool,
     same: Any,
+    assigned: Sequence[Any] = (),
 ) -> Any:
     """
     Run the query of *node* with *values* through Django, and return its result.
@@ -152,6 +164,7 @@ def learn(
         gives_rows: Whether that is of rows, and not of one value.
         same: A queryset whose query Django has made of the values when they came, which
             may have changed since; None if they cannot have.
+        assigned: The values that an UPDATE assigns, without expressions.
 
     Raises:
         Unplannable: The values cannot be followed. Nothing has run then.
@@ -174,7 +187,9 @@ def learn(
     def keep_plan() -> None:
         iterable_class = queryset._iterable_class if gives_rows else None
         try:
-            plan = _plan_of(node, runs, values, connections[alias], iterable_class)
+            plan = _plan_of(
+                node, runs, values, connections[alias], iterable_class, assigned
+            )
         except (Unplannable, EmptyResultSet, FullResultSet):
             keep(None)
         except Exception:
@@ -221,20 +236,23 @@ def _plan_of(
     values: tuple[Any, ...],
     connection: Any,
     iterable_class: type | None,
+    assigned: Sequence[Any],
 ) -> Plan:
     if len(runs) != 1:
         raise Unplannable
     [(used, real_sql, real_params)] = runs
     _refuse_what_changes(used.query, connection)
-    text, params, binders = _referring(used.query, values, connection)
+    with _referring_assignments(used.query, len(values), assigned) as assignments:
+        text, params, binders = _referring(used.query, values, connection)
     for binder, of_node in zip(binders, _binders_on(node), strict=True):
         if of_node is not None and not of_node.is_like(binder):
             raise Unplannable
-    plan = Plan(used, text, params, binders)
+    plan = Plan(used, text, params, [*binders, *assignments])
     kept = tuple(
         value if type(value) is Kept else binder.kept(value)
         for binder, value in zip(binders, values, strict=True)
     )
+    kept = (*kept, *assigned)
     # What the plan makes of these values has to be what Django has made of them.
     bound = plan.bound(kept, connection)
     if text != real_sql or bound != real_params:
@@ -286,18 +304,16 @@ def _counts(params: tuple[Any, ...], slots: int) -> list[int] | None:
     return counts if [*params] == in_order else None
 
 
-def _is_bindable(query: Any, params: tuple[Any, ...], binders: list[Binder]) -> bool:
+def _is_bindable(
+    query: Any, params: tuple[Any, ...], binders: list[Binder | Assignment]
+) -> bool:
     """
     Whether PostgreSQL gives the parameters the types that they have as literals: what
     is compared with a column takes its type.
     """
     literals = [param for param in params if type(param) is not Reference]
     is_exists = literals == [1] and [*query.annotation_select] == ["a"]
-    return (is_exists or not literals) and all(
-        type(column) is Col and _is_djangos(column.output_field)
-        for binder in binders
-        for column in binder.columns
-    )
+    return (is_exists or not literals) and all(binder.is_bindable for binder in binders)
 
 
 def _is_djangos(field: Any) -> bool:
@@ -340,6 +356,13 @@ def _refuse_what_changes(query: Any, connection: Any) -> None:
     if hasattr(query, "inner_query"):
         _refuse_what_changes(query.inner_query, connection)
         return
+    if isinstance(query, UpdateQuery):
+        update: Any = query
+        if update.related_updates:
+            raise Unplannable
+        values = [value for _, _, value in update.values]
+        refuse_what_changes(filter(is_expression, values))
+        return
     # A compiler finds the columns and the ordering, and changes the query by that.
     compiler = query.clone().get_compiler(connection=connection)
     _, ordering, _ = compiler.pre_sql_setup()
@@ -381,7 +404,11 @@ def _referring(
     finally:
         for lookup in tied:
             del lookup.process_rhs
-    slots = {param.slot for param in params if type(param) is Reference}
+    slots = {
+        param.slot
+        for param in params
+        if type(param) is Reference and param.slot < len(values)
+    }
     if slots != set(range(len(values))) or slots != found.keys():
         raise Unplannable
     binders = []
@@ -389,3 +416,34 @@ def _referring(
         given = value.given if type(value) is Kept else value
         binders.append(binder_for(*found[slot], given, connection))
     return text, params, binders
+
+
+@contextmanager
+def _referring_assignments(
+    query: Any, slot: int, assigned: Sequence[Any]
+) -> Iterator[list[Assignment]]:
+    """
+    In the block, *query* assigns references in place of the values *assigned*, from
+    *slot* on. Gives the assignment of each.
+    """
+    assignments: list[Assignment] = []
+    if not isinstance(query, UpdateQuery):
+        yield assignments
+        return
+    update: Any = query
+    values = update.values
+    given = [value for _, _, value in values if not is_expression(value)]
+    if [*map(id, given)] != [*map(id, assigned)]:
+        # Generated fields are left out.
+        raise Unplannable
+    update.values = []
+    for field, model, value in values:
+        if not is_expression(value):
+            assignments.append(Assignment(field, value))
+            value = assignments[-1].reference(slot)
+            slot += 1
+        update.values.append((field, model, value))
+    try:
+        yield assignments
+    finally:
+        update.values = values

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 from weakref import ref
 
 from django.db.models import sql
+from django.db.models.sql.subqueries import UpdateQuery
 
 from vinyl.orm.plans.values import Marks
 
@@ -47,6 +48,22 @@ class MarkedQuery(sql.Query):
             compiler.execute_sql = partial(_execute_sql, ref(compiler), self.runs)
         return compiler
 
+    def chain(self, klass: Any = None) -> Any:
+        return super().chain(MarkedUpdate if klass is UpdateQuery else klass)
+
+
+class MarkedUpdate(UpdateQuery):
+    """What `update()` makes of a marked query."""
+
+    runs: list[Run] | None = None
+
+    def get_compiler(self, *args: Any, **kwargs: Any) -> Any:
+        compiler: Any = super().get_compiler(*args, **kwargs)
+        if self.runs is not None:
+            # Django has no other reference to it until it has run.
+            compiler.execute_sql = partial(_execute_sql, lambda: compiler, self.runs)
+        return compiler
+
 
 def patch_aggregate_query(init: Callable[..., None]) -> Callable[..., None]:
     """
@@ -79,7 +96,7 @@ def unmark(query: Any) -> None:
 
 
 def _execute_sql(
-    compiler_ref: ref[Any], runs: list[Run], *args: Any, **kwargs: Any
+    compiler_ref: Callable[[], Any], runs: list[Run], *args: Any, **kwargs: Any
 ) -> Any:
     """`compiler.execute_sql()`, which adds what it executes to *runs*."""
     compiler: Any = compiler_ref()

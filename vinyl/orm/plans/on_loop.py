@@ -2,8 +2,8 @@
 Running plans on the event loop, outside the bridge.
 
 A plan whose work is Django's alone needs no greenlet: no code of a project or a package
-runs that could wait for something else. `fetch()` returns None where that is not so,
-and the caller runs Django's method in the bridge.
+runs that could wait for something else. Where that is not so, the functions here do
+nothing and return None, and the caller runs Django's method in the bridge.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from django.db import Error, router
+from django.db.models import Model
 
 from vinyl.bridge.greenlets import run
 from vinyl.orm.backends.reconnection import prepare_retry
@@ -21,13 +22,17 @@ from vinyl.orm.observe.events import begin, is_observed, needs_cursor
 from vinyl.orm.plans.execution import converted
 from vinyl.orm.plans.learning import Plan
 from vinyl.orm.plans.loaders import has_init_receivers, key_names
+from vinyl.orm.plans.saves import Save, can_make, guarded
 from vinyl.orm.plans.shapes import Node
 from vinyl.orm.plans.trails import is_as_made, is_enabled, settled, trail_of
+from vinyl.orm.plans.updates import Assigned, assigned
 from vinyl.orm.plans.values import Unplannable, keyed
+from vinyl.orm.pools.pool import Pool
 from vinyl.orm.pools.registry import pool_for
+from vinyl.orm.scopes.lease import Lease
 from vinyl.orm.scopes.operation import acquire, needs_run, release
 
-__all__ = ["fetch"]
+__all__ = ["create", "fetch", "save", "update"]
 
 
 class _Found(NamedTuple):
@@ -40,11 +45,18 @@ class _Found(NamedTuple):
 
 
 def _find(
-    queryset: Any, terminal: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    queryset: Any,
+    terminal: str,
+    args: tuple[Any, ...] = (),
+    kwargs: Mapping[str, Any] = MappingProxyType({}),
+    what: Assigned | None = None,
 ) -> _Found | None:
     """
     The plan for *terminal* of `queryset.filter(*args, **kwargs)`, if it is known and
     can run here.
+
+    Args:
+        what: What an UPDATE assigns.
     """
     trail = trail_of(queryset)
     if trail is None or not is_enabled():
@@ -61,6 +73,12 @@ def _find(
             return None
         node, more = found
         values = (*values, *more)
+    if what is not None:
+        child = node.child(what.key)
+        if child is None:
+            return None
+        node = child
+        values = (*values, *what.values)
     if not node.is_current() or (queryset._db is None and router.routers):
         return None
     alias = queryset.db
@@ -112,9 +130,7 @@ async def _rows(found: _Found) -> list[Any] | None:
     plan = found.plan
     wrapper, source = await acquire(found.alias)
     try:
-        if wrapper.connection is None:
-            await run(wrapper.use, wrapper.ensure_connection)
-        if needs_cursor(wrapper) or not wrapper.can_fetch():
+        if not await _can_fetch(wrapper):
             return None
         try:
             params = plan.bound(found.values, wrapper)
@@ -130,6 +146,21 @@ async def _rows(found: _Found) -> list[Any] | None:
         return converted(plan, rows, wrapper)
     finally:
         release(wrapper, source)
+
+
+async def _can_fetch(wrapper: Any) -> bool:
+    """Connect if need be, and return whether a statement needs no cursor."""
+    if wrapper.connection is None:
+        await run(wrapper.use, wrapper.ensure_connection)
+    return not needs_cursor(wrapper) and wrapper.can_fetch()
+
+
+async def _can_write(wrapper: Any, source: Lease | Pool) -> bool:
+    """The same for a statement that is not run again if the session has ended."""
+    if isinstance(source, Lease) and wrapper.may_replace_session():
+        if wrapper.connection is not None and wrapper.session_has_ended():
+            return False
+    return await _can_fetch(wrapper)
 
 
 async def _sent(
@@ -171,3 +202,87 @@ async def fetch(
         return rows
     objects: list[Any] = found.plan.load(rows, queryset, found.alias)
     return objects
+
+
+async def update(queryset: Any, kwargs: Mapping[str, Any]) -> int | None:
+    """
+    Return the number of rows that `queryset.update(**kwargs)` has changed; None if it
+    has to run in the bridge.
+
+    Raises: what Django's method raises.
+
+    Switches to the event loop.
+    """
+    try:
+        what = assigned("update", kwargs.items())
+    except Unplannable:
+        return None
+    queryset._for_write = True
+    found = _find(queryset, "update", what=what)
+    if found is None:
+        return None
+    wrapper, source = await acquire(found.alias)
+    try:
+        if not await _can_write(wrapper, source):
+            return None
+        with guarded(wrapper):
+            try:
+                params = found.plan.bound(found.values, wrapper)
+            except Unplannable:
+                return None
+            rows = await _sent(found.statement, params, wrapper)
+        count: int = rows[0][0]
+        return count
+    finally:
+        release(wrapper, source)
+
+
+async def save(obj: Any, kwargs: Mapping[str, Any]) -> bool | None:
+    """
+    Do what `obj.save(**kwargs)` does, and return True. None if it has to run in the
+    bridge, False if its UPDATE has found no row and an INSERT has to run there.
+
+    Raises: what Django's method raises.
+
+    Switches to the event loop.
+    """
+    found = Save.of(obj, kwargs, on_loop=True)
+    if found is None or needs_run(found.alias):
+        return None
+    wrapper, source = await acquire(found.alias)
+    try:
+        if not await _can_write(wrapper, source):
+            return None
+        with guarded(wrapper):
+            write = found.bound(wrapper)
+            if write is None or write.statement is None:
+                return None
+            rows = await _sent(write.statement, write.params, wrapper)
+            return found.finish(rows, wrapper)
+    finally:
+        release(wrapper, source)
+
+
+async def create(queryset: Any, kwargs: Mapping[str, Any]) -> Any:
+    """
+    Return the object that `queryset.create(**kwargs)` makes; None if that has to run in
+    the bridge.
+
+    Raises: what Django's method raises.
+
+    Switches to the event loop.
+    """
+    model = queryset.model
+    if queryset._db is None and router.routers:
+        return None
+    if model.save is not Model.save or not can_make(model, kwargs):
+        return None
+    obj = model(**kwargs)
+    queryset._for_write = True
+    given = {"force_insert": True, "using": queryset.db}
+    if not await save(obj, given):
+        await run(model.save, obj, **given)
+    if hasattr(queryset, "_fetch_mode"):
+        # Since Django 6.1.
+        obj._state.fetch_mode = queryset._fetch_mode
+    return obj

@@ -8,9 +8,11 @@ from vinyl.orm.plans import (
     inserts,
     marked_query,
     prefetches,
+    saves,
     steps,
     streams,
     terminals,
+    updates,
 )
 
 __all__ = ["PATCHES"]
@@ -62,6 +64,9 @@ PATCHES = (
         "execute_sql",
         inserts.patch_insert,
     ),
+    Patch("django.db.models.base:Model", "save", saves.patch_save),
+    Patch(_QUERYSET, "update", updates.patch_update),
+    Patch(_QUERYSET, "_update", updates.patch_update_fields),
     Patch(_QUERYSET, "get", terminals.patch_get),
     Patch(_QUERYSET, "first last", terminals.patch_first),
     Patch(_QUERYSET, "exists count", terminals.patch_scalar),

@@ -7,7 +7,7 @@ When a shape comes for the second time, Django runs it once more, and its plan i
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -97,9 +97,14 @@ def learned(
     terminal: str,
     connection: Any,
     run: Callable[[Any], Any],
+    assigned: Sequence[Any] = (),
 ) -> Any:
     """
     Run the query of *queryset* through Django and keep its plan; return its result.
+
+    Args:
+        run: Runs the query of a queryset and returns its result.
+        assigned: The values that an UPDATE assigns, without expressions.
 
     Raises:
         Unplannable: It has no plan. Nothing has run, and Django is to run the query,
@@ -127,10 +132,18 @@ def learned(
     # Others need not learn it meanwhile.
     node.refused.add(terminal)
     try:
-        gives_rows = terminal not in ("aggregate", "count", "exists")
+        gives_rows = terminal not in ("aggregate", "count", "exists", "update")
         same = None if trail.is_fixed else queryset
         return learn(
-            node, trail.values, connection.alias, build, run, keep, gives_rows, same
+            node,
+            trail.values,
+            connection.alias,
+            build,
+            run,
+            keep,
+            gives_rows,
+            same,
+            assigned,
         )
     except (Unplannable, ObjectDoesNotExist, MultipleObjectsReturned):
         raise

@@ -185,10 +185,10 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
     def fetch_rows(self, statement: Statement, params: tuple[Any, ...]) -> list[Any]:
         connection = self.connection
         if not isinstance(connection, ThreadedConnection):
-            return _rows(connection, statement.qmarks, params)
+            return _rows(connection, statement, params)
         refuse_to_block("This connection")
         return connection.worker.call(
-            _rows, connection.raw, statement.qmarks, params, name="execute"
+            _rows, connection.raw, statement, params, name="execute"
         )
 
     async def fetch_rows_on_loop(
@@ -196,9 +196,9 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
     ) -> list[Any]:
         connection = self.connection
         if not isinstance(connection, ThreadedConnection):
-            return _rows(connection, statement.qmarks, params)
+            return _rows(connection, statement, params)
         worker = connection.worker
-        fetch = partial(_rows, connection.raw, statement.qmarks, params)
+        fetch = partial(_rows, connection.raw, statement, params)
         return await worker.call_on_loop(partial(self.repeat, fetch, worker))
 
     def detach_cursors(self) -> bool:
@@ -331,8 +331,11 @@ class _Rows:
             yield row
 
 
-def _rows(raw: sqlite3.Connection, sql: str, params: tuple[Any, ...]) -> list[Any]:
-    return raw.execute(sql, params).fetchall()
+def _rows(
+    raw: sqlite3.Connection, statement: Statement, params: tuple[Any, ...]
+) -> list[Any]:
+    cursor = raw.execute(statement.qmarks, params)
+    return [(cursor.rowcount,)] if statement.counts else cursor.fetchall()
 
 
 def _is_busy(error: sqlite3.OperationalError, raw: sqlite3.Connection) -> bool:

@@ -1,0 +1,65 @@
+"""Columns prepare values as the compiler of an INSERT or UPDATE does."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import F, Field
+
+from tests.records.models import Album
+from vinyl.orm import models
+from vinyl.orm.plans.columns import Column, IsExpression, has_methods
+
+pytestmark = pytest.mark.usefixtures("db")
+
+
+def column(name: str) -> Column:
+    return Column(Album._meta.get_field(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("title", "x", "x"),
+        ("title", None, None),
+        ("title", 5, "5"),
+        ("year", "1965", 1965),
+        ("artist", "7", 7),
+        ("label", None, None),
+    ],
+)
+def test_a_value_is_prepared_by_its_field(name: str, value: Any, expected: Any) -> None:
+    assert column(name).param(value, connection) == expected
+
+
+def test_an_expression_is_refused() -> None:
+    with pytest.raises(IsExpression):
+        column("year").param(F("pk"), connection)
+
+
+def test_what_pre_save_returns_is_kept() -> None:
+    album = Album(title="x", released=datetime.date(1965, 1, 1))
+    pre_saved: list[Any] = []
+    assert column("title").prepared(album, connection, pre_saved) == "x"
+    assert not pre_saved
+    column("released").prepared(album, connection, pre_saved)
+    assert pre_saved == [datetime.date(1965, 1, 1)]
+
+
+def test_the_server_binds_values_of_plain_fields() -> None:
+    assert column("year").is_bindable
+    assert column("artist").is_bindable
+    data: Any = models.JSONField()
+    data.set_attributes_from_name("data")
+    assert not Column(data).is_bindable
+
+
+def test_methods_of_a_field_are_compared() -> None:
+    title: Any = Album._meta.get_field("title")
+    assert has_methods(title, "pre_save get_db_prep_save", Field)
+    own: Any = models.CharField()
+    own.pre_save = None
+    assert not has_methods(own, "pre_save", Field)

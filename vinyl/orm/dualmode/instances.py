@@ -1,0 +1,33 @@
+"""`save()` of model instances in both modes; see vinyl.orm.dualmode.table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import Model
+
+from vinyl.bridge.greenlets import run
+from vinyl.bridge.mode import dual
+from vinyl.orm.plans import on_loop
+
+__all__ = ["patch_save"]
+
+
+def patch_save(save: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Patch `save()` to be dual-mode. In async mode a plan runs without the bridge, if it
+    can.
+    """
+    if save.__module__ != Model.__module__:
+        return dual(save)
+
+    async def in_async(self: Any, *args: Any, **kwargs: Any) -> None:
+        done = None if args else await on_loop.save(self, kwargs)
+        if done is None:
+            await run(save, self, *args, **kwargs)
+        elif not done:
+            using = kwargs.get("using") or self._state.db
+            await run(save, self, force_insert=True, using=using)
+
+    return dual(save, in_async=in_async)

@@ -1,0 +1,80 @@
+"""What an UPDATE assigns to its columns: from values to parameters of its SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import django
+
+from vinyl.orm.plans.binders import Reference
+from vinyl.orm.plans.columns import Column, IsExpression
+from vinyl.orm.plans.shapes import Unplannable
+
+__all__ = ["Assignment"]
+
+# Before, `None` is a part of the SQL and no parameter.
+BINDS_NONE = django.VERSION >= (6, 1)
+
+
+class Assignment:
+    """
+    Makes the parameter that is assigned to a field.
+
+    Args:
+        field: The field.
+        value: A value of the kind that it is made from.
+    """
+
+    __slots__ = ("_column", "_is_none", "field_of_column", "is_bindable")
+
+    def __init__(self, field: Any, value: Any) -> None:
+        if (
+            not type(field).__module__.startswith("django.")
+            # The SQL may depend on the value.
+            or hasattr(field, "get_placeholder")
+            or hasattr(field, "get_placeholder_sql")
+        ):
+            raise Unplannable
+        self._column = Column(field)
+        self._is_none = value is None
+        self.field_of_column = field
+        self.is_bindable = self._column.is_bindable
+
+    def reference(self, slot: int) -> Any:
+        """Return what the query assigns instead of the value. Never switches."""
+        return None if self._is_none and not BINDS_NONE else _Referring(slot)
+
+    def bound(
+        self, value: Any, compiler: Callable[[], Any], connection: Any
+    ) -> list[Any]:
+        """
+        Return the parameter for *value*.
+
+        Raises:
+            Unplannable: This value makes a query of another shape.
+
+        Never switches.
+        """
+        try:
+            param = self._column.param(value, connection)
+        except IsExpression:
+            raise Unplannable from None
+        if (param is None) is not self._is_none:
+            raise Unplannable
+        return [param]
+
+
+class _Referring:
+    """An expression whose parameter is a reference to the value of *slot*."""
+
+    contains_aggregate = contains_over_clause = False
+
+    def __init__(self, slot: int) -> None:
+        self.slot = slot
+
+    def resolve_expression(self, *args: Any, **kwargs: Any) -> _Referring:
+        return self
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        return "%s", [Reference(self.slot, 0)]

@@ -1,0 +1,180 @@
+"""
+Plans for `update()`, and for the UPDATE of `save()`.
+
+What is assigned is the last step of the shape: the names of the fields, the kinds of
+their values, and expressions such as `F("number")`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
+
+from django.db import transaction
+
+from vinyl.orm.plans.columns import WRITTEN
+from vinyl.orm.plans.execution import write
+from vinyl.orm.plans.expressions import is_expression, key_of
+from vinyl.orm.plans.shapes import Node, Step, Unplannable
+from vinyl.orm.plans.terminals import Ready, Unknown, learned, ready
+from vinyl.orm.plans.trails import django_method, in_place, trail_of
+
+__all__ = ["Assigned", "assigned", "node_of", "patch_update", "patch_update_fields"]
+
+
+def _stay(queryset: Any, *args: Any, **kwargs: Any) -> Any:
+    """The step of an update: what it assigns is for the method itself."""
+    return queryset
+
+
+django_method["update"] = django_method["_update"] = _stay
+
+
+class Assigned(NamedTuple):
+    """
+    What an update assigns.
+
+    Args:
+        key: The same for updates of the same shape.
+        values: The values that are not expressions.
+    """
+
+    key: Hashable
+    values: list[Any]
+
+
+def assigned(method: str, pairs: Iterable[tuple[Hashable, Any]]) -> Assigned:
+    """
+    Return what is assigned by *method*: *pairs* of fields and values.
+
+    Raises:
+        Unplannable: One of the values has no kind, such as a model instance.
+
+    Never switches.
+    """
+    kinds: list[Hashable] = [method]
+    values: list[Any] = []
+    for field, value in pairs:
+        kind = type(value)
+        if kind in WRITTEN:
+            kinds.append((field, kind))
+            values.append(value)
+        elif is_expression(value):
+            kinds.append((field, key_of(value)))
+        else:
+            raise Unplannable
+    return Assigned(tuple(kinds), values)
+
+
+def node_of(node: Node, what: Assigned, step: Step) -> Node | None:
+    """
+    Return the node of an update of what *node* stands for; None if there is no room for
+    it. Never switches.
+    """
+    child = node.child(what.key)
+    if child is None:
+        if node.is_sliced or (child := node.add(what.key, step, 0)) is None:
+            return None
+        child.attributes = node.attributes
+    return child
+
+
+def _planned(
+    queryset: Any,
+    what: Assigned,
+    step: Step,
+    method: Callable[[Any], Any],
+    guard: Callable[[str], AbstractContextManager[Any]],
+) -> tuple[int | None, Any]:
+    """
+    Return the number of rows that the plan has changed; without a plan, None and the
+    result of Django's *method*.
+
+    Args:
+        guard: Returns a context manager for the plan, given the alias of its database.
+
+    Switches to the event loop, inside the bridge.
+    """
+    trail = trail_of(queryset)
+    if trail is None or queryset._sticky_filter or in_place(queryset):
+        return None, method(queryset)
+    # Django asks the router for a database to write to.
+    queryset._for_write = True
+    if (node := node_of(trail.node, what, step)) is None:
+        return None, method(queryset)
+    values = (*trail.values, *what.values)
+    with guard(queryset.db):
+        found = ready(queryset, trail._replace(node=node, values=values), "update")
+        if isinstance(found, Ready):
+            queryset._result_cache = None
+            plan, params, connection = found
+            rows = write(plan.sql, plan.statement, params, True, connection)
+            return rows[0][0], None
+    if isinstance(found, Unknown):
+        trail = trail._replace(node=node)
+        connection = found.connection
+        try:
+            result = learned(queryset, trail, "update", connection, method, what.values)
+        except Unplannable:
+            pass
+        else:
+            # Django has emptied the cache of a copy.
+            queryset._result_cache = None
+            return None, result
+    return None, method(queryset)
+
+
+def patch_update(method: Callable[..., Any]) -> Callable[..., Any]:
+    """For `update()`."""
+
+    @functools.wraps(method)
+    def update(self: Any, **kwargs: Any) -> Any:
+        if trail_of(self) is None:
+            return method(self, **kwargs)
+        try:
+            what = assigned("update", kwargs.items())
+        except Unplannable:
+            return method(self, **kwargs)
+        count, result = _planned(
+            self,
+            what,
+            Step("update"),
+            lambda queryset: method(queryset, **kwargs),
+            transaction.mark_for_rollback_on_error,
+        )
+        return result if count is None else count
+
+    return update
+
+
+def patch_update_fields(method: Callable[..., Any]) -> Callable[..., Any]:
+    """For `_update()`, which `save()` calls."""
+
+    @functools.wraps(method)
+    def _update(self: Any, values: Sequence[Any], returning_fields: Any = None) -> Any:
+        more = () if returning_fields is None else (returning_fields,)
+        if trail_of(self) is None or returning_fields:
+            return method(self, values, *more)
+        try:
+            what = assigned(
+                "_update", ((id(field), value) for field, _, value in values)
+            )
+        except Unplannable:
+            return method(self, values, *more)
+        # The step keeps the fields, whose ids are in the key.
+        step = Step("_update", tuple(field for field, _, _ in values))
+        # What calls it has the guard.
+        count, result = _planned(
+            self,
+            what,
+            step,
+            lambda queryset: method(queryset, values, *more),
+            nullcontext,
+        )
+        if count is None:
+            return result
+        return count if returning_fields is None else [()] * count
+
+    return _update
