@@ -25,7 +25,7 @@ marked_query.py the query that Django builds and runs to make a plan
 converters.py   from the values of a result to those of the fields
 loaders.py      from the rows of a result to instances, as `Model.from_db()` makes them
 
-A query goes through Django until its shape comes for the second time. Django builds it
-then from marked values, which tell the value that each parameter of its SQL comes from,
-and the plan is kept. A query that has no plan goes through Django.
+The first query of a shape goes through Django. For the second, Django builds the query
+from marked values, which show where each parameter of the SQL comes from, and the plan
+is kept. A query without a plan goes through Django.
 """

@@ -27,7 +27,10 @@ __all__ = ["patch_aggregate", "patch_earliest"]
 
 
 def _stay(queryset: Any, *args: Any, **kwargs: Any) -> Any:
-    """The step of such a method: its arguments are for the method itself."""
+    """
+    The step of such a method leaves the queryset unchanged; the method uses the
+    arguments.
+    """
     return queryset
 
 
@@ -77,7 +80,7 @@ def patch_aggregate(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def patch_earliest(method: Callable[..., Any]) -> Callable[..., Any]:
-    """For `earliest()` and `latest()`."""
+    """Patch `earliest()` and `latest()`."""
     name = method.__name__
     django_method[name] = _stay
 

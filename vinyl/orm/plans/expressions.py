@@ -19,7 +19,7 @@ __all__ = ["has_expressions", "is_expression", "key_of", "refuse_what_changes"]
 
 # Packages whose expressions depend on nothing but their arguments.
 _DJANGOS = ("django.db.models.", "django.contrib.postgres.")
-# Types whose equal values may make another SQL.
+# Types of which equal values may result in different SQL.
 _BY_REPR = PLAIN - {int, str, bytes}
 
 
@@ -30,7 +30,7 @@ def is_expression(value: Any) -> bool:
 
 def key_of(value: Any) -> Hashable:
     """
-    Return what is equal for values that make the same SQL.
+    Return a key that is equal for values that result in the same SQL.
 
     Args:
         value: An expression or an argument of one.
@@ -87,8 +87,8 @@ def refuse_what_changes(expressions: Iterable[Any]) -> None:
         if flatten is None:
             raise Unplannable
         for part in flatten():
-            # Code of others may make another SQL each time. So does Django's for dates
-            # and times, which depends on the time zone.
+            # Expressions outside Django may compile to different SQL each time. So do
+            # Django's for dates and times, which depend on the time zone.
             if not type(part).__module__.startswith(_DJANGOS):
                 raise Unplannable
             if isinstance(part, (TimezoneMixin, sql.Query)):

@@ -1,9 +1,9 @@
 """
-From the rows of a result to objects, as Django's iterables make them.
+Create objects from the rows of a result, as Django's iterables do.
 
 `loader_of()` gives a function for the columns of one query, which makes all objects of
-its rows in one loop. Instances are built without `__init__()` where neither the model
-nor a receiver of a signal could tell the difference.
+its rows in one loop. Instances are created without `__init__()` if neither the model
+nor a receiver of a signal can observe the difference.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ __all__ = [
     "loader_of",
 ]
 
-# Attributes of a class that set nothing but the value of the instance.
+# Descriptors that only set the value in the instance.
 PLAIN = frozenset({DeferredAttribute, FileDescriptor, ForeignKeyDeferredAttribute})
 MISSING = object()
-# Rows whose instances are enough for the garbage collector to run in between.
+# From this number of rows on, the garbage collector would run while they are loaded.
 MANY = 50
 
 # Makes a list of objects from rows, for a queryset on a database.
@@ -138,7 +138,7 @@ class _Instances:
             if type(inspect.getattr_static(self.model, name))
             is ForeignKeyDeferredAttribute
         ]
-        # A property may refuse to be set.
+        # A property may have no setter.
         if any(inspect.getattr_static(self.model, name, None) for name in annotations):
             raise Unplannable
         self.annotations = annotations
@@ -171,8 +171,8 @@ class _Instances:
 
     def _built(self, rows: list[Any], db: str, mode: Any) -> list[Any]:
         model = self.model
-        # All that is made here stays in use, so the garbage collector would look
-        # through it in vain, and the more often, the sooner through everything else.
+        # All objects that are created here stay alive, so the garbage collector would
+        # scan them in vain, and trigger scans of older generations.
         pauses = len(rows) >= MANY and gc.isenabled()
         if pauses:
             gc.disable()
@@ -187,7 +187,7 @@ def has_init_receivers(model: type[models.Model]) -> bool:
     """
     Whether a signal is sent for each new instance of *model*. Never switches.
     """
-    # Most projects have none at all, which is quicker to find out.
+    # Most projects have no receivers at all, which is the fastest test.
     return bool(
         (pre_init.receivers and pre_init.has_listeners(model))
         or (post_init.receivers and post_init.has_listeners(model))

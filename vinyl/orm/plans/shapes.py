@@ -1,8 +1,8 @@
 """
 The shapes of queries: for each model a trie, whose edges are the steps of a queryset.
 
-A queryset that has taken known steps only is a `Trail`: the node that they lead to, and
-the values that they were given. It has no query of its own until somebody asks for it.
+A queryset whose steps are all known has a `Trail`: the node that they lead to, and
+their values. It has no query until code reads it.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ __all__ = [
     "root_of",
 ]
 
-# Steps that may follow one step, and nodes of all models together. What is beyond goes
-# through Django.
+# Maximum number of steps after one step, and of nodes of all models together. Beyond
+# these, Django builds the queries.
 MAX_CHILDREN = 200
 MAX_NODES = 20_000
 
@@ -59,12 +59,12 @@ LITERAL = frozenset({bool, type(None)})
 
 
 class Unplannable(Exception):
-    """Something in a query, or in what Django makes of it, has no plan."""
+    """A query cannot have a plan, or not with its values."""
 
 
 class Step(NamedTuple):
     """
-    A call of a method of QuerySet, to be made again.
+    A recorded call of a method of QuerySet.
 
     Args:
         method: Its name.
@@ -91,14 +91,14 @@ class Step(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A value as a filter was given it, and the lookup that has prepared it."""
+    """A value as it was passed to a filter, and the lookup that has prepared it."""
 
     given: Any
     lookup: Any
 
 
 class _Slot:
-    """Stands for a value in a step."""
+    """A placeholder for a value in a step."""
 
     def __deepcopy__(self, memo: object) -> _Slot:
         return self
@@ -134,16 +134,16 @@ class Node:
     ) -> None:
         self.model = model
         self.up = up
-        # The first call that came here; its values are replaced when it is taken again.
+        # The first call that led here; other calls replace its values.
         self.step = step
         self.generation = _generation
-        # Of a root: the ordering and the fields of the model, which may be changed.
+        # In a root: the ordering and the fields of the model when it was created.
         self.made_for: tuple[Any, Any] = (None, None)
-        # How many values the steps have been given, up to here.
+        # The number of values in the steps up to here.
         self.slots = slots
-        # Of the values of the last step: what prepares each. None until it is known.
+        # The binders of the values of the last step; None until a plan was made.
         self.binders: tuple[Binder, ...] | None = None if step is not None else ()
-        # What a queryset has here that is no part of its query.
+        # The attributes of a queryset here that are not part of its query.
         self.attributes: dict[str, Any] = {
             "_iterable_class": ModelIterable,
             "_fields": None,
@@ -154,7 +154,7 @@ class Node:
         )
         # By terminal, alias and class of the connection.
         self.plans: dict[Hashable, Plan] = {}
-        # The terminals that have come once, and those that have no plan.
+        # The terminals that have run once, and those that have no plan.
         self.seen: set[str] = set()
         self.refused: set[str] = set()
         self._children: dict[Hashable, Node] = {}
@@ -168,7 +168,7 @@ class Node:
         Return a new node for *key*; None if there is no room for it. Never switches.
 
         Args:
-            slots: How many values the step was given.
+            slots: The number of values of the step.
         """
         global _nodes
         if len(self._children) >= MAX_CHILDREN or self.generation != _generation:
@@ -205,10 +205,10 @@ class Trail(NamedTuple):
 
     node: Node
     values: tuple[Any, ...]
-    # Whether no value can change before the query is made, as a model instance may.
+    # Whether the values are final: a model instance may change before the query runs.
     is_fixed: bool = True
-    # Whether the values of the last step count as they are when the query is made, as
-    # those of the managers of an instance do.
+    # Whether the values of the last step are read when the query runs, as in the
+    # managers of an instance.
     is_deferred: bool = False
 
 
@@ -233,8 +233,8 @@ def root_of(model: type[Model]) -> Node:
 
 def forget(**kwargs: Any) -> None:
     """
-    Forget all shapes and plans, because something that they rest on has changed.
-    A receiver of `setting_changed`. Never switches.
+    Discard all shapes and plans, because something that they depend on has changed. A
+    receiver of `setting_changed`. Never switches.
     """
     global _generation, _nodes
     _generation += 1

@@ -52,9 +52,9 @@ __all__ = [
 
 # Types of arguments that are part of a shape.
 _SIMPLE = frozenset({str, bool, type(None)})
-# Methods that Django warns of, each time, if they are given no names.
+# Methods for which Django warns on each call without names.
 _WARNING = frozenset({"select_related", "values_list"})
-# What a queryset has that its steps decide, beside its query.
+# The attributes of a queryset that its steps set, besides the query.
 _DECIDED = ("_iterable_class", "_fields", "_prefetch_related_lookups")
 
 
@@ -91,7 +91,7 @@ def patch_query(query: property) -> property:
     def fget(self: Any) -> Any:
         if self._query is PENDING:
             materialize(self)
-        # It may be changed by who asks for it.
+        # The reader may change it.
         self._trail = None
         return get(self)
 
@@ -103,7 +103,9 @@ def patch_query(query: property) -> property:
 
 
 def patch_copying(method: Callable[..., Any]) -> Callable[..., Any]:
-    """For what copies all attributes: the query is one of them then, not its plan."""
+    """
+    Patch a method that copies all attributes: the copy gets the query, not the trail.
+    """
 
     @functools.wraps(method)
     def copying(self: Any, *args: Any) -> Any:
@@ -193,7 +195,10 @@ def _explored(
     values: list[Any],
     is_deferred: bool = False,
 ) -> Any:
-    """Have *result*, which Django gives for a step of *queryset*, make it known."""
+    """
+    Add the step that led from *queryset* to *result*, which Django returned, to the
+    trie.
+    """
     node = trail.node.add(key, step, len(values))
     if node is not None:
         node.attributes = {name: getattr(result, name) for name in _DECIDED}
@@ -218,7 +223,7 @@ def _take(queryset: Any, key: Any, step: Step, method: Callable[..., Any]) -> An
             return moved(queryset, now._replace(node=node), is_in_place)
     result = method(queryset, *step.args, **step.kwargs)
     if node is None:
-        # Whoever has made them may change expressions and dictionaries later.
+        # The caller may change expressions and dictionaries later.
         args, kwargs = copy.deepcopy((step.args, step.kwargs))
         step = step._replace(args=args, kwargs=kwargs)
         return _explored(queryset, result, trail, key, step, [])
@@ -227,7 +232,7 @@ def _take(queryset: Any, key: Any, step: Step, method: Callable[..., Any]) -> An
 
 
 def patch_step(method: Callable[..., Any]) -> Callable[..., Any]:
-    """For a method whose arguments, names and expressions, are part of the shape."""
+    """Patch a method whose arguments, names or expressions, are part of the shape."""
     name = method.__name__
     django_method[name] = method
 
@@ -268,8 +273,7 @@ def patch_not_support_combined_queries(
 
 def _copied(queryset: Any) -> Any:
     """
-    The copy of *queryset* that a method makes which leaves its query as it is; None if
-    Django is to make it.
+    A copy of *queryset* with the same query; None if Django has to create it.
     """
     trail = trail_of(queryset)
     if trail is None or queryset._sticky_filter:
@@ -278,14 +282,14 @@ def _copied(queryset: Any) -> Any:
         return queryset
     step = trail.node.step
     if step is not None and step.method in FILTERS:
-        # The copy of the query forgets which joins the filter has made.
+        # Django copies the query without the joins that the filter could reuse.
         return _take(queryset, ("_chain",), Step("_chain"), django_method["_chain"])
     now = settled(trail)
     return moved(queryset, now) if can_move(queryset, now) else None
 
 
 def patch_setter(attribute: str) -> Callable[..., Any]:
-    """For a method that sets *attribute* of a copy: `using()` and `fetch_mode()`."""
+    """Patch a method that sets *attribute* of a copy: `using()` and `fetch_mode()`."""
 
     def patch(method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
@@ -311,7 +315,10 @@ def patch_all(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def patch_extra(method: Callable[..., Any]) -> Callable[..., Any]:
-    """With `select` only, as prefetches of many-to-many relations have it."""
+    """
+    Patch `extra()`, for calls with `select` only, as in prefetches of many-to-many
+    relations.
+    """
     django_method[method.__name__] = method
 
     @functools.wraps(method)
@@ -358,8 +365,8 @@ def patch_getitem(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def patch_filter_prefetch_queryset(method: Callable[..., Any]) -> Callable[..., Any]:
     """
-    It adds to the query of a queryset, after it has asked whether that has been sliced;
-    a trail knows that as well.
+    Patch `_filter_prefetch_queryset()`, which refuses a sliced query and then adds a
+    filter to it. A trail knows whether it is sliced.
     """
 
     @functools.wraps(method)
@@ -379,7 +386,7 @@ def patch_filter_prefetch_queryset(method: Callable[..., Any]) -> Callable[..., 
 
 
 def _add_q(queryset: Any, negate: bool, args: Any, kwargs: Any) -> Any:
-    """As Django filters what it prefetches: with all the joins that there are."""
+    """Filter as Django does in prefetches, where all existing joins are reused."""
     queryset.query.add_q(Q(*args, **kwargs), reuse_all=True)
     return queryset
 
@@ -388,7 +395,7 @@ django_method["add_q"] = _add_q
 
 
 class _Forgetting:
-    """A method that changes lookups: what has been learned may mean others then."""
+    """A method that registers or unregisters a lookup, after which no plan is valid."""
 
     def __init__(self, descriptor: Any) -> None:
         self.descriptor = descriptor

@@ -1,8 +1,8 @@
 """
-Querysets that have taken known steps only: their trail, in place of a query.
+Trails, which replace the query of a queryset whose steps are all known.
 
-Such a queryset has the attribute `_trail`. Its query is made when somebody asks for it,
-and then it has no trail any more, because that query may be changed.
+The trail is in the attribute `_trail`. When code reads the `query` of the queryset,
+Django builds it, and the trail is dropped, because the code may change the query.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def is_enabled() -> bool:
 
 
 class _Pending:
-    """Stands for the query of a queryset until somebody asks for it."""
+    """A placeholder for the query of a queryset until code reads it."""
 
     __slots__ = ()
 
@@ -72,7 +72,7 @@ django_method: dict[str, Callable[..., Any]] = {"_chain": cast(Any, QuerySet)._c
 # The methods whose arguments have values: those of Django's filters and prefetches.
 FILTERS = frozenset({"_filter_or_exclude", "add_q", "unordered"})
 
-# The attributes of a queryset that no step of its own sets.
+# The attributes that a new copy of a queryset starts with.
 _RESET = {
     "_query": PENDING,
     "_result_cache": None,
@@ -81,7 +81,7 @@ _RESET = {
     "_defer_next_filter": False,
     "_deferred_filter": None,
 }
-# What else a copy of a queryset has from it.
+# The attributes that a copy takes from the original.
 COPIED = (
     "model",
     "_db",
@@ -162,10 +162,10 @@ def retake(node: Node, values: Iterator[Any], query: sql.Query) -> Any:
 
 def mark(queryset: Any, result: Any, trail: Trail, to: Trail) -> None:
     """
-    Note that *result*, which Django has made of *queryset*, has come from *trail* to
-    another one. Never switches.
+    Record the trails of *queryset* and of *result*, which Django returned for a step.
+    Never switches.
     """
-    # Only Django's own method has looked at the query since.
+    # Only Django's own method has read the query in between.
     queryset._trail = trail
     result._trail = to
 
@@ -237,10 +237,10 @@ def in_place(queryset: Any) -> bool:
 
 def moved(queryset: Any, trail: Trail, is_in_place: bool = False) -> Any:
     """
-    Return the queryset that *queryset* becomes on *trail*, without a query as yet.
+    Return a queryset with *trail* and no query, as the next step of *queryset*.
 
     Args:
-        is_in_place: Whether that is *queryset* itself.
+        is_in_place: Whether to change *queryset* itself and return it.
 
     Never switches.
     """

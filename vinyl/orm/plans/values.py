@@ -2,8 +2,8 @@
 The kinds of values in a query.
 
 The shape of `filter(year=1965, title="x")` is the names and the kinds of their values.
-Values of the same kind are interchangeable: another one changes parameters of the SQL
-and nothing else. `None`, `True` and `False` change the SQL: they are part of a shape.
+Values of the same kind are interchangeable: they only change parameters of the SQL.
+`None`, `True` and `False` change the SQL, so they are part of the shape.
 """
 
 from __future__ import annotations
@@ -192,16 +192,19 @@ def type_of(value: Any) -> type:
 
 
 class Marks:
-    """Copies of values that can be followed through Django's code, each by its slot."""
+    """
+    Copies of values that can be recognized in the queries that Django builds, each with
+    its slot.
+    """
 
     def __init__(self) -> None:
-        # By id(), with the object, so that no other one gets its id.
+        # By id(). The object is kept, so that its id is not reused.
         self._slots: dict[int, tuple[int, Any]] = {}
 
     def mark(self, value: Any) -> Any:
         """
-        Return what stands for *value* and belongs to the next slot: an equal copy, or a
-        model instance itself.
+        Return a marked copy of *value* for the next slot, or *value* itself if it is a
+        model instance.
 
         Raises:
             Unplannable: The instance has a slot already.
