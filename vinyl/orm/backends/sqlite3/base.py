@@ -171,7 +171,7 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
     def can_fetch(self) -> bool:
         try:
             # Fails on a connection that is closed, as Django's cursor will say.
-            _ = self.connection.in_transaction
+            _ = _raw(self.connection).in_transaction
         except sqlite3.ProgrammingError:
             return False
         # Or a subclass has cursors of its own.
@@ -217,7 +217,7 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
         return True
 
     def connection_is_idle(self) -> bool:
-        return not self.connection.in_transaction
+        return not _raw(self.connection).in_transaction
 
     # Whether a cancelled query has rolled the transaction back. The next statement
     # begins a new one, so SQLite cannot be asked later.
@@ -329,6 +329,13 @@ class _Rows:
         for row in self.rest:
             self.before_others()
             yield row
+
+
+def _raw(connection: Any) -> sqlite3.Connection:
+    """The driver's connection, whose attributes may be read in any thread."""
+    if isinstance(connection, ThreadedConnection):
+        return cast(sqlite3.Connection, connection.raw)
+    return cast(sqlite3.Connection, connection)
 
 
 def _rows(
