@@ -115,6 +115,11 @@ WAYS: dict[str, Callable[[Any], list[Any]]] = {
             Max("at"), Max("day"), Max("hour"), Sum("price"), Sum("took"), Max("size")
         )
     ],
+    "asked for": lambda objects: [
+        objects.distinct().exists(),
+        objects.values("at", "day").distinct().exists(),
+        objects.values("at", "day").distinct().count(),
+    ],
     "aggregated over nothing": lambda objects: [
         objects.filter(pk=0).aggregate(Max("at"), Sum("price"), n=Count("pk"))
     ],

@@ -264,6 +264,9 @@ def _plan_of(
         columns = list(used.query.annotation_select.values())
         if used.has_composite_fields(columns):
             raise Unplannable
+        if used.col_count != len(columns):
+            # The row of `exists()`, whose values nothing reads.
+            columns = []
     else:
         # What is no value may be known for this moment only.
         if not all(type(param) in (Reference, bool) for param in params) and not any(
