@@ -19,7 +19,7 @@ from tests.fix_db import only_postgresql
 from tests.fix_observing import ANY, INSERT, LONG, Call, Log, Spans, execute, started
 from tests.records.models import Album, Artist
 from vinyl.orm import connection, run
-from vinyl.orm.observe import tracing
+from vinyl.orm.observe import events, tracing
 
 
 class TestSpans:
@@ -184,3 +184,13 @@ class TestSpans:
         monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
         monkeypatch.delattr(tracing, "_description_of")
         call(lambda: execute("SELECT 1"))
+
+    def test_without_a_provider_no_query_is_observed(
+        self, spans: Spans, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert events.is_observed(connections["default"])
+        monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+        assert not events.is_observed(connections["default"])
+        # One that the environment names is made when it is asked for.
+        monkeypatch.setenv("OTEL_PYTHON_TRACER_PROVIDER", "sdk_tracer_provider")
+        assert not tracing.Tracing(trace.NoOpTracer()).is_idle()

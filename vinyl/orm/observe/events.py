@@ -52,7 +52,11 @@ ObserverT = TypeVar("ObserverT", bound="Observer")
 
 
 class Observer(Protocol):
-    """An object that is called at the beginning and the end of each query."""
+    """
+    An object that is called at the beginning and the end of each query. One of the
+    whole process may have a method `is_idle()`, which returns whether it would do
+    nothing at all.
+    """
 
     def begin(self, query: QueryEvent) -> None:
         """Called before *query* runs. An error raised here is raised by the query."""
@@ -158,6 +162,8 @@ def qualified_name(error: BaseException) -> str:
 _settings = vars(settings)
 # The observers of the whole process.
 _observers: tuple[Observer, ...] = ()
+# Their methods `is_idle()`; empty if one of them has none.
+_idle_checks: tuple[Callable[[], bool], ...] = ()
 # Those of the running block, innermost first.
 _block_observers: ContextVar[tuple[Observer, ...]]
 _block_observers = ContextVar("vinyl_observers", default=())
@@ -175,8 +181,10 @@ def set_observers(*observers: Observer) -> None:
 
     Never switches.
     """
-    global _observers
+    global _observers, _idle_checks
     _observers = observers
+    checks = [getattr(observer, "is_idle", None) for observer in observers]
+    _idle_checks = () if None in checks else tuple(checks)
     _patch_cursors(bool(observers or _active))
 
 
@@ -222,7 +230,13 @@ def is_observed(connection: BaseDatabaseWrapper) -> bool:
     Whether a query on *connection* has to be reported, because of an observer, of an
     `execute_wrapper()`, or of `connection.queries`. Never switches.
     """
-    return bool(_observers) or needs_cursor(connection)
+    if _observers:
+        for is_idle in _idle_checks:
+            if not is_idle():
+                return True
+        if not _idle_checks:
+            return True
+    return needs_cursor(connection)
 
 
 def needs_cursor(connection: BaseDatabaseWrapper) -> bool:

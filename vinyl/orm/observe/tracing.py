@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sized
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,9 @@ class Tracing:
         self._get_provider = trace.get_tracer_provider
         # The placeholder that is returned until a provider is set.
         self._no_provider = getattr(trace, "ProxyTracerProvider", None)
+        self._names = vars(trace)
+        # Whether the environment names a provider, which is set when it is asked for.
+        self._is_named = "OTEL_PYTHON_TRACER_PROVIDER" in os.environ
 
     @classmethod
     def from_settings(cls) -> Tracing | None:
@@ -51,6 +55,11 @@ class Tracing:
         if vinyl_settings.OPENTELEMETRY and opentelemetry_is_installed():
             return cls()
         return None
+
+    def is_idle(self) -> bool:
+        """Whether no provider is set, so that there is no span. Never switches."""
+        # To ask for the provider would look into the environment each time.
+        return not self._is_named and self._names.get("_TRACER_PROVIDER", ...) is None
 
     def begin(self, query: QueryEvent) -> None:
         """
