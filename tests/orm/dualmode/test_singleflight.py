@@ -73,7 +73,8 @@ class Gate:
 async def done_or_waiting(task: asyncio.Task) -> None:
     """Until *task* has ended by itself, or waits for another's work."""
     while not task.done():
-        if any(flight.ended._waiters for flight in singleflight._flights.values()):
+        waits = [flight.ended for flight in singleflight._flights.values()]
+        if any(ended and ended._waiters for ended in waits):
             return
         await asyncio.sleep(0)
 

@@ -19,7 +19,7 @@ from vinyl.bridge.greenlets import run
 from vinyl.bridge.mode import runs_sync
 from vinyl.bridge.refusals import asked_by, refusing
 from vinyl.exceptions import NotFetchedError
-from vinyl.orm.dualmode.singleflight import in_flight, wait_for_flight
+from vinyl.orm.dualmode.singleflight import in_flight, is_in_flight, wait_for_flight
 from vinyl.orm.observe import recorder
 from vinyl.orm.observe.callsite import Callsite, find_callsite
 from vinyl.orm.observe.lazy_loads import LazyLoad, observe_load
@@ -66,7 +66,8 @@ class NotFetched:
         return self._fetch().__await__()
 
     async def _fetch(self) -> Any:
-        await wait_for_flight([self._instance], self._attribute)
+        if is_in_flight([self._instance], self._attribute):
+            await wait_for_flight([self._instance], self._attribute)
         with in_flight(self._peers(), self._attribute):
             return await self._work()
 

@@ -36,8 +36,9 @@ from vinyl.orm.observe.lazy_loads import LazyLoad, observe_load
 from vinyl.orm.observe.lookup_paths import set_paths
 from vinyl.orm.plans.loaders import has_init_receivers, is_plain
 from vinyl.orm.plans.on_loop import fetch as fetch_on_loop
-from vinyl.orm.plans.shapes import LITERAL, PLAIN
+from vinyl.orm.plans.shapes import LITERAL, PLAIN, root_of
 from vinyl.orm.plans.terminals import only
+from vinyl.orm.plans.trails import trail_of
 from vinyl.orm.scopes.operation import may_share
 
 __all__ = ["fetch_related"]
@@ -73,12 +74,29 @@ class _Relation:
             self.lookup = f"{field.name}__{remote.name}"
         self.name: str = self.cache.name
         self.owner = self.owner._meta.concrete_model
+        # The querysets of all objects for plans, by database and fetch mode.
+        self._for_plans: dict[tuple[str, Any], Any] = {}
 
     def queryset(self, instance: models.Model) -> Any:
         """All related objects, as *instance* looks for its own. Never switches."""
         queryset: Any = QuerySet(self.model, hints={"instance": instance})
         if (mode := getattr(instance._state, "fetch_mode", None)) is not None:
             queryset._fetch_mode = mode
+        return queryset
+
+    def queryset_for_plan(self, instance: models.Model, alias: str) -> Any:
+        """
+        The queryset whose plans may look for the object of *instance* on the database
+        *alias*. Others use it too, so nobody may change it. Never switches.
+        """
+        key = alias, getattr(instance._state, "fetch_mode", None)
+        queryset = self._for_plans.get(key)
+        trail = None if queryset is None else trail_of(queryset)
+        # What it rests on may have changed.
+        if trail is None or trail.node is not root_of(self.model):
+            queryset = self.queryset(instance).using(alias)
+            queryset._hints = {}
+            self._for_plans[key] = queryset
         return queryset
 
     def set(self, instance: models.Model, found: Any) -> Any:
@@ -166,24 +184,21 @@ async def fetch_related(
         value is None and not relation.is_reverse
     ):
         return read()
-    kind = type(value)
-    if kind not in PLAIN:
+    if type(value) not in PLAIN:
         return await run(read)
     asked = _Asked(relation, instance, value, read, callsite)
     alias = instance._state.db or DEFAULT_DB_ALIAS
     if (
-        (
-            (kind is int and -(2**63) <= value < 2**63) or kind is UUID
-            # A receiver is called for each object that is fetched.
-        )
+        _is_safe(value)
+        # A receiver is called for each object that is fetched.
         and not has_init_receivers(relation.model)
         and may_share(alias)
     ):
         found = await fetch_together(
-            (relation, alias), asked, partial(_fetch_one, asked), _fetch_all
+            (relation, alias), asked, partial(_fetch_one, asked, alias), _fetch_all
         )
     else:
-        found = await _fetch_one(asked)
+        found = await _fetch_one(asked, alias)
     if found is not None:
         return relation.set(instance, found)
     if relation.is_reverse:
@@ -193,18 +208,27 @@ async def fetch_related(
     return only(relation.model, [])
 
 
-async def _fetch_one(asked: _Asked) -> Any:
+def _is_safe(value: Any) -> bool:
+    """
+    Whether *value* is a key that equals the same keys in Python and in the database,
+    and that the database does not refuse, which would fail the query for all.
+    """
+    kind = type(value)
+    return (kind is int and -(2**63) <= value < 2**63) or kind is UUID
+
+
+async def _fetch_one(asked: _Asked, alias: str) -> Any:
     """The related object; None if there is none."""
     relation, instance, value, read, _ = asked
     if recorder.observes_loads:
         return await run(read)
-    queryset = relation.queryset(instance)
     given = {relation.lookup: value}
+    queryset = relation.queryset_for_plan(instance, alias)
     objects = await fetch_on_loop(queryset, "get", (), given)
     if objects is not None:
         return only(relation.model, objects) if objects else None
     try:
-        return await run(queryset.get, **given)
+        return await run(relation.queryset(instance).get, **given)
     except relation.model.DoesNotExist:
         return None
 

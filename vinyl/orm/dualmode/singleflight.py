@@ -16,8 +16,7 @@ pickled, copied and shared between loops.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterable
 
 from vinyl.bridge.tasks import running_task
 from vinyl.orm.scopes.scope import current_scope
@@ -34,16 +33,29 @@ class Flight:
             id of one of them before the work ends.
     """
 
-    __slots__ = ("ended", "loop", "objects", "task")
+    __slots__ = ("ended", "has_ended", "loop", "objects", "task")
 
     def __init__(self, objects: list[object]) -> None:
         self.objects = objects
         self.loop = asyncio._get_running_loop()
         self.task = running_task()
-        self.ended = asyncio.Event()
+        self.has_ended = False
+        # Created by the first task that waits.
+        self.ended: asyncio.Event | None = None
+
+    async def wait(self) -> None:
+        """Return when it has ended. Switches to the event loop."""
+        if self.ended is None:
+            self.ended = asyncio.Event()
+        # In this order: it may end in another thread.
+        if not self.has_ended:
+            await self.ended.wait()
 
     def end(self) -> None:
         """Wake the tasks that wait. Never switches."""
+        self.has_ended = True
+        if self.ended is None:
+            return
         if self.loop is None or self.loop is asyncio._get_running_loop():
             self.ended.set()
         elif not self.loop.is_closed():
@@ -67,8 +79,10 @@ def _keys(objects: Iterable[object], what: str) -> list[Hashable]:
 
 def _flight_of_others(objects: Iterable[object], what: str) -> Flight | None:
     """The work of another task that does *what* to one of *objects*, if any."""
+    if not _flights:
+        return None
     task = running_task()
-    for key in _keys(objects, what) if _flights else ():
+    for key in _keys(objects, what):
         flight = _flights.get(key)
         # A task that waited for its own work would wait for ever.
         if flight is not None and flight.task is not task:
@@ -92,23 +106,28 @@ async def wait_for_flight(objects: Iterable[object], what: str) -> None:
     Switches to the event loop.
     """
     while (flight := _flight_of_others(objects, what)) is not None:
-        await flight.ended.wait()
+        await flight.wait()
 
 
-@contextmanager
-def in_flight(objects: Iterable[object], what: str) -> Iterator[None]:
+class in_flight:
     """
     Let other tasks that want *what* of *objects* wait while the block runs.
 
     Never switches.
     """
-    flight = Flight(list(objects))
-    keys = _keys(flight.objects, what)
-    _flights.update(dict.fromkeys(keys, flight))
-    try:
-        yield
-    finally:
-        for key in keys:
-            if _flights.get(key) is flight:
+
+    __slots__ = ("_flight", "_keys")
+
+    def __init__(self, objects: Iterable[object], what: str) -> None:
+        self._flight = Flight(list(objects))
+        self._keys = _keys(self._flight.objects, what)
+
+    def __enter__(self) -> None:
+        for key in self._keys:
+            _flights[key] = self._flight
+
+    def __exit__(self, *exc_info: object) -> None:
+        for key in self._keys:
+            if _flights.get(key) is self._flight:
                 del _flights[key]
-        flight.end()
+        self._flight.end()

@@ -183,7 +183,7 @@ def set_observers(*observers: Observer) -> None:
     """
     global _observers, _idle_checks
     _observers = observers
-    checks = [getattr(observer, "is_idle", None) for observer in observers]
+    checks: list[Any] = [getattr(one, "is_idle", None) for one in observers]
     _idle_checks = () if None in checks else tuple(checks)
     _patch_cursors(bool(observers or _active))
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from django.db import Error, router
+from django.db import DEFAULT_DB_ALIAS, Error, router
 from django.db.models import Model
 
 from vinyl.bridge.greenlets import run
@@ -79,15 +79,24 @@ def _find(
             return None
         node = child
         values = (*values, *what.values)
-    if not node.is_current() or (queryset._db is None and router.routers):
+    alias = queryset._db
+    if alias is None:
+        if router.routers:
+            return None
+        # As Django's router decides without those of a project.
+        instance = queryset._hints.get("instance") if queryset._hints else None
+        alias = (instance and instance._state.db) or DEFAULT_DB_ALIAS
+    if not node.is_current():
         return None
-    alias = queryset.db
     plan = node.plans.get((terminal, alias, pool_for(alias).wrapper_class))
     if plan is None or plan.statement is None or not plan.is_djangos:
         return None
     if needs_run(alias):
         return None
-    if any(map(has_init_receivers, plan.models)) or _fetches_keys(queryset, plan):
+    for model in plan.models:
+        if has_init_receivers(model):
+            return None
+    if queryset._known_related_objects and _fetches_keys(queryset, plan):
         return None
     return _Found(plan, plan.statement, values, alias)
 
@@ -106,12 +115,13 @@ def _filtered(
     child = node.child(key)
     if child is None or child.binders is None:
         return None
-    # Preparing an instance may read an attribute of it that has been deferred.
-    if any(binder.is_of_instances for binder in child.binders):
-        return None
-    return child, [
-        binder.kept(value) for binder, value in zip(child.binders, values, strict=True)
-    ]
+    kept = []
+    for binder, value in zip(child.binders, values, strict=True):
+        # Preparing an instance may read an attribute of it that has been deferred.
+        if binder.is_of_instances:
+            return None
+        kept.append(binder.kept(value) if binder.prepares else value)
+    return child, kept
 
 
 def _fetches_keys(queryset: Any, plan: Plan) -> bool:

@@ -63,20 +63,22 @@ def pool_for(alias: str) -> Pool:
     Never switches.
     """
     loop = asyncio.get_running_loop()
+    pools = _pools.get(loop)
+    if pools is not None:
+        pool = pools.get(alias)
+        if pool is not None and not pool.closed:
+            return pool
     if loop in _shut_down:
         # A closed pool keeps no idle connections, which nothing would close.
         closed = Pool(alias)
         closed.close()
         return closed
-    pools = _pools.get(loop)
     if pools is None:
         _close_forsaken()
         pools = _pools[loop] = {}
         _close_with(loop, pools)
-    pool = pools.get(alias)
-    if pool is None or pool.closed:
-        pool = pools[alias] = Pool(alias)
-        _maintenance[pool] = Maintenance(pool)
+    pool = pools[alias] = Pool(alias)
+    _maintenance[pool] = Maintenance(pool)
     return pool
 
 
