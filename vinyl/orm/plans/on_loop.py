@@ -85,7 +85,8 @@ def _find(
             return None
         # As Django's router decides without those of a project.
         instance = queryset._hints.get("instance") if queryset._hints else None
-        alias = (instance and instance._state.db) or DEFAULT_DB_ALIAS
+        alias = None if instance is None else instance._state.db
+        alias = alias or DEFAULT_DB_ALIAS
     if not node.is_current():
         return None
     plan = node.plans.get((terminal, alias, pool_for(alias).wrapper_class))
