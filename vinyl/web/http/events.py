@@ -83,7 +83,8 @@ class Event:
             lines.append(f"id: {self.id}")
         if self.retry is not None:
             lines.append(f"retry: {self.retry}")
-        text = self.data if isinstance(self.data, str) else dump_json(self.data)
+        data = self.data
+        text = data if isinstance(data, str) else dump_json(data).decode()
         lines += [f"data: {line}" for line in LINE_END.split(text)]
         return "\n".join([*lines, "", ""]).encode()
 

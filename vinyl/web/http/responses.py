@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Coroutine, Mapping
+from functools import lru_cache
 from typing import Any, NoReturn, cast
 from urllib.parse import urlsplit
 
@@ -44,6 +45,15 @@ def reason_phrase(status: int) -> str:
     return http.client.responses.get(status, "Unknown Status Code")
 
 
+@lru_cache(maxsize=100)
+def content_type(media_type: str, charset: str) -> bytes:
+    """Return the value of Content-Type: text types get the charset."""
+    lower = media_type.lower()
+    if media_type.startswith("text/") and "charset=" not in lower:
+        media_type += f"; charset={charset}"
+    return media_type.encode("latin-1")
+
+
 class Response(CookieResponse):
     """
     Starlette's response, which Django's decorators for views accept as well: it has
@@ -77,7 +87,11 @@ class Response(CookieResponse):
         self._background = None if task is None else with_bridge(task)
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
-        if headers is not None:
+        # The body is rendered. Django waits until a response that has a render() is.
+        self.render = None  # type: ignore[method-assign, assignment]
+        if headers is None:
+            self._raw_headers = self._own_headers()
+        else:
             # Not a dict: a header may occur several times.
             headers = Headers(
                 raw=[
@@ -85,9 +99,17 @@ class Response(CookieResponse):
                     for name, value in headers.items()
                 ]
             )
-        super().init_headers(headers)
-        # The body is rendered. Django waits until a response that has a render() is.
-        self.render = None  # type: ignore[method-assign, assignment]
+            super().init_headers(headers)
+
+    def _own_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers that follow from the body and the media type."""
+        own = []
+        body, status = getattr(self, "body", None), self.status_code
+        if body is not None and status >= 200 and status not in (204, 304):
+            own.append((b"content-length", b"%d" % len(body)))
+        if self.media_type is not None:
+            own.append((b"content-type", content_type(self.media_type, self.charset)))
+        return own
 
     @property
     def headers(self) -> MutableHeaders:
@@ -234,7 +256,7 @@ class JSONResponse(Response, starlette.responses.JSONResponse):
     """
 
     def render(self, content: Any) -> bytes:
-        return dump_json(content).encode()
+        return dump_json(content)
 
 
 def redirect(

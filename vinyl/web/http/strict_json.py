@@ -1,16 +1,24 @@
 """
 JSON as RFC 8259 defines it, read and written: without `NaN`, and without halves of
 characters, which no database stores and no UTF-8 text can contain.
+
+Values are written by orjson where its text is the same as that of Python's `json`, and
+by that module otherwise, which also raises the errors.
 """
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
+from decimal import Decimal
 from typing import Any, NoReturn
+from uuid import UUID
 
+import orjson
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model, QuerySet
+from django.utils.safestring import SafeString
 
 from vinyl.bridge.calls import Call
 from vinyl.orm.dualmode.lazy import NotFetched
@@ -19,6 +27,13 @@ __all__ = ["dump_json", "load_json"]
 
 # Half of a character beyond U+FFFF, as JSON escapes it; the other half may follow.
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+
+# Values of these types, but not of subclasses, have the same text in orjson's output:
+# its own, or that of Django's encoder, which orjson asks for the second line.
+_PLAIN = frozenset(
+    (str, SafeString, int, bool, type(None), UUID)
+    + (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, Decimal)
+)
 
 
 def load_json(text: bytes) -> Any:
@@ -39,11 +54,11 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON value.")
 
 
-def dump_json(content: Any) -> str:
+def dump_json(content: Any) -> bytes:
     """
-    Return *content* as compact JSON. Model values (dates, decimals, UUIDs, lazy text)
-    are written as by Django's `JsonResponse`, and a queryset as a list. Switches to the
-    event loop in the bridge, to fetch a queryset.
+    Return *content* as compact JSON, in UTF-8. Model values (dates, decimals, UUIDs,
+    lazy text) are written as by Django's `JsonResponse`, and a queryset as a list.
+    Switches to the event loop in the bridge, to fetch a queryset.
 
     Raises:
         NotFetchedError: It contains a lazy attribute that has not been awaited.
@@ -51,23 +66,52 @@ def dump_json(content: Any) -> str:
         TypeError: It contains something that JSON cannot express.
         ValueError: It contains `NaN` or an infinite number.
     """
-    text = _dumped(content, ensure_ascii=False)
+    if isinstance(content, QuerySet):
+        content = list(content)
     try:
-        text.encode()
+        if _is_plain(content):
+            options = orjson.OPT_PASSTHROUGH_DATETIME
+            return orjson.dumps(content, _django_default, options)
+    except (TypeError, RecursionError):
+        # Keys other than text, large integers, halves of characters and circles, which
+        # Python writes or refuses.
+        pass
+    return _dumped(content)
+
+
+def _is_plain(value: Any) -> bool:
+    """
+    Whether orjson writes *value* as Python does. It would write `NaN` as null and
+    members of enumerations as their values, and has other exponents.
+    """
+    kind = type(value)
+    if kind is dict:
+        value = value.values()
+    elif kind is not list and kind is not tuple:
+        return kind in _PLAIN or (kind is float and _has_no_exponent(value))
+    if _PLAIN.issuperset(map(type, value)):
+        return True
+    for one in value:
+        kind = type(one)
+        if kind is float:
+            if not _has_no_exponent(one):
+                return False
+        elif kind not in _PLAIN and not _is_plain(one):
+            return False
+    return True
+
+
+def _has_no_exponent(number: float) -> bool:
+    return 1e-4 <= abs(number) < 1e16 or number == 0
+
+
+def _dumped(content: Any) -> bytes:
+    """Return *content* as Python's encoder writes it."""
+    try:
+        return _encoder.encode(content).encode()
     except UnicodeEncodeError:
         # Half of a character has no UTF-8, but JSON has an escape for it.
-        return _dumped(content, ensure_ascii=True)
-    return text
-
-
-def _dumped(content: Any, *, ensure_ascii: bool) -> str:
-    return json.dumps(
-        content,
-        cls=_Encoder,
-        ensure_ascii=ensure_ascii,
-        allow_nan=False,
-        separators=(",", ":"),
-    )
+        return _ascii_encoder.encode(content).encode()
 
 
 class _Encoder(DjangoJSONEncoder):
@@ -84,3 +128,9 @@ class _Encoder(DjangoJSONEncoder):
                 f"dict of the fields to send, or use `.values(...)` of the queryset."
             )
         return super().default(value)
+
+
+_django_default = DjangoJSONEncoder().default
+_STRICT: Any = {"allow_nan": False, "separators": (",", ":")}
+_encoder = _Encoder(ensure_ascii=False, **_STRICT)
+_ascii_encoder = _Encoder(ensure_ascii=True, **_STRICT)

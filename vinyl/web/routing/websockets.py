@@ -147,9 +147,9 @@ class WebSocket(starlette.websockets.WebSocket):
         """
         _check_mode(mode)
         if mode == "text":
-            await self.send_text(dump_json(data))
+            await self.send_text(dump_json(data).decode())
         else:
-            await self.send_bytes(dump_json(data).encode())
+            await self.send_bytes(dump_json(data))
 
 
 def _check_mode(mode: str) -> None:
