@@ -183,6 +183,8 @@ class TestSpans:
     ) -> None:
         monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
         monkeypatch.delattr(tracing, "_description_of")
+        # Asking for it reads the environment.
+        monkeypatch.setattr(trace, "OTEL_PYTHON_TRACER_PROVIDER", None)
         call(lambda: execute("SELECT 1"))
 
     def test_without_a_provider_no_query_is_observed(
