@@ -21,7 +21,7 @@ class VinylWebConfig(AppConfig):
         from vinyl.web import decorators, forms, pagination, views
         from vinyl.web.checks import deploy, settings  # noqa: F401
         from vinyl.web.errors import exception_reporter
-        from vinyl.web.http import prefix
+        from vinyl.web.http import local_value, prefix
         from vinyl.web.templating import form_templates
 
         for module in (
@@ -29,6 +29,7 @@ class VinylWebConfig(AppConfig):
             exception_reporter,
             form_templates,
             forms,
+            local_value,
             pagination,
             prefix,
             views,

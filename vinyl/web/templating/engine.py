@@ -17,8 +17,6 @@ import jinja2
 from django.apps import apps
 from django.template import loader
 from django.template.backends import jinja2 as django_jinja2
-from django.templatetags.static import static
-from django.urls import NoReverseMatch, reverse
 from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from jinja2.runtime import Context
@@ -30,6 +28,7 @@ from vinyl.web.http.responses import HTMLResponse
 from vinyl.web.http.streaming import StreamingResponse
 from vinyl.web.templating import filters
 from vinyl.web.templating.errors import djangos_errors
+from vinyl.web.templating.links import has_url, static, url
 from vinyl.web.templating.usage import record_render, record_use
 
 __all__ = ["Environment", "Jinja2", "render", "stream"]
@@ -126,20 +125,6 @@ def stream(
         )
     pieces = template.generate(context, request)
     return StreamingResponse(pieces, status, headers, content_type)
-
-
-def url(name: str, *args: Any, **kwargs: Any) -> str:
-    """In templates: the URL of the view called *name*."""
-    return reverse(name, args=args, kwargs=kwargs)
-
-
-def has_url(name: str, *args: Any, **kwargs: Any) -> bool:
-    """In templates: whether the project has a view called *name*."""
-    try:
-        reverse(name, args=args, kwargs=kwargs)
-    except NoReverseMatch:
-        return False
-    return True
 
 
 class AwaitingContext(Context):

@@ -1,0 +1,146 @@
+"""
+The functions of templates that make links: `url()`, `has_url()` and `static()`.
+
+What Django makes is kept, since a page has many links, and each takes it 20 to 40 µs:
+URLs with the resolver that made them, which `clear_url_caches()` and a new
+`ROOT_URLCONF` drop, and URLs of static files until the settings change.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.apps import apps
+from django.conf import STATICFILES_STORAGE_ALIAS
+from django.contrib.staticfiles.storage import (
+    ManifestStaticFilesStorage,
+    StaticFilesStorage,
+)
+from django.core.files.storage import storages
+from django.core.signals import setting_changed
+from django.templatetags.static import static as djangos_static
+from django.urls import (
+    NoReverseMatch,
+    get_resolver,
+    get_script_prefix,
+    get_urlconf,
+    reverse,
+)
+from django.urls.converters import REGISTERED_CONVERTERS
+from django.utils.safestring import SafeString
+from django.utils.translation import get_language
+
+from vinyl.conf import django_setting
+
+__all__ = ["has_url", "static", "url"]
+
+# How many links are kept of each kind before they are all dropped.
+MAX_LINKS = 5000
+
+# The types of arguments that are equal only if their text is.
+PLAIN = frozenset({str, int, SafeString, UUID})
+
+
+def url(name: Any, *args: Any, **kwargs: Any) -> str:
+    """
+    Return the URL of the view called *name*, as `reverse()` does. Never switches.
+
+    Raises:
+        NoReverseMatch: There is no such view, or it does not take these arguments.
+    """
+    plain = type(name) is str
+    if args or kwargs:
+        # A converter of the project may make another text each time.
+        plain = plain and not REGISTERED_CONVERTERS
+        plain = plain and PLAIN.issuperset(map(type, (*args, *kwargs.values())))
+    if not plain:
+        return reverse(name, args=args, kwargs=kwargs)
+    key = (name, get_language(), get_script_prefix(), args, *kwargs.items())
+    known = vars(get_resolver(get_urlconf()))
+    links = known.get("_vinyl_links")
+    if links is None or len(links) >= MAX_LINKS:
+        links = known["_vinyl_links"] = {}
+    link = links.get(key)
+    if link is None:
+        link = links[key] = reverse(name, args=args, kwargs=kwargs)
+    return link
+
+
+def has_url(name: str, *args: Any, **kwargs: Any) -> bool:
+    """Return whether the project has a view called *name*. Never switches."""
+    try:
+        url(name, *args, **kwargs)
+    except NoReverseMatch:
+        return False
+    return True
+
+
+def static(path: str) -> str:
+    """
+    Return the URL of the static file at *path*, as Django's `static()` does. Never
+    switches.
+    """
+    key = (path, get_script_prefix(), django_setting("DEBUG"))
+    link = _static_links.get(key)
+    if link is None or _manifest.has_changed():
+        link = djangos_static(path)
+        if _is_constant(path):
+            if len(_static_links) >= MAX_LINKS:
+                _static_links.clear()
+            _static_links[key] = link
+    return link
+
+
+_static_links: dict[Any, str] = {}
+
+
+class Manifest:
+    """The manifest of static files from which `_static_links` have been made."""
+
+    storage: Any = None
+    files: Any = None
+
+    def has_changed(self) -> bool:
+        """Return whether `collectstatic` has run; if so, forget what it has changed."""
+        if self.storage is None or self.storage.hashed_files is self.files:
+            return False
+        self.forget()
+        return True
+
+    def forget(self, **changed: Any) -> None:
+        """Drop all links to static files, also as a receiver of `setting_changed`."""
+        self.storage = self.files = None
+        _static_links.clear()
+
+
+_manifest = Manifest()
+setting_changed.connect(_manifest.forget, dispatch_uid="vinyl.web.static")
+
+
+def _is_constant(path: Any) -> bool:
+    """Whether the URL of *path* stays the same while the settings do."""
+    if not isinstance(path, str):
+        return False
+    if not apps.is_installed("django.contrib.staticfiles"):
+        return True
+    storage: Any = storages[STATICFILES_STORAGE_ALIAS]
+    cls = type(storage)
+    if issubclass(cls, ManifestStaticFilesStorage):
+        if not _inherits(cls, ManifestStaticFilesStorage):
+            return False
+        _manifest.storage, _manifest.files = storage, storage.hashed_files
+        # Otherwise the name depends on the content of the file.
+        return storage.hash_key(storage.clean_name(path)) in storage.hashed_files
+    return _inherits(cls, StaticFilesStorage)
+
+
+# What the URL of a static file is made by.
+METHODS = "base_url url _url stored_name _stored_name clean_name hash_key".split()
+
+
+def _inherits(cls: type, base: type) -> bool:
+    """Whether *cls* is *base*, or a subclass that makes URLs in the same way."""
+    return issubclass(cls, base) and all(
+        getattr(cls, name, None) is getattr(base, name, None) for name in METHODS
+    )
