@@ -17,10 +17,9 @@ import uuid
 from contextvars import ContextVar
 from urllib.parse import quote
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vinyl.orm.recording import recording
+from vinyl.orm.recording import Recording, recording
 from vinyl.web.errors.middleware import ErrorMiddleware
 
 __all__ = ["AccessLogMiddleware", "RequestIDFilter", "request_id"]
@@ -29,6 +28,8 @@ logger = logging.getLogger("vinyl.access")
 
 # What an id from outside may be: it is written into logs and into a header.
 _VALID_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+=/@-]{0,127}")
+# What needs no quoting, as most paths.
+_PLAIN = re.compile(r"[A-Za-z0-9_.~/:@!$&'()*+,;=-]*")
 # In characters; more of a path is not logged.
 MAX_PATH = 2000
 
@@ -61,7 +62,11 @@ class AccessLogMiddleware:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
+        given = ""
+        for header, value in scope["headers"]:
+            if header == b"x-request-id":
+                given = value.decode("latin-1")
+                break
         name = given if _VALID_ID.fullmatch(given) else uuid.uuid4().hex
         scope["vinyl.request_id"] = name
         token = request_id.set(name)
@@ -80,8 +85,13 @@ class AccessLogMiddleware:
             nonlocal status, size, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = scope["vinyl.request_id"]
+                headers = [
+                    header
+                    for header in message.get("headers", ())
+                    if header[0] != b"x-request-id"
+                ]
+                name = scope["vinyl.request_id"].encode("ascii")
+                message["headers"] = [*headers, (b"x-request-id", name)]
             elif message["type"] == "http.response.body":
                 size += len(message.get("body", b""))
                 complete = not message.get("more_body", False)
@@ -105,29 +115,50 @@ class AccessLogMiddleware:
                 seconds = time.perf_counter() - started
                 if not complete and not outcome:
                     outcome = ", unanswered" if not status else ", incomplete"
-                method, path = quoted(scope["method"]), quoted(scope["path"])
-                logger.info(
-                    "%s %s %s %d bytes, %.1f ms, %d %s in %.1f ms%s",
-                    method,
-                    path,
-                    status or "-",
-                    size,
-                    seconds * 1000,
-                    record.count,
-                    "query" if record.count == 1 else "queries",
-                    record.seconds * 1000,
-                    outcome,
-                    extra={
-                        "method": method,
-                        "path": path,
-                        "status": status,
-                        "size": size,
-                        "duration": seconds,
-                        "queries": record.count,
-                        "queries_duration": record.seconds,
-                        "client": (scope.get("client") or [None])[0],
-                    },
-                )
+                if logger.isEnabledFor(logging.INFO):
+                    log_response(scope, status, size, seconds, record, outcome)
+
+
+def log_response(
+    scope: Scope,
+    status: int,
+    size: int,
+    seconds: float,
+    record: Recording,
+    outcome: str,
+) -> None:
+    """
+    Log the line of a response.
+
+    Args:
+        status: 0 if no response started.
+        size: In bytes.
+        record: The queries.
+        outcome: What has gone wrong, to end the line; "" for nothing.
+    """
+    method, path = quoted(scope["method"]), quoted(scope["path"])
+    logger.info(
+        "%s %s %s %d bytes, %.1f ms, %d %s in %.1f ms%s",
+        method,
+        path,
+        status or "-",
+        size,
+        seconds * 1000,
+        record.count,
+        "query" if record.count == 1 else "queries",
+        record.seconds * 1000,
+        outcome,
+        extra={
+            "method": method,
+            "path": path,
+            "status": status,
+            "size": size,
+            "duration": seconds,
+            "queries": record.count,
+            "queries_duration": record.seconds,
+            "client": (scope.get("client") or [None])[0],
+        },
+    )
 
 
 def quoted(text: str) -> str:
@@ -137,6 +168,8 @@ def quoted(text: str) -> str:
     """
     if len(text) > MAX_PATH:
         text = f"{text[:MAX_PATH]}…"
+    if _PLAIN.fullmatch(text):
+        return text
     return quote(text, safe="/:@!$&'()*+,;=~", errors="surrogatepass")
 
 

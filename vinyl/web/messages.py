@@ -28,6 +28,7 @@ from django.contrib.messages import (
     warning,
 )
 from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.messages.storage import default_storage
 from django.http import HttpResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -73,29 +74,38 @@ class MessagesMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.rules = MessageMiddleware(lambda request: HttpResponse())
+        # Whether a storage has been made for a request, so that one can be.
+        self.makes_storage = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         request: Any = Request.of(scope, receive, send)
-        self.rules.process_request(request)
-
-        stored = None
+        if self.makes_storage:
+            # Made with the first message; that it can be is found out once.
+            scope["vinyl.messages"] = default_storage
+        else:
+            self.rules.process_request(request)
+            self.makes_storage = True
+        started, stored = False, UNUSED
 
         async def storing(message: Message) -> None:
-            nonlocal stored
+            nonlocal started, stored
             if message["type"] == "http.response.start":
-                storage = request._messages
-                if storage.used or storage.added_new:
-                    amend = partial(self.rules.process_response, request)
-                    await amend_message(message, amend)
-                stored = _state(storage)
+                storage = vars(request).get("_messages")
+                if storage is not None:
+                    if storage.used or storage.added_new:
+                        amend = partial(self.rules.process_response, request)
+                        await amend_message(message, amend)
+                    stored = _state(storage)
+                started = True
             await send(message)
 
         try:
             await self.app(scope, receive, storing)
-            if stored is not None and _state(request._messages) != stored:
+            storage = vars(request).get("_messages")
+            if started and storage is not None and _state(storage) != stored:
                 logger.warning(
                     "Messages were added or shown after the headers of the response "
                     "had been sent, so new ones are lost and old ones will be shown "
@@ -103,7 +113,12 @@ class MessagesMiddleware:
                 )
         finally:
             # Break the reference cycle of request and storage.
-            del request._messages
+            scope.pop("vinyl.messages", None)
+            vars(request).pop("_messages", None)
+
+
+# The state of a storage that has not been used.
+UNUSED = (False, 0)
 
 
 def _state(storage: Any) -> tuple[bool, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from django.conf import settings
 from django.core.exceptions import (
@@ -18,10 +19,11 @@ from starlette.datastructures import URL, Headers, MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from vinyl.conf import django_setting
 from vinyl.web.errors.middleware import respond_to
 from vinyl.web.http import csp
 from vinyl.web.http.django_responses import convert_response
-from vinyl.web.http.headers import ResponseHeaders
+from vinyl.web.http.headers import encode_header
 from vinyl.web.http.prefix import path_info
 from vinyl.web.http.requests import Request
 
@@ -55,9 +57,8 @@ class SecurityMiddleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.headers = list(security_headers())
+        self.headers = [_encoded(name, value) for name, value in security_headers()]
         self.exempt = [re.compile(r) for r in settings.SECURE_REDIRECT_EXEMPT]
-        self.has_csp = csp.AVAILABLE
         self.common = None
         if settings.DISALLOWED_USER_AGENTS or settings.PREPEND_WWW:
             # Django's rules do no I/O, so they can run on the event loop.
@@ -72,7 +73,8 @@ class SecurityMiddleware:
         app = self.app
         try:
             # With two Host headers, proxies on the way could each use another one.
-            check_host(", ".join(Headers(scope=scope).getlist("host")))
+            hosts = [value for name, value in scope["headers"] if name == b"host"]
+            check_host(b", ".join(hosts).decode("latin-1"))
         except DisallowedHost as error:
             if scope["type"] == "websocket":
                 raise
@@ -87,20 +89,10 @@ class SecurityMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = ResponseHeaders(scope=message)
-                for name, value in self.headers:
-                    headers.setdefault(name, value)
-                if secure and settings.SECURE_HSTS_SECONDS:
-                    headers.setdefault("strict-transport-security", hsts())
-                response = scope.get("vinyl.response")
-                if settings.X_FRAME_OPTIONS and not getattr(
-                    response, "xframe_options_exempt", False
-                ):
-                    value = settings.X_FRAME_OPTIONS.upper()
-                    headers.setdefault("x-frame-options", value)
-                if self.has_csp:
-                    for name, value in csp.policies(scope):
-                        headers.setdefault(name, value)
+                wanted = [*self.headers, *varying_headers(scope, secure)]
+                headers = message["headers"] = list(message.get("headers", ()))
+                present = {name for name, _ in headers}
+                headers += [pair for pair in wanted if pair[0] not in present]
             await send(message)
 
         await app(scope, receive, send_with_headers)
@@ -115,11 +107,33 @@ class SecurityMiddleware:
         return self.app if answer is None else await convert_response(answer)
 
     def _needs_https(self, scope: Scope) -> bool:
-        if not settings.SECURE_SSL_REDIRECT or scope["type"] == "websocket":
+        if not django_setting("SECURE_SSL_REDIRECT") or scope["type"] == "websocket":
             return False
         # Django matches the path with the prefix; patterns without it work as well.
         paths = [path.lstrip("/") for path in (scope["path"], path_info(scope))]
         return not any(p.search(path) for p in self.exempt for path in paths)
+
+
+def varying_headers(scope: Scope, secure: bool) -> Iterator[tuple[bytes, bytes]]:
+    """
+    Yield the headers that depend on the response of *scope*.
+
+    Args:
+        secure: Whether the browser uses HTTPS.
+    """
+    if secure and settings.SECURE_HSTS_SECONDS:
+        yield _encoded("strict-transport-security", hsts())
+    response = scope.get("vinyl.response")
+    frame_options = django_setting("X_FRAME_OPTIONS")
+    if frame_options and not getattr(response, "xframe_options_exempt", False):
+        yield _encoded("x-frame-options", frame_options.upper())
+    if csp.AVAILABLE:
+        for name, value in csp.policies(scope):
+            yield _encoded(name, value)
+
+
+def _encoded(name: str, value: str) -> tuple[bytes, bytes]:
+    return name.encode("ascii"), encode_header(name, value)
 
 
 def believe_proxy(scope: Scope) -> None:
@@ -130,7 +144,7 @@ def believe_proxy(scope: Scope) -> None:
     Raises:
         ImproperlyConfigured: `SECURE_PROXY_SSL_HEADER` is not a pair.
     """
-    if settings.SECURE_PROXY_SSL_HEADER:
+    if django_setting("SECURE_PROXY_SSL_HEADER"):
         try:
             key, expected = settings.SECURE_PROXY_SSL_HEADER
         except ValueError:
@@ -149,7 +163,7 @@ def believe_proxy(scope: Scope) -> None:
                 ("ws", "wss") if scope["type"] == "websocket" else ("http", "https")
             )
             scope["scheme"] = schemes[secure]
-    if settings.USE_X_FORWARDED_HOST:
+    if django_setting("USE_X_FORWARDED_HOST"):
         headers = MutableHeaders(scope=scope)
         if host := headers.get("x-forwarded-host"):
             headers["host"] = host
@@ -168,15 +182,21 @@ def check_host(host: str) -> None:
     Raises:
         DisallowedHost: *host* is not in `settings.ALLOWED_HOSTS`.
     """
-    allowed = settings.ALLOWED_HOSTS
-    if settings.DEBUG and not allowed:
+    allowed = django_setting("ALLOWED_HOSTS")
+    if not allowed and settings.DEBUG:
         allowed = DEBUG_HOSTS
-    domain, _ = split_domain_port(host)
-    if not domain or not validate_host(domain, allowed):
+    if not _is_allowed(host, tuple(allowed)):
+        domain, _ = split_domain_port(host)
         raise DisallowedHost(
             f"The request is for the host {host!r}, which settings.ALLOWED_HOSTS does "
             f"not list. If that is a name of this site, add {domain or host!r} to it."
         )
+
+
+@lru_cache(maxsize=1000)
+def _is_allowed(host: str, allowed: tuple[str, ...]) -> bool:
+    domain, _ = split_domain_port(host)
+    return bool(domain) and validate_host(domain, allowed)
 
 
 def redirect_to_https(scope: Scope) -> RedirectResponse:

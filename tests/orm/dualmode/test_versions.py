@@ -69,7 +69,6 @@ NOT_CHECKED = {
     "_getframe": "of Python's `sys`",
     "_load_template": "of Jinja2, which vinyl.orm does not need",
     "_local": "of vinyl, set through `object`",
-    "_messages": "set on requests by a middleware, if it is used",
     "_meta": "documented",
     "_non_atomic_requests": "set on views by a decorator, if it is used",
     "_pool": "set for a check of psycopg's, which does no harm if it is missing",

@@ -25,6 +25,7 @@ OF_THE_OUTER_APP = ("app", "app_root_path", "endpoint", "route", "router")
 OF_THE_OUTER_REQUEST = (
     "resolver_match",
     "vinyl.body",
+    "vinyl.messages",
     "vinyl.request",
     "vinyl.response",
     LAZY_USER,
