@@ -11,9 +11,9 @@ import functools
 import inspect
 import threading
 from asyncio import AbstractEventLoop, get_running_loop
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar, copy_context
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import ExitStack
+from contextvars import ContextVar, Token, copy_context
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from weakref import WeakKeyDictionary
 
@@ -34,6 +34,7 @@ __all__ = [
     "can_wait",
     "dual_coroutine",
     "in_thread",
+    "is_atomic_in_thread",
     "run_in_worker",
     "runs_in_thread",
     "wait",
@@ -142,17 +143,30 @@ def runs_in_thread(value: Any) -> bool:
     return _IN_THREAD.is_on(value)
 
 
-@contextmanager
-def atomic_in_thread(aliases: Iterable[str]) -> Iterator[None]:
+class atomic_in_thread:
     """
-    In the block, each call of an `in_thread` function runs in a separate transaction on
-    the databases *aliases*. Never switches.
+    Return a context manager: in its block, each call of an `in_thread` function runs in
+    a separate transaction on the databases *aliases*. Never switches.
     """
-    token = _atomic.set(tuple(aliases))
-    try:
-        yield
-    finally:
-        _atomic.reset(token)
+
+    __slots__ = ("aliases", "token")
+
+    def __init__(self, aliases: Iterable[str]) -> None:
+        self.aliases = tuple(aliases)
+        self.token: Token[tuple[str, ...]] | None = None
+
+    def __enter__(self) -> None:
+        if self.aliases != _atomic.get():
+            self.token = _atomic.set(self.aliases)
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self.token is not None:
+            _atomic.reset(self.token)
+
+
+def is_atomic_in_thread() -> bool:
+    """Whether the calling code is in a block of `atomic_in_thread`. Never switches."""
+    return bool(_atomic.get())
 
 
 def _atomically(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:

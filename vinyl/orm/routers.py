@@ -89,6 +89,8 @@ class unit_of_work:
     Use `with` in both modes. Never switches.
     """
 
+    __slots__ = ("_opened", "_token")
+
     def __enter__(self) -> None:
         self._opened = Unit(opened=True)
         self._token: Token[Unit | None] = _unit.set(self._opened)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NoReturn
 
 import django
@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -72,20 +73,48 @@ def get_asgi_application() -> Starlette:
     # The inner one turns errors of views into pages, which pass the middleware like
     # any response; the outer one is for errors of the middleware itself.
     requests = InFlight()
-    application = Starlette(
+    if listed:
+        listed.append(Middleware(ErrorMiddleware))
+    application = Application(
         middleware=[
             Middleware(UnitOfWorkMiddleware, requests),
             Middleware(RecordingMiddleware),
             Middleware(ErrorMiddleware, outermost=True),
             *listed,
-            Middleware(ErrorMiddleware),
         ],
-        exception_handlers={HTTPException: _reraise},
         lifespan=partial(_lifespan, requests),
     )
     # Django's resolver gets all requests: Starlette's routes match no line breaks.
     application.router.default = dispatch
     return application
+
+
+class Application(Starlette):
+    """
+    Starlette's application, in which requests skip those of Starlette's own layers that
+    have nothing to do.
+    """
+
+    def build_middleware_stack(self) -> ASGIApp:
+        limited = self.max_body_size is not None
+        customized = self.debug or bool(self.exception_handlers)
+        self.exception_handlers.setdefault(HTTPException, _reraise)
+        if limited or customized:
+            return super().build_middleware_stack()
+        app: ASGIApp = self._serve
+        for cls, args, kwargs in reversed(self.user_middleware):
+            app = cls(app, *args, **kwargs)
+        return app
+
+    @cached_property
+    def _handling_exceptions(self) -> ASGIApp:
+        return ExceptionMiddleware(self.router, self.exception_handlers, self.debug)
+
+    def _serve(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] != "http" or self.router.routes:
+            return self._handling_exceptions(scope, receive, send)
+        scope.setdefault("router", self.router)
+        return self.router.default(scope, receive, send)
 
 
 class UnitOfWorkMiddleware:

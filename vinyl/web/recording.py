@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from django.conf import settings
+from collections.abc import Awaitable
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from vinyl.conf import vinyl_settings
+from vinyl.conf import django_setting, vinyl_settings
 from vinyl.orm.observe.n_plus_one import log_n_plus_ones
 from vinyl.orm.recording import recording
 
@@ -28,12 +29,17 @@ class RecordingMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        records = settings.DEBUG or vinyl_settings.LAZY_IN_TEMPLATES == "warn"
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        debug = django_setting("DEBUG")
+        records = debug or vinyl_settings.LAZY_IN_TEMPLATES == "warn"
         if not records or scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            return
-        with recording(full=settings.DEBUG) as record:
+            return self.app(scope, receive, send)
+        return self._recorded(scope, receive, send, full=debug)
+
+    async def _recorded(
+        self, scope: Scope, receive: Receive, send: Send, *, full: bool
+    ) -> None:
+        with recording(full=full) as record:
             try:
                 await self.app(scope, receive, send)
             finally:

@@ -64,6 +64,7 @@ READ = {
     "django.dispatch.dispatcher:Signal": "connect",
     "django.forms.widgets:Media": "_css _js",
     "django.http.request:QueryDict": "_mutable",
+    "django.urls.resolvers:URLResolver": "_join_route",
 }
 
 # The attributes of instances that are read, by the method that sets them.
@@ -78,6 +79,8 @@ READ_OF_INSTANCES = {
     "django.db.models.sql.compiler:SQLCompiler.__init__": "klass_info select",
     "django.forms.forms:BaseForm.__init__": "_errors",
     "django.http.response:HttpResponseBase.__init__": "_resource_closers",
+    "django.urls.resolvers:RegexPattern.__init__": "_regex",
+    "django.urls.resolvers:RoutePattern.__init__": "_route",
 }
 
 # The same by ENGINE, whose modules a process without it does not import.

@@ -34,7 +34,7 @@ from vinyl.web.http.headers import refuse_injection
 from vinyl.web.http.limits import BodyTimeout
 from vinyl.web.http.redaction import safe_text
 from vinyl.web.http.requests import Request
-from vinyl.web.http.responses import HTMLResponse
+from vinyl.web.http.responses import HTMLResponse, PlainTextResponse, reason_phrase
 from vinyl.web.routing.router import response_of
 from vinyl.web.routing.websockets import WebSocketDisconnect, close_code_of, refuse
 
@@ -94,21 +94,56 @@ class ErrorMiddleware:
                 # Neither file names nor texts in PostgreSQL can contain one.
                 raise BadRequest("The path contains a NUL character.")
             await self.app(scope, receive, tracked_send)
-        except (ClientDisconnect, WebSocketDisconnect):
-            # Nobody is left to answer, and nothing is wrong here.
-            logger.info("The client disconnected: %r", scope["path"])
         except Exception as error:
-            if scope["type"] == "websocket":
-                await end_websocket(error, last_sent, scope, receive, send)
-            elif settings.DEBUG_PROPAGATE_EXCEPTIONS and is_unexpected(error):
-                # To the server, or to what is around the application.
+            if not self.outermost:
+                if not await answered(error, last_sent, scope, receive, send):
+                    raise
+                return
+            try:
+                try:
+                    # The page of the error is checked like any response.
+                    is_done = await answered(
+                        error, last_sent, scope, receive, tracked_send
+                    )
+                except Exception as failure:
+                    is_done = await answered(failure, last_sent, scope, receive, send)
+                if not is_done:
+                    raise
+            except Exception:
+                if not last_sent and scope["type"] == "http":
+                    page = PlainTextResponse(reason_phrase(500), 500)
+                    await page(scope, receive, send)
                 raise
-            elif last_sent:
-                log_broken_off(error, scope)
-                raise
-            else:
-                response = await respond_to(error, Request.of(scope, receive, send))
-                await response(scope, receive, send)
+
+
+async def answered(
+    error: Exception, last_sent: str, scope: Scope, receive: Receive, send: Send
+) -> bool:
+    """
+    Answer *error* with a page, or by closing the WebSocket; return False if it is to be
+    raised.
+
+    Args:
+        last_sent: The type of the last message that went to the client, or "".
+
+    Switches to the event loop.
+    """
+    # Not isinstance(), which reads an attribute: an error may refuse that.
+    if issubclass(type(error), (ClientDisconnect, WebSocketDisconnect)):
+        # Nobody is left to answer, and nothing is wrong here.
+        logger.info("The client disconnected: %r", scope["path"])
+    elif scope["type"] == "websocket":
+        await end_websocket(error, last_sent, scope, receive, send)
+    elif settings.DEBUG_PROPAGATE_EXCEPTIONS and is_unexpected(error):
+        # To the server, or to what is around the application.
+        return False
+    elif last_sent:
+        log_broken_off(error, scope)
+        return False
+    else:
+        response = await respond_to(error, Request.of(scope, receive, send))
+        await response(scope, receive, send)
+    return True
 
 
 async def respond_to(error: Exception, request: Request) -> ASGIApp:

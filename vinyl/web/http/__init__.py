@@ -1,6 +1,7 @@
 """
 Requests and responses. Each module imports only from those above it:
 
+local_value.py       script prefix, urlconf, language and time zone, quick to read
 prefix.py            the prefix under which the site is served
 headers.py           text in the headers of a response
 cookies.py           cookies of a request, and those that a response sets
@@ -14,6 +15,7 @@ reading.py           the part of Request that reads headers, query and body
 redaction.py         what reports and logs leave out
 lazy_user.py         request.user before it has been fetched
 csp.py               Content Security Policy
+url_match.py         finding the view of a path
 requests.py          Request
 background.py        BackgroundTask: calls after the response
 responses.py         the response classes, redirect

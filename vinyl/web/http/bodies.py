@@ -39,40 +39,57 @@ class Body:
         receive: The `receive` of the server.
     """
 
+    # What the server has handed out, to any reader: the number of bytes, whether that
+    # was all, and the time it was waited for in seconds.
+    received = 0
+    complete = False
+    disconnected = False
+    waited = 0.0
+    # Those pieces; None if they are longer than FILE_UPLOAD_MAX_MEMORY_SIZE.
+    _kept: list[bytes] | None
+
+    # The file that load() writes, and the number of bytes that other readers had taken
+    # before it began.
+    _spool: Spool | None = None
+    loaded = False
+    _missed = 0
+    # The scope in which load() waits for the next message.
+    _waiting: CancelScope | None = None
+    # Whether pieces() has begun to hand out the body as it arrives, and whether the
+    # view has returned its response.
+    _streamed = False
+    _answered = False
+
     def __init__(self, scope: Scope, receive: Receive) -> None:
-        self._headers: list[tuple[bytes, bytes]] = scope.get("headers", [])
+        # The length in bytes, from the headers; None if they do not say.
+        self.announced: int | None = None
+        self._in_chunks = False
+        for name, value in scope.get("headers", ()):
+            if name == b"content-length":
+                self.announced = int(value) if value.isdigit() else None
+            elif name == b"transfer-encoding":
+                self._in_chunks = True
         self.http_version = scope.get("http_version", "1.1")
         self._server_receive = receive
         # Called instead of it after the end of the body.
         self._receive_after_body = receive
-
-        # What the server has handed out, to any reader: the number of bytes, whether
-        # that was all, the time it was waited for in seconds, and the pieces; None if
-        # they are longer than FILE_UPLOAD_MAX_MEMORY_SIZE.
-        self.received = 0
-        self.complete = False
-        self.disconnected = False
-        self.waited = 0.0
-        self._kept: list[bytes] | None = []
-
-        # The file that load() writes, and the number of bytes that other readers had
-        # taken before it began.
-        self._spool: Spool | None = None
-        self.loaded = False
-        self._missed = 0
-        self._lock = asyncio.Lock()
-        # The scope in which load() waits for the next message.
-        self._waiting: CancelScope | None = None
-        # Whether pieces() has begun to hand out the body as it arrives, and whether the
-        # view has returned its response.
-        self._streamed = False
-        self._answered = False
-
-        # What has been made of it: its bytes, and forms by their encoding, which one
-        # reader at a time parses.
+        self._kept = []
+        # The whole body, once it is in memory.
         self.bytes: bytes | None = None
-        self.parsing = asyncio.Lock()
-        self.forms: dict[str | None, tuple[QueryDict, MultiValueDict[str, Any]]] = {}
+
+    @cached_property
+    def _lock(self) -> asyncio.Lock:
+        return asyncio.Lock()
+
+    @cached_property
+    def parsing(self) -> asyncio.Lock:
+        """Held by the reader that parses the form."""
+        return asyncio.Lock()
+
+    @cached_property
+    def forms(self) -> dict[str | None, tuple[QueryDict, MultiValueDict[str, Any]]]:
+        """The forms that have been parsed, by their encoding."""
+        return {}
 
     @classmethod
     def of(cls, scope: Scope, receive: Receive) -> Self:
@@ -82,18 +99,12 @@ class Body:
             body = scope["vinyl.body"] = cls(scope, receive)
         return body
 
-    @cached_property
-    def announced(self) -> int | None:
-        """The length in bytes, from the headers; None if they do not say."""
-        length = dict(self._headers).get(b"content-length", b"")
-        return int(length) if length.isdigit() else None
-
     @property
     def is_absent(self) -> bool:
         """Whether the headers say that there is no body."""
-        if self.announced is None and self.http_version.startswith("1"):
-            return b"transfer-encoding" not in dict(self._headers)
-        return self.announced == 0
+        if self.announced is not None:
+            return self.announced == 0
+        return not self._in_chunks and self.http_version.startswith("1")
 
     # ----- Receiving
 

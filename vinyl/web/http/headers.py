@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import Self
 
 from django.http import BadHeaderError
@@ -70,7 +71,7 @@ def refuse_injection(message: Message) -> None:
     """
     headers = message.get("headers") or ()
     # One search for all of them: this is done for each response.
-    if _BREAKS.search(b"".join(part for header in headers for part in header)):
+    if _BREAKS.search(b"".join(chain.from_iterable(headers))):
         for name, value in headers:
             if _BREAKS.search(name) or _BREAKS.search(value):
                 raise BadHeaderError(

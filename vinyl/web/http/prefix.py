@@ -22,6 +22,7 @@ from starlette.routing import get_route_path  # type: ignore[attr-defined]
 from starlette.types import Scope
 
 from vinyl.bridge.patching import Patch
+from vinyl.conf import django_setting
 
 __all__ = [
     "TABLE",
@@ -36,28 +37,62 @@ __all__ = [
 URLS = ("MEDIA_URL", "STATIC_URL")
 
 
-@contextmanager
-def below_prefix(scope: Scope) -> Iterator[None]:
+class script_prefix:
     """
-    Set Django's script prefix to that of the request or WebSocket in *scope* for the
-    block. From then on `root_path`, `path` and `raw_path` agree with it: `path` begins
-    with `root_path`, which is empty, or begins with a slash and does not end with one.
-    Never switches.
+    Return a context manager that sets Django's script prefix to *prefix*. Never
+    switches.
     """
-    given, forced = scope.get("root_path") or "", settings.FORCE_SCRIPT_NAME or ""
+
+    __slots__ = ("before", "prefix")
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+
+    def __enter__(self) -> None:
+        self.before = get_script_prefix()
+        if self.prefix != self.before:
+            set_script_prefix(self.prefix)
+
+    def __exit__(self, *exc_info: object) -> None:
+        # The test client calls the application in the context of the test.
+        if self.prefix != self.before:
+            set_script_prefix(self.before)
+
+
+def below_prefix(scope: Scope) -> script_prefix:
+    """
+    Return a context manager that sets Django's script prefix to that of the request or
+    WebSocket in *scope*. From this call on `root_path`, `path` and `raw_path` agree
+    with it: `path` begins with `root_path`, which is empty, or begins with a slash and
+    does not end with one. Never switches.
+    """
+    given = scope.get("root_path") or ""
+    forced = django_setting("FORCE_SCRIPT_NAME") or ""
+    # Most sites have no prefix, and their paths are right as they are.
+    prefix = _apply_prefix(scope, given, forced) if given or forced else ""
+    scope["root_path"] = prefix
+    return script_prefix(f"{prefix}/" if prefix else "/")
+
+
+def _apply_prefix(scope: Scope, given: str, forced: str) -> str:
+    """
+    Return the prefix of *scope*, and put it in front of its paths.
+
+    Args:
+        given: The server's `root_path`.
+        forced: The setting `FORCE_SCRIPT_NAME`, or "".
+    """
     prefix, forced_one = _normalized(given), _normalized(forced)
     # The prefix of an application that is mounted in another one is longer.
     if forced_one and not f"{prefix}/".startswith(f"{forced_one}/"):
         prefix = forced_one
     # If the server does not know the prefix, the proxy may have left it in the path.
     known = given or forced
-    scope["root_path"] = prefix
     scope["path"] = prefix + _rest(scope["path"], known)
     if raw := scope.get("raw_path"):
         rest = _rest(raw.decode("latin-1"), quote(known))
         scope["raw_path"] = (quote(prefix) + rest).encode("latin-1")
-    with script_prefix(f"{prefix}/"):
-        yield
+    return prefix
 
 
 @contextmanager
@@ -71,20 +106,6 @@ def forced_prefix() -> Iterator[None]:
             yield
     else:
         yield
-
-
-@contextmanager
-def script_prefix(prefix: str) -> Iterator[None]:
-    before = get_script_prefix()
-    if prefix == before:
-        yield
-        return
-    set_script_prefix(prefix)
-    try:
-        yield
-    finally:
-        # The test client calls the application in the context of the test.
-        set_script_prefix(before)
 
 
 def path_info(scope: Scope) -> str:

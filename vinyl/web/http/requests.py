@@ -10,16 +10,17 @@ from __future__ import annotations
 from types import CoroutineType
 from typing import Any, Self
 
-from django.conf import settings
 from django.urls import Resolver404, ResolverMatch, get_resolver
 from django.utils.functional import cached_property
 from starlette.types import Receive, Scope, Send
 
+from vinyl.conf import django_setting
 from vinyl.web.http.csp import make_nonce
 from vinyl.web.http.lazy_user import LAZY_USER, LazyUser
 from vinyl.web.http.prefix import path_info
 from vinyl.web.http.reading import MalformedJSON, ReadableRequest
 from vinyl.web.http.redaction import report_filter
+from vinyl.web.http.url_match import find_match
 
 __all__ = ["MalformedJSON", "Request"]
 
@@ -85,9 +86,10 @@ class Request(ReadableRequest):
         """
         match = self.scope.get("resolver_match")
         if match is None:
-            urlconf = getattr(self, "urlconf", settings.ROOT_URLCONF)
-            match = get_resolver(urlconf).resolve(self.path_info)
-            refuse_coroutines(match)
+            urlconf = getattr(self, "urlconf", None) or django_setting("ROOT_URLCONF")
+            match = find_match(get_resolver(urlconf), self.path_info)
+            if match.kwargs:
+                refuse_coroutines(match)
             self.scope["resolver_match"] = match
         return match
 
@@ -160,6 +162,14 @@ class Request(ReadableRequest):
     def _csp_nonce(self) -> Any:
         # Django's context processor reads this attribute.
         return self.csp_nonce
+
+    @cached_property
+    def _messages(self) -> Any:
+        # The storage of django.contrib.messages, if MessagesMiddleware is in use.
+        make_storage = self.scope.get("vinyl.messages")
+        if make_storage is None:
+            raise AttributeError("_messages")
+        return make_storage(self)
 
     def _from_middleware(self, name: str, middleware: str) -> Any:
         try:

@@ -7,8 +7,9 @@ URLs are resolved by Django's own resolver, which does no I/O: converters, names
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from functools import partial
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import lru_cache, partial
+from inspect import CO_COROUTINE
 from typing import Any, NamedTuple
 
 from asgiref.sync import iscoroutinefunction
@@ -22,7 +23,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vinyl.bridge.greenlets import run
-from vinyl.bridge.threads import atomic_in_thread, runs_in_thread
+from vinyl.bridge.threads import (
+    atomic_in_thread,
+    is_atomic_in_thread,
+    runs_in_thread,
+)
 from vinyl.orm import transaction
 from vinyl.web.http.bodies import Body
 from vinyl.web.http.django_responses import convert_response
@@ -51,7 +56,17 @@ async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         await connect(WebSocket.of(scope, receive, send))
         return
     request = Request.of(scope, receive, send)
-    response = await respond(request)
+    match = _match_of(request)
+    response: ASGIApp
+    if isinstance(match, RedirectResponse):
+        response = match
+    else:
+        view: Any = match.func
+        if isinstance(view, Mounted):
+            response = view.at(match)
+        else:
+            note_route(scope, match)
+            response = await call_view(view, request, *match.args, **match.kwargs)
     await response(scope, receive, send)
 
 
@@ -64,18 +79,23 @@ class Route(NamedTuple):
     endpoint: Callable[..., Any]
 
 
+@lru_cache(maxsize=1000)
+def _route(route: str, name: str | None, view: Callable[..., Any]) -> Route:
+    path = f"/{route}"
+    return Route(path, path, name, view)
+
+
 def note_route(scope: Scope, match: ResolverMatch) -> None:
     """Put the view and its route into *scope*, where tools look for them."""
-    path = f"/{match.route}"
     scope["endpoint"] = match.func
-    scope["route"] = Route(path, path, match.view_name, match.func)
+    scope["route"] = _route(match.route, match.view_name, match.func)
     scope["path_params"] = match.kwargs
 
 
-async def respond(request: Request) -> ASGIApp:
-    """Return what answers *request*: the response of a view, or a mounted app."""
+def _match_of(request: Request) -> ResolverMatch | RedirectResponse:
+    """Return what the path leads to, or a redirect to the path with a slash."""
     try:
-        match = request.resolve()
+        return request.resolve()
     except Resolver404:
         path = request.path_info
         if settings.APPEND_SLASH and not path.endswith("/"):
@@ -84,11 +104,6 @@ async def respond(request: Request) -> ASGIApp:
             if found and getattr(found.func, "should_append_slash", True):
                 return _with_slash(request)
         raise
-    view: Any = match.func
-    if isinstance(view, Mounted):
-        return view.at(match)
-    note_route(request.scope, match)
-    return await call_view(view, request, *match.args, **match.kwargs)
 
 
 async def connect(websocket: WebSocket) -> None:
@@ -131,12 +146,13 @@ def _with_slash(request: Request) -> RedirectResponse:
     return RedirectResponse(url, status)
 
 
-async def call_view(
+def call_view(
     view: Callable[..., Any], request: Request, /, *args: Any, **kwargs: Any
-) -> ASGIApp:
+) -> Awaitable[ASGIApp]:
     """
-    Return the response of *view*. An async view is awaited, a plain one runs in the
-    bridge; each in a transaction of every database with ATOMIC_REQUESTS.
+    Return the response of *view*, which must be awaited. An async view is awaited, a
+    plain one runs in the bridge; each in a transaction of every database with
+    ATOMIC_REQUESTS.
 
     The body is received first, so that no connection or transaction waits for the
     client. Only an async view without ATOMIC_REQUESTS gets a body that is neither a
@@ -154,10 +170,25 @@ async def call_view(
 
     Switches to the event loop.
     """
-    called, aliases = view, _atomic_databases(view)
     body = Body.of(request.scope, request.receive)
+    aliases = _atomic_databases(view)
+    if body.is_absent and not aliases and not is_atomic_in_thread():
+        return response_of(view, view, request, *args, **kwargs)
+    return _call_with_body(body, aliases, view, request, *args, **kwargs)
+
+
+async def _call_with_body(
+    body: Body,
+    aliases: list[str],
+    view: Callable[..., Any],
+    request: Request,
+    /,
+    *args: Any,
+    **kwargs: Any,
+) -> ASGIApp:
+    called = view
     if not body.is_absent and (
-        aliases or not iscoroutinefunction(view) or _is_read_whole(request)
+        aliases or not _is_async(view) or _is_read_whole(request)
     ):
         await body.load(request.receive)
     if not runs_in_thread(view):
@@ -165,9 +196,7 @@ async def call_view(
             called = transaction.atomic(using=alias)(called)
         aliases = []
     with atomic_in_thread(aliases):
-        response = await response_of(called, view, request, *args, **kwargs)
-    body.stop_replaying()
-    return response
+        return await response_of(called, view, request, *args, **kwargs)
 
 
 async def response_of(
@@ -194,18 +223,29 @@ async def response_of(
     Switches to the event loop.
     """
     with refusing_unawaited(partial(describe_view, view, request.method)):
-        if iscoroutinefunction(called):
+        if _is_async(called):
             response = await called(request, *args, **kwargs)
         else:
             response = await run(called, request, *args, **kwargs)
             if isinstance(response, Coroutine):
                 response = await response
-    request.scope["vinyl.response"] = response
+    scope = request.scope
+    scope["vinyl.response"] = response
+    if (body := scope.get("vinyl.body")) is not None:
+        body.stop_replaying()
     if isinstance(response, Response):
         return response
     if isinstance(response, HttpResponseBase):
         return await convert_response(response)
     raise TypeError(f"{describe_view(view, request.method)} {explain_result(response)}")
+
+
+def _is_async(view: Callable[..., Any]) -> bool:
+    """Return whether *view* is `async def`, or marked as such."""
+    code = getattr(view, "__code__", None)
+    if code is not None and code.co_flags & CO_COROUTINE:
+        return True
+    return iscoroutinefunction(view)
 
 
 def _is_read_whole(request: Request) -> bool:
@@ -216,9 +256,9 @@ def _is_read_whole(request: Request) -> bool:
 
 def _atomic_databases(view: Callable[..., Any]) -> list[str]:
     """Return the databases with ATOMIC_REQUESTS, without those *view* opts out of."""
-    exempt = getattr(view, "_non_atomic_requests", ())
-    return [
-        alias
-        for alias, database in connections.settings.items()
-        if database.get("ATOMIC_REQUESTS") and alias not in exempt
-    ]
+    aliases = []
+    for alias, database in connections.settings.items():
+        if database.get("ATOMIC_REQUESTS"):
+            if alias not in getattr(view, "_non_atomic_requests", ()):
+                aliases.append(alias)
+    return aliases

@@ -11,9 +11,8 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextvars import ContextVar, Token
 from typing import Any
 
 from vinyl.exceptions import NotAwaitedError
@@ -57,12 +56,11 @@ def _note(unraisable: Any) -> None:
         logger.error("%s", error)
 
 
-@contextmanager
-def refusing_unawaited(describe: Callable[[], str]) -> Iterator[None]:
+class refusing_unawaited:
     """
-    Raise an error at the end of the block if a call in it was never awaited; add an
-    explanation to the error of awaiting a lazy attribute that was fetched already. Does
-    nothing unless `watch()` has been called.
+    Return a context manager that raises an error at the end of the block if a call in
+    it was never awaited, and adds an explanation to the error of awaiting a lazy
+    attribute that was fetched already. Does nothing unless `watch()` has been called.
 
     Args:
         describe: Returns what the error calls the code of the block.
@@ -72,23 +70,29 @@ def refusing_unawaited(describe: Callable[[], str]) -> Iterator[None]:
 
     Never switches.
     """
-    if not _watching:
-        yield
-        return
-    noted: list[str] = []
-    token = _noted.set(noted)
-    try:
-        yield
-    except BaseException as error:
-        note_awaited_value(error)
-        # The view has failed with another error, so these are only logged.
-        for text in noted:
-            logger.error("%s", text)
-        raise
-    finally:
-        _noted.reset(token)
-    if noted:
-        raise NotAwaitedError(
-            f"{describe()} made a call without awaiting it, so the call did nothing. "
-            f"Write `await` before it. Python's warning: {noted[0]}"
-        )
+
+    __slots__ = ("describe", "noted", "token")
+
+    def __init__(self, describe: Callable[[], str]) -> None:
+        self.describe = describe
+        self.token: Token[list[str]] | None = None
+
+    def __enter__(self) -> None:
+        if _watching:
+            self.noted: list[str] = []
+            self.token = _noted.set(self.noted)
+
+    def __exit__(self, cls: Any, error: BaseException | None, traceback: Any) -> None:
+        if self.token is None:
+            return
+        _noted.reset(self.token)
+        if error is not None:
+            note_awaited_value(error)
+            # The view has failed with another error, so these are only logged.
+            for text in self.noted:
+                logger.error("%s", text)
+        elif self.noted:
+            raise NotAwaitedError(
+                f"{self.describe()} made a call without awaiting it, so the call did "
+                f"nothing. Write `await` before it. Python's warning: {self.noted[0]}"
+            )

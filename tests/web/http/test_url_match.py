@@ -1,0 +1,169 @@
+"""Finding the view of a path: the same match as that of Django's resolver."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.conf.urls.i18n import i18n_patterns
+from django.http import Http404
+from django.urls import ResolverMatch, URLResolver, include
+from django.urls.resolvers import RegexPattern
+from django.utils.translation import gettext_lazy, override
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vinyl.web import path, re_path
+from vinyl.web.http.url_match import find_match
+
+ATTRIBUTES = (
+    "func",
+    "args",
+    "kwargs",
+    "url_name",
+    "route",
+    "tried",
+    "captured_kwargs",
+    "extra_kwargs",
+    "app_names",
+    "app_name",
+    "namespaces",
+    "namespace",
+    "view_name",
+    "_func_path",
+)
+
+
+def view(request: Any) -> Any: ...
+
+
+class View:
+    """A view that is an instance, as feeds are."""
+
+    def __call__(self, request: Any) -> Any: ...
+
+
+inner: Any = (
+    [
+        path("", view, name="list"),
+        path("<int:pk>/", view, {"extra": 1}, name="one"),
+        path("<int:pk>/<slug:word>", View(), name="word"),
+        re_path(r"^old/(\d+)/$", view, name="old"),
+    ],
+    "shop",
+)
+SITES: dict[str, list[Any]] = {
+    "flat": [
+        path("", view, name="home"),
+        path("a", view),
+        path("a/b", View(), name="ab"),
+        path("<int:n>", view, name="number"),
+        path("<str:n>", view, {"n": "given"}, name="text"),
+        path("<path:rest>/end", view, name="rest"),
+    ],
+    "nested": [
+        path("", include([path("a", view), path("a/<int:pk>", view)])),
+        path("a/", include(inner)),
+        path("b/<slug:shop>/", include(inner, namespace="other"), {"extra": 2}),
+        path("b/", include(([path("1/", include(inner))], "outer"))),
+        path("", include([path("<path:all>", view, {"last": True})])),
+    ],
+    "regular expressions": [
+        re_path(r"^(\d+)/", include([re_path(r"^(\w+)$", view, name="pair")])),
+        re_path(r"^(?P<n>\d+)/", include([re_path(r"^(\w+)/(\w+)$", view)])),
+        re_path(r"^x(?P<optional>\d)?$", view, name="optional"),
+        re_path(r"a/(?:b)?", include([re_path(r"1$", view, {"k": 1})])),
+        path("<int:n>/", include([re_path(r"(b)/(b)/(b)$", view)])),
+    ],
+    "languages": [
+        path("a", view),
+        *i18n_patterns(
+            path("a", view, name="translated"),
+            path(gettext_lazy("Monday"), view, name="monday"),
+            prefix_default_language=False,
+        ),
+        path(gettext_lazy("Monday"), include(inner)),
+        path("b", view),
+    ],
+}
+
+
+def root(patterns: list[Any]) -> URLResolver:
+    return URLResolver(RegexPattern(r"^/"), patterns)
+
+
+def outcome(resolve: Any, path: str) -> Any:
+    try:
+        match = resolve(path)
+    except Http404 as error:
+        return error.args
+    values = {name: getattr(match, name) for name in ATTRIBUTES}
+    # The order of the arguments shows in the view as well.
+    return values, list(match.kwargs), repr(match)
+
+
+pieces = st.sampled_from(
+    [
+        "a",
+        "b",
+        "1",
+        "12",
+        "x",
+        "x1",
+        "old",
+        "end",
+        "de",
+        "en",
+        "Montag",
+        "Monday",
+        "é\n",
+    ]
+)
+paths = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["/", "/", "/", "", "//"]),
+    st.lists(pieces, max_size=5).map("/".join),
+    st.sampled_from(["", "", "/"]),
+)
+
+
+@pytest.mark.parametrize("site", SITES)
+@given(paths=st.lists(paths, min_size=1), language=st.sampled_from(["en-us", "de"]))
+def test_it_is_the_match_of_django(site: str, paths: list[str], language: str) -> None:
+    resolver = root(SITES[site])
+    with override(language):
+        for path_ in [*paths, *paths]:
+            found = outcome(lambda path: find_match(resolver, path), path_)
+            assert found == outcome(resolver.resolve, path_)
+
+
+def test_patterns_may_be_added_later() -> None:
+    patterns = [path("a", view, name="first"), path("<str:x>", view, name="any")]
+    resolver = root(patterns)
+    assert find_match(resolver, "/b").url_name == "any"
+    patterns.insert(0, path("b", view, name="b"))
+    assert find_match(resolver, "/b").url_name == "b"
+    del patterns[0]
+    assert find_match(resolver, "/b").url_name == "any"
+
+
+def test_matches_share_nothing_that_can_change() -> None:
+    resolver = root(SITES["nested"])
+    match: Any = find_match(resolver, "/b/x/1/")
+    before = outcome(resolver.resolve, "/b/x/1/")
+    match.kwargs.clear()
+    match.captured_kwargs.clear()
+    match.extra_kwargs.clear()
+    match.app_names.clear()
+    match.namespaces.clear()
+    assert outcome(lambda path: find_match(resolver, path), "/b/x/1/") == before
+
+
+def test_one_match_is_made_for_all_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a pattern has been met, its matches are copies."""
+    made = []
+    resolver = root(SITES["nested"])
+    find_match(resolver, "/b/x/1/")
+    monkeypatch.setattr(ResolverMatch, "__init__", lambda *args: made.append(args))
+    assert find_match(resolver, "/b/y/2/").kwargs == {"shop": "y", "pk": 2, "extra": 1}
+    assert not made
