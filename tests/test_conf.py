@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
 import vinyl
-from vinyl.conf import KEYS, check_keys, vinyl_settings
+from vinyl.conf import KEYS, check_keys, django_setting, vinyl_settings
 
 PAGE = Path(vinyl.__file__).parents[1] / "docs" / "reference" / "settings.md"
 # A row of the page's table: key and default.
@@ -126,3 +127,14 @@ def test_a_value_is_read_once_and_again_after_a_change() -> None:
             assert vinyl_settings.THREADS == 4
         assert vinyl_settings.THREADS == 3
     assert vinyl_settings.THREADS == 10
+
+
+def test_a_setting_of_django_is_the_current_one() -> None:
+    assert django_setting("APPEND_SLASH") is True
+    with override_settings(APPEND_SLASH="changed"):
+        assert django_setting("APPEND_SLASH") == "changed"
+        settings.APPEND_SLASH = "assigned"
+        assert django_setting("APPEND_SLASH") == "assigned"
+    assert django_setting("APPEND_SLASH") is True
+    with pytest.raises(AttributeError):
+        django_setting("NO_SUCH_SETTING")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
@@ -17,7 +18,12 @@ from django.test import override_settings
 
 from tests.fix_db import only_postgresql
 from tests.records.models import Album, Artist, Track
-from tests.web.serving import serving, serving_on_a_socket, templates
+from tests.web.serving import (
+    serving,
+    serving_on_a_socket,
+    settings_for,
+    templates,
+)
 from vinyl.orm import connection, run
 from vinyl.orm.pools.registry import pool_for
 from vinyl.web import (
@@ -211,3 +217,37 @@ async def test_requests_wait_for_the_database_together(
     # One after the other they take ten seconds.
     # One after the other they would take 100 times as long.
     assert taken < 100 * SLEEP / 3
+
+
+@pytest.mark.parametrize("customized", [False, True], ids=["plain", "with handlers"])
+async def test_what_starlette_offers_still_works(customized: bool) -> None:
+    """Requests skip Starlette's layers only where nobody has given them work."""
+
+    async def routed(request: Any) -> Response:
+        assert request.scope["app"].state.found == "state"
+        return PlainTextResponse(type(request.scope["router"]).__name__)
+
+    async def handler(request: Any, error: Exception) -> Response:
+        return PlainTextResponse(f"handled {error}", 418)
+
+    async def failing(request: Request) -> Response:
+        raise LookupError("it")
+
+    urlpatterns = path("", greeting), path("failing", failing)
+    with settings_for(urlpatterns, {}):
+        application = get_asgi_application()
+        application.state.found = "state"
+        if customized:
+            application.add_exception_handler(LookupError, handler)
+        transport = httpx.ASGITransport(application, raise_app_exceptions=False)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://testserver"
+        ) as http:
+            assert (await http.get("/")).text == "Hello"
+            # Routes may be added while the application serves.
+            application.add_route("/routed", routed)
+            assert (await http.get("/routed")).text == "Router"
+            assert (await http.get("/")).text == "Hello"
+            failed = await http.get("/failing")
+            assert failed.status_code == (418 if customized else 500)
+            assert (await http.get("/missing")).status_code == 404

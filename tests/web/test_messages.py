@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib import messages as djangos
+from django.contrib.messages.storage.fallback import FallbackStorage
 from django.http import HttpResponseRedirect
 from django.utils.crypto import get_random_string
 
@@ -159,3 +160,27 @@ async def test_without_the_middleware_adding_is_an_error() -> None:
 
     async with serving(path("", view)) as page:
         assert (await page.get("/")).status_code == 200
+
+
+async def test_a_storage_is_made_only_if_a_view_has_messages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = []
+
+    async def plain(request: Any) -> Any:
+        return PlainTextResponse("")
+
+    class Noting(FallbackStorage):
+        def __init__(self, request: Any) -> None:
+            made.append(request.path)
+            super().__init__(request)
+
+    monkeypatch.setattr(
+        "django.contrib.messages.storage.import_string", lambda path: Noting
+    )
+    async with serving(*VIEWS, path("plain/", plain), **settings()) as http:
+        # The first request shows that a storage can be made.
+        for url in ("/plain/", "/plain/", "/add/", "/plain/"):
+            await http.get(url)
+        assert "Saved" in (await http.get("/page/")).text
+    assert made == ["/plain/", "/add/", "/page/"]

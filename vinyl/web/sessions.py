@@ -200,10 +200,17 @@ class SessionMiddleware:
         Switches to the event loop.
         """
         known = settings.SESSION_COOKIE_NAME in cookies
-        if not (session.accessed or session.modified):
-            if not settings.SESSION_SAVE_EVERY_REQUEST and not (
-                known and session.is_empty()
-            ):
+        if not (
+            session.modified
+            or settings.SESSION_SAVE_EVERY_REQUEST
+            or (known and session.is_empty())
+        ):
+            # Nothing to save, and no cookie to set or delete.
+            if not session.accessed:
+                return
+            headers = message.get("headers") or ()
+            if not any(name == b"vary" for name, _ in headers):
+                message["headers"] = [*headers, (b"vary", b"Cookie")]
                 return
         request: Any = SimpleNamespace(session=session, COOKIES=cookies)
         await amend_message(message, partial(self.rules.process_response, request))
