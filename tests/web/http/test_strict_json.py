@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from django.core.serializers.json import DjangoJSONEncoder
+from django.forms.utils import ErrorList
 from django.http import QueryDict
 from django.utils.functional import lazystr
 from django.utils.safestring import mark_safe
@@ -146,6 +147,7 @@ def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         lists,
         lists.map(tuple),
         lists.map(Rows),
+        lists.map(ErrorList),
         st.builds(Pair, inner, inner),
         dicts,
         dicts.map(Ordered),
