@@ -73,7 +73,8 @@ class Gate:
 async def done_or_waiting(task: asyncio.Task) -> None:
     """Until *task* has ended by itself, or waits for another's work."""
     while not task.done():
-        waits = [flight.ended for flight in singleflight._flights.values()]
+        flights = [*singleflight._flights.values()]
+        waits = [one.ended for by_id in flights for one in by_id.values()]
         if any(ended and ended._waiters for ended in waits):
             return
         await asyncio.sleep(0)

@@ -63,27 +63,27 @@ class Flight:
             self.loop.call_soon_threadsafe(self.ended.set)
 
 
-_flights: dict[Hashable, Flight] = {}
+# By place, and there by the id() of each object: a prefetch has hundreds of them.
+_flights: dict[Hashable, dict[int, Flight]] = {}
 
 
-def _keys(objects: Iterable[object], what: str) -> list[Hashable]:
+def _place(what: str) -> Hashable:
     """
-    The keys of *what* for each of *objects*, as the running code sees them.
+    Where the running code sees flights of *what*.
 
-    They include the scope: a task in a nested block, or a run that holds a connection,
+    That includes the scope: a task in a nested block, or a run that holds a connection,
     must not wait for work outside, which may be waiting for that connection.
     """
-    place = id(asyncio._get_running_loop()), current_scope.get(), what
-    return [(*place, id(obj)) for obj in objects]
+    return id(asyncio._get_running_loop()), current_scope.get(), what
 
 
 def _flight_of_others(objects: Iterable[object], what: str) -> Flight | None:
     """The work of another task that does *what* to one of *objects*, if any."""
-    if not _flights:
+    flights = _flights.get(_place(what)) if _flights else None
+    if not flights:
         return None
     task = running_task()
-    for key in _keys(objects, what):
-        flight = _flights.get(key)
+    for flight in map(flights.get, map(id, objects)):
         # A task that waited for its own work would wait for ever.
         if flight is not None and flight.task is not task:
             return flight
@@ -116,18 +116,23 @@ class in_flight:
     Never switches.
     """
 
-    __slots__ = ("_flight", "_keys")
+    __slots__ = ("_flight", "_flights", "_keys", "_place")
 
     def __init__(self, objects: Iterable[object], what: str) -> None:
         self._flight = Flight(list(objects))
-        self._keys = _keys(self._flight.objects, what)
+        self._place = _place(what)
+        self._keys = [*map(id, self._flight.objects)]
 
     def __enter__(self) -> None:
+        self._flights = _flights.setdefault(self._place, {})
         for key in self._keys:
-            _flights[key] = self._flight
+            self._flights[key] = self._flight
 
     def __exit__(self, *exc_info: object) -> None:
+        flights = self._flights
         for key in self._keys:
-            if _flights.get(key) is self._flight:
-                del _flights[key]
+            if flights.get(key) is self._flight:
+                del flights[key]
+        if not flights and _flights.get(self._place) is flights:
+            del _flights[self._place]
         self._flight.end()
