@@ -281,3 +281,9 @@ class TestWithoutATask:
     def test_an_error_may_be_thrown_with_its_value(self) -> None:
         with pytest.raises(LookupError, match="gone"):
             make_call().throw(LookupError, LookupError("gone"))
+
+    def test_closing_it_runs_nothing(self) -> None:
+        call = make_call()
+        call.close()
+        with pytest.raises(AlreadyAwaitedError, match="had been closed"):
+            call.__await__()

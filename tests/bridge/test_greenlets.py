@@ -17,6 +17,7 @@ import greenlet
 import pytest
 
 from tests.records.models import Artist
+from vinyl.bridge.calls import Done
 from vinyl.bridge.cancellation import decide
 from vinyl.bridge.greenlets import (
     MAX_IDLE,
@@ -285,6 +286,10 @@ class TestMisuse:
             await_(coroutine)
         with pytest.raises(RuntimeError, match="cannot reuse"):
             coroutine.send(None)
+
+    def test_other_awaitables_are_named_by_their_repr(self) -> None:
+        with pytest.raises(BridgeError, match=r"Done object at .* outside the bridge"):
+            await_(Done())
 
     async def test_await_on_the_loop_outside_the_bridge_is_refused(self) -> None:
         with pytest.raises(BridgeError, match=r"vinyl\.orm\.run"):

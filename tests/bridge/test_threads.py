@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -18,7 +19,15 @@ from django.test import override_settings
 from django.utils import timezone, translation
 
 from tests.records.models import Artist
-from vinyl.bridge.threads import atomic_in_thread, can_wait, in_thread, wait
+from vinyl.bridge.calls import Call
+from vinyl.bridge.threads import (
+    atomic_in_thread,
+    can_wait,
+    dual_coroutine,
+    in_thread,
+    runs_in_thread,
+    wait,
+)
 from vinyl.exceptions import BridgeError, NotAwaitedError
 from vinyl.orm import run, transaction
 
@@ -201,3 +210,32 @@ async def test_each_call_may_be_a_transaction(db: str) -> None:
     assert not await Artist.objects.exists()
     assert await fail() is False
     assert await Artist.objects.count() == 1
+
+
+class TestDualCoroutine:
+    @staticmethod
+    @dual_coroutine("Thing.load")
+    async def load(value: int) -> int:
+        await asyncio.sleep(0)
+        return value + 1
+
+    async def test_on_the_event_loop_it_returns_a_call(self) -> None:
+        call = self.load(1)
+        assert isinstance(call, Call)
+        assert "Thing.load" in repr(call)
+        assert await call == 2
+
+    async def test_in_the_bridge_it_returns_the_result(self) -> None:
+        assert await run(self.load, 1) == 2
+
+    async def test_in_a_thread_it_returns_the_result(self) -> None:
+        assert await in_thread(lambda: self.load(1))() == 2
+
+
+def test_whether_a_function_runs_in_a_thread() -> None:
+    @functools.wraps(thread_and_ticket)
+    def decorated() -> None: ...
+
+    assert runs_in_thread(thread_and_ticket)
+    assert runs_in_thread(decorated)
+    assert not runs_in_thread(len)

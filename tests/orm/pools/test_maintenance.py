@@ -344,3 +344,17 @@ class TestWarmUp:
             with pytest.raises(asyncio.CancelledError):
                 await task
         assert maintenance.refilling is None
+
+
+async def test_ends_with_a_pool_that_is_garbage_collected(options: Any) -> None:
+    options.update(min_size=0, max_idle=0.5)
+    pool = Pool("default")
+    maintenance = Maintenance(pool)
+    timer = maintenance.timer
+    assert timer is not None
+    del pool
+    gc.collect()
+    while asyncio.get_running_loop().time() <= timer.when():
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
+    assert maintenance.timer is timer

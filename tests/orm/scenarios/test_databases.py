@@ -61,6 +61,23 @@ async def test_in_the_bridge() -> None:
     assert [await names(PRIMARY), await names(REPLICA)] == [[PRIMARY], [REPLICA]]
 
 
+@pytest.mark.parametrize("commits", [True, False], ids=["commit", "rollback"])
+async def test_in_the_bridge_blocks_may_end_in_another_order(commits: bool) -> None:
+    def both() -> None:
+        first, second = transaction.atomic(PRIMARY), transaction.atomic(REPLICA)
+        first.__enter__()
+        second.__enter__()
+        Artist.objects.using(PRIMARY).create(name="first")
+        Artist.objects.using(REPLICA).create(name="second")
+        first.__exit__(None, None, None)
+        error = None if commits else LookupError()
+        second.__exit__(None if commits else LookupError, error, None)
+
+    await run(both)
+    assert await names(PRIMARY) == [PRIMARY, "first"]
+    assert await names(REPLICA) == [REPLICA, *(["second"] if commits else [])]
+
+
 async def test_the_inner_commit_stays_when_the_outer_fails_afterwards() -> None:
     with pytest.raises(LookupError):
         async with transaction.atomic(PRIMARY):

@@ -83,3 +83,24 @@ def test_async_code_has_none_of_a_thread_without_a_transaction() -> None:
     assert async_to_sync(connection_of_task)() is not own
     with transaction.atomic():
         assert async_to_sync(connection_of_task)() is own
+
+
+def test_a_connection_of_another_backend_is_not_lent_to_async_code() -> None:
+    """The others are lent nevertheless."""
+
+    async def inner() -> bool:
+        return await Artist.objects.filter(name="outer").aexists()
+
+    settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    connections.settings["stock"] = connections.configure_settings(
+        {"default": {}, "stock": settings}
+    )["stock"]
+    try:
+        connections["stock"].ensure_connection()
+        with transaction.atomic():
+            Artist.objects.create(name="outer")
+            assert async_to_sync(inner)()
+        connections["stock"].close()
+        del connections["stock"]
+    finally:
+        del connections.settings["stock"]

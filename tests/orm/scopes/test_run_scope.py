@@ -22,7 +22,7 @@ from vinyl.orm import await_, connection, run, transaction
 from vinyl.orm.pools.registry import pool_for
 from vinyl.orm.scopes.lock import ConnectionLock
 from vinyl.orm.scopes.run_scope import scope_of_run
-from vinyl.orm.scopes.scope import current_scope
+from vinyl.orm.scopes.scope import ConnectionScope, current_scope
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -251,3 +251,34 @@ class TestLending:
         with pytest.raises(asyncio.CancelledError):
             await task
         await others[0]
+
+
+async def test_a_scope_that_awaited_code_has_set_stays() -> None:
+    other = ConnectionScope(None, block="other")
+
+    async def leave() -> None:
+        current_scope.set(other)
+
+    def work() -> object:
+        Artist.objects.count()
+        await_(leave())
+        return current_scope.get()
+
+    assert await run(work) is other
+
+
+async def test_a_task_that_outlives_the_run_uses_a_connection_of_the_pool() -> None:
+    async def later() -> int:
+        await ended.wait()
+        return await Artist.objects.acount()
+
+    def work() -> asyncio.Task[int]:
+        Artist.objects.create(name="first")
+        return asyncio.ensure_future(later())
+
+    ended = asyncio.Event()
+    task = await run(work)
+    assert not pool_for("default").in_use
+    ended.set()
+    assert await task == 1
+    assert not pool_for("default").in_use
