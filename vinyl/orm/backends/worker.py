@@ -15,7 +15,6 @@ import time
 import weakref
 from collections.abc import Callable
 from functools import partial
-from queue import SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from django.db import InterfaceError
@@ -23,6 +22,7 @@ from django.db import InterfaceError
 from vinyl.bridge.cancellation import Shield
 from vinyl.bridge.greenlets import active_shield, suspend
 from vinyl.orm.backends.base import ThreadLoan
+from vinyl.orm.backends.handoff import Queue, new_queue, notifier_for
 from vinyl.orm.backends.settling import settle, settle_in_thread
 
 __all__ = ["Worker"]
@@ -90,18 +90,17 @@ class _Call(Generic[T]):
 class _LoopCall(_Call[T]):
     """A call that a task waits for on its event loop."""
 
-    __slots__ = ("_loop", "waiter")
+    __slots__ = ("_loop", "_notifier", "waiter")
 
     def __init__(self, worker: Worker, fn: Callable[[], T]) -> None:
         super().__init__(worker, fn)
         self._loop = asyncio.get_running_loop()
+        self._notifier = notifier_for(self._loop)
         # Done when the call has ended, if no cancellation has come before.
         self.waiter = self._loop.create_future()
 
     def notify(self) -> None:
-        # The loop may have been closed, so that nothing waits any more.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._wake)
+        self._notifier.call_soon(self._wake)
 
     def _wake(self) -> None:
         if not self.waiter.done():
@@ -128,7 +127,7 @@ class _ThreadCall(_Call[T]):
         self._event.wait(INTERRUPT_INTERVAL)
 
 
-_Calls = SimpleQueue[_Call[Any] | None]
+_Calls = Queue[_Call[Any] | None]
 
 
 class Worker:
@@ -146,7 +145,7 @@ class Worker:
         self.raw: Any = None
         # Whether the running call is to end early; and whether there is a last one.
         self.interrupted = self.closed = False
-        self.calls: _Calls = SimpleQueue()
+        self.calls: _Calls = new_queue()
         self.thread = _Thread(self)
         self.thread.start()
         # Where the connection is forgotten, its thread ends all the same.
