@@ -14,6 +14,7 @@ from django.test.utils import isolate_apps
 from tests.orm.plans.planning import catalogue
 from tests.records.models import Album
 from vinyl.orm import models
+from vinyl.orm.plans import trails
 
 pytestmark = pytest.mark.usefixtures("db", "nothing_known")
 
@@ -72,3 +73,53 @@ class TestInstances:
             }
             assert album.year == 1
         assert used
+
+
+class TestKnownObjects:
+    """The instance of a related manager is set on what it gives, as Django sets it."""
+
+    def albums(self, artist: Any) -> Any:
+        return artist.albums.using("default").order_by("year")
+
+    def test_is_the_instance_itself(self, used: list[str]) -> None:
+        artist = catalogue().artist
+        for _ in range(4):
+            assert all(album.artist is artist for album in self.albums(artist))
+        assert used
+
+    def test_whose_key_has_changed_is_set_as_without_plans(
+        self, used: list[str]
+    ) -> None:
+        artist = catalogue().artist
+        for _ in range(4):
+            albums = self.albums(artist)
+            artist.pk += 1
+            found = [vars(album._state)["fields_cache"].copy() for album in albums]
+            artist.pk -= 1
+            with pytest.MonkeyPatch.context() as patches:
+                patches.setattr(trails, "_enabled", False)
+                albums = self.albums(artist)
+                artist.pk += 1
+                expected = [
+                    vars(album._state)["fields_cache"].copy() for album in albums
+                ]
+                artist.pk -= 1
+            assert found == expected
+
+    def test_without_a_database_gets_one(self, used: list[str]) -> None:
+        artist = catalogue().artist
+        for _ in range(4):
+            albums = self.albums(artist)
+            artist._state.db = None
+            assert all(album.artist is artist for album in albums)
+            assert artist._state.db == "default"
+        assert used
+
+    def test_of_another_database_is_refused(self, used: list[str]) -> None:
+        artist = catalogue().artist
+        for _ in range(4):
+            albums = self.albums(artist)
+            artist._state.db = "other"
+            with pytest.raises(ValueError, match="router prevents this relation"):
+                list(albums)
+            artist._state.db = "default"

@@ -16,10 +16,13 @@ from operator import attrgetter
 from typing import Any, cast
 
 import django
-from django.db import models
+from django.db import models, router
 from django.db.models.base import ModelState
 from django.db.models.fields.files import FileDescriptor
-from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
+from django.db.models.fields.related_descriptors import (
+    ForeignKeyDeferredAttribute,
+    ForwardManyToOneDescriptor,
+)
 from django.db.models.query import (
     FlatValuesListIterable,
     ModelIterable,
@@ -308,11 +311,46 @@ def _set_known(
     """Set the related objects that the queryset knows, as those of its manager."""
     names = key_names(field, model)
     key_of = attrgetter(*names)
+    plain = _plainly_set(field, related, model)
     for instance in objects:
         if field.is_cached(instance):
             continue
+        if plain is not None:
+            key = instance.__dict__.get(names[0], MISSING)
+            known = plain.get((type(key), key, instance._state.db))
+            if known is not None:
+                instance._state.fields_cache[field.cache_name] = known
+                continue
         # Before that version, a deferred key is fetched here.
         if django.VERSION >= (6, 1) and not instance.__dict__.keys() >= set(names):
             continue
         if (known := related.get(key_of(instance), MISSING)) is not MISSING:
             setattr(instance, field.name, known)
+
+
+def _plainly_set(
+    field: Any, related: dict[Any, Any], model: type[models.Model]
+) -> dict[tuple[type, Any, Any], Any] | None:
+    """
+    Those of the *related* objects that Django's descriptor would only put in the cache,
+    for an instance of *model* with the same key and database: by type of the key, key
+    and database. None if it might do more.
+    """
+    if (
+        type(field) is not models.ForeignKey
+        or len(field.related_fields) != 1
+        or router.routers
+        or type(inspect.getattr_static(model, field.name))
+        is not ForwardManyToOneDescriptor
+    ):
+        return None
+    remote = field.foreign_related_fields[0].attname
+    concrete: Any = field.remote_field.model._meta.concrete_model
+    found = {}
+    for given, known in related.items():
+        if isinstance(known, concrete) and known._state.db:
+            key = vars(known).get(remote)
+            # It is known by its primary key, which the relation may not lead to.
+            if key is not None and key == given:
+                found[type(key), key, known._state.db] = known
+    return found
