@@ -43,13 +43,13 @@ class Assignment:
 
     def reference(self, slot: int) -> Any:
         """Return what the query assigns instead of the value. Never switches."""
-        return None if self._is_none and not BINDS_NONE else _Referring(slot)
+        return None if self._is_literal() else _Referring(slot)
 
     def bound(
         self, value: Any, compiler: Callable[[], Any], connection: Any
     ) -> list[Any]:
         """
-        Return the parameter for *value*.
+        Return the parameter for *value*, if it has one.
 
         Raises:
             Unplannable: This value makes a query of another shape.
@@ -62,7 +62,10 @@ class Assignment:
             raise Unplannable from None
         if (param is None) is not self._is_none:
             raise Unplannable
-        return [param]
+        return [] if self._is_literal() else [param]
+
+    def _is_literal(self) -> bool:
+        return self._is_none and not BINDS_NONE
 
 
 class _Referring:
