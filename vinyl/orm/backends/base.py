@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from django.db import InterfaceError, connections
 
+from vinyl.bridge.cancellation import Shield
 from vinyl.bridge.greenlets import in_bridge, suspend
 from vinyl.orm.backends.inline import Inline
 from vinyl.orm.backends.interruptions import InterruptionMixin
@@ -290,6 +291,32 @@ class BridgeMixin(InterruptionMixin):
     ) -> list[Any]:
         """
         Like `fetch_rows()`, outside the bridge. Switches to the event loop.
+        """
+        raise NotImplementedError
+
+    def begin_nowait(self) -> bool:
+        """
+        Begin a transaction without waiting, as `set_autocommit(False)` does, if the
+        driver sends BEGIN with the first statement and the connection is ready for it.
+        Return whether it has begun. Never switches.
+        """
+        return False
+
+    def can_commit_on_loop(self) -> bool:
+        """Whether `commit_on_loop()` can be called. Never switches."""
+        return False
+
+    async def commit_on_loop(self, shield: Shield) -> None:
+        """
+        Commit outside the bridge, and set autocommit again.
+
+        Args:
+            shield: Counts a COMMIT that succeeds although the task is cancelled.
+
+        Raises: the driver's error. Then `_commit()`, which is to be called next, raises
+            it again, and sends nothing.
+
+        Switches to the event loop.
         """
         raise NotImplementedError
 

@@ -21,6 +21,8 @@ from django.db.utils import DatabaseErrorWrapper
 from psycopg import sql
 from psycopg.pq import ConnStatus, Format, PipelineStatus, TransactionStatus
 
+from vinyl.bridge.cancellation import Shield
+from vinyl.bridge.mode import runs_sync
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.backends.psycopg_adapters import TIMESTAMPTZ, adapters_from
 from vinyl.orm.backends.psycopg_connection import BridgeConnection
@@ -89,11 +91,9 @@ class _ErrorWrapper(DatabaseErrorWrapper):
     def __exit__(self, exc_type: Any, exc_value: Any, traceback: Any) -> None:
         if exc_type is None:
             return
-        if (
-            isinstance(exc_value, psycopg.Error)
-            and cast(Any, self).wrapper.is_guarded()
-        ):
-            if _ends_session(exc_value):
+        if isinstance(exc_value, psycopg.Error) and _ends_session(exc_value):
+            # Outside the bridge, a plan has run on the event loop itself.
+            if cast(Any, self).wrapper.is_guarded() or not runs_sync():
                 exc_type = psycopg.OperationalError
         super().__exit__(exc_type, exc_value, traceback)
 
@@ -181,6 +181,30 @@ class PsycopgMixin(BridgeMixin):
     ) -> list[Any]:
         rows: list[Any] = await self.connection.fetch_on_loop(statement, params)
         return rows
+
+    def begin_nowait(self) -> bool:
+        connection = self.connection
+        if (
+            connection is None
+            or not self.autocommit
+            or not connection.autocommit
+            or not self.can_fetch()
+            or not self.connection_is_idle()
+            # Then it is replaced with another one.
+            or connection.has_ended()
+        ):
+            return False
+        connection.set_autocommit_nowait(False)
+        self.autocommit = False
+        return True
+
+    def can_commit_on_loop(self) -> bool:
+        return self.connection is not None and self.can_fetch()
+
+    async def commit_on_loop(self, shield: Shield) -> None:
+        await self.connection.commit_on_loop(shield)
+        self.connection.set_autocommit_nowait(True)
+        self.autocommit = True
 
     def listen_to(self, channels: Sequence[str]) -> None:
         """

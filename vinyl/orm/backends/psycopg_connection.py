@@ -75,6 +75,8 @@ class BridgeConnection(psycopg.Connection[Any]):
         self._poll: Callable[[int], list[Any]] | None = None
         # Whether a prepared statement may have become invalid; see psycopg_cursors.
         self.has_stale_plans = False
+        # What `commit_on_loop()` has raised, for `commit()` to raise.
+        self._commit_error: BaseException | None = None
         # The number of operations in a row, such as those of COPY, that did not wait.
         self._unwaited = 0
         # Returns the DatabaseWrapper that has this connection, or None.
@@ -222,6 +224,38 @@ class BridgeConnection(psycopg.Connection[Any]):
                 None, fetch_rows(self, statement, params)
             )
         return rows
+
+    def set_autocommit_nowait(self, value: bool) -> None:
+        """
+        Set `autocommit` of a connection that is in no transaction. Never switches.
+        """
+        self._autocommit = value
+
+    async def commit_on_loop(self, shield: Shield) -> None:
+        """
+        Commit outside the bridge. If that fails, `commit()` raises the same error when
+        it is called next, and does nothing else.
+
+        Args:
+            shield: Counts a COMMIT that succeeds although the task is cancelled.
+
+        Raises: what `commit()` raises.
+
+        Switches to the event loop.
+        """
+        try:
+            with self.lock:
+                await self._wait(shield, self._commit_gen())
+        except BaseException as error:
+            self._commit_error = error
+            raise
+
+    def commit(self) -> None:
+        """Commit the transaction. Switches to the event loop in the bridge."""
+        if (error := self._commit_error) is not None:
+            self._commit_error = None
+            raise error
+        super().commit()
 
     def has_input(self) -> bool:
         """Whether the server has sent data or closed the socket. Never switches."""

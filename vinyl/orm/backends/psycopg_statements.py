@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.generators import execute
+from psycopg.generators import execute, fetch_many, send
 from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.types.numeric import Int8
 
@@ -31,6 +32,8 @@ __all__ = ["Prepared", "fetch_rows"]
 # As plain numbers, which is what psycopg's libpq wrapper gives.
 TUPLES_OK, COMMAND_OK = int(ExecStatus.TUPLES_OK), int(ExecStatus.COMMAND_OK)
 IDLE = int(TransactionStatus.IDLE)
+# Whether BEGIN can be sent together with the first statement.
+CAN_PIPELINE = psycopg.Pipeline.is_supported()
 # Whether libpq can close a prepared statement without SQL, which poolers do not follow.
 CAN_CLOSE = psycopg.capabilities.has_send_close_prepared()
 AUTO, TEXT = PyFormat.AUTO, Format.TEXT
@@ -175,11 +178,11 @@ def fetch_rows(
     pgconn = connection.pgconn
     prepared = connection.prepared
     is_idle = pgconn.transaction_status == IDLE
+    begins = False
     if is_idle:
         prepared.is_off = False
-        if not connection.autocommit:
-            yield from connection._start_query()
-            is_idle = False
+        begins = not connection.autocommit
+        is_idle = not begins
     transformer: Any = Transformer(connection)
     values: Any = ()
     types: Any = ()
@@ -198,7 +201,17 @@ def fetch_rows(
     try:
         known = prepared.get(key)
         if known is None and prepared.is_due(key):
+            if begins:
+                yield from connection._start_query()
+                begins = False
             known = yield from _prepare(connection, statement, key)
+        if begins and not CAN_PIPELINE:
+            yield from connection._start_query()
+            begins = False
+        if begins:
+            pgconn.enter_pipeline_mode()
+            begin = connection._get_tx_start_command()
+            pgconn.send_query_params(begin, None)
         if known is None:
             pgconn.send_query_params(statement.numbered, values, types, formats, TEXT)
         else:
@@ -206,8 +219,12 @@ def fetch_rows(
             if known.has_times and not is_in_utc(connection):
                 format = TEXT
             pgconn.send_query_prepared(known.name, values, formats, format)
+        if begins:
+            results = yield from _after_begin(connection)
+        else:
+            results = yield from execute(pgconn)
         status = COMMAND_OK if statement.counts else TUPLES_OK
-        result = _result(connection, (yield from execute(pgconn)), status)
+        result = _result(connection, results, status)
     except psycopg.Error as error:
         if not isinstance(error, GONE) and not is_stale_plan(error):
             raise
@@ -226,6 +243,27 @@ def fetch_rows(
         rows: list[Any] = transformer.load_rows(0, result.ntuples, tuple)
         return rows
     return (yield from fetch_rows(connection, statement, params, is_repeated=True))
+
+
+def _after_begin(connection: BridgeConnection) -> Generator[Any, Any, list[Any]]:
+    """
+    End the pipeline of BEGIN and a statement, which have been queued, and return the
+    results of the statement.
+    """
+    pgconn = connection.pgconn
+    try:
+        pgconn.pipeline_sync()
+        yield from send(pgconn)
+        begun = yield from fetch_many(pgconn)
+        results: list[Any] = yield from fetch_many(pgconn)
+        # That of the synchronization.
+        yield from fetch_many(pgconn)
+    finally:
+        # Fails if the results have not been read, because the connection is lost.
+        with suppress(psycopg.Error):
+            pgconn.exit_pipeline_mode()
+    _result(connection, begun, COMMAND_OK)
+    return results
 
 
 def _fits(value: int) -> bool:

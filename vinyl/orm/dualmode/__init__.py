@@ -15,6 +15,7 @@ cursors.py        raw cursors, pinned connections, savepoints
 copy.py           psycopg's COPY
 notifications.py  receiving PostgreSQL's notifications
 atomic.py         async with atomic(), and sync blocks in the bridge
+atomic_on_loop.py  atomic() on the event loop, without the bridge
 commit_hooks.py   hooks of on_commit(), sync and async ones
 closing.py        closing connections with Django's functions, on the event loop
 awaited_value.py  explains the TypeError of awaiting a value already fetched

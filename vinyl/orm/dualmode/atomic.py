@@ -25,6 +25,7 @@ from vinyl.bridge.greenlets import current_shield, in_bridge, run
 from vinyl.bridge.mode import runs_sync, suspend_or_refuse
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.dualmode import atomic_on_loop
 from vinyl.orm.scopes.atomic_scope import AtomicScope
 from vinyl.orm.scopes.run_scope import scope_of_run
 from vinyl.orm.scopes.scope import current_scope
@@ -49,7 +50,8 @@ def patch_aenter(_: None) -> Callable[..., Any]:
         try:
             lease = await scope.acquire(alias)
             scope.enter()
-            await run(begin, self)
+            if not atomic_on_loop.begin(self, lease.wrapper):
+                await run(begin, self)
             scope.savepoints = set(lease.wrapper.savepoint_ids)
         except BaseException:
             scope.close()
@@ -120,6 +122,8 @@ def patch_aexit(_: None) -> Callable[..., Any]:
             self.__exit__(*exc_info)
 
         try:
+            if exc_info[0] is None and await atomic_on_loop.commit(self, lease):
+                return
             # A block that has begun has to end, however often the task is cancelled.
             while not started:
                 try:

@@ -86,9 +86,9 @@ READ_OF_INSTANCES = {
 # The same by ENGINE, whose modules a process without it does not import.
 READ_FROM_ENGINES = {
     "vinyl.orm.backends.postgresql": {
-        "psycopg.generators": "execute",
+        "psycopg.generators": "execute fetch_many send",
         "psycopg.waiting": "Ready Wait wait_async",
-        "psycopg:Connection": "_start_query wait",
+        "psycopg:Connection": "_commit_gen _get_tx_start_command _start_query wait",
     },
     "vinyl.orm.backends.sqlite3": {
         "django.db.backends.sqlite3.base": "SQLiteCursorWrapper",

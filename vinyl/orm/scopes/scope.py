@@ -101,7 +101,8 @@ class ConnectionScope:
             outer = self.nearest(alias)
             if outer is None:
                 pool = pool_for(alias)
-                return self.hold(alias, await pool.acquire(), pool)
+                wrapper = pool.acquire_nowait() or await pool.acquire()
+                return self.hold(alias, wrapper, pool)
             if await outer.lock.acquire():
                 return self.hold(alias, outer.wrapper, outer)
 
