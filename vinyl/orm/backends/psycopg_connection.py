@@ -254,7 +254,8 @@ class BridgeConnection(psycopg.Connection[Any]):
         """Commit the transaction. Switches to the event loop in the bridge."""
         if (error := self._commit_error) is not None:
             self._commit_error = None
-            raise error
+            # To the shield it has been raised here.
+            decide(None, error, active_shield())
         super().commit()
 
     def has_input(self) -> bool:
