@@ -28,7 +28,7 @@ from vinyl.orm.observe.lazy_loads import observe_rows
 from vinyl.orm.plans import on_loop
 from vinyl.orm.plans.terminals import RESULTS
 
-__all__ = ["prefetch_related_objects"]
+__all__ = ["evaluate", "prefetch_related_objects"]
 
 # What a task fetches: the rows of a queryset, or what is related to instances.
 ROWS, RELATED = "rows", "related"

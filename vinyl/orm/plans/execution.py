@@ -12,7 +12,7 @@ from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import begin, is_observed, needs_cursor
 from vinyl.orm.plans.learning import Plan
 
-__all__ = ["converted", "fetch", "fetch_without_cursor", "write"]
+__all__ = ["converted", "fetch", "write"]
 
 
 def fetch(plan: Plan, params: tuple[Any, ...], connection: Any) -> list[Any]:
@@ -32,7 +32,7 @@ def fetch(plan: Plan, params: tuple[Any, ...], connection: Any) -> list[Any]:
 
 
 def _fetch(plan: Plan, params: tuple[Any, ...], connection: Any) -> list[Any]:
-    rows = fetch_without_cursor(plan.statement, params, connection)
+    rows = _fetch_without_cursor(plan.statement, params, connection)
     if rows is not None:
         return rows
     with connection.cursor() as cursor:
@@ -60,7 +60,7 @@ def write(
 
     Switches to the event loop, inside the bridge.
     """
-    rows = fetch_without_cursor(statement, params, connection)
+    rows = _fetch_without_cursor(statement, params, connection)
     if rows is not None:
         return rows
     with connection.cursor() as cursor:
@@ -68,7 +68,7 @@ def write(
         return [(cursor.rowcount,)] if counts else list(cursor.fetchall())
 
 
-def fetch_without_cursor(
+def _fetch_without_cursor(
     statement: Statement | None, params: tuple[Any, ...], connection: Any
 ) -> list[Any] | None:
     """

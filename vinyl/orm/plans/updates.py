@@ -21,7 +21,7 @@ from vinyl.orm.plans.shapes import Node, Step, Unplannable
 from vinyl.orm.plans.terminals import Ready, Unknown, learned, ready
 from vinyl.orm.plans.trails import django_method, in_place, trail_of
 
-__all__ = ["Assigned", "assigned", "node_of", "patch_update", "patch_update_fields"]
+__all__ = ["Assigned", "assigned", "patch_update", "patch_update_fields"]
 
 
 def _stay(queryset: Any, *args: Any, **kwargs: Any) -> Any:
@@ -68,7 +68,7 @@ def assigned(method: str, pairs: Iterable[tuple[Hashable, Any]]) -> Assigned:
     return Assigned(tuple(kinds), values)
 
 
-def node_of(node: Node, what: Assigned, step: Step) -> Node | None:
+def _node_of(node: Node, what: Assigned, step: Step) -> Node | None:
     """
     Return the node of an update of what *node* stands for; None if there is no room for
     it. Never switches.
@@ -102,7 +102,7 @@ def _planned(
         return None, method(queryset)
     # Django asks the router for a database to write to.
     queryset._for_write = True
-    if (node := node_of(trail.node, what, step)) is None:
+    if (node := _node_of(trail.node, what, step)) is None:
         return None, method(queryset)
     values = (*trail.values, *what.values)
     with guard(queryset.db):
