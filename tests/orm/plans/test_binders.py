@@ -58,6 +58,9 @@ def bound(binder: Binder, value: Any) -> list[Any]:
         ("released", "1965-10-01", "1966-01-01"),
         ("year", "1965", "1966"),
         ("artist", 1, 2),
+        ("artist_id", 1, 2),
+        ("artist", "1", "2"),
+        ("artist__biography", 1, 2),
         ("artist", Artist(pk=1), Artist(pk=2)),
         ("artist__in", [Artist(pk=1), Artist(pk=2)], [Artist(pk=3), Artist(pk=4)]),
         ("artist__biography", Biography(pk=1), Biography(pk=2)),
@@ -73,12 +76,14 @@ def test_gives_what_django_gives(name: str, first: Any, second: Any) -> None:
 
 class TestIntegers:
     @pytest.mark.parametrize("value", [2**63, -(2**63) - 1])
-    def test_beyond_the_field_are_another_query(self, value: int) -> None:
+    @pytest.mark.parametrize("name", ["year", "artist", "artist_id"])
+    def test_beyond_the_field_are_another_query(self, value: int, name: str) -> None:
         with pytest.raises(Unplannable):
-            bound(binder_of(year=1965), value)
+            bound(binder_of(**{name: 1}), value)
 
-    def test_need_no_lookup(self) -> None:
-        binder = binder_of(year=1965)
+    @pytest.mark.parametrize("name", ["year", "artist", "artist_id"])
+    def test_need_no_lookup(self, name: str) -> None:
+        binder = binder_of(**{name: 1965})
         assert binder.kept(1966) == 1966
         assert not binder.prepares
 

@@ -11,8 +11,10 @@ from django.db.models import (
     BigIntegerField,
     CharField,
     EmailField,
+    ForeignKey,
     IntegerField,
     Model,
+    OneToOneField,
     PositiveBigIntegerField,
     PositiveIntegerField,
     PositiveSmallIntegerField,
@@ -60,12 +62,20 @@ PLAIN_LOOKUPS = frozenset(
         lookups.IntegerGreaterThanOrEqual,
         lookups.IntegerLessThan,
         lookups.IntegerLessThanOrEqual,
+        related_lookups.RelatedExact,
     }
 )
 # The modules whose lookups depend on their value in `process_rhs()` alone.
 KNOWN = frozenset({lookups.__name__, related_lookups.__name__})
 # Lookups of Django's whose parameters are the elements of a list.
 LISTS = frozenset({lookups.In, related_lookups.RelatedIn, tuple_lookups.TupleIn})
+
+
+def _target(field: Any) -> Any:
+    """The field whose values *field* has: where a foreign key leads to, or itself."""
+    while type(field) in (ForeignKey, OneToOneField):
+        field = field.target_field
+    return field
 
 
 class Reference(NamedTuple):
@@ -118,7 +128,7 @@ class Binder:
         )
         kind = type(given)
         if self.lookup_class in PLAIN_LOOKUPS and not lookup.bilateral_transforms:
-            field: Any = self.field_of_column
+            field: Any = _target(self.field_of_column)
             if kind is int and type(field) in INTEGERS:
                 self.field = field
                 self.range = _range_of(field, connection)
