@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import DatabaseError, connection, transaction
+from psycopg.types.numeric import Int2, Int4, Int8
 
 from tests.fix_db import default_at, only_postgresql
 from tests.fix_kills import Killer
@@ -136,6 +137,17 @@ class TestValues:
                 expected, _ = cursor.fetchone()
             assert (found, type(found)) == (expected, type(expected))
             assert one == 1
+
+    @pytest.mark.parametrize("kind", [int, Int2, Int4, Int8])
+    @pytest.mark.parametrize("bits", [15, 31, 63, 64])
+    @pytest.mark.parametrize("more", [-1, 0])
+    def test_integers_of_any_size_arrive_whole(
+        self, kind: Any, bits: int, more: int, prepared: None
+    ) -> None:
+        statement = Statement("SELECT CAST(%s AS numeric)")
+        for _ in range(3):
+            for value in (2**bits + more, -(2**bits) + more):
+                assert fetch(kind(value), statement=statement) == [(value,)]
 
 
 class TestChanges:

@@ -17,7 +17,7 @@ import psycopg
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.generators import execute, fetch_many, send
 from psycopg.pq import ExecStatus, Format, TransactionStatus
-from psycopg.types.numeric import Int8
+from psycopg.types.numeric import Int2, Int4, Int8, IntNumeric
 
 from vinyl.orm.backends.psycopg_adapters import TIMESTAMPTZ, is_in_utc
 from vinyl.orm.backends.psycopg_cursors import STALE_PLAN_NOTE, is_stale_plan
@@ -37,6 +37,9 @@ CAN_PIPELINE = psycopg.Pipeline.is_supported()
 # Whether libpq can close a prepared statement without SQL, which poolers do not follow.
 CAN_CLOSE = psycopg.capabilities.has_send_close_prepared()
 AUTO, TEXT = PyFormat.AUTO, Format.TEXT
+# The types that Django gives integers, and the first positive number too big for each.
+BIGINT = 2**63
+SIZES = {int: BIGINT, Int2: 2**15, Int4: 2**31, Int8: BIGINT}
 
 # The session has not prepared a statement of this name, or has already: a pooler is in
 # between, or somebody has deallocated it.
@@ -188,12 +191,8 @@ def fetch_rows(
     types: Any = ()
     formats: Any = ()
     if params:
-        # One statement for integers of any size.
         params = tuple(
-            [
-                Int8(value) if type(value) is int and _fits(value) else value
-                for value in params
-            ]
+            [_sized(value) if type(value) in SIZES else value for value in params]
         )
         values = transformer.dump_sequence(params, [AUTO] * len(params))
         types, formats = transformer.types, transformer.formats
@@ -266,9 +265,15 @@ def _after_begin(connection: BridgeConnection) -> Generator[Any, Any, list[Any]]
     return results
 
 
-def _fits(value: int) -> bool:
-    # In a bigint.
-    return -(2**63) <= value < 2**63
+def _sized(value: int) -> int:
+    """
+    *value* as a type that has room for it: psycopg cuts the upper bits off silently.
+    """
+    size = SIZES[type(value)]
+    if -size <= value < size:
+        # One statement for plain integers of any size.
+        return Int8(value) if type(value) is int else value
+    return Int8(value) if -BIGINT <= value < BIGINT else IntNumeric(value)
 
 
 def _prepare(

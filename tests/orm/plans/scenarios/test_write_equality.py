@@ -16,7 +16,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import DataError, connection, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Lower, Now
 from django.db.models.signals import post_save, pre_save
@@ -24,6 +24,7 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from tests.fix_db import only_postgresql
 from tests.records.models import Album, Artist, Track
 from vinyl.orm import models, run
 from vinyl.orm.plans import shapes, trails
@@ -195,3 +196,26 @@ async def test_in_the_bridge_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
         artist = await Artist.objects.create(name=f"{number}")
         assert (await Artist.objects.get(pk=artist.pk)).name == f"{number}"
     assert len(used) == 2
+
+
+@only_postgresql
+@pytest.mark.parametrize("position", [2**31, -(2**31) - 1, 2**63, 2**64])
+@pytest.mark.usefixtures("db")
+def test_a_number_that_is_too_big_for_its_column_is_refused(position: int) -> None:
+    artist = Artist.objects.create(name="Nina Simone")
+    album = Album.objects.create(title="Pastel Blues", artist=artist)
+    track = Track.objects.create(title="Be My Husband", album=album, position=1)
+    track.position = position
+    same = Track.objects.filter(pk=track.pk)
+    for number in range(8):
+        Track.objects.create(title="", album=album, position=number)
+        same.update(position=number)
+        for write in (
+            lambda: Track.objects.create(title="", album=album, position=position),
+            track.save,
+            lambda: track.save(update_fields=["position"]),
+            lambda: same.update(position=position),
+        ):
+            with pytest.raises(DataError, match="out of range"), transaction.atomic():
+                write()
+    assert set(album.tracks.values_list("position", flat=True)) == set(range(8))
