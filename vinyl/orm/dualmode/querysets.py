@@ -26,6 +26,7 @@ from vinyl.orm.dualmode.singleflight import in_flight, is_in_flight, wait_for_fl
 from vinyl.orm.observe import recorder
 from vinyl.orm.observe.lazy_loads import observe_rows
 from vinyl.orm.plans import on_loop
+from vinyl.orm.plans.prefetches_on_loop import fetch_rows as fetch_rows_on_loop
 from vinyl.orm.plans.terminals import RESULTS
 
 __all__ = ["evaluate", "prefetch_related_objects"]
@@ -61,11 +62,12 @@ async def evaluate(queryset: Any) -> list[Any]:
         if is_in_flight([queryset], ROWS):
             await wait_for_flight([queryset], ROWS)
         with in_flight([queryset], ROWS):
-            objects = await on_loop.fetch(queryset, "rows")
+            objects = await fetch_rows_on_loop(queryset)
         if objects is None:
             await run(queryset._fetch_all)
         elif queryset._result_cache is None:
             queryset._result_cache = objects
+            queryset._prefetch_done = bool(queryset._prefetch_related_lookups)
     return list(queryset._result_cache)
 
 

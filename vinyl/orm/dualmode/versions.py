@@ -42,6 +42,7 @@ READ = {
         "related_manager_cls"
     ),
     "django.db.models.lookups:Lookup": "process_rhs",
+    "django.db.models.manager:Manager": "_queryset_class",
     "django.db.models.query:Prefetch": "get_current_querysets get_current_to_attr",
     "django.db.models.query:QuerySet": (
         "_add_hints _chain _clone _fetch_all _filter_or_exclude_inplace _iterator "

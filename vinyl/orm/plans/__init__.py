@@ -10,6 +10,7 @@ execution.py    runs the query of a plan, without a cursor if nothing needs one
 on_loop.py      plans that run on the event loop, without the bridge
 streams.py      iterator(), whose rows come in chunks
 prefetches.py   prefetch_related(), whose levels need one pass over their objects
+prefetches_on_loop.py  prefetch_related() on the event loop, without the bridge
 prefetched.py   the querysets of related managers that hold what was prefetched
 shapes.py       the shapes of a model's queries, as a trie of steps
 inserts.py      the statements that insert objects

@@ -109,7 +109,7 @@ class Binder:
 
     def __init__(self, lookup: Any, sql: Any, given: Any, connection: Any) -> None:
         self.lookup_class = type(lookup)
-        if self.lookup_class.__module__ not in KNOWN:
+        if self.lookup_class.__module__ not in KNOWN and self.lookup_class not in LISTS:
             raise Unplannable
         self.lhs = lookup.lhs
         self.field_of_column: Any = getattr(lookup.lhs, "output_field", None)

@@ -50,6 +50,7 @@ def _find(
     args: tuple[Any, ...] = (),
     kwargs: Mapping[str, Any] = MappingProxyType({}),
     what: Assigned | None = None,
+    has_prefetches: bool = False,
 ) -> _Found | None:
     """
     The plan for *terminal* of `queryset.filter(*args, **kwargs)`, if it is known and
@@ -57,11 +58,14 @@ def _find(
 
     Args:
         what: What an UPDATE assigns.
+        has_prefetches: Whether the caller prefetches what *queryset* does.
     """
     trail = trail_of(queryset)
     if trail is None or not is_enabled():
         return None
-    if queryset._result_cache is not None or queryset._prefetch_related_lookups:
+    if queryset._result_cache is not None:
+        return None
+    if queryset._prefetch_related_lookups and not has_prefetches:
         return None
     now = settled(trail)
     if not now.is_fixed or not is_as_made(queryset, now):
@@ -192,6 +196,8 @@ async def fetch(
     terminal: str,
     args: tuple[Any, ...] = (),
     kwargs: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    has_prefetches: bool = False,
 ) -> list[Any] | None:
     """
     Return what the plan gives for *terminal* of *queryset*: objects, or for a query of
@@ -200,12 +206,13 @@ async def fetch(
     Args:
         args: Of `get()`: what it filters by.
         kwargs: Likewise.
+        has_prefetches: Whether the caller prefetches what *queryset* does.
 
     Raises: what Django's method raises.
 
     Switches to the event loop.
     """
-    found = _find(queryset, terminal, args, kwargs)
+    found = _find(queryset, terminal, args, kwargs, has_prefetches=has_prefetches)
     if found is None:
         return None
     rows = await _rows(found)

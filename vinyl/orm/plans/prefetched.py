@@ -18,7 +18,7 @@ from django.db.models.query import QuerySet
 from vinyl.orm.plans.shapes import Trail
 from vinyl.orm.plans.trails import PENDING, trail_of
 
-__all__ = ["set_querysets"]
+__all__ = ["QUERYSET_METHODS", "set_querysets"]
 
 # Returns the queryset of an instance and its key.
 Make = Callable[[Any, Any], Any]
@@ -26,7 +26,7 @@ Make = Callable[[Any, Any], Any]
 _HAS_FETCH_MODES = django.VERSION >= (6, 1)
 # What managers and querysets call for the queryset of an instance.
 _get_queryset = BaseManager.get_queryset
-_METHODS = ("_add_hints", "_next_is_sticky", "using")
+QUERYSET_METHODS = ("_add_hints", "_next_is_sticky", "using")
 
 
 def set_querysets(
@@ -108,7 +108,9 @@ def _copying(
     if (
         trail is None
         or queryset._query is not PENDING
-        or any(getattr(cls, one) is not getattr(QuerySet, one) for one in _METHODS)
+        or any(
+            getattr(cls, one) is not getattr(QuerySet, one) for one in QUERYSET_METHODS
+        )
     ):
         return None
     node, values, is_fixed, is_deferred = trail

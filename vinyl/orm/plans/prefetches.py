@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import functools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
 import django
@@ -35,13 +35,14 @@ from vinyl.orm.plans.prefetched import set_querysets
 from vinyl.orm.plans.steps import record_filter
 from vinyl.orm.plans.trails import django_method, is_enabled
 
-__all__ = ["patch_prefetch_one_level"]
+__all__ = ["Level", "Relation", "keys_of", "patch_prefetch_one_level", "relation_of"]
 
 # What a level returns: the related objects, and the lookups of their own.
 Found = tuple[list[Any], list[Any]]
+Flow = Generator[Any, list[Any], Found]
 
 
-class _Relation(NamedTuple):
+class Relation(NamedTuple):
     """
     A relation whose prefetch is Django's own.
 
@@ -51,17 +52,22 @@ class _Relation(NamedTuple):
             of the table which refers to the instances.
         key: The attribute of instances that holds their key.
         name: The attribute of related objects that holds the same key.
-        fetch: Fetches it for the instances of a level.
+        related: The model of related objects; None if a table is in between.
+        remote: The relation to the instances that is set on them, if there is one.
+        flow: Fetches it for the instances of a level: yields the queryset whose objects
+            it is to be sent, and returns them with the lookups of their own.
     """
 
     descriptor: Any
     field: Any
     key: str
     name: str
-    fetch: Callable[[_Level], Found]
+    related: Any
+    remote: str | None
+    flow: Callable[[Level], Flow]
 
 
-class _Level:
+class Level:
     """A relation to fetch for *instances*, whose keys are known."""
 
     __slots__ = (
@@ -76,7 +82,7 @@ class _Level:
 
     def __init__(
         self,
-        relation: _Relation,
+        relation: Relation,
         instances: list[Any],
         keys: list[Any],
         prefetcher: Any,
@@ -128,26 +134,43 @@ def patch_prefetch_one_level(method: Callable[..., Any]) -> Callable[..., Any]:
         found = _level(instances, prefetcher, lookup, level) if is_enabled() else None
         if found is None:
             return method(instances, prefetcher, lookup, level)
-        return found.relation.fetch(found)
+        return fetch_level(found)
 
     return prefetch_one_level
 
 
+def fetch_level(level: Level) -> Found:
+    """
+    Fetch what is related to the instances of *level*, and set it.
+
+    Returns: the related objects, and the lookups of their own.
+
+    Switches to the event loop, inside the bridge.
+    """
+    flow = level.relation.flow(level)
+    queryset = next(flow)
+    try:
+        flow.send(list(queryset))
+    except StopIteration as ended:
+        found: Found = ended.value
+    return found
+
+
 def _level(
     instances: list[Any], prefetcher: Any, lookup: Any, level: int
-) -> _Level | None:
+) -> Level | None:
     """The level, if it needs nothing but Django's own code."""
     if type(lookup) is not Prefetch:
         return None
     model: Any = type(instances[0])
     names = lookup.prefetch_through.split(LOOKUP_SEP)
-    relation = _relation_of(model, names[level])
+    relation = relation_of(model, names[level])
     if relation is None:
         return None
-    keys = _keys(instances, model, relation.key)
+    keys = keys_of(instances, model, relation.key)
     if keys is None:
         return None
-    found = _Level(relation, instances, keys, prefetcher, lookup, level)
+    found = Level(relation, instances, keys, prefetcher, lookup, level)
     if found.to_attr:
         try:
             model._meta.get_field(found.attribute)
@@ -159,7 +182,7 @@ def _level(
     return found
 
 
-def _keys(instances: list[Any], model: Any, name: str) -> list[Any] | None:
+def keys_of(instances: list[Any], model: Any, name: str) -> list[Any] | None:
     """The keys of *instances*, if all have one and are of *model*."""
     keys = [instance.__dict__.get(name, MISSING) for instance in instances]
     if MISSING in keys or any(type(instance) is not model for instance in instances):
@@ -168,12 +191,12 @@ def _keys(instances: list[Any], model: Any, name: str) -> list[Any] | None:
 
 
 # By model and name; None for a relation that is Django's to prefetch.
-_relations: weakref.WeakKeyDictionary[type, dict[str, _Relation | None]] = (
+_relations: weakref.WeakKeyDictionary[type, dict[str, Relation | None]] = (
     weakref.WeakKeyDictionary()
 )
 
 
-def _relation_of(model: type[Model], name: str) -> _Relation | None:
+def relation_of(model: type[Model], name: str) -> Relation | None:
     relations = _relations.setdefault(model, {})
     relation = relations.get(name)
     descriptor = getattr(model, name, None)
@@ -182,22 +205,22 @@ def _relation_of(model: type[Model], name: str) -> _Relation | None:
     return relation
 
 
-def _made(model: Any, descriptor: Any) -> _Relation | None:
+def _made(model: Any, descriptor: Any) -> Relation | None:
     kind = type(descriptor)
     if kind in (ForwardManyToOneDescriptor, ForwardOneToOneDescriptor):
-        field, fetch, is_forward = descriptor.field, _fetch_forward, True
+        field, flow, is_forward = descriptor.field, _forward_flow, True
         related = field.remote_field.model
     elif kind is ReverseOneToOneDescriptor:
-        field, fetch, is_forward = descriptor.related.field, _fetch_one, False
+        field, flow, is_forward = descriptor.related.field, _one_flow, False
         related = field.model
     elif kind is ReverseManyToOneDescriptor:
-        field, fetch, is_forward = descriptor.rel.field, _fetch_many, False
+        field, flow, is_forward = descriptor.rel.field, _many_flow, False
         related = field.model
     elif kind is ManyToManyDescriptor:
         rel = descriptor.rel
         side = "m2m_reverse_field_name" if descriptor.reverse else "m2m_field_name"
         field = rel.through._meta.get_field(getattr(rel.field, side)())
-        fetch, is_forward, related = _fetch_through, False, None
+        flow, is_forward, related = _through_flow, False, None
     else:
         return None
     if type(field) not in (ForeignKey, OneToOneField):
@@ -215,7 +238,12 @@ def _made(model: Any, descriptor: Any) -> _Relation | None:
         name = there.attname
     else:
         return None
-    return _Relation(descriptor, field, here.attname, name, fetch)
+    if is_forward:
+        rel = field.remote_field
+        remote = None if rel.multiple else rel.cache_name
+    else:
+        remote = field.cache_name if related is not None else None
+    return Relation(descriptor, field, here.attname, name, related, remote, flow)
 
 
 def _holds_key(model: Any, field: Any) -> bool:
@@ -237,12 +265,12 @@ def _own_lookups(queryset: Any) -> list[Any]:
     return lookups
 
 
-def _owners(level: _Level) -> dict[Any, Any]:
+def _owners(level: Level) -> dict[Any, Any]:
     return dict(zip(level.keys, level.instances, strict=True))
 
 
 def _grouped(
-    level: _Level, objects: list[Any], remote: str | None, is_always: bool
+    level: Level, objects: list[Any], remote: str | None, is_always: bool
 ) -> dict[Any, list[Any]]:
     """
     Return *objects* by their key, and set what they are related to.
@@ -274,7 +302,7 @@ def _grouped(
     return found
 
 
-def _fetch_many(level: _Level) -> Found:
+def _many_flow(level: Level) -> Flow:
     """Fetch what refers to the instances by a foreign key."""
     manager, field, instances = level.prefetcher, level.relation.field, level.instances
     queryset = (
@@ -287,7 +315,7 @@ def _fetch_many(level: _Level) -> Found:
         queryset.using(queryset._db or manager._db), field.name, instances
     )
     # With the lookups of its own, which Django finds fetched afterwards.
-    objects = list(queryset)
+    objects = yield queryset
     found = _grouped(level, objects, field.cache_name, False)
     lists = [found.get(key, []) for key in level.keys]
     lookups = _own_lookups(queryset)
@@ -295,13 +323,13 @@ def _fetch_many(level: _Level) -> Found:
     return objects, lookups
 
 
-def _fetch_through(level: _Level) -> Found:
+def _through_flow(level: Level) -> Flow:
     """Fetch what is related to the instances through a table."""
     queryset, of_related, of_instance, _, cache_name, _ = (
         level.prefetcher.get_prefetch_querysets(level.instances, level.querysets)
     )
     lookups = _own_lookups(queryset)
-    objects = list(queryset)
+    objects = yield queryset
     name = level.relation.name
     by_prepared: dict[Any, list[Any]] = {}
     # By the keys as they come, which need not be prepared again.
@@ -323,7 +351,7 @@ def _fetch_through(level: _Level) -> Found:
     return objects, lookups
 
 
-def _fetch_one(level: _Level) -> Found:
+def _one_flow(level: Level) -> Flow:
     """Fetch what refers to each instance by a one-to-one field."""
     descriptor, field = level.relation.descriptor, level.relation.field
     queryset = (
@@ -332,29 +360,30 @@ def _fetch_one(level: _Level) -> Found:
     queryset._add_hints(instance=level.instances[0])
     by_instances = {f"{field.name}__in": level.instances}
     queryset = record_filter(queryset, "unordered", None, (), by_instances)
-    objects = list(queryset)
+    objects = yield queryset
     found = _grouped(level, objects, field.cache_name, True)
     lookups = _own_lookups(queryset)
     level.set_one(descriptor.related.cache_name, found)
     return objects, lookups
 
 
-def _fetch_forward(level: _Level) -> Found:
+def _forward_flow(level: Level) -> Flow:
     """Fetch what the instances refer to by a field of theirs."""
     descriptor, field = level.relation.descriptor, level.relation.field
     queryset = (
         level.querysets[0] if level.querysets else _all_of(descriptor, level.instances)
     )
     queryset._add_hints(instance=level.instances[0])
-    keys = {"pk__in": list(dict.fromkeys(level.keys))}
-    queryset = record_filter(queryset, "unordered", field, (), keys)
+    # Django leaves out the keys that are NULL when it makes the SQL.
+    keys = [key for key in dict.fromkeys(level.keys) if key is not None]
+    queryset = record_filter(queryset, "unordered", field, (), {"pk__in": keys})
     remote = field.remote_field
     if remote.multiple:
         lookups = _own_lookups(queryset)
-        objects = list(queryset)
+        objects = yield queryset
         found = _grouped(level, objects, None, False)
     else:
-        objects = list(queryset)
+        objects = yield queryset
         found = _grouped(level, objects, remote.cache_name, True)
         lookups = _own_lookups(queryset)
     level.set_one(field.cache_name, found)

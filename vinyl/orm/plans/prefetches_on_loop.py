@@ -1,0 +1,154 @@
+"""
+Prefetches on the event loop, outside the bridge.
+
+The rows of a queryset come first, then each relation that it prefetches, as Django's
+`prefetch_related_objects()` fetches them. Where a manager or a router of a project
+takes part, or a lookup is more than a name, that function runs in the bridge.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, NamedTuple
+
+from django.db import router
+from django.db.models import Prefetch, query
+from django.db.models.constants import LOOKUP_SEP
+from django.db.models.fields.related_descriptors import ReverseManyToOneDescriptor
+from django.db.models.manager import BaseManager
+from django.db.models.query import ModelIterable, QuerySet
+
+from vinyl.bridge.greenlets import run
+from vinyl.orm.plans.on_loop import fetch
+from vinyl.orm.plans.prefetched import QUERYSET_METHODS
+from vinyl.orm.plans.prefetches import Level, Relation, keys_of, relation_of
+from vinyl.orm.plans.trails import has_djangos_methods
+
+__all__ = ["fetch_rows"]
+
+
+class _Part(NamedTuple):
+    """One relation on the way of a lookup: *name* of what is found at *parent*."""
+
+    path: str
+    parent: str
+    name: str
+    relation: Relation
+
+
+async def fetch_rows(queryset: Any) -> list[Any] | None:
+    """
+    Return the objects of *queryset* with what it prefetches for them; None if they have
+    to be fetched in the bridge.
+
+    Raises: what iterating over *queryset* raises.
+
+    Switches to the event loop.
+    """
+    lookups = queryset._prefetch_related_lookups
+    if not lookups:
+        return await fetch(queryset, "rows")
+    if router.routers or queryset._iterable_class is not ModelIterable:
+        return None
+    parts = _parts_of(queryset.model, lookups)
+    if parts is None:
+        return None
+    objects = await fetch(queryset, "rows", has_prefetches=True)
+    if objects:
+        await _prefetch(objects, parts, lookups)
+    return objects
+
+
+async def _prefetch(
+    objects: list[Any], parts: list[_Part], lookups: tuple[str, ...]
+) -> None:
+    by_path = {"": objects}
+    for path, parent, name, relation in parts:
+        instances = by_path.get(parent)
+        if not instances:
+            continue
+        for instance in instances:
+            if "_prefetched_objects_cache" not in instance.__dict__:
+                instance._prefetched_objects_cache = {}
+        keys = keys_of(instances, type(instances[0]), relation.key)
+        prefetcher = relation.descriptor
+        is_fetched = False
+        if type(prefetcher) is ReverseManyToOneDescriptor:
+            prefetcher = getattr(instances[0], name)
+        else:
+            is_fetched = any(prefetcher.is_cached(one) for one in instances)
+        if keys is None or is_fetched:
+            await run(query.prefetch_related_objects, objects, *lookups)
+            return
+        level = path.count(LOOKUP_SEP)
+        flow = relation.flow(
+            Level(relation, instances, keys, prefetcher, Prefetch(path), level)
+        )
+        queryset = next(flow)
+        found = await fetch(queryset, "rows")
+        if found is None:
+            found = await run(list, queryset)
+        try:
+            flow.send(found)
+        except StopIteration as ended:
+            by_path[path], _ = ended.value
+
+
+# By model and lookups; None for those that need the bridge.
+_parts: weakref.WeakKeyDictionary[type, dict[tuple[str, ...], list[_Part] | None]] = (
+    weakref.WeakKeyDictionary()
+)
+# Lookups of one model that are kept.
+MAX_LOOKUPS = 200
+
+
+def _parts_of(model: type, lookups: tuple[Any, ...]) -> list[_Part] | None:
+    if any(type(lookup) is not str for lookup in lookups):
+        return None
+    known = _parts.setdefault(model, {})
+    if lookups not in known:
+        if len(known) >= MAX_LOOKUPS:
+            known.clear()
+        known[lookups] = _made(model, lookups)
+    return known[lookups]
+
+
+def _made(model: Any, lookups: tuple[str, ...]) -> list[_Part] | None:
+    parts: list[_Part] = []
+    # The model of what is found at a path, and what it knows of where it came from.
+    found: dict[str, tuple[Any, str | None]] = {"": (model, None)}
+    for lookup in lookups:
+        path = ""
+        for name in lookup.split(LOOKUP_SEP):
+            parent, path = path, f"{path}{LOOKUP_SEP}{name}" if path else name
+            if path in found:
+                continue
+            of_model, known = found[parent]
+            relation = relation_of(of_model, name)
+            if relation is None or name == known:
+                return None
+            # Through a table, Django asks the connection for its quoting.
+            if relation.related is None or not _is_djangos(relation):
+                return None
+            found[path] = relation.related, relation.remote
+            parts.append(_Part(path, parent, name, relation))
+    return parts
+
+
+def _is_djangos(relation: Relation) -> bool:
+    """Whether the manager of the related objects has nothing of its own."""
+    related: Any = relation.related
+    is_many = type(relation.descriptor) is ReverseManyToOneDescriptor
+    manager = type(related._default_manager if is_many else related._base_manager)
+    queryset = manager._queryset_class
+    return (
+        all(
+            getattr(manager, name) is getattr(BaseManager, name)
+            for name in ("__init__", "__new__", "all", "db_manager", "get_queryset")
+        )
+        and all(
+            getattr(queryset, name) is getattr(QuerySet, name)
+            for name in QUERYSET_METHODS
+        )
+        and has_djangos_methods(queryset)
+    )
