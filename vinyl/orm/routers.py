@@ -43,16 +43,19 @@ class Unit:
             to it. Otherwise it is the unit of a single task or thread.
     """
 
-    __slots__ = ("opened", "replicas", "task", "written")
+    task: weakref.ref[Any] | None = None
 
     def __init__(self, *, opened: bool) -> None:
         self.opened = opened
-        task = None if opened else running_task()
-        self.task = None if task is None else weakref.ref(task)
         # The primaries that have been written to.
         self.written: set[str] = set()
-        # By primary, the replica that was picked for the unit.
-        self.replicas: dict[str, str] = {}
+        if not opened and (task := running_task()) is not None:
+            self.task = weakref.ref(task)
+
+    @functools.cached_property
+    def replicas(self) -> dict[str, str]:
+        """By primary, the replica that was picked for the unit."""
+        return {}
 
     def is_here(self) -> bool:
         """Whether the calling code belongs to it, and has not only inherited it."""

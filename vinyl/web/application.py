@@ -156,7 +156,8 @@ class UnitOfWorkMiddleware:
             if body is not None:
                 # Uploaded files live as long as the request.
                 scope.pop("vinyl.body", None)
-                await body.close()
+                if body.is_stored:
+                    await body.close()
 
 
 async def _reraise(request: Request, error: Exception) -> NoReturn:

@@ -63,13 +63,17 @@ class Body:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         # The length in bytes, from the headers; None if they do not say.
         self.announced: int | None = None
-        self._in_chunks = False
+        in_chunks = False
         for name, value in scope.get("headers", ()):
             if name == b"content-length":
                 self.announced = int(value) if value.isdigit() else None
             elif name == b"transfer-encoding":
-                self._in_chunks = True
+                in_chunks = True
         self.http_version = scope.get("http_version", "1.1")
+        # Whether they say that there is no body.
+        self.is_absent = self.announced == 0
+        if self.announced is None:
+            self.is_absent = not in_chunks and self.http_version.startswith("1")
         self._server_receive = receive
         # Called instead of it after the end of the body.
         self._receive_after_body = receive
@@ -100,11 +104,9 @@ class Body:
         return body
 
     @property
-    def is_absent(self) -> bool:
-        """Whether the headers say that there is no body."""
-        if self.announced is not None:
-            return self.announced == 0
-        return not self._in_chunks and self.http_version.startswith("1")
+    def is_stored(self) -> bool:
+        """Whether there is a file to close."""
+        return self._spool is not None
 
     # ----- Receiving
 

@@ -40,6 +40,20 @@ class Match(ResolverMatch):
         return self._resolver.resolve(self._path).tried
 
 
+class Copied:
+    """An attribute that is copied from the class on first use, since it can change."""
+
+    def __init__(self, name: str, value: Any) -> None:
+        self.name = name
+        self.value = value
+
+    def __get__(self, match: Any, owner: type) -> Any:
+        if match is None:
+            return self
+        value = vars(match)[self.name] = self.value.copy()
+        return value
+
+
 class UnknownPattern(Exception):
     """A pattern of a class that may resolve paths in a way of its own."""
 
@@ -52,8 +66,8 @@ class Finder:
         self.is_root = type(root.pattern) is RegexPattern and str(root.pattern) == "^/"
         # By pattern: what the paths that it matches begin with; whether that is all.
         self.starts: dict[Any, tuple[str, bool]] = {}
-        # By chain: the attributes of a match that do not depend on the path.
-        self.fixed: dict[tuple[Any, ...], dict[str, Any]] = {}
+        # By chain: the class of its matches, with what does not depend on the path.
+        self.classes: dict[tuple[Any, ...], type[Match]] = {}
 
     def find(self, resolver: Any, path: str) -> Found | None:
         """
@@ -104,12 +118,18 @@ class Finder:
         self.starts[child] = start, is_all
         return start, is_all
 
-    def attributes(self, root: URLResolver, chain: tuple[Any, ...]) -> dict[str, Any]:
-        """Return the attributes that all matches of *chain* have in common."""
+    def match_class(self, root: URLResolver, chain: tuple[Any, ...]) -> type[Match]:
+        """Return the class of the matches of *chain*, below *root*."""
         attributes = attributes_of(root, chain)
+        for name, value in attributes.items():
+            if isinstance(value, (dict, list)):
+                attributes[name] = Copied(name, value)
+        # A function in a class would become a method.
+        attributes["func"] = staticmethod(attributes["func"])
+        cls = type("ResolverMatch", (Match,), attributes)
         if all(is_fixed(each.pattern) for each in chain):
-            self.fixed[chain] = attributes
-        return attributes
+            self.classes[chain] = cls
+        return cls
 
 
 def find_match(resolver: URLResolver, path: str) -> ResolverMatch:
@@ -139,20 +159,13 @@ def find_match(resolver: URLResolver, path: str) -> ResolverMatch:
         # Raises the error with all patterns that were tried, unless there are others.
         return resolver.resolve(path)
     chain, args, kwargs, captured = found
-    fixed = finder.fixed.get(chain) or finder.attributes(resolver, chain)
-    match = Match.__new__(Match)
-    match.__dict__ = {
-        **fixed,
-        "args": args,
-        "kwargs": kwargs,
-        "captured_kwargs": captured,
-        # Not shared with other requests.
-        "app_names": fixed["app_names"].copy(),
-        "namespaces": fixed["namespaces"].copy(),
-        "extra_kwargs": fixed["extra_kwargs"].copy(),
-        "_resolver": resolver,
-        "_path": path,
-    }
+    cls = finder.classes.get(chain) or finder.match_class(resolver, chain)
+    match = cls.__new__(cls)
+    match.args = args
+    match.kwargs = kwargs
+    match.captured_kwargs = captured
+    match._resolver = resolver
+    match._path = path
     return match
 
 

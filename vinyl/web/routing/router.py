@@ -222,7 +222,7 @@ async def response_of(
 
     Switches to the event loop.
     """
-    with refusing_unawaited(partial(describe_view, view, request.method)):
+    with refusing_unawaited(describe_view, view, request.method):
         if _is_async(called):
             response = await called(request, *args, **kwargs)
         else:

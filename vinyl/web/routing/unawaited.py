@@ -64,6 +64,7 @@ class refusing_unawaited:
 
     Args:
         describe: Returns what the error calls the code of the block.
+        args: Its arguments.
 
     Raises:
         NotAwaitedError: A call in the block was never awaited.
@@ -71,10 +72,11 @@ class refusing_unawaited:
     Never switches.
     """
 
-    __slots__ = ("describe", "noted", "token")
+    __slots__ = ("args", "describe", "noted", "token")
 
-    def __init__(self, describe: Callable[[], str]) -> None:
+    def __init__(self, describe: Callable[..., str], *args: Any) -> None:
         self.describe = describe
+        self.args = args
         self.token: Token[list[str]] | None = None
 
     def __enter__(self) -> None:
@@ -92,7 +94,8 @@ class refusing_unawaited:
             for text in self.noted:
                 logger.error("%s", text)
         elif self.noted:
+            described = self.describe(*self.args)
             raise NotAwaitedError(
-                f"{self.describe()} made a call without awaiting it, so the call did "
+                f"{described} made a call without awaiting it, so the call did "
                 f"nothing. Write `await` before it. Python's warning: {self.noted[0]}"
             )
