@@ -45,8 +45,10 @@ def test_what_pre_save_returns_is_kept() -> None:
     pre_saved: list[Any] = []
     assert column("title").prepared(album, connection, pre_saved) == "x"
     assert not pre_saved
-    column("released").prepared(album, connection, pre_saved)
-    assert pre_saved == [datetime.date(1965, 1, 1)]
+    stamp: Any = models.DateField(auto_now=True)
+    stamp.set_attributes_from_name("released")
+    Column(stamp).prepared(album, connection, pre_saved)
+    assert pre_saved == [album.released]
 
 
 def test_the_server_binds_values_of_plain_fields() -> None:
@@ -63,3 +65,48 @@ def test_methods_of_a_field_are_compared() -> None:
     own: Any = models.CharField()
     own.pre_save = None
     assert not has_methods(own, "pre_save", Field)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("title", ["a", None, "b"]),
+        ("year", [1, 2**40, None]),
+        ("artist", [1, None]),
+        ("released", [datetime.date(1965, 1, 1), None]),
+    ],
+)
+def test_the_values_of_many_objects_are_the_same(name: str, values: list[Any]) -> None:
+    one = column(name)
+    objs = [Album() for _ in values]
+    for obj, value in zip(objs, values, strict=True):
+        setattr(obj, one.attname, value)
+    found = one.params(objs, connection)
+    expected = [one.prepared(obj, connection, []) for obj in objs]
+    assert found == expected
+    assert [*map(type, found or [])] == [*map(type, expected)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("title", 5),
+        ("year", "1965"),
+        ("year", True),
+        ("year", F("pk")),
+        ("artist", ""),
+        ("released", "1965-01-01"),
+        ("released", datetime.datetime(1965, 1, 1)),
+    ],
+)
+def test_values_that_may_fail_are_prepared_in_order(name: str, value: Any) -> None:
+    one = column(name)
+    album = Album()
+    setattr(album, one.attname, value)
+    assert one.params([album], connection) is None
+
+
+def test_fields_with_a_pre_save_are_prepared_in_order() -> None:
+    stamp: Any = models.DateField(auto_now=True)
+    stamp.set_attributes_from_name("stamp")
+    assert Column(stamp).params([], connection) is None

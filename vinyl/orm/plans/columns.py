@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any
 
-from django.db.models import CharField, Field, ForeignKey, TextField
+from django.db.models import (
+    AutoField,
+    BigAutoField,
+    CharField,
+    DateField,
+    Field,
+    FloatField,
+    ForeignKey,
+    SmallAutoField,
+    TextField,
+)
 
+from vinyl.orm.plans.binders import INTEGERS
 from vinyl.orm.plans.shapes import LITERAL, PLAIN
 
 __all__ = ["WRITTEN", "Column", "IsExpression", "has_methods"]
 
 # The types of values that are never expressions.
 WRITTEN = PLAIN | LITERAL
+# The methods of fields that prepare values.
+_PREPARING = frozenset(
+    {"get_db_prep_save", "get_db_prep_value", "get_prep_value", "to_python"}
+)
 # The modules of fields whose values PostgreSQL converts to the type of the column.
 _BINDABLE = frozenset({Field.__module__, ForeignKey.__module__})
 
@@ -29,7 +47,7 @@ class Column:
         is_raw: Whether the value is the attribute of the object as it is.
     """
 
-    __slots__ = ("attname", "field", "is_bindable", "is_read", "is_text")
+    __slots__ = ("attname", "field", "is_bindable", "is_read", "kinds")
 
     def __init__(self, field: Any, is_raw: bool = False) -> None:
         self.field = field
@@ -37,11 +55,16 @@ class Column:
         # Whether the server may bind the parameter.
         self.is_bindable = type(field).__module__ in _BINDABLE
         # Whether the value is the attribute of the object as it is.
-        self.is_read = is_raw or has_methods(field, "pre_save", Field)
-        # Such fields store a string as it is.
-        self.is_text = has_methods(
-            field, "get_db_prep_save get_db_prep_value", Field
-        ) and has_methods(field, "get_prep_value to_python", CharField, TextField)
+        self.is_read = (
+            is_raw
+            or has_methods(field, "pre_save", Field)
+            or (
+                has_methods(field, "pre_save", DateField)
+                and not (field.auto_now or field.auto_now_add)
+            )
+        )
+        # The types of values that are parameters as they are.
+        self.kinds = _kinds_of(field)
 
     def prepared(self, obj: Any, connection: Any, pre_saved: list[Any]) -> Any:
         """
@@ -62,6 +85,29 @@ class Column:
             pre_saved.append(value)
         return self.param(value, connection)
 
+    def params(self, objs: Iterable[Any], connection: Any) -> list[Any] | None:
+        """
+        Return the parameters for *objs*, if nobody can tell in which order they are
+        prepared: none of them can fail or is an expression. Otherwise None.
+
+        Never switches, unless a deferred field does.
+        """
+        if not self.is_read:
+            return None
+        values = list(map(attrgetter(self.attname), objs))
+        if self.kinds.issuperset(map(type, values)):
+            return values
+        field: Any = self.field
+        if not _is_own(field):
+            return None
+        if type(field) in INTEGERS and _INTEGERS.issuperset(map(type, values)):
+            internal_type = field.get_internal_type()
+            adapt = connection.ops.adapt_integerfield_value
+            return [adapt(value, internal_type) for value in values]
+        if type(field) is DateField and _DATES.issuperset(map(type, values)):
+            return list(map(connection.ops.adapt_datefield_value, values))
+        return None
+
     def param(self, value: Any, connection: Any) -> Any:
         """
         Return the parameter for *value*.
@@ -71,7 +117,7 @@ class Column:
 
         Never switches.
         """
-        if self.is_text and (type(value) is str or value is None):
+        if type(value) in self.kinds:
             return value
         if type(value) not in WRITTEN and (
             hasattr(value, "resolve_expression") or hasattr(value, "as_sql")
@@ -81,6 +127,38 @@ class Column:
         if type(value) not in WRITTEN and hasattr(value, "as_sql"):
             raise IsExpression
         return value
+
+
+_TEXTS: frozenset[type] = frozenset({str, type(None)})
+_INTEGERS: frozenset[type] = frozenset({int, type(None)})
+_DATES: frozenset[type] = frozenset({datetime.date, type(None)})
+# Of fields whose values are not wrapped in a type of the driver's.
+_NUMBERS: dict[Any, frozenset[type]] = {
+    AutoField: _INTEGERS,
+    BigAutoField: _INTEGERS,
+    FloatField: frozenset({float, type(None)}),
+    SmallAutoField: _INTEGERS,
+}
+
+
+def _kinds_of(field: Any) -> frozenset[type]:
+    if isinstance(field, ForeignKey) and has_methods(
+        field, "get_db_prep_save", ForeignKey
+    ):
+        # An empty text is NULL.
+        return _kinds_of(field.target_field) - {str}
+    if not has_methods(field, "get_db_prep_save", Field):
+        return frozenset()
+    if has_methods(field, "get_db_prep_value", Field) and has_methods(
+        field, "get_prep_value to_python", CharField, TextField
+    ):
+        return _TEXTS
+    return _NUMBERS.get(type(field), frozenset()) if _is_own(field) else frozenset()
+
+
+def _is_own(field: Any) -> bool:
+    """Whether *field* has the methods of its class."""
+    return vars(field).keys().isdisjoint(_PREPARING)
 
 
 def has_methods(field: Any, names: str, *owners: type) -> bool:

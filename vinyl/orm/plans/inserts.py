@@ -93,6 +93,11 @@ class InsertPlan:
 
         Never switches, unless a field's `pre_save()` or a deferred field does.
         """
+        plain = self._plain(objs, connection)
+        if plain is not None:
+            if self.is_unnested:
+                return tuple(plain)
+            return tuple(chain.from_iterable(zip(*plain, strict=True)))
         if self.is_by_field:
             columns = [
                 [column.prepared(obj, connection, pre_saved) for obj in objs]
@@ -108,6 +113,15 @@ class InsertPlan:
         if self.is_unnested:
             return tuple(map(list, zip(*rows, strict=True)))
         return tuple(chain.from_iterable(rows))
+
+    def _plain(self, objs: Sequence[Any], connection: Any) -> list[list[Any]] | None:
+        """The parameters of each column, if they can be prepared column by column."""
+        columns = []
+        for column in self._columns:
+            if (params := column.params(objs, connection)) is None:
+                return None
+            columns.append(params)
+        return columns
 
     def returned(self, rows: list[Any], connection: Any, count: int) -> list[Any]:
         """

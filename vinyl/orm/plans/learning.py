@@ -259,8 +259,11 @@ def _plan_of(
         raise Unplannable
     if [*map(type, bound)] != [*map(type_of, real_params)]:
         raise Unplannable
-    columns: list[Any]
-    if iterable_class is None:
+    columns: list[Any] = []
+    if isinstance(used.query, UpdateQuery):
+        # It gives no rows.
+        pass
+    elif iterable_class is None:
         columns = list(used.query.annotation_select.values())
         if used.has_composite_fields(columns):
             raise Unplannable
