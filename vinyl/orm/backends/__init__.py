@@ -24,7 +24,7 @@ statements.py   the text of these
 inline.py       converters of values as Python expressions
 threaded.py     the mixin for any other Django backend: a thread per connection
 worker.py       that thread
-handoff.py      passes calls from an event loop to it, and results back
+notifier.py     tells the event loop that a call in it has ended
 settling.py     what happens to an operation whose task is cancelled
 interruptions.py
                 what that means for the transaction

@@ -15,6 +15,7 @@ import time
 import weakref
 from collections.abc import Callable
 from functools import partial
+from queue import SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from django.db import InterfaceError
@@ -22,7 +23,7 @@ from django.db import InterfaceError
 from vinyl.bridge.cancellation import Shield
 from vinyl.bridge.greenlets import active_shield, suspend
 from vinyl.orm.backends.base import ThreadLoan
-from vinyl.orm.backends.handoff import Queue, new_queue, notifier_for
+from vinyl.orm.backends.notifier import notifier_for
 from vinyl.orm.backends.settling import settle, settle_in_thread
 
 __all__ = ["Worker"]
@@ -127,7 +128,7 @@ class _ThreadCall(_Call[T]):
         self._event.wait(INTERRUPT_INTERVAL)
 
 
-_Calls = Queue[_Call[Any] | None]
+_Calls = SimpleQueue[_Call[Any] | None]
 
 
 class Worker:
@@ -145,7 +146,9 @@ class Worker:
         self.raw: Any = None
         # Whether the running call is to end early; and whether there is a last one.
         self.interrupted = self.closed = False
-        self.calls: _Calls = new_queue()
+        # Unlike an eventfd, its put() does not release the interpreter's lock, which
+        # the thread would take, and pass to and fro at each row of a result.
+        self.calls: _Calls = SimpleQueue()
         self.thread = _Thread(self)
         self.thread.start()
         # Where the connection is forgotten, its thread ends all the same.

@@ -1,10 +1,9 @@
 """
-Passing calls between an event loop and a thread.
+Telling an event loop, from threads, that something it waits for has ended.
 
-On Linux both sides write to an eventfd. Writing releases the interpreter's lock, so
-that the thread begins at once, and is often done before the loop polls. A lock or a
-socket, as in `SimpleQueue.put()` and `loop.call_soon_threadsafe()`, makes each side
-wake the other twice. Other systems use those.
+On Linux the threads write to an eventfd. `loop.call_soon_threadsafe()`, which serves
+other systems, makes a handle and a copy of the context for each call, and writes to a
+socket that the loop reads twice.
 """
 
 from __future__ import annotations
@@ -15,53 +14,11 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from queue import SimpleQueue
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
-__all__ = ["Notifier", "Queue", "new_queue", "notifier_for"]
-
-T = TypeVar("T")
+__all__ = ["Notifier", "notifier_for"]
 
 HAS_EVENTFD = hasattr(os, "eventfd")
-
-
-def _new_eventfd(owner: object, flags: int = 0) -> int:
-    """An eventfd that is open as long as *owner* exists."""
-    fd = os.eventfd(0, os.EFD_CLOEXEC | flags)
-    # Threads may use it until the interpreter has ended.
-    weakref.finalize(owner, os.close, fd).atexit = False
-    return fd
-
-
-class Queue(Protocol[T]):
-    """A queue that one thread reads."""
-
-    def put(self, item: T, /) -> None:
-        """Append *item*. Never switches."""
-
-    def get(self) -> T:
-        """Remove and return the first item; block the thread until there is one."""
-
-
-class _EventfdQueue(Generic[T]):
-    def __init__(self) -> None:
-        self._items: deque[T] = deque()
-        self._fd = _new_eventfd(self)
-
-    def put(self, item: T, /) -> None:
-        self._items.append(item)
-        os.eventfd_write(self._fd, 1)
-
-    def get(self) -> T:
-        while not self._items:
-            # Unlike os.eventfd_read(), it goes on after a signal.
-            os.read(self._fd, 8)
-        return self._items.popleft()
-
-
-def new_queue() -> Queue[T]:
-    """Return an empty queue. Never switches."""
-    return _EventfdQueue() if HAS_EVENTFD else SimpleQueue()
 
 
 class Notifier(Protocol):
@@ -79,9 +36,10 @@ class _EventfdNotifier:
         self._calls: deque[Callable[[], object]] = deque()
         # Whether the loop has been told of the calls and has not made them yet.
         self._is_told = False
-        # Not closed with the loop: a thread may still write to it, and by then another
-        # file could have its number.
-        self._fd = _new_eventfd(self, os.EFD_NONBLOCK)
+        self._fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        # Not with the loop, and not at the interpreter's exit: a thread may still write
+        # to it, and by then another file could have its number.
+        weakref.finalize(self, os.close, self._fd).atexit = False
         loop.add_reader(self._fd, self._call_all)
 
     def call_soon(self, fn: Callable[[], object], /) -> None:
