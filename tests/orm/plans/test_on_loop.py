@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.fix_db import only_postgresql
 from tests.orm.plans.planning import catalogue
 from tests.orm.plans.scenarios.test_equality import Chain, chains, fill, shown
-from tests.records.models import Album, Artist
+from tests.records.models import Album, Artist, Biography
 from vinyl.bridge.greenlets import in_bridge
 from vinyl.orm import connection, fetch, run, transaction
 from vinyl.orm.observe.events import QueryEvent, observe, set_observers
@@ -75,6 +75,39 @@ class TestMethods:
         assert [each.year async for each in albums.order_by("year")] == [0, 1, 2]
         assert await albums.order_by("year") == await albums.all().order_by("year")
         assert len(direct) == 2
+
+    async def test_that_fetch_relations_run_directly(self, direct: list[str]) -> None:
+        album = await run(catalogue)
+        artist = album.artist
+        biography = await Biography.objects.get()
+
+        def known(album: Album) -> Album:
+            return Album(pk=album.pk, artist_id=album.artist_id)
+
+        async def pair() -> list[Artist]:
+            return await asyncio.gather(known(album).artist, known(album).artist)
+
+        for make, expected in (
+            (lambda: known(album).artist, artist),
+            (lambda: Artist(pk=artist.pk).biography, biography),
+            (lambda: fetch(known(album), "artist"), artist),
+            (pair, [artist, artist]),
+        ):
+            await warmed(make)
+            direct.clear()
+            found = await make()
+            assert len(direct) == 1
+            assert found == expected
+        assert found[0] is not found[1]
+        read = await run(lambda: [known(album).artist, known(album).artist])
+        assert await run(shown, found) == await run(shown, read)
+        # From before to after what plans rest on has changed.
+        shapes.forget()
+        direct.clear()
+        assert await known(album).artist == artist
+        assert direct == []
+        await warmed(lambda: known(album).artist)
+        assert direct
 
     async def test_raise_what_django_raises(self, direct: list[str]) -> None:
         await run(catalogue)
