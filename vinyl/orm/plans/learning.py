@@ -195,9 +195,9 @@ def learn(
         except Exception:
             # The query itself has succeeded.
             logger.warning(
-                "An unexpected error prevented a plan for `%s`, which Django builds "
-                "anew each time from here on. Report it to the developers of vinyl; "
-                "VINYL['PLANS'] = False switches all plans off.",
+                "An unexpected error occurred while a plan was made for `%s`. The "
+                "query has succeeded, and Django will build further queries of this "
+                "shape. Please report the error as a bug of vinyl.",
                 node,
                 exc_info=True,
             )
