@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import pytest
 from django.db.models import Manager, Prefetch
@@ -20,7 +19,7 @@ from tests.orm.plans.test_on_loop import direct
 from tests.records.models import Album, Artist, Biography, Label, Track
 from vinyl.bridge.greenlets import in_bridge
 from vinyl.orm import run, transaction
-from vinyl.orm.plans import prefetches_on_loop, trails
+from vinyl.orm.plans import trails
 from vinyl.orm.pools.registry import pool_for
 
 __all__ = ["direct"]
@@ -198,7 +197,7 @@ class TestTheBridgeIsUsed:
         await run(fill)
         monkeypatch.setitem(vars(Artist._meta), "base_manager", own)
         # What another test has found out.
-        monkeypatch.setattr(prefetches_on_loop, "_parts", WeakKeyDictionary())
+        monkeypatch.setitem(vars(Album._meta), "vinyl_prefetches", {})
         for _ in range(4):
             await Album.objects.prefetch_related("artist")
         assert asked == {True}

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import weakref
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
@@ -98,7 +97,7 @@ class Level:
         self.querysets = lookup.get_current_querysets(level)
 
     def set_one(self, name: str, found: dict[Any, list[Any]]) -> None:
-        """Set the only related object of each instance, or None, as field *name*."""
+        """Set the related object of each instance, or None, as its relation *name*."""
         for instance, key in zip(self.instances, self.keys, strict=True):
             objects = found.get(key)
             value = objects[0] if objects else None
@@ -190,14 +189,15 @@ def keys_of(instances: list[Any], model: Any, name: str) -> list[Any] | None:
     return keys
 
 
-# By model and name; None for a relation that is Django's to prefetch.
-_relations: weakref.WeakKeyDictionary[type, dict[str, Relation | None]] = (
-    weakref.WeakKeyDictionary()
-)
-
-
-def relation_of(model: type[Model], name: str) -> Relation | None:
-    relations = _relations.setdefault(model, {})
+def relation_of(model: Any, name: str) -> Relation | None:
+    """
+    The relation *name* of *model*; None if Django has to prefetch it. Never switches.
+    """
+    meta = getattr(model, "_meta", None)
+    if meta is None:
+        return None
+    relations: dict[str, Relation | None]
+    relations = vars(meta).setdefault("vinyl_relations", {})
     relation = relations.get(name)
     descriptor = getattr(model, name, None)
     if name not in relations or (relation and relation.descriptor is not descriptor):
@@ -225,11 +225,8 @@ def _made(model: Any, descriptor: Any) -> Relation | None:
         return None
     if type(field) not in (ForeignKey, OneToOneField):
         return None
-    [local], [remote] = field.local_related_fields, field.foreign_related_fields
-    if is_forward:
-        here, there = local, remote
-    else:
-        here, there = remote, local
+    [local], [foreign] = field.local_related_fields, field.foreign_related_fields
+    here, there = (local, foreign) if is_forward else (foreign, local)
     if not _holds_key(model, here):
         return None
     if related is None:
@@ -265,22 +262,17 @@ def _own_lookups(queryset: Any) -> list[Any]:
     return lookups
 
 
-def _owners(level: Level) -> dict[Any, Any]:
-    return dict(zip(level.keys, level.instances, strict=True))
-
-
 def _grouped(
-    level: Level, objects: list[Any], remote: str | None, is_always: bool
+    level: Level, objects: list[Any], is_always: bool = True
 ) -> dict[Any, list[Any]]:
     """
     Return *objects* by their key, and set what they are related to.
 
     Args:
-        remote: The name of the relation to the instances; None if it is not set.
         is_always: Whether to set it where it has been set before.
     """
-    name = level.relation.name
-    owners = _owners(level)
+    name, remote = level.relation.name, level.relation.remote
+    owners = dict(zip(level.keys, level.instances, strict=True))
     found: dict[Any, list[Any]] = {}
     for related in objects:
         # Reading it would make the cache of an instance that has none.
@@ -316,7 +308,7 @@ def _many_flow(level: Level) -> Flow:
     )
     # With the lookups of its own, which Django finds fetched afterwards.
     objects = yield queryset
-    found = _grouped(level, objects, field.cache_name, False)
+    found = _grouped(level, objects, is_always=False)
     lists = [found.get(key, []) for key in level.keys]
     lookups = _own_lookups(queryset)
     level.set_many(field.remote_field.cache_name, lists, field)
@@ -361,7 +353,7 @@ def _one_flow(level: Level) -> Flow:
     by_instances = {f"{field.name}__in": level.instances}
     queryset = record_filter(queryset, "unordered", None, (), by_instances)
     objects = yield queryset
-    found = _grouped(level, objects, field.cache_name, True)
+    found = _grouped(level, objects)
     lookups = _own_lookups(queryset)
     level.set_one(descriptor.related.cache_name, found)
     return objects, lookups
@@ -377,15 +369,13 @@ def _forward_flow(level: Level) -> Flow:
     # Django leaves out the keys that are NULL when it makes the SQL.
     keys = [key for key in dict.fromkeys(level.keys) if key is not None]
     queryset = record_filter(queryset, "unordered", field, (), {"pk__in": keys})
-    remote = field.remote_field
-    if remote.multiple:
+    if level.relation.remote is None:
         lookups = _own_lookups(queryset)
         objects = yield queryset
-        found = _grouped(level, objects, None, False)
     else:
         objects = yield queryset
-        found = _grouped(level, objects, remote.cache_name, True)
         lookups = _own_lookups(queryset)
+    found = _grouped(level, objects)
     level.set_one(field.cache_name, found)
     return objects, lookups
 

@@ -8,7 +8,6 @@ takes part, or a lookup is more than a name, that function runs in the bridge.
 
 from __future__ import annotations
 
-import weakref
 from typing import Any, NamedTuple
 
 from django.db import router
@@ -94,18 +93,16 @@ async def _prefetch(
             by_path[path], _ = ended.value
 
 
-# By model and lookups; None for those that need the bridge.
-_parts: weakref.WeakKeyDictionary[type, dict[tuple[str, ...], list[_Part] | None]] = (
-    weakref.WeakKeyDictionary()
-)
 # Lookups of one model that are kept.
 MAX_LOOKUPS = 200
 
 
-def _parts_of(model: type, lookups: tuple[Any, ...]) -> list[_Part] | None:
+def _parts_of(model: Any, lookups: tuple[Any, ...]) -> list[_Part] | None:
     if any(type(lookup) is not str for lookup in lookups):
         return None
-    known = _parts.setdefault(model, {})
+    # None for those that need the bridge.
+    known: dict[tuple[str, ...], list[_Part] | None]
+    known = vars(model._meta).setdefault("vinyl_prefetches", {})
     if lookups not in known:
         if len(known) >= MAX_LOOKUPS:
             known.clear()
