@@ -73,6 +73,7 @@ def test_methods_of_a_field_are_compared() -> None:
         ("title", ["a", None, "b"]),
         ("year", [1, 2**40, None]),
         ("artist", [1, None]),
+        ("id", [1, None]),
         ("released", [datetime.date(1965, 1, 1), None]),
     ],
 )

@@ -100,7 +100,8 @@ class Column:
         field: Any = self.field
         if not _is_own(field):
             return None
-        if type(field) in INTEGERS and _INTEGERS.issuperset(map(type, values)):
+        is_adapted = type(field) in INTEGERS and type(field) not in _NUMBERS
+        if is_adapted and _INTEGERS.issuperset(map(type, values)):
             internal_type = field.get_internal_type()
             adapt = connection.ops.adapt_integerfield_value
             return [adapt(value, internal_type) for value in values]
@@ -147,13 +148,13 @@ def _kinds_of(field: Any) -> frozenset[type]:
     ):
         # An empty text is NULL.
         return _kinds_of(field.target_field) - {str}
-    if not has_methods(field, "get_db_prep_save", Field):
-        return frozenset()
-    if has_methods(field, "get_db_prep_value", Field) and has_methods(
+    if type(field) in _NUMBERS and _is_own(field):
+        return _NUMBERS[type(field)]
+    if has_methods(field, "get_db_prep_save get_db_prep_value", Field) and has_methods(
         field, "get_prep_value to_python", CharField, TextField
     ):
         return _TEXTS
-    return _NUMBERS.get(type(field), frozenset()) if _is_own(field) else frozenset()
+    return frozenset()
 
 
 def _is_own(field: Any) -> bool:
