@@ -12,6 +12,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from types import FrameType
 from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction
@@ -121,17 +122,29 @@ def dual(
     plain = in_sync or (_waiting_for(fn) if is_async else fn)
     work = in_async or (fn if is_async else functools.partial(_run, fn))
 
-    @functools.wraps(fn)
-    def method(*args: Any, **kwargs: Any) -> Any:
-        # Reports of errors would show the arguments; one may be a password.
+    def begin(frame: FrameType, args: Any, kwargs: Any) -> Call:
         __traceback_hide__ = True
-        if runs_sync() if is_sync is None else is_sync(*args, **kwargs):
-            return plain(*args, **kwargs)
         called = name or _name(fn, args)
         # Before there is a coroutine, which Python would warn of.
-        refuse_lost(method, called, sys._getframe(1))
+        refuse_lost(method, called, frame)
         return call(work(*args, **kwargs), called)
 
+    # Two functions, because sync calls are too frequent for a test of `is_sync`.
+    def by_mode(*args: Any, **kwargs: Any) -> Any:
+        # Reports of errors would show the arguments; one may be a password.
+        __traceback_hide__ = True
+        if runs_sync():
+            return plain(*args, **kwargs)
+        return begin(sys._getframe(1), args, kwargs)
+
+    def by_arguments(*args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
+        assert is_sync is not None
+        if is_sync(*args, **kwargs):
+            return plain(*args, **kwargs)
+        return begin(sys._getframe(1), args, kwargs)
+
+    method = functools.wraps(fn)(by_mode if is_sync is None else by_arguments)
     return DUAL.put_on(method)
 
 
