@@ -32,7 +32,7 @@ from vinyl.orm.plans.loaders import has_plain
 from vinyl.orm.plans.shapes import Kept
 from vinyl.orm.plans.values import Unplannable
 
-__all__ = ["Binder", "Reference", "binder_for"]
+__all__ = ["INTEGERS", "Binder", "Reference", "binder_for"]
 
 INTEGERS = frozenset(
     {
