@@ -29,10 +29,13 @@ READ = {
         "connect ensure_connection validate_thread_sharing get_new_connection "
         "get_connection_params queries_limit create_cursor _commit _rollback "
         "_savepoint_rollback _set_autocommit close_if_health_check_failed "
-        "wrap_database_errors make_cursor"
+        "wrap_database_errors make_cursor queries_logged"
     ),
     "django.db.backends.utils:CursorWrapper": "_execute_with_wrappers",
-    "django.db.models.base:Model": "_is_pk_set",
+    "django.db.models.base:Model": (
+        "_do_insert _do_update _get_pk_val _is_pk_set _prepare_related_fields_for_save "
+        "_save_parents _save_table save_base"
+    ),
     "django.db.models.base:ModelBase": "_base_manager _default_manager",
     "django.db.models.fields.mixins:FieldCacheMixin": "cache_name is_cached",
     "django.db.models.fields.related:ForeignObject": (
@@ -56,7 +59,7 @@ READ = {
         "as_sql pre_save_val prepare_value returning_params"
     ),
     "django.db.models.sql.query:Query": (
-        "add_q annotation_select build_lookup clone combinator distinct_fields "
+        "add_q annotation_select build_lookup chain clone combinator distinct_fields "
         "extra_order_by get_compiler"
     ),
     "django.db.models.sql.query:RawQuery": "chain",
