@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from vinyl.orm.plans import shapes
-from vinyl.orm.plans.learning import Plan
+from vinyl.orm.plans.plan import Plan
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from django.db.models.signals import post_save, pre_save
 from django.test.utils import isolate_apps
 
 from tests.orm.plans.planning import catalogue, outcome_of, written
-from tests.records.models import Album, Artist, Biography, Genre, Label, Track
+from tests.records.models import Album, Artist, Biography, Genre
 from vinyl.orm import models
-from vinyl.orm.plans import saves, trails
+from vinyl.orm.plans import trails
 from vinyl.orm.plans.saves import Save
 
 pytestmark = pytest.mark.usefixtures("db", "nothing_known")
@@ -306,52 +306,3 @@ class TestIsLeftToDjango:
                 len(used) == 1
             )
         assert len(used) == 2
-
-
-class TestMaking:
-    def test_with_arguments_that_are_fields(self) -> None:
-        artist = Artist.objects.create(name="Nina")
-        assert saves.can_make(Album, {"title": "x", "artist": artist})
-        assert saves.can_make(Album, {"title": "x", "artist_id": 1, "label": None})
-        assert not saves.can_make(Album, {"titel": "x"})
-        assert not saves.can_make(Album, {"artist": "Nina"})
-        [bare] = Artist.objects.only("name")
-        del bare.__dict__["id"]
-        assert not saves.can_make(Album, {"artist": bare})
-
-    @isolate_apps("tests.records")
-    def test_without_code_of_the_project(self) -> None:
-        class Counted(models.Model):
-            number = models.IntegerField(default=lambda: Label.objects.count())
-
-            class Meta:
-                app_label = "records"
-
-        class Special(models.Model):
-            def __init__(self, *args: Any, **kwargs: Any) -> None:
-                super().__init__(*args, **kwargs)
-
-            class Meta:
-                app_label = "records"
-
-        class Safe(models.Model):
-            key = models.UUIDField(default=uuid.uuid4)
-            data = models.TextField(default=str)
-
-            class Meta:
-                app_label = "records"
-
-        assert not saves.can_make(Counted, {})
-        assert not saves.can_make(Special, {})
-        assert saves.can_make(Safe, {})
-
-
-def test_choices_of_fields_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saves, "MAX_CHOICES", 1)
-    catalogue()
-    for _ in range(4):
-        for names in (["title"], ["notes"], ["title", "notes"]):
-            album = loaded(title="x", notes="y")
-            album.save(update_fields=names)
-            album.save()
-    assert Track.objects.count() == 6

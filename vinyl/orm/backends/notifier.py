@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-__all__ = ["Notifier", "notifier_for"]
+__all__ = ["notifier_for"]
 
 HAS_EVENTFD = hasattr(os, "eventfd")
 

@@ -16,12 +16,14 @@ shapes.py       the shapes of a model's queries, as a trie of steps
 inserts.py      the statements that insert objects
 updates.py      update(), and the UPDATE of save()
 saves.py        save(): what Django does around its statement
+model_saves.py  whether and how save() of a model can have plans
 columns.py      from the values that are written to parameters
 assignments.py  what an UPDATE assigns
 expressions.py  expressions as a part of a shape
 values.py       the kinds of values in a query, and marks to follow them by
 binders.py      from the values of a query to the parameters of its SQL
-learning.py     what Django makes of a shape: its plan
+plan.py         the plan of a shape
+learning.py     how a plan is made of what Django makes of a shape
 marked_query.py the query that Django builds and runs to make a plan
 converters.py   from the values of a result to those of the fields
 loaders.py      from the rows of a result to instances, as `Model.from_db()` makes them

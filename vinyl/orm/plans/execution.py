@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import Error
@@ -10,9 +12,9 @@ from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.backends.reconnection import prepare_retry
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import begin, is_observed, needs_cursor
-from vinyl.orm.plans.learning import Plan
+from vinyl.orm.plans.plan import Plan
 
-__all__ = ["converted", "fetch", "write"]
+__all__ = ["converted", "fetch", "guarded", "write"]
 
 
 def fetch(plan: Plan, params: tuple[Any, ...], connection: Any) -> list[Any]:
@@ -90,6 +92,21 @@ def _fetch_without_cursor(
         return connection.fetch(statement, params)
     with begin(connection, statement.sql, params):
         return connection.fetch(statement, params)
+
+
+@contextmanager
+def guarded(connection: Any) -> Iterator[None]:
+    """
+    In the block, an error marks the transaction of *connection* for rollback, as
+    `mark_for_rollback_on_error()` does. Never switches.
+    """
+    try:
+        yield
+    except Exception as error:
+        if connection.in_atomic_block:
+            connection.needs_rollback = True
+            connection.rollback_exc = error
+        raise
 
 
 def converted(plan: Plan, rows: list[Any], connection: Any) -> list[Any]:

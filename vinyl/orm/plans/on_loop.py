@@ -19,10 +19,11 @@ from vinyl.bridge.greenlets import run
 from vinyl.orm.backends.reconnection import prepare_retry
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import begin, is_observed, needs_cursor
-from vinyl.orm.plans.execution import converted
-from vinyl.orm.plans.learning import Plan
+from vinyl.orm.plans.execution import converted, guarded
 from vinyl.orm.plans.loaders import has_init_receivers, key_names
-from vinyl.orm.plans.saves import Save, can_make, guarded
+from vinyl.orm.plans.model_saves import can_make
+from vinyl.orm.plans.plan import Plan
+from vinyl.orm.plans.saves import Save
 from vinyl.orm.plans.shapes import Node
 from vinyl.orm.plans.trails import is_as_made, is_enabled, settled, trail_of
 from vinyl.orm.plans.updates import Assigned, assigned

@@ -1,258 +1,26 @@
-"""
-Plans for `save()`: one statement, between what `Model.save()` does before and after it.
-
-That is possible where all code that `save()` calls is Django's own and none of it uses
-the database: no receiver of a signal, no method of the model, no field of others.
-"""
+"""Plans for `save()`: one statement, between what Django does before and after it."""
 
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import django
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, router
-from django.db.models import (
-    DateField,
-    DateTimeField,
-    Field,
-    Manager,
-    Model,
-    QuerySet,
-    TimeField,
-)
-from django.db.models.fields.related_descriptors import (
-    ForeignKeyDeferredAttribute,
-    ForwardManyToOneDescriptor,
-    ForwardOneToOneDescriptor,
-)
-from django.db.models.query_utils import DeferredAttribute
-from django.db.models.signals import post_save, pre_save
 
 from vinyl.orm.backends.statements import Statement
-from vinyl.orm.plans.columns import Column, IsExpression, has_methods
-from vinyl.orm.plans.execution import write
-from vinyl.orm.plans.inserts import InsertPlan, plan_for
-from vinyl.orm.plans.learning import Plan
-from vinyl.orm.plans.loaders import has_init_receivers
-from vinyl.orm.plans.shapes import PLAIN, Node, Unplannable, root_of
+from vinyl.orm.plans.columns import Column, IsExpression
+from vinyl.orm.plans.execution import guarded, write
+from vinyl.orm.plans.inserts import InsertPlan
+from vinyl.orm.plans.model_saves import ModelSaves, runs_djangos_code, saves_of
+from vinyl.orm.plans.shapes import PLAIN, Unplannable
 from vinyl.orm.plans.trails import is_enabled
-from vinyl.orm.plans.updates import assigned
 
-__all__ = ["Save", "Write", "can_make", "guarded", "patch_save"]
+__all__ = ["Save", "Write", "patch_save"]
 
-# Django's methods that a plan stands for.
-_METHODS = tuple(
-    (name, getattr(Model, name))
-    for name in (
-        "_do_insert",
-        "_do_update",
-        "_get_pk_val",
-        "_is_pk_set",
-        "_save_parents",
-        "_save_table",
-        "save_base",
-    )
-)
-_model: Any = Model
-# Attributes of a class that leave the value to the instance, and those of relations.
-_ATTRIBUTES = frozenset({DeferredAttribute, ForeignKeyDeferredAttribute})
-_RELATIONS = frozenset({ForwardManyToOneDescriptor, ForwardOneToOneDescriptor})
-# The packages whose functions may be called for a default on the event loop.
-_DEFAULTS = frozenset({"builtins", "datetime", "decimal", "django", "time", "uuid"})
 _ARGUMENTS = frozenset({"force_insert", "force_update", "update_fields", "using"})
 _COLLECTIONS = frozenset({list, tuple, set, frozenset})
-# The most sets of `update_fields` that are kept for a model.
-MAX_CHOICES = 100
-
-
-class _Saved:
-    """
-    How instances of a class are saved.
-
-    Args:
-        root: The root of the shapes of the class, as long as which this is valid.
-    """
-
-    def __init__(self, cls: Any, root: Node) -> None:
-        meta = cls._meta
-        self.root = root
-        self.model = cls
-        self.pk = meta.pk
-        self.fields: list[Any] = list(meta.local_concrete_fields)
-        self.names = frozenset(field.attname for field in self.fields)
-        self.has_private_fields = bool(meta.private_fields)
-        self.is_plain = _is_plain(cls)
-        # Whether no code but Django's runs in the constructor.
-        self.is_made_plainly = self.is_plain and _is_made_plainly(cls)
-        self.columns = [Column(field) for field in self.fields if field is not meta.pk]
-        self.relations = {
-            field.name: field for field in self.fields if field.is_relation
-        }
-        # The names of arguments of the constructor.
-        self.arguments = self.names.union(field.name for field in self.fields)
-        self._choices: dict[frozenset[str], list[Column] | None] = {}
-        self._updates: dict[Hashable, Plan] = {}
-        self._inserts: dict[Hashable, InsertPlan] = {}
-
-    def has_loaded_relations(self, obj: Any) -> bool:
-        """
-        Whether nothing has to be loaded to compare *obj* with its related objects.
-        Never switches.
-        """
-        cache = obj._state.fields_cache
-        return not self.has_private_fields and all(
-            name not in cache or _is_loaded(field, cache[name])
-            for name, field in self.relations.items()
-        )
-
-    def choice(self, names: frozenset[str]) -> list[Column] | None:
-        """
-        Return the columns of `update_fields`, None if they are to be looked at by
-        Django. Never switches.
-        """
-        if names in self._choices:
-            return self._choices[names]
-        if len(self._choices) >= MAX_CHOICES:
-            return None
-        chosen: list[Column] | None
-        chosen = [
-            column
-            for column in self.columns
-            if column.field.name in names or column.attname in names
-        ]
-        known = {name for each in chosen for name in (each.attname, each.field.name)}
-        if not names <= known:
-            chosen = None
-        self._choices[names] = chosen
-        return chosen
-
-    def update_plan(
-        self, columns: list[Column], key: Any, values: list[Any], connection: Any
-    ) -> Plan | None:
-        """Return the plan of an UPDATE, None if there is none. Never switches."""
-        # Lists of columns live as long as this object.
-        of = (
-            id(columns),
-            tuple(map(type, values)),
-            type(key),
-            connection.alias,
-            type(connection),
-        )
-        plan = self._updates.get(of)
-        if plan is None:
-            node = self.root.child(("filter", False, False, (("pk", type(key)),)))
-            pairs = (
-                (id(column.field), value)
-                for column, value in zip(columns, values, strict=True)
-            )
-            if node is not None:
-                node = node.child(assigned("_update", pairs).key)
-            if node is None:
-                return None
-            plan = node.plans.get(("update", connection.alias, type(connection)))
-            if plan is not None:
-                if len(self._updates) >= MAX_CHOICES:
-                    self._updates.clear()
-                self._updates[of] = plan
-        return plan
-
-    def insert_plan(self, has_key: bool, connection: Any) -> InsertPlan | None:
-        """Return the plan of an INSERT, None if there is none. Never switches."""
-        of = has_key, connection.alias, type(connection)
-        plan = self._inserts.get(of)
-        if plan is None:
-            meta = self.model._meta
-            fields = [
-                field
-                for field in self.fields
-                if has_key or field is not meta.auto_field
-            ]
-            plan = plan_for(self.model, fields, meta.db_returning_fields, connection)
-            if plan is not None:
-                self._inserts[of] = plan
-        return plan
-
-
-def _is_plain(cls: Any) -> bool:
-    """
-    Whether one statement saves an instance, and Django's code alone gives the values.
-    """
-    meta = cls._meta
-    manager: Any = cls._base_manager
-    return (
-        not meta.parents
-        and not meta.proxy
-        and not meta.auto_created
-        and not meta.order_with_respect_to
-        and not meta.select_on_save
-        and not getattr(meta, "is_composite_pk", False)
-        and type(manager) is Manager
-        and getattr(type(manager), "_queryset_class", None) is QuerySet
-        and cls.__setattr__ is object.__setattr__
-        and cls.__getattribute__ is object.__getattribute__
-        and all(_is_plain_field(cls, field) for field in meta.local_concrete_fields)
-    )
-
-
-def _is_plain_field(cls: Any, field: Any) -> bool:
-    return (
-        type(field).__module__.startswith("django.db.models.")
-        and not field.generated
-        and has_methods(field, "pre_save", Field, DateField, DateTimeField, TimeField)
-        and type(inspect.getattr_static(cls, field.attname, None)) in _ATTRIBUTES
-    )
-
-
-def _is_made_plainly(cls: Any) -> bool:
-    return (
-        cls.__init__ is Model.__init__
-        and cls.__new__ is object.__new__
-        and type(cls).__call__ is type.__call__
-        and all(
-            _is_harmless(field.default)
-            and (
-                not field.is_relation
-                or type(inspect.getattr_static(cls, field.name, None)) in _RELATIONS
-            )
-            for field in cls._meta.local_concrete_fields
-        )
-    )
-
-
-def _is_harmless(default: Any) -> bool:
-    """Whether *default* of a field is a value, or a function that never waits."""
-    module = getattr(default, "__module__", None) or "builtins"
-    return not callable(default) or module.partition(".")[0] in _DEFAULTS
-
-
-def _saved_of(cls: Any) -> _Saved:
-    root = root_of(cls)
-    found: _Saved | None = vars(cls._meta).get("vinyl_saves")
-    if found is None or found.root is not root:
-        found = cls._meta.vinyl_saves = _Saved(cls, root)
-    return found
-
-
-def _runs_djangos_code(cls: Any) -> bool:
-    """Whether `save()` of *cls* calls nothing but Django's code."""
-    for name, method in _METHODS:
-        if getattr(cls, name) is not method:
-            return False
-    # That of Model may be patched; it is called.
-    if (
-        cls._prepare_related_fields_for_save
-        is not _model._prepare_related_fields_for_save
-    ):
-        return False
-    # Most projects have no receivers at all, which is quicker to find out.
-    return not (
-        (pre_save.receivers and pre_save.has_listeners(cls))
-        or (post_save.receivers and post_save.has_listeners(cls))
-    )
 
 
 class Write(NamedTuple):
@@ -278,7 +46,7 @@ class Save:
 
     def __init__(
         self,
-        saved: _Saved,
+        saved: ModelSaves,
         obj: Any,
         alias: str,
         columns: list[Column],
@@ -312,8 +80,8 @@ class Save:
         if not is_enabled() or not _ARGUMENTS.issuperset(kwargs):
             return None
         model = type(obj)
-        saved = _saved_of(model)
-        if not saved.is_plain or not _runs_djangos_code(model):
+        saved = saves_of(model)
+        if not saved.is_plain or not runs_djangos_code(model):
             return None
         force_insert = kwargs.get("force_insert", False)
         force_update = kwargs.get("force_update", False)
@@ -414,43 +182,6 @@ class Save:
         state.db = self.alias
         state.adding = False
         return True
-
-
-def can_make(model: Any, kwargs: Mapping[str, Any]) -> bool:
-    """
-    Whether `model(**kwargs)` runs Django's code alone, and loads no attribute. Never
-    switches.
-    """
-    saved = _saved_of(model)
-    if not saved.is_made_plainly or not saved.arguments.issuperset(kwargs):
-        return False
-    for name in saved.relations.keys() & kwargs.keys():
-        if not _is_loaded(saved.relations[name], kwargs[name]):
-            return False
-    return not has_init_receivers(model)
-
-
-def _is_loaded(field: Any, related: Any) -> bool:
-    """Whether the key that *field* takes from *related* is there."""
-    if not isinstance(related, Model):
-        return related is None
-    names = {field.target_field.attname, related._meta.pk.attname}
-    return names <= related.__dict__.keys()
-
-
-@contextmanager
-def guarded(connection: Any) -> Iterator[None]:
-    """
-    In the block, an error marks the transaction of *connection* for rollback, as
-    `mark_for_rollback_on_error()` does. Never switches.
-    """
-    try:
-        yield
-    except Exception as error:
-        if connection.in_atomic_block:
-            connection.needs_rollback = True
-            connection.rollback_exc = error
-        raise
 
 
 def patch_save(method: Callable[..., Any]) -> Callable[..., Any]:

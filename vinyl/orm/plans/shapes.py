@@ -18,7 +18,7 @@ from django.db.models.query import ModelIterable
 
 if TYPE_CHECKING:
     from vinyl.orm.plans.binders import Binder
-    from vinyl.orm.plans.learning import Plan
+    from vinyl.orm.plans.plan import Plan
 
 __all__ = [
     "LITERAL",

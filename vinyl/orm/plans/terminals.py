@@ -17,7 +17,8 @@ from django.db.models import sql
 from django.db.models.query import MAX_GET_RESULTS
 
 from vinyl.orm.plans.execution import converted, fetch
-from vinyl.orm.plans.learning import Plan, learn
+from vinyl.orm.plans.learning import learn
+from vinyl.orm.plans.plan import Plan
 from vinyl.orm.plans.shapes import Trail
 from vinyl.orm.plans.trails import (
     COPIED,

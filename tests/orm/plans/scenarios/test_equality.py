@@ -43,7 +43,7 @@ from tests.orm.plans.planning import texts_of
 from tests.records.models import Album, Artist, Biography, Genre, Label, Track
 from vinyl.orm import models, run
 from vinyl.orm.plans import shapes, trails
-from vinyl.orm.plans.learning import Plan
+from vinyl.orm.plans.plan import Plan
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 

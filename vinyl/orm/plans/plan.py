@@ -1,0 +1,142 @@
+"""Plans: the query of a shape on one database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import EmptyResultSet, FullResultSet
+from django.db.models.sql.subqueries import UpdateQuery
+
+from vinyl.orm.backends.statements import Statement
+from vinyl.orm.plans.assignments import Assignment
+from vinyl.orm.plans.binders import Binder, Reference
+from vinyl.orm.plans.converters import Converters
+from vinyl.orm.plans.marked_query import unmark
+from vinyl.orm.plans.values import Unplannable
+
+__all__ = ["Plan", "is_djangos"]
+
+
+class Plan:
+    """
+    The query of a shape on one database: its SQL, and where its parameters come from.
+
+    Args:
+        compiler: Django's compiler of it, after it has been compiled.
+        sql: Its SQL, with placeholders.
+        params: Its parameters, or in their place a Reference to a value.
+        binders: Of each slot: those of lookups, then those of assignments.
+    """
+
+    __slots__ = (
+        "binders",
+        "converters",
+        "counts",
+        "is_djangos",
+        "load",
+        "models",
+        "names",
+        "params",
+        "query",
+        "sql",
+        "statement",
+        "width",
+    )
+
+    def __init__(
+        self,
+        compiler: Any,
+        sql: str,
+        params: tuple[Any, ...],
+        binders: list[Binder | Assignment],
+    ) -> None:
+        self.query = compiler.query
+        unmark(self.query)
+        self.sql = sql
+        # For the server to bind; None if a parameter has a type of its own there.
+        # SQLite binds parameters in every statement.
+        is_bindable = compiler.connection.vendor == "sqlite" or _is_bindable(
+            self.query, params, binders
+        )
+        self.statement: Statement | None = None
+        if is_bindable:
+            counts = isinstance(self.query, UpdateQuery)
+            self.statement = Statement(sql, counts=counts)
+        self.params = params
+        self.binders = binders
+        # How many parameters each value has, if they are all in the order of values.
+        self.counts = _counts(params, len(binders))
+        # The number of columns of the result, if rows have more: with DISTINCT, what
+        # they are ordered by is selected as well.
+        self.width: int | None = (
+            compiler.col_count if getattr(compiler, "has_extra_select", False) else None
+        )
+        # What converts the values of the rows; None if there is nothing to convert.
+        self.converters: Converters | None = None
+        # What makes objects of rows; None if there is only one row.
+        self.load: Any = None
+        # The models of the instances that it makes, and the attributes that those of
+        # the first one get; None if it makes no instances.
+        self.models: list[Any] = []
+        self.names: frozenset[str] | None = None
+        # Whether the fields of its values and its columns are Django's own.
+        self.is_djangos = all(is_djangos(binder.field_of_column) for binder in binders)
+
+    def bound(self, values: tuple[Any, ...], connection: Any) -> tuple[Any, ...]:
+        """
+        Return the parameters for *values*.
+
+        Raises:
+            Unplannable: One of them makes a query of another shape.
+
+        Never switches.
+        """
+
+        def compiler() -> Any:
+            return self.query.get_compiler(connection=connection)
+
+        try:
+            bound = [
+                binder.bound(value, compiler, connection)
+                for binder, value in zip(self.binders, values, strict=True)
+            ]
+        except (EmptyResultSet, FullResultSet):
+            raise Unplannable from None
+        if self.counts is not None:
+            # A lookup may have given another number of them.
+            if [*map(len, bound)] != self.counts:
+                raise Unplannable
+            return tuple([param for params in bound for param in params])
+        return tuple(
+            bound[param.slot][param.position] if type(param) is Reference else param
+            for param in self.params
+        )
+
+
+def _counts(params: tuple[Any, ...], slots: int) -> list[int] | None:
+    counts = [0] * slots
+    for param in params:
+        if type(param) is not Reference:
+            return None
+        counts[param.slot] += 1
+    in_order = [
+        Reference(slot, n) for slot in range(slots) for n in range(counts[slot])
+    ]
+    return counts if [*params] == in_order else None
+
+
+def _is_bindable(
+    query: Any, params: tuple[Any, ...], binders: list[Binder | Assignment]
+) -> bool:
+    """
+    Whether PostgreSQL gives the parameters the types that they have as literals: what
+    is compared with a column takes its type.
+    """
+    literals = [param for param in params if type(param) is not Reference]
+    is_exists = literals == [1] and [*query.annotation_select] == ["a"]
+    return (is_exists or not literals) and all(binder.is_bindable for binder in binders)
+
+
+def is_djangos(field: Any) -> bool:
+    """Whether the class of *field* is one of Django's. Never switches."""
+    return type(field).__module__.startswith("django.")
