@@ -149,6 +149,16 @@ async def test_cancelled_leaves_the_connection_clean_and_no_rows() -> None:
 
 
 class TestTheBridgeIsUsed:
+    async def test_for_raw_sql(self) -> None:
+        await run(fill)
+        sql = "SELECT * FROM records_album ORDER BY id"
+        for _ in range(2):
+            albums = await Album.objects.raw(sql).prefetch_related("tracks")
+            expected = await Album.objects.order_by("pk").prefetch_related("tracks")
+            assert [(a, [*a.tracks.all()]) for a in albums] == [
+                (album, [*album.tracks.all()]) for album in expected
+            ]
+
     async def test_where_a_receiver_runs(self, direct: list[str]) -> None:
         await run(fill)
         for _ in range(3):

@@ -21,7 +21,7 @@ from vinyl.bridge.greenlets import run
 from vinyl.orm.plans.on_loop import fetch
 from vinyl.orm.plans.prefetched import QUERYSET_METHODS
 from vinyl.orm.plans.prefetches import Level, Relation, keys_of, relation_of
-from vinyl.orm.plans.trails import has_djangos_methods
+from vinyl.orm.plans.trails import has_djangos_methods, trail_of
 
 __all__ = ["fetch_rows"]
 
@@ -47,7 +47,10 @@ async def fetch_rows(queryset: Any) -> list[Any] | None:
     lookups = queryset._prefetch_related_lookups
     if not lookups:
         return await fetch(queryset, "rows")
-    if router.routers or queryset._iterable_class is not ModelIterable:
+    # A raw queryset has no trail.
+    if trail_of(queryset) is None or router.routers:
+        return None
+    if queryset._iterable_class is not ModelIterable:
         return None
     parts = _parts_of(queryset.model, lookups)
     if parts is None:
