@@ -79,6 +79,7 @@ LEFT: dict[str, Callable[[], Any]] = {
     "nothing": lambda: saved(loaded(title="x"), update_fields=[]),
     "an iterator": lambda: saved(loaded(title="x"), update_fields=iter(["title"])),
     "deferred fields": lambda: saved(Album.objects.only("title").get(year=1)),
+    "an expression in an update": lambda: saved(loaded(year=F("year") + 1)),
     "an expression": lambda: Album(pk=10_000, **NEW | {"year": F("pk")}).save(),
     "no such field": lambda: loaded().save(update_fields=["titel"]),
     "the key": lambda: loaded().save(update_fields=["id"]),
@@ -140,6 +141,18 @@ def test_errors_are_those_of_django(
     with monkeypatch.context() as off:
         off.setattr(trails, "_enabled", False)
         assert outcome_of(make) == found
+
+
+def test_expressions_of_one_type_are_different_ones() -> None:
+    artist_with_key_one()
+    for number in (1, 2) * 4:
+        album = loaded(year=F("year") + number)
+        album.save(update_fields=["year"])
+        album.refresh_from_db()
+        assert album.year == 1 + number
+        album.year = F("year") - number
+        album.save()
+        assert loaded().pk == album.pk
 
 
 def test_an_error_marks_the_transaction_for_rollback() -> None:
@@ -306,3 +319,11 @@ class TestIsLeftToDjango:
                 len(used) == 1
             )
         assert len(used) == 2
+        for _ in range(4):
+            # Django inserts all fields of a new object.
+            receipt = Receipt()
+            receipt.save(update_fields=["at"])
+            receipt.save(update_fields=["at"])
+            assert Receipt.objects.get(pk=receipt.pk).made == receipt.made
+            with pytest.raises(DatabaseError, match="Forced update did not affect"):
+                Receipt().save(force_update=True)

@@ -28,7 +28,7 @@ from django.db.models.fields.related_descriptors import (
 from django.db.models.query_utils import DeferredAttribute
 from django.db.models.signals import post_save, pre_save
 
-from vinyl.orm.plans.columns import Column, has_methods
+from vinyl.orm.plans.columns import WRITTEN, Column, has_methods
 from vinyl.orm.plans.inserts import InsertPlan, plan_for
 from vinyl.orm.plans.loaders import has_init_receivers
 from vinyl.orm.plans.plan import Plan
@@ -125,16 +125,20 @@ class ModelSaves:
         self, columns: list[Column], key: Any, values: list[Any], connection: Any
     ) -> Plan | None:
         """Return the plan of an UPDATE, None if there is none. Never switches."""
+        kinds = tuple(map(type, values))
         # Lists of columns live as long as this object.
         of = (
             id(columns),
-            tuple(map(type, values)),
+            kinds,
             type(key),
             connection.alias,
             type(connection),
         )
         plan = self._updates.get(of)
         if plan is None:
+            if not WRITTEN.issuperset(kinds):
+                # Expressions of one type are different ones.
+                return None
             node = self.root.child(("filter", False, False, (("pk", type(key)),)))
             pairs = (
                 (id(column.field), value)

@@ -115,7 +115,8 @@ class Save:
             force_insert = True
         elif type(key) not in PLAIN:
             return None
-        elif not force_insert and refusal is None and obj._state.adding:
+        elif not force_insert and not force_update and obj._state.adding:
+            # With `update_fields` as well.
             force_insert = saved.pk.has_default() or saved.pk.has_db_default()
         if obj._state.__dict__.get("fields_cache"):
             if on_loop and not saved.has_loaded_relations(obj):
