@@ -219,14 +219,29 @@ class TestCallsites:
         assert f"loaded Album.tracks {COUNT} times" in said
 
     async def test_a_view_that_gathers(self, reports: Reports) -> None:
+        async def tracks(album: Any) -> Any:
+            return await album.tracks.all()  # asks
+
         async def view(request: Request) -> Response:
             albums = await Album.objects.all()
-            await asyncio.gather(*(album.artist for album in albums))  # asks
+            await asyncio.gather(*(tracks(album) for album in albums))
             return PlainTextResponse("")
 
         said = await self.reported(view, reports)
-        assert where(view, "# asks") in said
-        assert f"loaded Album.artist {COUNT} times" in said
+        assert where(tracks, "# asks") in said
+        assert f"loaded Album.tracks {COUNT} times" in said
+
+    async def test_relations_that_a_view_gathers_are_one_query(
+        self, reports: Reports
+    ) -> None:
+        async def view(request: Request) -> Response:
+            albums = await Album.objects.all()
+            await asyncio.gather(*(album.artist for album in albums))
+            return PlainTextResponse("")
+
+        async with serving(path("", view), DEBUG=True) as http:
+            await http.get("/")
+        assert not reports.all()
 
     async def test_a_plain_view(self, reports: Reports) -> None:
         def view(request: Request) -> Response:

@@ -23,6 +23,7 @@ from django.urls import (
     set_script_prefix,
     set_urlconf,
 )
+from django.urls.converters import REGISTERED_CONVERTERS
 from django.utils.functional import lazystr
 from django.utils.safestring import mark_safe
 from django.utils.translation import override
@@ -55,7 +56,10 @@ class OtherSite:
 
 
 @pytest.fixture(autouse=True)
-def site() -> Any:
+def site(monkeypatch: pytest.MonkeyPatch) -> Any:
+    # Those of other tests stay registered, and then links with arguments are not kept.
+    for name in [*REGISTERED_CONVERTERS]:
+        monkeypatch.delitem(REGISTERED_CONVERTERS, name)
     with override_settings(ROOT_URLCONF=Site):
         yield
 
