@@ -327,3 +327,24 @@ class TestIsLeftToDjango:
             assert Receipt.objects.get(pk=receipt.pk).made == receipt.made
             with pytest.raises(DatabaseError, match="Forced update did not affect"):
                 Receipt().save(force_update=True)
+
+    @isolate_apps("tests.records")
+    def test_where_a_text_is_the_key(self, used: list[str]) -> None:
+        class Country(models.Model):
+            code = models.CharField(max_length=2, primary_key=True)
+            name = models.CharField(max_length=10)
+
+            class Meta:
+                app_label = "records"
+
+        with connection.schema_editor() as editor:
+            editor.create_model(Country)
+        for number in range(4):
+            Country.objects.create(code=f"{number}", name="x")
+            # Its default is the empty string.
+            country = Country(code=None, name=f"{number}")
+            country.save()
+            assert country.code == ""
+            assert Country.objects.get(code="").name == f"{number}"
+        assert used
+        assert Country.objects.count() == 5

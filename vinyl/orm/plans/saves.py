@@ -108,9 +108,10 @@ class Save:
             return None
         key = obj.__dict__.get(saved.pk.attname)
         if key is None:
-            if refusal is not None or saved.pk.has_default():
+            # Other keys may have a default, which is the empty string for a text.
+            if refusal is not None or saved.pk is not saved.model._meta.auto_field:
                 return None
-            if saved.pk.has_db_default():
+            if saved.pk.has_default() or saved.pk.has_db_default():
                 return None
             force_insert = True
         elif type(key) not in PLAIN:
