@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import gc
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,7 @@ from django.db.models.lookups import Exact
 from django.db.models.sql.compiler import SQLCompiler
 from django.test.utils import register_lookup
 
-from tests.fix_db import only_postgresql
+from tests.fix_db import only_postgresql, only_sqlite
 from tests.fix_kills import Killer
 from tests.orm.plans.planning import catalogue, thrice
 from tests.records.models import Album, Artist
@@ -154,6 +155,15 @@ class TestFailures:
 
             assert thrice(album, used, planned=False).title == "Album 1"
         assert not caplog.records
+
+    @only_sqlite
+    def test_a_value_that_only_the_driver_prepares_is_no_error(self) -> None:
+        album = catalogue()
+        album.title = "On 1965-10-01"
+        album.save()
+        date = datetime.date(1965, 10, 1)
+        for _ in range(4):
+            assert list(Album.objects.filter(title__regex=date)) == [album]
 
     @pytest.mark.parametrize(
         "make",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from django.db import DataError, ProgrammingError
 from django.db.models import QuerySet, sql
 
 from tests.orm.plans.planning import catalogue
 from tests.records.models import Album
-from vinyl.orm.plans.marked_query import MarkedQuery, Run, unmark
+from vinyl.orm.plans.marked_query import MarkedQuery, Run, Runs, unmark
 from vinyl.orm.plans.values import Marks
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -18,7 +21,8 @@ pytestmark = pytest.mark.usefixtures("db")
 @pytest.fixture
 def query() -> MarkedQuery:
     query = MarkedQuery(Album)
-    query.marks, query.runs = Marks(), []
+    query.marks = Marks()
+    query.runs = Runs(query.marks)
     return query
 
 
@@ -45,6 +49,17 @@ def test_each_execution_is_recorded(query: MarkedQuery) -> None:
     [run] = recorded(query)
     assert "WHERE" in run.sql
     assert run.params == (1,)
+
+
+def test_what_is_executed_has_no_marks(query: MarkedQuery) -> None:
+    assert query.marks is not None
+    value = datetime.date(1965, 10, 1)
+    found = albums(query).filter(title__regex=query.marks.mark(value))
+    # SQLite's driver knows how to send a date, but not instances of a subclass.
+    with suppress(DataError, ProgrammingError):
+        list(found)
+    [run] = recorded(query)
+    assert run.params[0] is value
 
 
 def test_a_query_that_aggregates_its_rows_is_recorded(query: MarkedQuery) -> None:

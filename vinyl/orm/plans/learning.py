@@ -36,7 +36,7 @@ from vinyl.orm.plans.expressions import (
     refuse_what_changes,
 )
 from vinyl.orm.plans.loaders import loader_of
-from vinyl.orm.plans.marked_query import MarkedQuery, Run
+from vinyl.orm.plans.marked_query import MarkedQuery, Run, Runs
 from vinyl.orm.plans.plan import Plan, is_djangos
 from vinyl.orm.plans.shapes import Kept, Node
 from vinyl.orm.plans.values import Marks, Unplannable, type_of
@@ -77,7 +77,7 @@ def learn(
     """
     marks = Marks()
     query = MarkedQuery(node.model)
-    runs: list[Run] = []
+    runs = Runs(marks)
     query.marks, query.runs = marks, runs
     given = [value.given if type(value) is Kept else value for value in values]
     try:

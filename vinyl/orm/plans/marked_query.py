@@ -13,7 +13,7 @@ from django.db.models.sql.subqueries import UpdateQuery
 
 from vinyl.orm.plans.values import Marks
 
-__all__ = ["MarkedQuery", "Run", "patch_aggregate_query", "unmark"]
+__all__ = ["MarkedQuery", "Run", "Runs", "patch_aggregate_query", "unmark"]
 
 
 class Run(NamedTuple):
@@ -22,6 +22,19 @@ class Run(NamedTuple):
     compiler: Any
     sql: str
     params: tuple[Any, ...]
+
+
+class Runs(list[Run]):
+    """
+    What has been executed of a query.
+
+    Args:
+        marks: The marks of its values.
+    """
+
+    def __init__(self, marks: Marks) -> None:
+        super().__init__()
+        self.marks = marks
 
 
 class MarkedQuery(sql.Query):
@@ -33,7 +46,7 @@ class MarkedQuery(sql.Query):
     # None in queries that Django makes inside of it, whose values are not followed, and
     # after the plan has been made.
     marks: Marks | None = None
-    runs: list[Run] | None = None
+    runs: Runs | None = None
 
     def build_lookup(self, lookups: Any, lhs: Any, rhs: Any) -> Any:
         lookup = super().build_lookup(lookups, lhs, rhs)
@@ -55,7 +68,7 @@ class MarkedQuery(sql.Query):
 class MarkedUpdate(UpdateQuery):
     """What `update()` makes of a marked query."""
 
-    runs: list[Run] | None = None
+    runs: Runs | None = None
 
     def get_compiler(self, *args: Any, **kwargs: Any) -> Any:
         compiler: Any = super().get_compiler(*args, **kwargs)
@@ -81,7 +94,7 @@ def patch_aggregate_query(init: Callable[..., None]) -> Callable[..., None]:
     return __init__
 
 
-def _recording_compiler(query: Any, runs: list[Run], *args: Any, **kwargs: Any) -> Any:
+def _recording_compiler(query: Any, runs: Runs, *args: Any, **kwargs: Any) -> Any:
     compiler = type(query).get_compiler(query, *args, **kwargs)
     compiler.execute_sql = partial(_execute_sql, ref(compiler), runs)
     return compiler
@@ -96,17 +109,19 @@ def unmark(query: Any) -> None:
 
 
 def _execute_sql(
-    compiler_ref: Callable[[], Any], runs: list[Run], *args: Any, **kwargs: Any
+    compiler_ref: Callable[[], Any], runs: Runs, *args: Any, **kwargs: Any
 ) -> Any:
     """`compiler.execute_sql()`, which adds what it executes to *runs*."""
     compiler: Any = compiler_ref()
 
     def as_sql() -> Any:
-        text, params = type(compiler).as_sql(compiler)
+        text, marked = type(compiler).as_sql(compiler)
+        # A driver may know how to send a value of a type, but not of its subclasses.
+        params = tuple(map(runs.marks.unmarked, marked))
         if runs and runs[-1].compiler is compiler:
             # The connection was lost, and it runs again on another one.
             runs.pop()
-        runs.append(Run(compiler, text, tuple(params)))
+        runs.append(Run(compiler, text, params))
         return text, params
 
     compiler.as_sql = as_sql

@@ -198,8 +198,9 @@ class Marks:
     """
 
     def __init__(self) -> None:
-        # By id(). The object is kept, so that its id is not reused.
-        self._slots: dict[int, tuple[int, Any]] = {}
+        # By id(): the slot, the copy and the value. The copy is kept, so that its id is
+        # not reused.
+        self._slots: dict[int, tuple[int, Any, Any]] = {}
 
     def mark(self, value: Any) -> Any:
         """
@@ -220,12 +221,17 @@ class Marks:
             copy = value if make is None else make(value)
         if id(copy) in self._slots:
             raise Unplannable
-        self._slots[id(copy)] = slot, copy
+        self._slots[id(copy)] = slot, copy, value
         return copy
 
     def slot_of(self, value: Any) -> int | None:
         """Return the slot of *value*, None if it has no mark. Never switches."""
         if isinstance(value, list):
             return getattr(value, "vinyl_slot", None)
-        slot, marked = self._slots.get(id(value), (None, None))
+        slot, marked, _ = self._slots.get(id(value), (None, None, None))
         return slot if marked is value else None
+
+    def unmarked(self, value: Any) -> Any:
+        """Return what *value* is a copy of, or *value* itself. Never switches."""
+        _, marked, given = self._slots.get(id(value), (None, None, None))
+        return given if marked is value else value
