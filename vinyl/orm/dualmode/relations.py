@@ -99,8 +99,14 @@ class _Relation:
             self._for_plans[key] = queryset
         return queryset
 
-    def set(self, instance: models.Model, found: Any) -> Any:
-        """Keep *found* on *instance*, and return it. Never switches."""
+    def set(self, instance: models.Model, found: Any, value: Any) -> Any:
+        """
+        Return *found*, and keep it on *instance*, unless another task has set the
+        relation meanwhile or a key that is not *value*. Never switches.
+        """
+        key = vars(instance).get(self.attname, _DEFERRED)
+        if self.cache.is_cached(instance) or key != value:
+            return found
         self.cache.set_cached_value(instance, found)
         if self.cache_of_found is not None:
             self.cache_of_found.set_cached_value(found, instance)
@@ -184,7 +190,7 @@ async def fetch_related(
         value is None and not relation.is_reverse
     ):
         return read()
-    if type(value) not in PLAIN:
+    if type(value) not in PLAIN or (relation.is_reverse and not _has_pk(instance)):
         return await run(read)
     asked = _Asked(relation, instance, value, read, callsite)
     alias = instance._state.db or DEFAULT_DB_ALIAS
@@ -200,12 +206,18 @@ async def fetch_related(
     else:
         found = await _fetch_one(asked, alias)
     if found is not None:
-        return relation.set(instance, found)
+        return relation.set(instance, found, value)
     if relation.is_reverse:
-        relation.cache.set_cached_value(instance, None)
+        if not relation.cache.is_cached(instance):
+            relation.cache.set_cached_value(instance, None)
         # Raises its own error now.
         return read()
     return only(relation.model, [])
+
+
+def _has_pk(instance: models.Model) -> bool:
+    """Whether *instance* has a primary key. Without one, nothing refers to it."""
+    return vars(instance).get(instance._meta.pk.attname) is not None
 
 
 def _is_safe(value: Any) -> bool:
