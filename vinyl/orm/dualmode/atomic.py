@@ -163,10 +163,12 @@ def patch_enter(enter: Callable[..., Any]) -> Callable[..., Any]:
 
 def _is_django(caller: FrameType) -> bool:
     """
-    Whether *caller* is Django's code, such as `delete()`. Tasks that receivers of
-    signals start in its blocks belong to the code that calls it.
+    Whether *caller* is Django's code, such as `delete()`, or the plan of it. Tasks that
+    receivers of signals start in its blocks belong to the code that calls it.
     """
-    return caller.f_globals.get("__name__", "").startswith("django.")
+    return caller.f_globals.get("__name__", "").startswith(
+        ("django.", "vinyl.orm.plans.")
+    )
 
 
 def patch_exit(leave: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,4 @@
-"""`save()` of model instances in both modes; see vinyl.orm.dualmode.table."""
+"""`save()` and `delete()` of instances in both modes; see vinyl.orm.dualmode.table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vinyl.bridge.greenlets import run
 from vinyl.bridge.mode import dual
 from vinyl.orm.plans import on_loop
 
-__all__ = ["patch_save"]
+__all__ = ["patch_delete", "patch_save"]
 
 
 def patch_save(save: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,3 +31,20 @@ def patch_save(save: Callable[..., Any]) -> Callable[..., Any]:
             await run(save, self, force_insert=True, using=using)
 
     return dual(save, in_async=in_async)
+
+
+def patch_delete(delete: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Patch `delete()` to be dual-mode. In async mode a plan runs without the bridge, if
+    it can.
+    """
+    if delete.__module__ != Model.__module__:
+        return dual(delete)
+
+    async def in_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+        done = None if args else await on_loop.delete_instance(self, kwargs)
+        if done is None:
+            done = await run(delete, self, *args, **kwargs)
+        return done
+
+    return dual(delete, in_async=in_async)

@@ -95,7 +95,11 @@ def patch_terminal(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # The methods that write, and what runs them without the bridge.
-_WRITES = {"create": on_loop.create, "update": on_loop.update}
+_WRITES = {
+    "create": on_loop.create,
+    "delete": on_loop.delete,
+    "update": on_loop.update,
+}
 
 
 def _patch_write(

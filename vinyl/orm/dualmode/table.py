@@ -148,9 +148,10 @@ TABLE = (
     Patch(_RAW_QUERYSET, "columns", querysets.patch_columns),
     Patch(_RAW_QUERYSET, "iterator", streams.patch_iterator),
     Patch(_MODEL, "save", instances.patch_save, inherited=True),
+    Patch(_MODEL, "delete", instances.patch_delete, inherited=True),
     Patch(
         _MODEL,
-        "delete refresh_from_db full_clean clean clean_fields validate_unique "
+        "refresh_from_db full_clean clean clean_fields validate_unique "
         "validate_constraints _get_next_or_previous_by_FIELD "
         "_get_next_or_previous_in_order",
         dual,

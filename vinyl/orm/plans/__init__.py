@@ -17,6 +17,7 @@ inserts.py      the statements that insert objects
 updates.py      update(), and the UPDATE of save()
 saves.py        save(): what Django does around its statement
 model_saves.py  whether and how save() of a model can have plans
+deletes.py      delete() of querysets and instances, where it is one statement
 columns.py      from the values that are written to parameters
 assignments.py  what an UPDATE assigns
 expressions.py  expressions as a part of a shape

@@ -24,7 +24,7 @@ from django.db import connections
 from django.db.models import sql
 from django.db.models.lookups import Lookup
 from django.db.models.query import ModelIterable
-from django.db.models.sql.subqueries import UpdateQuery
+from django.db.models.sql.subqueries import DeleteQuery, UpdateQuery
 from django.db.models.sql.where import WhereNode
 
 from vinyl.orm.plans.assignments import Assignment
@@ -164,7 +164,7 @@ def _plan_of(
     if [*map(type, bound)] != [*map(type_of, real_params)]:
         raise Unplannable
     columns: list[Any] = []
-    if isinstance(used.query, UpdateQuery):
+    if isinstance(used.query, (DeleteQuery, UpdateQuery)):
         # It gives no rows.
         pass
     elif iterable_class is None:
@@ -237,6 +237,8 @@ def _refuse_what_changes(query: Any, connection: Any) -> None:
     refuse_what_changes(query.annotations.values())
     if hasattr(query, "inner_query"):
         _refuse_what_changes(query.inner_query, connection)
+        return
+    if isinstance(query, DeleteQuery):
         return
     if isinstance(query, UpdateQuery):
         update: Any = query

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, cast
 from weakref import ref
 
 from django.db.models import sql
-from django.db.models.sql.subqueries import UpdateQuery
+from django.db.models.sql.constants import ROW_COUNT
+from django.db.models.sql.subqueries import DeleteQuery, UpdateQuery
 
 from vinyl.orm.plans.values import Marks
 
@@ -62,11 +63,11 @@ class MarkedQuery(sql.Query):
         return compiler
 
     def chain(self, klass: Any = None) -> Any:
-        return super().chain(MarkedUpdate if klass is UpdateQuery else klass)
+        return super().chain(_MARKED.get(klass, klass))
 
 
-class MarkedUpdate(UpdateQuery):
-    """What `update()` makes of a marked query."""
+class _Recording(sql.Query):
+    """A query that records what its compilers execute."""
 
     runs: Runs | None = None
 
@@ -76,6 +77,24 @@ class MarkedUpdate(UpdateQuery):
             # Django has no other reference to it until it has run.
             compiler.execute_sql = partial(_execute_sql, lambda: compiler, self.runs)
         return compiler
+
+
+class MarkedUpdate(_Recording, UpdateQuery):
+    """What `update()` makes of a marked query."""
+
+
+class MarkedDelete(_Recording, DeleteQuery):
+    """What `delete()` makes of a marked query."""
+
+    def delete_rows(self, using: str | None) -> Any:
+        """
+        Delete the rows and return their number. Switches to the event loop, inside the
+        bridge.
+        """
+        return self.get_compiler(using).execute_sql(ROW_COUNT)
+
+
+_MARKED: dict[Any, Any] = {UpdateQuery: MarkedUpdate, DeleteQuery: MarkedDelete}
 
 
 def patch_aggregate_query(init: Callable[..., None]) -> Callable[..., None]:

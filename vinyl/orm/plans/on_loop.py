@@ -19,6 +19,7 @@ from vinyl.bridge.greenlets import run
 from vinyl.orm.backends.reconnection import prepare_retry
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import begin, is_observed, needs_cursor
+from vinyl.orm.plans.deletes import Delete, deletes_fast, is_transaction, result_of
 from vinyl.orm.plans.execution import converted, guarded
 from vinyl.orm.plans.loaders import has_init_receivers, key_names
 from vinyl.orm.plans.model_saves import can_make
@@ -33,7 +34,7 @@ from vinyl.orm.pools.registry import pool_for
 from vinyl.orm.scopes.lease import Lease
 from vinyl.orm.scopes.operation import acquire, needs_run, release
 
-__all__ = ["create", "fetch", "save", "update"]
+__all__ = ["create", "delete", "delete_instance", "fetch", "save", "update"]
 
 
 class _Found(NamedTuple):
@@ -252,6 +253,74 @@ async def update(queryset: Any, kwargs: Mapping[str, Any]) -> int | None:
             rows = await _sent(found.statement, params, wrapper)
         count: int = rows[0][0]
         return count
+    finally:
+        release(wrapper, source)
+
+
+async def delete(
+    queryset: Any, kwargs: Mapping[str, Any]
+) -> tuple[int, dict[str, int]] | None:
+    """
+    Return what `queryset.delete(**kwargs)` returns; None if it has to run in the
+    bridge.
+
+    Raises: what Django's method raises.
+
+    Switches to the event loop.
+    """
+    if kwargs or not deletes_fast(queryset):
+        return None
+    found = _find(queryset, "delete")
+    if found is None:
+        return None
+    wrapper, source = await acquire(found.alias)
+    try:
+        if not await _can_write(wrapper, source):
+            return None
+        if not wrapper.in_atomic_block and not is_transaction(wrapper):
+            return None
+        try:
+            params = found.plan.bound(found.values, wrapper)
+            rows = await _sent(found.statement, params, wrapper)
+        except Unplannable:
+            return None
+        except BaseException:
+            # As the end of Django's inner block does.
+            if wrapper.in_atomic_block:
+                wrapper.needs_rollback = True
+            raise
+        return result_of(queryset.model, rows[0][0])
+    finally:
+        release(wrapper, source)
+
+
+async def delete_instance(
+    obj: Any, kwargs: Mapping[str, Any]
+) -> tuple[int, dict[str, int]] | None:
+    """
+    Return what `obj.delete(**kwargs)` returns; None if it has to run in the bridge.
+
+    Raises: what Django's method raises.
+
+    Switches to the event loop.
+    """
+    found = Delete.of(obj, kwargs)
+    if found is None or needs_run(found.alias):
+        return None
+    wrapper, source = await acquire(found.alias)
+    try:
+        if not await _can_write(wrapper, source):
+            return None
+        plan = found.plan(wrapper)
+        if plan is None or plan.statement is None or not plan.is_djangos:
+            return None
+        with guarded(wrapper):
+            try:
+                params = plan.bound(([found.key],), wrapper)
+            except Unplannable:
+                return None
+            rows = await _sent(plan.statement, params, wrapper)
+        return found.finish(rows[0][0])
     finally:
         release(wrapper, source)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from vinyl.bridge.patching import Patch
 from vinyl.orm.plans import (
     aggregates,
+    deletes,
     inserts,
     marked_query,
     prefetches,
@@ -67,6 +68,9 @@ PATCHES = (
     Patch("django.db.models.base:Model", "save", saves.patch_save),
     Patch(_QUERYSET, "update", updates.patch_update),
     Patch(_QUERYSET, "_update", updates.patch_update_fields),
+    Patch("django.db.models.base:Model", "delete", deletes.patch_delete_instance),
+    Patch(_QUERYSET, "delete", deletes.patch_delete),
+    Patch(_QUERYSET, "_raw_delete", deletes.patch_raw_delete),
     Patch(_QUERYSET, "get", terminals.patch_get),
     Patch(_QUERYSET, "first last", terminals.patch_first),
     Patch(_QUERYSET, "exists count", terminals.patch_scalar),

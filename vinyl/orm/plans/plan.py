@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
-from django.db.models.sql.subqueries import UpdateQuery
+from django.db.models.sql.subqueries import DeleteQuery, UpdateQuery
 
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.plans.assignments import Assignment
@@ -60,7 +60,7 @@ class Plan:
         )
         self.statement: Statement | None = None
         if is_bindable:
-            counts = isinstance(self.query, UpdateQuery)
+            counts = isinstance(self.query, (DeleteQuery, UpdateQuery))
             self.statement = Statement(sql, counts=counts)
         self.params = params
         self.binders = binders

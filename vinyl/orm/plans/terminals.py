@@ -15,6 +15,7 @@ from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
 from django.db import connections
 from django.db.models import sql
 from django.db.models.query import MAX_GET_RESULTS
+from django.db.models.sql.subqueries import DeleteQuery
 
 from vinyl.orm.plans.execution import converted, fetch
 from vinyl.orm.plans.learning import learn
@@ -45,6 +46,8 @@ __all__ = [
     "ready",
 ]
 
+# The terminals whose queries give one value, or write.
+_WITHOUT_ROWS = frozenset({"aggregate", "count", "delete", "exists", "update"})
 # Whether a shape gets its plan when it comes for the first time. Tests set it.
 learns_at_once = False
 
@@ -126,6 +129,9 @@ def learned(
         return replica
 
     def keep(plan: Plan | None) -> None:
+        # Django may have collected objects after all, which has read them first.
+        if terminal == "delete" and not isinstance(plan and plan.query, DeleteQuery):
+            return
         if plan is not None:
             node.plans[key] = plan
             node.refused.discard(terminal)
@@ -133,7 +139,7 @@ def learned(
     # Others need not learn it meanwhile.
     node.refused.add(terminal)
     try:
-        gives_rows = terminal not in ("aggregate", "count", "exists", "update")
+        gives_rows = terminal not in _WITHOUT_ROWS
         same = None if trail.is_fixed else queryset
         return learn(
             node,
