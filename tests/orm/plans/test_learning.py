@@ -1,7 +1,7 @@
 """What is learned of a query: nothing that grows, and nothing of lookups of others."""
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
-# mypy: disable-error-code="misc"
+# mypy: disable-error-code="attr-defined, misc"
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from django.test.utils import register_lookup
 from tests.fix_db import only_postgresql, only_sqlite
 from tests.fix_kills import Killer
 from tests.orm.plans.planning import catalogue, thrice
-from tests.records.models import Album, Artist
+from tests.records.models import Album, Artist, Track
 from vinyl.orm import run
 from vinyl.orm.plans import learning, shapes, trails
 
@@ -155,6 +155,24 @@ class TestFailures:
 
             assert thrice(album, used, planned=False).title == "Album 1"
         assert not caplog.records
+
+    def test_a_write_that_only_its_marks_prevent_does_not_break_its_transaction(
+        self,
+    ) -> None:
+        catalogue()
+
+        def refuse_copies(self: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
+            assert type(value) is str
+            return value
+
+        with pytest.MonkeyPatch.context() as patches:
+            patches.setattr(CharField, "get_db_prep_value", refuse_copies)
+            for number in range(3):
+                with transaction.atomic():
+                    tracks = Track.objects.filter(title="1")
+                    assert tracks.update(position=number) == 3
+                    assert tracks.filter(title="none").delete() == (0, {})
+                    assert connection.rollback_exc is None
 
     @only_sqlite
     def test_a_value_that_only_the_driver_prepares_is_no_error(self) -> None:

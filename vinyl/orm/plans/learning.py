@@ -88,12 +88,13 @@ def learn(
         # Django took these steps before; so a value is not what it was.
         raise Unplannable from None
 
+    connection: Any = connections[alias]
+    state = connection.needs_rollback, connection.rollback_exc
+
     def keep_plan() -> None:
         iterable_class = queryset._iterable_class if gives_rows else None
         try:
-            plan = _plan_of(
-                node, runs, values, connections[alias], iterable_class, assigned
-            )
+            plan = _plan_of(node, runs, values, connection, iterable_class, assigned)
         except (Unplannable, EmptyResultSet, FullResultSet):
             keep(None)
         except Exception:
@@ -121,7 +122,9 @@ def learn(
         if runs:
             raise
         # Nothing has been sent, so Django can raise its own error for the values
-        # themselves, or run the query if only their marks are in its way.
+        # themselves, or run the query if only their marks are in its way. Not in a
+        # transaction that a block inside Django's method has marked for rollback.
+        connection.needs_rollback, connection.rollback_exc = state
         raise Unplannable from error
     finally:
         # Their queries lead back to them.
