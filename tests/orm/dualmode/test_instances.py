@@ -2,7 +2,7 @@
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
 # mypy: disable-error-code="arg-type, attr-defined, call-arg, func-returns-value, misc"
-# mypy: disable-error-code="var-annotated"
+# mypy: disable-error-code="call-overload, var-annotated"
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from vinyl.orm import run, transaction
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.observe import recorder
 from vinyl.orm.observe.events import QueryEvent, observe, set_observers
-from vinyl.orm.plans import shapes
+from vinyl.orm.plans import shapes, trails
 from vinyl.orm.pools.registry import pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
@@ -97,6 +97,36 @@ async def test_a_save_updates_and_then_inserts(direct: list[str]) -> None:
     await artist.save()
     assert direct == ["UPDATE"]
     assert await Artist.objects.aget(pk=10_000) == artist
+
+
+class TestTwoTasksThatSaveOneInstanceInABlock:
+    @pytest.mark.parametrize("has_plans", [True, False])
+    async def test_insert_it_twice_if_it_has_no_key(
+        self, monkeypatch: pytest.MonkeyPatch, has_plans: bool
+    ) -> None:
+        album = await warm()
+        monkeypatch.setattr(trails, "_enabled", has_plans)
+        for save in (Album.save, partial(run, Album.save)):
+            copy = Album(title="copy", artist_id=album.artist_id, year=1)
+            async with transaction.atomic():
+                # The second one waits for the connection when it has begun.
+                await asyncio.gather(save(copy), save(copy))
+        assert await Album.objects.filter(title="copy").count() == 4
+
+    @pytest.mark.parametrize("has_plans", [True, False])
+    async def test_insert_it_once_if_it_has_one(
+        self, monkeypatch: pytest.MonkeyPatch, has_plans: bool
+    ) -> None:
+        await warm()
+        for _ in range(3):
+            artist = await Artist.objects.create(name="Odetta")
+            await artist.save()
+            await artist.delete()
+        monkeypatch.setattr(trails, "_enabled", has_plans)
+        artist = Artist(pk=10_000, name="Odetta")
+        async with transaction.atomic():
+            await asyncio.gather(artist.save(), artist.save())
+        assert await Artist.objects.aget(pk=10_000) == artist
 
 
 async def test_create_returns_the_object(direct: list[str]) -> None:

@@ -23,12 +23,8 @@ def patch_save(save: Callable[..., Any]) -> Callable[..., Any]:
         return dual(save)
 
     async def in_async(self: Any, *args: Any, **kwargs: Any) -> None:
-        done = None if args else await on_loop.save(self, kwargs)
-        if done is None:
+        if args or not await on_loop.save(self, kwargs):
             await run(save, self, *args, **kwargs)
-        elif not done:
-            using = kwargs.get("using") or self._state.db
-            await run(save, self, force_insert=True, using=using)
 
     return dual(save, in_async=in_async)
 

@@ -9,6 +9,7 @@ nothing and return None, and the caller runs Django's method in the bridge.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -325,10 +326,10 @@ async def delete_instance(
         release(wrapper, source)
 
 
-async def save(obj: Any, kwargs: Mapping[str, Any]) -> bool | None:
+async def save(obj: Any, kwargs: Mapping[str, Any]) -> bool:
     """
-    Do what `obj.save(**kwargs)` does, and return True. None if it has to run in the
-    bridge, False if its UPDATE has found no row and an INSERT has to run there.
+    Do what `obj.save(**kwargs)` does, and return True; False if it has to run in the
+    bridge.
 
     Raises: what Django's method raises.
 
@@ -336,17 +337,21 @@ async def save(obj: Any, kwargs: Mapping[str, Any]) -> bool | None:
     """
     found = Save.of(obj, kwargs, on_loop=True)
     if found is None or needs_run(found.alias):
-        return None
+        return False
     wrapper, source = await acquire(found.alias)
     try:
         if not await _can_write(wrapper, source):
-            return None
+            return False
         with guarded(wrapper):
             write = found.bound(wrapper)
             if write is None or write.statement is None:
-                return None
+                return False
             rows = await _sent(write.statement, write.params, wrapper)
-            return found.finish(rows, wrapper)
+            if not found.finish(rows, wrapper):
+                # Before another task that saves the object gets the connection.
+                insert = partial(Model.save, obj, force_insert=True, using=found.alias)
+                await run(wrapper.use, insert)
+        return True
     finally:
         release(wrapper, source)
 

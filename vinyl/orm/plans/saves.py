@@ -39,10 +39,20 @@ class Save:
     Args:
         columns: Those that an UPDATE assigns.
         inserts: Whether the statement is an INSERT.
+        key: The primary key; None if the database gives it.
         refusal: What is raised if the UPDATE finds no row; None if an INSERT follows.
     """
 
-    __slots__ = ("_columns", "_insert", "_saved", "alias", "inserts", "obj", "refusal")
+    __slots__ = (
+        "_columns",
+        "_insert",
+        "_inserts",
+        "_key",
+        "_refusal",
+        "_saved",
+        "alias",
+        "obj",
+    )
 
     def __init__(
         self,
@@ -51,14 +61,17 @@ class Save:
         alias: str,
         columns: list[Column],
         inserts: bool,
+        key: Any,
         refusal: str | None,
     ) -> None:
         self._saved = saved
         self.obj = obj
         self.alias = alias
         self._columns = columns
-        self.inserts = inserts
-        self.refusal = refusal
+        self._inserts = inserts
+        # Another task may save the object while this one waits for the connection.
+        self._key = key
+        self._refusal = refusal
         self._insert: InsertPlan | None = None
 
     @classmethod
@@ -89,7 +102,7 @@ class Save:
         if type(force_insert) is not bool or type(force_update) is not bool:
             return None
         alias = kwargs.get("using")
-        if alias is None:
+        if not alias:
             if router.routers:
                 return None
             alias = obj._state.db or DEFAULT_DB_ALIAS
@@ -123,7 +136,7 @@ class Save:
             if on_loop and not saved.has_loaded_relations(obj):
                 return None
             obj._prepare_related_fields_for_save(operation_name="save")
-        return cls(saved, obj, alias, columns, force_insert, refusal)
+        return cls(saved, obj, alias, columns, force_insert, key, refusal)
 
     def bound(self, connection: Any) -> Write | None:
         """
@@ -133,11 +146,10 @@ class Save:
 
         Never switches.
         """
-        saved, obj = self._saved, self.obj
+        saved, obj, key = self._saved, self.obj, self._key
         attributes = obj.__dict__
-        key = attributes.get(saved.pk.attname)
         try:
-            if self.inserts:
+            if self._inserts:
                 plan = saved.insert_plan(key is not None, connection)
                 if plan is None:
                     return None
@@ -176,10 +188,10 @@ class Save:
         if self._insert is not None:
             self._insert.assign(obj, rows, connection)
         elif not rows[0][0]:
-            if self.refusal is None:
+            if self._refusal is None:
                 return False
             is_own = django.VERSION >= (6, 0)
-            raise (obj.NotUpdated if is_own else DatabaseError)(self.refusal)
+            raise (obj.NotUpdated if is_own else DatabaseError)(self._refusal)
         state = obj._state
         state.db = self.alias
         state.adding = False
