@@ -6,7 +6,9 @@ import asyncio
 import gc
 import os
 import threading
+import weakref
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
@@ -101,6 +103,27 @@ def test_leaves_no_file_open() -> None:
     for _ in range(5):
         use()
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_does_not_keep_the_context_of_the_task_that_used_it_first() -> None:
+    class Value:
+        pass
+
+    async def first() -> weakref.ref[Value]:
+        value = Value()
+        variable.set(value)
+        notifier_for(asyncio.get_running_loop())
+        return weakref.ref(value)
+
+    async def main() -> None:
+        kept = await asyncio.create_task(first())
+        # The loop has the task until this one waits again.
+        await asyncio.sleep(0)
+        gc.collect()
+        assert kept() is None
+
+    variable: ContextVar[Value] = ContextVar("variable")
+    run(main)
 
 
 def test_of_a_loop_without_readers_works() -> None:

@@ -14,6 +14,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context
 from typing import Protocol
 
 __all__ = ["notifier_for"]
@@ -40,7 +41,8 @@ class _EventfdNotifier:
         # Not with the loop, and not at the interpreter's exit: a thread may still write
         # to it, and by then another file could have its number.
         weakref.finalize(self, os.close, self._fd).atexit = False
-        loop.add_reader(self._fd, self._call_all)
+        # In a context of its own, because it outlives that of the running task.
+        Context().run(loop.add_reader, self._fd, self._call_all)
 
     def call_soon(self, fn: Callable[[], object], /) -> None:
         self._calls.append(fn)
