@@ -11,13 +11,14 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
 import pytest
 from django.db import connections
 
+from tests.cancelling import cancel_at
 from tests.fix_db import only_sqlite
 from tests.fix_sqlite import freed, locked, write, write_in_block
 from tests.records.models import Artist
@@ -201,63 +202,64 @@ async def test_an_abandoned_run_closes_quietly() -> None:
     assert await Artist.objects.count() == 2_500
 
 
-async def cancel_when(
-    is_done: Callable[[], bool], work: Coroutine[Any, Any, None]
-) -> None:
-    """Cancel *work* when SQLite has done it, but before the task knows."""
-    task = asyncio.create_task(work)
-    while not is_done():
-        await asyncio.sleep(0)
-        # The loop is blocked while SQLite works, so that it cannot see the end.
-        deadline = time.monotonic() + 0.05
-        while not is_done() and time.monotonic() < deadline:
-            time.sleep(0.0005)  # noqa: ASYNC251
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
 class TestBegin:
     """A BEGIN that succeeds although its task is cancelled leaves no transaction."""
 
     @staticmethod
     async def on_the_loop() -> None:
         async with transaction.atomic():
-            pytest.fail("The block was entered.")
+            pass
 
     @staticmethod
     async def in_the_bridge() -> None:
         def work() -> None:
             with transaction.atomic():
-                pytest.fail("The block was entered.")
+                pass
 
         await run(work)
 
+    @pytest.mark.parametrize("late", [False, True])
     @pytest.mark.parametrize("place", ["on_the_loop", "in_the_bridge"])
-    async def test_what_the_block_around_writes_is_kept(self, place: str) -> None:
+    async def test_what_the_block_around_writes_is_kept(
+        self, place: str, late: bool
+    ) -> None:
+        written: list[str] = []
         async with connection.pinned():
-            await Artist.objects.create(name="before")
+            await Artist.objects.count()
             raw = connections["default"].connection.raw
-            await cancel_when(lambda: raw.in_transaction, getattr(self, place)())
-            await Artist.objects.create(name="after")
-            async with transaction.atomic():
-                await Artist.objects.create(name="in a transaction")
+            reached = True
+            while reached:
+                step = len(written) + 1
+                _, reached = await cancel_at(step, getattr(self, place)(), late=late)
+                assert not raw.in_transaction
+                written.append(f"{step}")
+                await Artist.objects.create(name=written[-1])
             assert connections["default"].connection.raw is raw
         names = await Artist.objects.values_list("name", flat=True)
-        assert set(names) == {"before", "after", "in a transaction"}
+        assert sorted(names) == sorted(written)
 
 
-async def set_autocommit(on: bool) -> None:
-    await connection.set_autocommit(on)
-
-
-async def test_autocommit_is_what_sqlite_has() -> None:
+@pytest.mark.parametrize("late", [False, True])
+async def test_autocommit_is_what_sqlite_has(late: bool) -> None:
     """A `set_autocommit()` that succeeds counts, although its task is cancelled."""
+
+    async def set_autocommit(on: bool) -> None:
+        await connection.set_autocommit(on)
+
+    step, reached = 0, True
+    counted: list[bool] = []
     async with connection.pinned():
+        await Artist.objects.count()
         raw = connections["default"].connection.raw
-        await cancel_when(lambda: raw.isolation_level == "", set_autocommit(False))
-        assert not await connection.get_autocommit()
-        await Artist.objects.create(name="committed")
-        await cancel_when(lambda: raw.isolation_level is None, set_autocommit(True))
-        assert await connection.get_autocommit()
-    assert await Artist.objects.filter(name="committed").exists()
+        while reached:
+            step += 1
+            for on in (False, True):
+                _, reached = await cancel_at(step, set_autocommit(on), late=late)
+                assert await connection.get_autocommit() == (
+                    raw.isolation_level is None
+                )
+                if reached and await connection.get_autocommit() == on:
+                    counted.append(on)
+                await connection.set_autocommit(on)
+    if late:
+        assert counted == [False, True]
