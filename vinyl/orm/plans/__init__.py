@@ -9,7 +9,7 @@ aggregates.py   those of them with arguments of their own, such as aggregate()
 execution.py    runs the query of a plan, without a cursor if nothing needs one
 on_loop.py      plans that run on the event loop, without the bridge
 streams.py      iterator(), whose rows come in chunks
-prefetches.py   prefetch_related(), whose levels need one pass over their objects
+prefetches.py   prefetch_related(), with one pass over the objects of each level
 prefetches_on_loop.py  prefetch_related() on the event loop, without the bridge
 prefetched.py   the querysets of related managers that hold what was prefetched
 shapes.py       the shapes of a model's queries, as a trie of steps
@@ -18,8 +18,8 @@ updates.py      update(), and the UPDATE of save()
 saves.py        save(): what Django does around its statement
 model_saves.py  whether and how save() of a model can have plans
 deletes.py      delete() of querysets and instances, where it is one statement
-columns.py      from the values that are written to parameters
-assignments.py  what an UPDATE assigns
+columns.py      from the values that a statement writes to its parameters
+assignments.py  from the values that an UPDATE assigns to its parameters
 expressions.py  expressions as a part of a shape
 values.py       the kinds of values in a query, and marks to follow them by
 binders.py      from the values of a query to the parameters of its SQL

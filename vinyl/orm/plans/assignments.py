@@ -1,4 +1,4 @@
-"""What an UPDATE assigns to its columns: from values to parameters of its SQL."""
+"""From the values that an UPDATE assigns to the parameters of its SQL."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vinyl.orm.plans.shapes import Unplannable
 
 __all__ = ["Assignment"]
 
-# Before, `None` is a part of the SQL and no parameter.
+# Before Django 6.1, `None` is part of the SQL and not a parameter.
 BINDS_NONE = django.VERSION >= (6, 1)
 
 
@@ -42,7 +42,10 @@ class Assignment:
         self.is_bindable = self._column.is_bindable
 
     def reference(self, slot: int) -> Any:
-        """Return what the query assigns instead of the value. Never switches."""
+        """
+        Return what the query assigns in place of the value, to learn where its
+        parameter is. Never switches.
+        """
         return None if self._is_literal() else _Referring(slot)
 
     def bound(
@@ -52,7 +55,7 @@ class Assignment:
         Return the parameter for *value*, if it has one.
 
         Raises:
-            Unplannable: This value makes a query of another shape.
+            Unplannable: The query of this value has another shape.
 
         Never switches.
         """

@@ -44,7 +44,7 @@ class Column:
 
     Args:
         field: The field.
-        is_raw: Whether the value is the attribute of the object as it is.
+        is_raw: Whether the value is read from the object without `pre_save()`.
     """
 
     __slots__ = ("attname", "field", "is_bindable", "is_read", "kinds")
@@ -54,7 +54,7 @@ class Column:
         self.attname: str = field.attname
         # Whether the server may bind the parameter.
         self.is_bindable = type(field).__module__ in _BINDABLE
-        # Whether the value is the attribute of the object as it is.
+        # Whether the value is read from the object without `pre_save()`.
         self.is_read = (
             is_raw
             or has_methods(field, "pre_save", Field)
@@ -63,15 +63,15 @@ class Column:
                 and not (field.auto_now or field.auto_now_add)
             )
         )
-        # The types of values that are parameters as they are.
+        # The types of values that need no preparation.
         self.kinds = _kinds_of(field)
 
     def prepared(self, obj: Any, connection: Any, pre_saved: list[Any]) -> Any:
         """
-        Return the parameter for *obj*, which is to be inserted.
+        Return the parameter for inserting *obj*.
 
         Args:
-            pre_saved: Gets what a `pre_save()` that may do something has returned.
+            pre_saved: The result of a `pre_save()` that may have effects is appended.
 
         Raises:
             IsExpression: The value is an expression.
@@ -87,8 +87,8 @@ class Column:
 
     def params(self, objs: Iterable[Any], connection: Any) -> list[Any] | None:
         """
-        Return the parameters for *objs*, if nobody can tell in which order they are
-        prepared: none of them can fail or is an expression. Otherwise None.
+        Return the parameters for *objs*, if the order in which they are prepared makes
+        no difference, because none can fail or is an expression. Otherwise None.
 
         Never switches, unless a deferred field does.
         """
@@ -133,7 +133,7 @@ class Column:
 _TEXTS: frozenset[type] = frozenset({str, type(None)})
 _INTEGERS: frozenset[type] = frozenset({int, type(None)})
 _DATES: frozenset[type] = frozenset({datetime.date, type(None)})
-# Of fields whose values are not wrapped in a type of the driver's.
+# Fields whose values are not wrapped in a type of the driver, with the types of values.
 _NUMBERS: dict[Any, frozenset[type]] = {
     AutoField: _INTEGERS,
     BigAutoField: _INTEGERS,

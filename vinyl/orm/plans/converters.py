@@ -1,8 +1,8 @@
 """
-Converting the values of rows, as Django's compilers do it.
+Converting the values of rows, with the results of Django's compilers.
 
-A compiler calls the converters of each column for each value. `Converters` is one loop
-over the rows, written out for the columns of a query, in which the backend replaces
+A compiler calls the converters of each column for each value. `Converters` generates
+one loop over the rows for the columns of a query, in which the backend replaces
 Django's converters with expressions where it can.
 """
 
@@ -23,8 +23,8 @@ class Converters:
 
     Args:
         count: The number of columns of a row.
-        found: For each column whose values are to be converted, its number, and its
-            converters and its expression: what Django's `get_converters()` returns.
+        found: The result of Django's `get_converters()`: by the number of each column
+            that has converters, these and the expression of the column.
         connection: A connection of the database on which the query runs.
     """
 

@@ -1,8 +1,8 @@
 """
 Plans for `delete()` where Django deletes with one statement.
 
-That is so if nothing has to be collected before: no relation to the model cascades, and
-no signal has receivers. Then nothing but the statement remains to be done.
+It does so if it has nothing to collect before: no relation to the model cascades, and
+no signal has receivers.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = [
     "result_of",
 ]
 
-# What Django's `delete()` calls of an instance.
+# The methods of an instance that Django's `delete()` calls.
 _METHODS = tuple(
     (name, getattr(Model, name))
     for name in (
@@ -65,14 +65,16 @@ class _ModelDeletes:
     How instances of a class are deleted.
 
     Args:
-        root: The root of the shapes of the class, as long as which this is valid.
-        fields: The fields and relations of the class, likewise.
+        cls: The class.
+        root: The root of the shapes of the class.
+        fields: The fields and relations of the class. This object is valid as long as
+            these and *root* are.
     """
 
     def __init__(self, cls: Any, root: Node, fields: Any) -> None:
         self.root = root
         self.fields = fields
-        # While no signal has receivers.
+        # True only while no signal has receivers.
         self.is_fast = Collector(using=DEFAULT_DB_ALIAS).can_fast_delete(cls)
         self.key: str = cls._meta.pk.attname
         self.is_plain = (
@@ -102,14 +104,14 @@ class _ModelDeletes:
 
 def _deletes_of(cls: Any) -> _ModelDeletes | None:
     """How instances of *cls* are deleted; None if signals have receivers."""
-    # Most projects have no receivers at all, which is quicker to find out.
+    # Most projects have no receivers at all, and that is quicker to check.
     if (pre_delete.receivers and pre_delete.has_listeners(cls)) or (
         post_delete.receivers and post_delete.has_listeners(cls)
     ):
         return None
     meta = cls._meta
     root = root_of(cls)
-    # Another tuple if another model has got a relation to this one.
+    # Another tuple after another model has got a relation to this one.
     fields = meta.get_fields(include_hidden=True)
     found: _ModelDeletes | None = vars(meta).get("vinyl_deletes")
     if found is None or found.root is not root or found.fields is not fields:
@@ -168,8 +170,8 @@ class Delete:
     @classmethod
     def of(cls, obj: Any, kwargs: Mapping[str, Any]) -> Delete | None:
         """
-        Return what `obj.delete(**kwargs)` stands for; None if Django has to carry it
-        out. Never switches.
+        Return the `Delete` for `obj.delete(**kwargs)`; None if Django has to delete
+        *obj*. Never switches.
         """
         if not is_enabled() or not _ARGUMENTS.issuperset(kwargs):
             return None
@@ -197,7 +199,7 @@ class Delete:
 
     def finish(self, count: int) -> tuple[int, dict[str, int]]:
         """
-        Have the object forget its key, and return the result of `delete()`. Never
+        Remove the key of the object, and return the result of `delete()`. Never
         switches.
         """
         setattr(self.obj, self._deletes.key, None)
@@ -280,7 +282,7 @@ def patch_delete_instance(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _deleted(found: Delete, connection: Any) -> int | None:
-    """How many rows a plan has deleted; None if Django has to delete the instance."""
+    """The number of rows that a plan has deleted; None if Django has to delete."""
     plan = found.plan(connection)
     if plan is not None:
         try:
@@ -293,7 +295,7 @@ def _deleted(found: Delete, connection: Any) -> int | None:
     try:
         queryset = found.queryset()
     except Exception:
-        # Of a key that the field does not accept, which Django raises again.
+        # The field does not accept the key. Django raises the error again.
         return None
     trail = trail_of(queryset)
     if trail is None:

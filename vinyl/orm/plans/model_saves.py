@@ -1,8 +1,9 @@
 """
 Whether and how plans save instances of a model.
 
-That is possible where all code that `save()` calls is Django's own and none of it uses
-the database: no receiver of a signal, no method of the model, no field of others.
+Plans can save them if all code that `save()` calls is Django's own and does not use the
+database: the model overrides none of these methods, its fields are Django's, and no
+signal has receivers.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from vinyl.orm.plans.updates import assigned
 
 __all__ = ["ModelSaves", "can_make", "runs_djangos_code", "saves_of"]
 
-# Django's methods that a plan stands for.
+# Django's methods that are not called if a plan is used.
 _METHODS = tuple(
     (name, getattr(Model, name))
     for name in (
@@ -51,12 +52,13 @@ _METHODS = tuple(
     )
 )
 _model: Any = Model
-# Attributes of a class that leave the value to the instance, and those of relations.
+# Descriptors that keep the value in the `__dict__` of the instance, and descriptors of
+# relations.
 _ATTRIBUTES = frozenset({DeferredAttribute, ForeignKeyDeferredAttribute})
 _RELATIONS = frozenset({ForwardManyToOneDescriptor, ForwardOneToOneDescriptor})
-# The packages whose functions may be called for a default on the event loop.
+# The packages whose functions, as defaults of fields, never wait.
 _DEFAULTS = frozenset({"builtins", "datetime", "decimal", "django", "time", "uuid"})
-# The most sets of `update_fields` that are kept for a model.
+# Maximum number of sets of `update_fields` that are kept for a model.
 MAX_CHOICES = 100
 
 
@@ -65,7 +67,9 @@ class ModelSaves:
     How instances of a class are saved.
 
     Args:
-        root: The root of the shapes of the class, as long as which this is valid.
+        cls: The class.
+        root: The root of the shapes of the class. This object is valid as long as the
+            root is.
     """
 
     def __init__(self, cls: Any, root: Node) -> None:
@@ -83,7 +87,7 @@ class ModelSaves:
         self.relations = {
             field.name: field for field in self.fields if field.is_relation
         }
-        # The names of arguments of the constructor.
+        # The keyword arguments of the constructor.
         self.arguments = self.names.union(field.name for field in self.fields)
         self._choices: dict[frozenset[str], list[Column] | None] = {}
         self._updates: dict[Hashable, Plan] = {}
@@ -102,8 +106,8 @@ class ModelSaves:
 
     def choice(self, names: frozenset[str]) -> list[Column] | None:
         """
-        Return the columns of `update_fields`, None if they are to be looked at by
-        Django. Never switches.
+        Return the columns that `update_fields` names; None if Django has to find them.
+        Never switches.
         """
         if names in self._choices:
             return self._choices[names]
@@ -137,7 +141,7 @@ class ModelSaves:
         plan = self._updates.get(of)
         if plan is None:
             if not WRITTEN.issuperset(kinds):
-                # Expressions of one type are different ones.
+                # Two expressions of the same type can differ.
                 return None
             node = self.root.child(("filter", False, False, (("pk", type(key)),)))
             pairs = (
@@ -174,7 +178,7 @@ class ModelSaves:
 
 def _is_plain(cls: Any) -> bool:
     """
-    Whether one statement saves an instance, and Django's code alone gives the values.
+    Whether one statement saves an instance, and only Django's code makes its values.
     """
     meta = cls._meta
     manager: Any = cls._base_manager
@@ -219,7 +223,7 @@ def _is_made_plainly(cls: Any) -> bool:
 
 
 def _is_harmless(default: Any) -> bool:
-    """Whether *default* of a field is a value, or a function that never waits."""
+    """Whether *default*, of a field, is a value or a function that never waits."""
     module = getattr(default, "__module__", None) or "builtins"
     return not callable(default) or module.partition(".")[0] in _DEFAULTS
 
@@ -241,13 +245,13 @@ def runs_djangos_code(cls: Any) -> bool:
     for name, method in _METHODS:
         if getattr(cls, name) is not method:
             return False
-    # That of Model may be patched; it is called.
+    # The one of Model may be patched. A plan calls it.
     if (
         cls._prepare_related_fields_for_save
         is not _model._prepare_related_fields_for_save
     ):
         return False
-    # Most projects have no receivers at all, which is quicker to find out.
+    # Most projects have no receivers at all, and that is quicker to check.
     return not (
         (pre_save.receivers and pre_save.has_listeners(cls))
         or (post_save.receivers and post_save.has_listeners(cls))
@@ -256,7 +260,7 @@ def runs_djangos_code(cls: Any) -> bool:
 
 def can_make(model: Any, kwargs: Mapping[str, Any]) -> bool:
     """
-    Whether `model(**kwargs)` runs Django's code alone, and loads no attribute. Never
+    Whether `model(**kwargs)` runs only Django's code and loads no attribute. Never
     switches.
     """
     saved = saves_of(model)
@@ -269,7 +273,7 @@ def can_make(model: Any, kwargs: Mapping[str, Any]) -> bool:
 
 
 def _is_loaded(field: Any, related: Any) -> bool:
-    """Whether the key that *field* takes from *related* is there."""
+    """Whether *related* has the key for *field*, without loading it."""
     if not isinstance(related, Model):
         return related is None
     names = {field.target_field.attname, related._meta.pk.attname}

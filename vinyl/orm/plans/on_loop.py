@@ -1,9 +1,9 @@
 """
 Running plans on the event loop, outside the bridge.
 
-A plan whose work is Django's alone needs no greenlet: no code of a project or a package
-runs that could wait for something else. Where that is not so, the functions here do
-nothing and return None, and the caller runs Django's method in the bridge.
+A plan that runs only Django's code needs no greenlet, because no code of a project or a
+package can wait for something else. In all other cases the functions here do nothing
+and return None, and the caller runs Django's method in the bridge.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ def _find(
     can run here.
 
     Args:
-        what: What an UPDATE assigns.
-        has_prefetches: Whether the caller prefetches what *queryset* does.
+        what: The assignments of an UPDATE.
+        has_prefetches: Whether the caller does the prefetches of *queryset*.
     """
     trail = trail_of(queryset)
     if trail is None or not is_enabled():
@@ -90,7 +90,7 @@ def _find(
     if alias is None:
         if router.routers:
             return None
-        # As Django's router decides without those of a project.
+        # The choice that Django makes if a project has no routers.
         instance = queryset._hints.get("instance") if queryset._hints else None
         alias = None if instance is None else instance._state.db
         alias = alias or DEFAULT_DB_ALIAS
@@ -125,7 +125,7 @@ def _filtered(
         return None
     kept = []
     for binder, value in zip(child.binders, values, strict=True):
-        # Preparing an instance may read an attribute of it that has been deferred.
+        # Preparing an instance may read a deferred attribute.
         if binder.is_of_instances:
             return None
         kept.append(binder.kept(value) if binder.prepares else value)
@@ -174,7 +174,9 @@ async def _can_fetch(wrapper: Any) -> bool:
 
 
 async def _can_write(wrapper: Any, source: Lease | Pool) -> bool:
-    """The same for a statement that is not run again if the session has ended."""
+    """
+    The same for a statement that writes, which is not run again if the session ends.
+    """
     if isinstance(source, Lease) and wrapper.may_replace_session():
         if wrapper.connection is not None and wrapper.session_has_ended():
             return False
@@ -203,15 +205,16 @@ async def fetch(
     has_prefetches: bool = False,
 ) -> list[Any] | None:
     """
-    Return what the plan gives for *terminal* of *queryset*: objects, or for a query of
-    one value its rows; None if the query has to run in the bridge.
+    Return the result of the plan for *terminal* of *queryset*: its objects, or for a
+    query of one value its rows; None if the query has to run in the bridge.
 
     Args:
-        args: Of `get()`: what it filters by.
-        kwargs: Likewise.
-        has_prefetches: Whether the caller prefetches what *queryset* does.
+        terminal: The name of the method, or "rows" for all rows.
+        args: The conditions of `get()`.
+        kwargs: The keyword arguments of `get()`.
+        has_prefetches: Whether the caller does the prefetches of *queryset*.
 
-    Raises: what Django's method raises.
+    Raises: the errors of Django's method.
 
     Switches to the event loop.
     """
@@ -227,10 +230,10 @@ async def fetch(
 
 async def update(queryset: Any, kwargs: Mapping[str, Any]) -> int | None:
     """
-    Return the number of rows that `queryset.update(**kwargs)` has changed; None if it
-    has to run in the bridge.
+    Run `queryset.update(**kwargs)` and return the number of rows that it has changed;
+    None if it has to run in the bridge.
 
-    Raises: what Django's method raises.
+    Raises: the errors of Django's method.
 
     Switches to the event loop.
     """
@@ -262,10 +265,10 @@ async def delete(
     queryset: Any, kwargs: Mapping[str, Any]
 ) -> tuple[int, dict[str, int]] | None:
     """
-    Return what `queryset.delete(**kwargs)` returns; None if it has to run in the
+    Run `queryset.delete(**kwargs)` and return its result; None if it has to run in the
     bridge.
 
-    Raises: what Django's method raises.
+    Raises: the errors of Django's method.
 
     Switches to the event loop.
     """
@@ -286,7 +289,7 @@ async def delete(
         except Unplannable:
             return None
         except BaseException:
-            # As the end of Django's inner block does.
+            # Django's own atomic() block in delete() does the same.
             if wrapper.in_atomic_block:
                 wrapper.needs_rollback = True
             raise
@@ -299,9 +302,10 @@ async def delete_instance(
     obj: Any, kwargs: Mapping[str, Any]
 ) -> tuple[int, dict[str, int]] | None:
     """
-    Return what `obj.delete(**kwargs)` returns; None if it has to run in the bridge.
+    Run `obj.delete(**kwargs)` and return its result; None if it has to run in the
+    bridge.
 
-    Raises: what Django's method raises.
+    Raises: the errors of Django's method.
 
     Switches to the event loop.
     """
@@ -328,10 +332,9 @@ async def delete_instance(
 
 async def save(obj: Any, kwargs: Mapping[str, Any]) -> bool:
     """
-    Do what `obj.save(**kwargs)` does, and return True; False if it has to run in the
-    bridge.
+    Run `obj.save(**kwargs)` and return True; False if it has to run in the bridge.
 
-    Raises: what Django's method raises.
+    Raises: the errors of Django's method.
 
     Switches to the event loop.
     """
@@ -358,10 +361,10 @@ async def save(obj: Any, kwargs: Mapping[str, Any]) -> bool:
 
 async def create(queryset: Any, kwargs: Mapping[str, Any]) -> Any:
     """
-    Return the object that `queryset.create(**kwargs)` makes; None if that has to run in
-    the bridge.
+    Run `queryset.create(**kwargs)` and return the object; None if it has to run in the
+    bridge.
 
-    Raises: what Django's method raises.
+    Raises: the errors of Django's method.
 
     Switches to the event loop.
     """

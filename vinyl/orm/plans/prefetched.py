@@ -1,8 +1,8 @@
 """
 The querysets of related managers that hold what has been prefetched.
 
-Django makes that of the first instance. Those of the others differ from it in nothing
-but the instance, unless the manager has code of its own, so they are copies of it.
+Django makes the queryset of the first instance. Unless the manager overrides methods,
+the querysets of the other instances differ only in the instance, so they are copies.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ def set_querysets(
         instances: Instances of one model.
         keys: The key of each.
         found: The related objects of each.
-        descriptor: That of the relation.
-        attribute: The attribute of instances that it is.
-        name: The name of the relation among what an instance has prefetched.
-        field: The field of the related objects that holds the key; None if they are
-            related through a table.
+        descriptor: The descriptor of the relation.
+        attribute: The name of the descriptor in the model.
+        name: The key of the relation in `_prefetched_objects_cache`.
+        field: The field of the related objects that holds the key; None for a
+            many-to-many relation.
         given: The queryset of the `Prefetch`; None if the manager makes it.
 
     Never switches.

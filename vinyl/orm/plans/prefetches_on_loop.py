@@ -1,9 +1,9 @@
 """
 Prefetches on the event loop, outside the bridge.
 
-The rows of a queryset come first, then each relation that it prefetches, as Django's
-`prefetch_related_objects()` fetches them. Where a manager or a router of a project
-takes part, or a lookup is more than a name, that function runs in the bridge.
+The rows of a queryset are fetched first, then each relation that it prefetches, with
+the results of Django's `prefetch_related_objects()`. That function runs in the bridge
+if a manager or a router of the project takes part, or if a lookup is not a name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["fetch_rows"]
 
 
 class _Part(NamedTuple):
-    """One relation on the way of a lookup: *name* of what is found at *parent*."""
+    """One relation in the path of a lookup: *name* of the objects at *parent*."""
 
     path: str
     parent: str
@@ -37,10 +37,10 @@ class _Part(NamedTuple):
 
 async def fetch_rows(queryset: Any) -> list[Any] | None:
     """
-    Return the objects of *queryset* with what it prefetches for them; None if they have
-    to be fetched in the bridge.
+    Return the objects of *queryset*, with its prefetches done; None if they have to be
+    fetched in the bridge.
 
-    Raises: what iterating over *queryset* raises.
+    Raises: the errors of iterating over *queryset*.
 
     Switches to the event loop.
     """
@@ -96,14 +96,14 @@ async def _prefetch(
             by_path[path], _ = ended.value
 
 
-# Lookups of one model that are kept.
+# Maximum number of sets of lookups that are kept for a model.
 MAX_LOOKUPS = 200
 
 
 def _parts_of(model: Any, lookups: tuple[Any, ...]) -> list[_Part] | None:
     if any(type(lookup) is not str for lookup in lookups):
         return None
-    # None for those that need the bridge.
+    # The value is None if the lookups need the bridge.
     known: dict[tuple[str, ...], list[_Part] | None]
     known = vars(model._meta).setdefault("vinyl_prefetches", {})
     if lookups not in known:
@@ -115,7 +115,8 @@ def _parts_of(model: Any, lookups: tuple[Any, ...]) -> list[_Part] | None:
 
 def _made(model: Any, lookups: tuple[str, ...]) -> list[_Part] | None:
     parts: list[_Part] = []
-    # The model of what is found at a path, and what it knows of where it came from.
+    # By path: the model of the objects, and the relation back to their parents, which
+    # is set with them.
     found: dict[str, tuple[Any, str | None]] = {"": (model, None)}
     for lookup in lookups:
         path = ""
@@ -127,7 +128,7 @@ def _made(model: Any, lookups: tuple[str, ...]) -> list[_Part] | None:
             relation = relation_of(of_model, name)
             if relation is None or name == known:
                 return None
-            # Through a table, Django asks the connection for its quoting.
+            # For a many-to-many relation, Django needs a connection, for its quoting.
             if relation.related is None or not _is_djangos(relation):
                 return None
             found[path] = relation.related, relation.remote
@@ -136,7 +137,7 @@ def _made(model: Any, lookups: tuple[str, ...]) -> list[_Part] | None:
 
 
 def _is_djangos(relation: Relation) -> bool:
-    """Whether the manager of the related objects has nothing of its own."""
+    """Whether the manager of the related objects overrides no method used here."""
     related: Any = relation.related
     is_many = type(relation.descriptor) is ReverseManyToOneDescriptor
     manager = type(related._default_manager if is_many else related._base_manager)

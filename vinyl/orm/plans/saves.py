@@ -1,4 +1,4 @@
-"""Plans for `save()`: one statement, between what Django does before and after it."""
+"""Plans for `save()`, which run one statement instead of Django's `save_base()`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COLLECTIONS = frozenset({list, tuple, set, frozenset})
 
 
 class Write(NamedTuple):
-    """A statement that writes, with its parameters, for `execution.write()`."""
+    """The arguments of `execution.write()`: a statement with its parameters."""
 
     sql: str
     statement: Statement | None
@@ -37,10 +37,14 @@ class Save:
     A `save()` that one statement carries out.
 
     Args:
-        columns: Those that an UPDATE assigns.
+        saved: How instances of the class of *obj* are saved.
+        obj: The instance to save.
+        alias: The database to save it to.
+        columns: The columns that an UPDATE assigns.
         inserts: Whether the statement is an INSERT.
-        key: The primary key; None if the database gives it.
-        refusal: What is raised if the UPDATE finds no row; None if an INSERT follows.
+        key: The primary key; None if the database generates it.
+        refusal: The message of the error that is raised if the UPDATE finds no row;
+            None if an INSERT follows instead.
     """
 
     __slots__ = (
@@ -79,11 +83,11 @@ class Save:
         cls, obj: Any, kwargs: Mapping[str, Any], *, on_loop: bool = False
     ) -> Save | None:
         """
-        Return the save that `obj.save(**kwargs)` stands for; None if Django has to
-        carry it out.
+        Return the `Save` for `obj.save(**kwargs)`; None if Django has to save *obj*.
 
         Args:
-            on_loop: Whether it runs on the event loop, where nothing can be loaded.
+            on_loop: Whether the save runs on the event loop, where no attribute can be
+                loaded.
 
         Raises:
             ValueError: A related object has not been saved.
@@ -115,13 +119,13 @@ class Save:
             if refusal is None:
                 refusal = "Save with update_fields did not affect any rows."
         elif not saved.names <= obj.__dict__.keys():
-            # Some are deferred.
+            # Some attributes are deferred.
             return None
         if not columns or (force_insert and force_update):
             return None
         key = obj.__dict__.get(saved.pk.attname)
         if key is None:
-            # Other keys may have a default, which is the empty string for a text.
+            # Django gives other keys a default, such as "" for text.
             if refusal is not None or saved.pk is not saved.model._meta.auto_field:
                 return None
             if saved.pk.has_default() or saved.pk.has_db_default():
@@ -130,7 +134,7 @@ class Save:
         elif type(key) not in PLAIN:
             return None
         elif not force_insert and not force_update and obj._state.adding:
-            # With `update_fields` as well.
+            # Django does this with `update_fields` as well.
             force_insert = saved.pk.has_default() or saved.pk.has_db_default()
         if obj._state.__dict__.get("fields_cache"):
             if on_loop and not saved.has_loaded_relations(obj):
@@ -140,9 +144,9 @@ class Save:
 
     def bound(self, connection: Any) -> Write | None:
         """
-        Return the statement; None if it is not known, and Django has to save.
+        Return the statement; None if there is no plan for it, and Django has to save.
 
-        Raises: what fields raise for a value that they do not accept.
+        Raises: the errors of fields for values that they do not accept.
 
         Never switches.
         """
@@ -172,12 +176,13 @@ class Save:
 
     def finish(self, rows: list[Any], connection: Any) -> bool:
         """
-        Have the object know that it has been saved.
+        Update the state of the object after the statement has run.
 
         Args:
-            rows: What the statement has returned.
+            rows: The rows that the statement has returned.
 
-        Returns: Whether it has been saved; if not, an INSERT has to follow.
+        Returns:
+            Whether the object has been saved; if not, an INSERT has to follow.
 
         Raises:
             DatabaseError: There is no row to update, and none may be inserted.
@@ -199,7 +204,7 @@ class Save:
 
 
 def patch_save(method: Callable[..., Any]) -> Callable[..., Any]:
-    """For `Model.save()`."""
+    """Patch `Model.save()` to use plans."""
 
     @functools.wraps(method)
     def save(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,7 +1,7 @@
 """
 Plans for `update()`, and for the UPDATE of `save()`.
 
-What is assigned is the last step of the shape: the names of the fields, the kinds of
+The last step of the shape consists of the names of the assigned fields, the kinds of
 their values, and expressions such as `F("number")`.
 """
 
@@ -25,7 +25,7 @@ __all__ = ["Assigned", "assigned", "patch_update", "patch_update_fields"]
 
 
 def _stay(queryset: Any, *args: Any, **kwargs: Any) -> Any:
-    """The step of an update: what it assigns is for the method itself."""
+    """Take the step of an update: nothing, because the method assigns the values."""
     return queryset
 
 
@@ -34,10 +34,10 @@ django_method["update"] = django_method["_update"] = _stay
 
 class Assigned(NamedTuple):
     """
-    What an update assigns.
+    The assignments of an update.
 
     Args:
-        key: The same for updates of the same shape.
+        key: Equal for updates of the same shape.
         values: The values that are not expressions.
     """
 
@@ -47,10 +47,14 @@ class Assigned(NamedTuple):
 
 def assigned(method: str, pairs: Iterable[tuple[Hashable, Any]]) -> Assigned:
     """
-    Return what is assigned by *method*: *pairs* of fields and values.
+    Return the assignments of *method*, `update` or `_update`.
+
+    Args:
+        method: The name of the method.
+        pairs: Fields, by name or id, and their values.
 
     Raises:
-        Unplannable: One of the values has no kind, such as a model instance.
+        Unplannable: A value has no kind, such as a model instance.
 
     Never switches.
     """
@@ -70,8 +74,8 @@ def assigned(method: str, pairs: Iterable[tuple[Hashable, Any]]) -> Assigned:
 
 def _node_of(node: Node, what: Assigned, step: Step) -> Node | None:
     """
-    Return the node of an update of what *node* stands for; None if there is no room for
-    it. Never switches.
+    Return the node of an update after the steps of *node*; None if *node* has
+    the maximum number of children. Never switches.
     """
     child = node.child(what.key)
     if child is None:
@@ -127,7 +131,7 @@ def _planned(
 
 
 def patch_update(method: Callable[..., Any]) -> Callable[..., Any]:
-    """For `update()`."""
+    """Patch `update()` to use plans."""
 
     @functools.wraps(method)
     def update(self: Any, **kwargs: Any) -> Any:
@@ -150,7 +154,7 @@ def patch_update(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def patch_update_fields(method: Callable[..., Any]) -> Callable[..., Any]:
-    """For `_update()`, which `save()` calls."""
+    """Patch `_update()`, which `save()` calls, to use plans."""
 
     @functools.wraps(method)
     def _update(self: Any, values: Sequence[Any], returning_fields: Any = None) -> Any:
@@ -165,7 +169,7 @@ def patch_update_fields(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(self, values, *more)
         # The step keeps the fields, whose ids are in the key.
         step = Step("_update", tuple(field for field, _, _ in values))
-        # What calls it has the guard.
+        # The caller has marked the transaction for a rollback on an error.
         count, result = _planned(
             self,
             what,
