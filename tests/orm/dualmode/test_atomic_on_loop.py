@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, OperationalError, connections
 from django.db.models.signals import post_save
+from django.db.transaction import TransactionManagementError
 from psycopg.pq import PipelineStatus, TransactionStatus
 
 from tests.fix_db import only_postgresql
@@ -201,6 +202,39 @@ class TestACommitThatFails:
         assert not pool_for("default").in_use
         async with transaction.atomic():
             await Artist.objects.create(name="Nina")
+
+    async def test_has_no_effect_on_the_next_one_if_its_task_is_cancelled(self) -> None:
+        await warm()
+        refused: list[str] = []
+
+        def interrupt() -> None:
+            # Gets the connection after the COMMIT, before the block ends.
+            try:
+                Artist.objects.create(name="Odetta")
+            except TransactionManagementError as error:
+                refused.append(str(error))
+            failing.cancel()
+
+        async def block() -> None:
+            async with transaction.atomic():
+                await Biography.objects.create(artist_id=10**6, text="")
+                siblings.append(asyncio.create_task(run(interrupt)))
+
+        siblings: list[asyncio.Task[None]] = []
+        failing = asyncio.create_task(block())
+        with pytest.raises(asyncio.CancelledError):
+            await failing
+        await siblings[0]
+        assert len(refused) == 1
+        assert not pool_for("default").in_use
+
+        def write() -> None:
+            with transaction.atomic():
+                Artist.objects.create(name="Nina")
+
+        await run(write)
+        assert await exists("Nina")
+        assert not await exists("Odetta")
 
     async def test_because_the_session_has_ended(self, direct: list[str]) -> None:
         await warm()

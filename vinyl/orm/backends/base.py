@@ -313,8 +313,7 @@ class BridgeMixin(InterruptionMixin):
         Args:
             shield: Counts a COMMIT that succeeds although the task is cancelled.
 
-        Raises: the driver's error. Then `_commit()`, which is to be called next, raises
-            it again, and sends nothing.
+        Raises: as `commit()`.
 
         Switches to the event loop.
         """

@@ -202,7 +202,11 @@ class PsycopgMixin(BridgeMixin):
         return self.connection is not None and self.can_fetch()
 
     async def commit_on_loop(self, shield: Shield) -> None:
-        await self.connection.commit_on_loop(shield)
+        try:
+            await self.connection.commit_on_loop(shield)
+        except self.Database.Error:
+            with self.wrap_database_errors:
+                raise
         self.connection.set_autocommit_nowait(True)
         self.autocommit = True
 

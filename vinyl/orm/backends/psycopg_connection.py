@@ -75,8 +75,6 @@ class BridgeConnection(psycopg.Connection[Any]):
         self._poll: Callable[[int], list[Any]] | None = None
         # Whether a prepared statement may have become invalid; see psycopg_cursors.
         self.has_stale_plans = False
-        # What `commit_on_loop()` has raised, for `commit()` to raise.
-        self._commit_error: BaseException | None = None
         # The number of operations in a row, such as those of COPY, that did not wait.
         self._unwaited = 0
         # Returns the DatabaseWrapper that has this connection, or None.
@@ -233,8 +231,7 @@ class BridgeConnection(psycopg.Connection[Any]):
 
     async def commit_on_loop(self, shield: Shield) -> None:
         """
-        Commit outside the bridge. If that fails, `commit()` raises the same error when
-        it is called next, and does nothing else.
+        Commit outside the bridge.
 
         Args:
             shield: Counts a COMMIT that succeeds although the task is cancelled.
@@ -243,20 +240,8 @@ class BridgeConnection(psycopg.Connection[Any]):
 
         Switches to the event loop.
         """
-        try:
-            with self.lock:
-                await self._wait(shield, self._commit_gen())
-        except BaseException as error:
-            self._commit_error = error
-            raise
-
-    def commit(self) -> None:
-        """Commit the transaction. Switches to the event loop in the bridge."""
-        if (error := self._commit_error) is not None:
-            self._commit_error = None
-            # To the shield it has been raised here.
-            decide(None, error, active_shield())
-        super().commit()
+        with self.lock:
+            await self._wait(shield, self._commit_gen())
 
     def has_input(self) -> bool:
         """Whether the server has sent data or closed the socket. Never switches."""

@@ -20,6 +20,7 @@ from asgiref.sync import iscoroutinefunction
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.transaction import Atomic, TransactionManagementError, get_connection
 
+from vinyl.bridge.cancellation import Shield
 from vinyl.bridge.flows import use_driver
 from vinyl.bridge.greenlets import current_shield, in_bridge, run
 from vinyl.bridge.mode import runs_sync, suspend_or_refuse
@@ -107,7 +108,7 @@ def patch_aexit(_: None) -> Callable[..., Any]:
             )
         lease = scope.leases[alias]
         started = False
-        cancelled: BaseException | None = None
+        failure: BaseException | None = None
 
         def leave(*exc_info: Any) -> None:
             nonlocal started
@@ -122,8 +123,20 @@ def patch_aexit(_: None) -> Callable[..., Any]:
             self.__exit__(*exc_info)
 
         try:
-            if exc_info[0] is None and await atomic_on_loop.commit(self, lease):
-                return
+            if exc_info[0] is None:
+                shield = Shield()
+                try:
+                    has_ended = await atomic_on_loop.commit(self, lease, shield)
+                except GeneratorExit:
+                    raise
+                except BaseException as error:
+                    failure = error
+                    exc_info = (type(error), error, error.__traceback__)
+                else:
+                    if shield.postponed is not None:
+                        raise shield.postponed
+                    if has_ended:
+                        return
             # A block that has begun has to end, however often the task is cancelled.
             while not started:
                 try:
@@ -131,12 +144,12 @@ def patch_aexit(_: None) -> Callable[..., Any]:
                 except asyncio.CancelledError as error:
                     if started:
                         raise
-                    cancelled = error
+                    failure = error
                     exc_info = (type(error), error, error.__traceback__)
         finally:
             scope.close()
-        if cancelled is not None:
-            raise cancelled
+        if failure is not None:
+            raise failure
 
     return __aexit__
 

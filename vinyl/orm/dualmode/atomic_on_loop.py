@@ -3,12 +3,11 @@ The outermost `async with atomic()` on the event loop, outside the bridge.
 
 `begin()` and `commit()` do what Django's `Atomic` does for a block that begins and ends
 without anything special. Where something else is to be done, they do nothing and return
-False, and Django's methods run in the bridge.
+False, and Django's methods run in the bridge. They also end a block whose COMMIT fails.
 """
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from django.db.transaction import Atomic
@@ -45,43 +44,39 @@ def begin(block: Atomic, wrapper: Any) -> bool:
     return True
 
 
-async def commit(block: Atomic, lease: Lease) -> bool:
+async def commit(block: Atomic, lease: Lease, shield: Shield) -> bool:
     """
     Commit the transaction of *block*, as `Atomic.__exit__()` does. A COMMIT that has
     begun is completed even if the task is cancelled.
 
-    Returns:
-        Whether the block has ended; if not, Django's method has to end it. It raises
-        the error of a COMMIT that has failed here.
+    Args:
+        shield: Postpones a cancellation if the COMMIT succeeds all the same.
 
-    Raises:
-        CancelledError: The task was cancelled, and the transaction is committed.
+    Returns:
+        Whether the block has ended; if not, Django's method has to end it.
+
+    Raises: what the COMMIT has failed with. Django's method has to roll back.
 
     Switches to the event loop.
     """
     wrapper: Any = lease.wrapper
     if not _may_commit(block, wrapper, lease) or not lease.lock.acquire_nowait():
         return False
-    shield = Shield()
     wrapper.atomic_blocks.pop()
     # Before the COMMIT, so that no hook is registered while it runs.
     wrapper.in_atomic_block = False
     try:
         with shield.up():
             await wrapper.commit_on_loop(shield)
-    except BaseException as error:
-        if isinstance(error, asyncio.CancelledError):
-            wrapper.note_interruption()
+    except BaseException:
         wrapper.atomic_blocks.append(block)
         wrapper.in_atomic_block = True
-        if isinstance(error, GeneratorExit):
-            raise
-        return False
+        # Until Django rolls back, siblings that get the connection are refused.
+        wrapper.needs_rollback = True
+        raise
     finally:
         lease.lock.release()
     wrapper.errors_occurred = False
-    if shield.postponed is not None:
-        raise shield.postponed
     return True
 
 
