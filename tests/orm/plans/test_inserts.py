@@ -221,6 +221,29 @@ class TestExpressions:
         ] * 2
         assert Visit.objects.filter(at=at).count() == 2
 
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_an_unexpected_error_while_a_plan_is_made_is_logged(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        used: list[str],
+        count: int,
+    ) -> None:
+        def fail(*args: Any) -> Any:
+            raise RuntimeError("A bug in vinyl.")
+
+        monkeypatch.setattr(inserts, "_arrangement", fail)
+        for number in range(3):
+            names = [f"secret {number}.{n}" for n in range(count)]
+            made = Genre.objects.bulk_create([Genre(name=name) for name in names])
+            assert [Genre.objects.get(pk=one.pk).name for one in made] == names
+        [record] = caplog.records
+        assert "`INSERT INTO Genre (name)`" in record.getMessage()
+        assert "secret" not in record.getMessage()
+        assert record.exc_info is not None
+        assert isinstance(record.exc_info[1], RuntimeError)
+        assert not used
+
 
 class TestManyObjects:
     @pytest.mark.parametrize("options", [{}, {"ignore_conflicts": True}])
@@ -308,6 +331,7 @@ class TestPlans:
     def test_they_keep_no_objects(self) -> None:
         Genre.objects.create(name="Jazz")
         [plan] = inserts._plans_of(Genre).values()
+        assert plan is not None
         assert plan.query.objs == []
 
 

@@ -18,6 +18,7 @@ from django.db.models import sql
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.plans.columns import Column, IsExpression
 from vinyl.orm.plans.execution import write
+from vinyl.orm.plans.learning import log_failure
 from vinyl.orm.plans.shapes import Node, root_of
 from vinyl.orm.plans.trails import is_enabled
 
@@ -28,10 +29,13 @@ MAX_PLANS = 100
 
 
 class _ModelPlans(NamedTuple):
-    """The plans for a model, valid as long as *root* is the root of its shapes."""
+    """
+    The plans for a model, valid as long as *root* is the root of its shapes. None
+    stands for a plan that could not be made because of an unexpected error.
+    """
 
     root: Node
-    plans: dict[Hashable, InsertPlan]
+    plans: dict[Hashable, InsertPlan | None]
 
 
 class InsertPlan:
@@ -191,6 +195,8 @@ def patch_insert(execute_sql: Callable[..., Any]) -> Callable[..., Any]:
         if plan is None and count > 1:
             plan = plans.get((key, None))
         if plan is None:
+            if (key, count) in plans:
+                return execute_sql(self, returning_fields)
             return _learned(self, returning_fields, execute_sql, plans, key)
         if connection.connection is None:
             # Django connects before it prepares values.
@@ -220,7 +226,7 @@ def plan_for(
     return _plans_of(model).get((_key(query, connection, returning_fields), 1))
 
 
-def _plans_of(model: Any) -> dict[Hashable, InsertPlan]:
+def _plans_of(model: Any) -> dict[Hashable, InsertPlan | None]:
     root = root_of(model)
     meta = model._meta
     found = vars(meta).get("vinyl_inserts")
@@ -250,7 +256,7 @@ def _learned(
     compiler: Any,
     returning_fields: Any,
     execute_sql: Callable[..., Any],
-    plans: dict[Hashable, InsertPlan],
+    plans: dict[Hashable, InsertPlan | None],
     key: Hashable,
 ) -> Any:
     """Run the insert through Django, and keep its plan if it has one."""
@@ -281,13 +287,47 @@ def _learned(
         rows = execute_sql(compiler, returning_fields)
     finally:
         del compiler.pre_save_val, compiler.prepare_value, compiler.as_sql
+    count: int | None = len(query.objs)
+    try:
+        plan = _plan_of(compiler, returning_fields, called, prepared, statements)
+    except Exception:
+        # The INSERT itself has succeeded.
+        names = ", ".join(field.name for field in query.fields)
+        log_failure(f"INSERT INTO {query.model.__qualname__} ({names})")
+        plan = None
+    else:
+        if plan is None:
+            return rows
+        if plan.is_unnested:
+            count = None
+    if len(plans) >= MAX_PLANS:
+        plans.clear()
+    plans[key, count] = plan
+    return rows
+
+
+def _plan_of(
+    compiler: Any,
+    returning_fields: Any,
+    called: list[tuple[int, int]],
+    prepared: list[Any],
+    statements: list[tuple[str, Sequence[Any]]],
+) -> InsertPlan | None:
+    """
+    Return the plan of what *compiler* has run, None if it has none.
+
+    Args:
+        called: The ids of the fields and the objects whose values were read, in order.
+        prepared: The values.
+    """
+    query = compiler.query
     if len(statements) != 1 or compiler.returning_params:
-        return rows
+        return None
     if any(hasattr(value, "as_sql") for value in prepared):
-        return rows
+        return None
     [(text, params)] = statements
     if (arranged := _arrangement(query, called, prepared, params)) is None:
-        return rows
+        return None
     is_by_field, is_unnested = arranged
     table = query.get_meta().db_table
     returning = [field.get_col(table) for field in returning_fields or ()]
@@ -303,18 +343,9 @@ def _learned(
     # Without the objects, which the plan would keep alive.
     kept = query.clone()
     kept.objs = []
-    if len(plans) >= MAX_PLANS:
-        plans.clear()
-    plans[key, None if is_unnested else len(query.objs)] = InsertPlan(
-        kept,
-        text,
-        is_by_field,
-        is_unnested,
-        statement,
-        returning,
-        has_converters,
+    return InsertPlan(
+        kept, text, is_by_field, is_unnested, statement, returning, has_converters
     )
-    return rows
 
 
 def _may_have_plan(compiler: Any) -> bool:

@@ -41,7 +41,7 @@ from vinyl.orm.plans.plan import Plan, is_djangos
 from vinyl.orm.plans.shapes import Kept, Node
 from vinyl.orm.plans.values import Marks, Unplannable, type_of
 
-__all__ = ["learn"]
+__all__ = ["learn", "log_failure"]
 
 logger = logging.getLogger("vinyl.orm")
 
@@ -99,13 +99,7 @@ def learn(
             keep(None)
         except Exception:
             # The query itself has succeeded.
-            logger.warning(
-                "An unexpected error occurred while a plan was made for `%s`. The "
-                "query has succeeded, and Django will build further queries of this "
-                "shape. Please report the error as a bug of vinyl.",
-                node,
-                exc_info=True,
-            )
+            log_failure(node)
             keep(None)
         else:
             keep(plan)
@@ -129,6 +123,20 @@ def learn(
     finally:
         # Their queries lead back to them.
         runs.clear()
+
+
+def log_failure(shape: object) -> None:
+    """
+    Log the error that is being handled. The query of *shape* had succeeded before it
+    occurred. Never switches.
+    """
+    logger.warning(
+        "An unexpected error occurred while a plan was made for `%s`. The query has "
+        "succeeded, and Django will build further queries of this shape. Please report "
+        "the error as a bug of vinyl.",
+        shape,
+        exc_info=True,
+    )
 
 
 def _compiled(queryset: Any, alias: str) -> tuple[Any, ...]:
