@@ -24,9 +24,9 @@ T = TypeVar("T")
 class State(Enum):
     """What happens to an operation of sync code when its task is cancelled."""
 
-    # It is interrupted, and does not count.
+    # It is interrupted, and its result is discarded.
     DOWN = auto()
-    # It is interrupted, and counts if it succeeds all the same.
+    # It is interrupted, and counts if it succeeds nevertheless.
     UP = auto()
     # It is not interrupted, and counts if it succeeds.
     UNDOING = auto()
@@ -68,7 +68,7 @@ class Shield:
         In the block, operations are not interrupted if the task is cancelled. A
         ROLLBACK that is interrupted would leave the transaction open.
 
-        In all else a block of `up()`. Never switches.
+        In all other respects it is a block of `up()`. Never switches.
         """
         return self._raised_to(State.UNDOING)
 

@@ -1,4 +1,4 @@
-"""What a cancelled query means for the transaction that is open on its connection."""
+"""The effects of a cancelled query on the transaction of its connection."""
 
 from __future__ import annotations
 

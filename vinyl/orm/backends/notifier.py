@@ -1,9 +1,9 @@
 """
-Telling an event loop, from threads, that something it waits for has ended.
+Calling functions on an event loop from threads.
 
-On Linux the threads write to an eventfd. `loop.call_soon_threadsafe()`, which serves
-other systems, makes a handle and a copy of the context for each call, and writes to a
-socket that the loop reads twice.
+On Linux the threads write to an eventfd, which costs less than
+`loop.call_soon_threadsafe()`: that creates a handle and copies the context for each
+call, and writes to a socket that the loop reads twice. It is used on other systems.
 """
 
 from __future__ import annotations
@@ -23,23 +23,24 @@ HAS_EVENTFD = hasattr(os, "eventfd")
 
 
 class Notifier(Protocol):
-    """Has an event loop call functions for threads."""
+    """Makes an event loop call functions that threads pass to it."""
 
     def call_soon(self, fn: Callable[[], object], /) -> None:
         """
-        In any thread: have the loop call *fn*, which must not raise, after those that
-        came before. If the loop has been closed, do nothing. Never switches.
+        Make the loop call *fn*, which must not raise, after the functions passed
+        before. If the loop has been closed, do nothing. May be called in any thread.
+        Never switches.
         """
 
 
 class _EventfdNotifier:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._calls: deque[Callable[[], object]] = deque()
-        # Whether the loop has been told of the calls and has not made them yet.
+        # Whether the eventfd has been written to since the loop last read it.
         self._is_told = False
         self._fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        # Not with the loop, and not at the interpreter's exit: a thread may still write
-        # to it, and by then another file could have its number.
+        # Not closed with the loop or at the interpreter's exit: a thread may still
+        # write to it, and another file could have its number by then.
         weakref.finalize(self, os.close, self._fd).atexit = False
         # In a context of its own, because it outlives that of the running task.
         Context().run(loop.add_reader, self._fd, self._call_all)
@@ -52,7 +53,7 @@ class _EventfdNotifier:
 
     def _call_all(self) -> None:
         os.eventfd_read(self._fd)
-        # Before the calls, so that the loop is told of those that come meanwhile.
+        # Before the calls, so that functions passed during the calls are noticed.
         self._is_told = False
         while self._calls:
             self._calls.popleft()()
@@ -60,7 +61,7 @@ class _EventfdNotifier:
 
 class _LoopNotifier:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Weak, because it is the value of a key that is weak.
+        # Weak, because a WeakKeyDictionary has this object as the loop's value.
         self._loop = weakref.ref(loop)
 
     def call_soon(self, fn: Callable[[], object], /) -> None:
@@ -83,7 +84,7 @@ def notifier_for(loop: asyncio.AbstractEventLoop) -> Notifier:
 
 def _new_notifier(loop: asyncio.AbstractEventLoop) -> Notifier:
     if HAS_EVENTFD:
-        # Not every loop has readers.
+        # Not every loop implements add_reader().
         with suppress(NotImplementedError):
             return _EventfdNotifier(loop)
     return _LoopNotifier(loop)

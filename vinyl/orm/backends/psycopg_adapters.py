@@ -1,9 +1,9 @@
 """
 psycopg's adapters as Django sets them up, with a fast loader for times in UTC.
 
-Django's loader of `timestamptz` puts its time zone on what psycopg's pure Python class
-has parsed, which takes 5 µs for each value. In a session in UTC, psycopg's own loader
-in C returns the same in 0.2 µs.
+Django's loader of `timestamptz` is based on psycopg's pure Python class and takes 5 µs
+for each value. In a session in UTC, psycopg's own loader in C returns the same value in
+0.2 µs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def is_in_utc(connection: Any) -> bool:
 
 
 def gives_utc(loader: Any) -> bool:
-    """Whether *loader* is Django's for times in UTC. Never switches."""
+    """Whether *loader* is Django's and returns times in UTC. Never switches."""
     return issubclass(loader, BaseTzLoader) and loader.timezone is datetime.UTC
 
 
@@ -38,7 +38,8 @@ def gives_utc(loader: Any) -> bool:
 @lru_cache(maxsize=64)
 def adapters_from(template: AdaptersMap) -> AdaptersMap:
     """
-    Return adapters as those in *template*, which Django has made for a connection.
+    Return a copy of *template*, Django's adapters for a connection, with the fast
+    loader; *template* itself if it does not return times in UTC.
 
     Never switches.
     """

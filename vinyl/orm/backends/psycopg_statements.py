@@ -37,7 +37,7 @@ CAN_PIPELINE = psycopg.Pipeline.is_supported()
 # Whether libpq can close a prepared statement without SQL, which poolers do not follow.
 CAN_CLOSE = psycopg.capabilities.has_send_close_prepared()
 AUTO, TEXT = PyFormat.AUTO, Format.TEXT
-# The types that Django gives integers, and the first positive number too big for each.
+# The types of integers that Django passes, and the first number too big for each.
 BIGINT = 2**63
 SIZES = {int: BIGINT, Int2: 2**15, Int4: 2**31, Int8: BIGINT}
 
@@ -65,9 +65,9 @@ class PreparedStatement:
 
     def __init__(self, name: bytes) -> None:
         self.name = name
-        # Of its rows; None before their types are known.
+        # The format of its rows; None before their types are known.
         self.format: Format | None = None
-        # Whether the format is for sessions in UTC only.
+        # Whether the rows contain datetimes, which are binary only in sessions in UTC.
         self.has_times = False
 
 
@@ -95,9 +95,9 @@ class Prepared:
     def __init__(self, threshold: int | None, maximum: int) -> None:
         self.threshold = threshold
         self.maximum = maximum
-        # By text and types, least recently used first.
+        # By text and types of parameters, least recently used first.
         self._statements: dict[Any, PreparedStatement] = {}
-        # How often those that are not prepared have been run.
+        # How often statements that are not prepared have been run.
         self._runs: dict[Any, int] = {}
         self._generation = 0
         # Whether none may be used until the transaction ends, because it has changed
@@ -105,7 +105,9 @@ class Prepared:
         self.is_off = False
 
     def get(self, key: Any) -> PreparedStatement | None:
-        """Return a statement, None if it is not prepared. Never switches."""
+        """
+        Return the prepared statement of *key*; None if there is none. Never switches.
+        """
         found = self._statements.get(key)
         if found is not None and len(self._statements) >= self.maximum:
             self._statements[key] = self._statements.pop(key)
@@ -246,8 +248,8 @@ def fetch_rows(
 
 def _after_begin(connection: BridgeConnection) -> Generator[Any, Any, list[Any]]:
     """
-    End the pipeline of BEGIN and a statement, which have been queued, and return the
-    results of the statement.
+    Send BEGIN and a statement, which are in the pipeline, and return the results of the
+    statement.
     """
     pgconn = connection.pgconn
     try:
@@ -255,7 +257,7 @@ def _after_begin(connection: BridgeConnection) -> Generator[Any, Any, list[Any]]
         yield from send(pgconn)
         begun = yield from fetch_many(pgconn)
         results: list[Any] = yield from fetch_many(pgconn)
-        # That of the synchronization.
+        # The result of the synchronization.
         yield from fetch_many(pgconn)
     finally:
         # Fails if the results have not been read, because the connection is lost.
@@ -267,7 +269,7 @@ def _after_begin(connection: BridgeConnection) -> Generator[Any, Any, list[Any]]
 
 def _sized(value: int) -> int:
     """
-    *value* as a type that has room for it: psycopg cuts the upper bits off silently.
+    Return *value* as a type that has room for it: psycopg cuts off upper bits silently.
     """
     size = SIZES[type(value)]
     if -size <= value < size:

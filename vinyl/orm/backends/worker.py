@@ -50,10 +50,11 @@ class Employer(Protocol):
 
 class _Call(Generic[T]):
     """
-    A call in a worker's thread. With `wait()`, an `Operation` for `settle()`.
+    A call in a worker's thread. Subclasses with `wait()` are operations for `settle()`.
 
     Args:
-        worker: Whose thread calls *fn*.
+        worker: The worker whose thread calls *fn*.
+        fn: The function.
     """
 
     __slots__ = ("error", "fn", "has_ended", "returned", "worker")
@@ -66,7 +67,7 @@ class _Call(Generic[T]):
         self.error: BaseException | None = None
 
     def notify(self) -> None:
-        """In the thread: tell who waits that the call has ended."""
+        """Wake the task or thread that waits. Called in the worker's thread."""
 
     def ended(self) -> bool:
         return self.has_ended
@@ -97,7 +98,7 @@ class _LoopCall(_Call[T]):
         super().__init__(worker, fn)
         self._loop = asyncio.get_running_loop()
         self._notifier = notifier_for(self._loop)
-        # Done when the call has ended, if no cancellation has come before.
+        # Done when the call has ended, unless the task is cancelled before.
         self.waiter = self._loop.create_future()
 
     def notify(self) -> None:
@@ -156,7 +157,7 @@ class Worker:
 
     def submit(self, fn: Callable[[], object]) -> None:
         """
-        Have the thread call *fn* after the calls submitted before, and do not wait.
+        Make the thread call *fn* after the calls submitted before, and do not wait.
 
         Raises:
             InterfaceError: The connection has been closed, so the thread is ending.
@@ -212,7 +213,7 @@ class Worker:
         Return `fn()`, called in the worker's thread.
 
         Args:
-            shield: What `active_shield()` returned in the code that waits.
+            shield: The result of `active_shield()` in the code that waits.
 
         Raises:
             InterfaceError: The connection has been closed.

@@ -4,7 +4,7 @@ Django's entry points in both modes, sync and async.
 table.py          START HERE: every entry point, with its patch
 versions.py       the versions of Django, and the private names in use
 querysets.py      awaiting querysets
-instances.py      save(), by a plan if there is one
+instances.py      save() and delete() of instances
 streams.py        reading a queryset row by row
 lazy.py           NotFetched, the attributes that return it, and fetch()
 relations.py      relations to one object, awaited on the event loop

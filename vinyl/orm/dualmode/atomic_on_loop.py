@@ -1,9 +1,9 @@
 """
 The outermost `async with atomic()` on the event loop, outside the bridge.
 
-`begin()` and `commit()` do what Django's `Atomic` does for a block that begins and ends
-without anything special. Where something else is to be done, they do nothing and return
-False, and Django's methods run in the bridge. They also end a block whose COMMIT fails.
+`begin()` and `commit()` have the effects of Django's `Atomic` in the usual case. In all
+others, such as a block with hooks of `on_commit()` or a COMMIT that fails, Django's
+methods run in the bridge.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def begin(block: Atomic, wrapper: Any) -> bool:
     Begin *block*, as `Atomic.__enter__()` does, without waiting.
 
     Returns:
-        Whether that was possible.
+        Whether the block has begun; if not, Django's method has to begin it.
 
     Never switches.
     """
@@ -46,16 +46,16 @@ def begin(block: Atomic, wrapper: Any) -> bool:
 
 async def commit(block: Atomic, lease: Lease, shield: Shield) -> bool:
     """
-    Commit the transaction of *block*, as `Atomic.__exit__()` does. A COMMIT that has
-    begun is completed even if the task is cancelled.
+    Commit the transaction of *block*, as `Atomic.__exit__()` does. If the task is
+    cancelled during the COMMIT, but the COMMIT succeeds, the block has ended.
 
     Args:
-        shield: Postpones a cancellation if the COMMIT succeeds all the same.
+        shield: Postpones a cancellation if the COMMIT succeeds nevertheless.
 
     Returns:
         Whether the block has ended; if not, Django's method has to end it.
 
-    Raises: what the COMMIT has failed with. Django's method has to roll back.
+    Raises: the error of the COMMIT. Django's method has to roll back then.
 
     Switches to the event loop.
     """

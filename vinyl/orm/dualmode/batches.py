@@ -1,12 +1,13 @@
 """
-Batches: what several tasks await in the same turn of the event loop, fetched together.
+Batches: items that several tasks await in the same turn of the event loop, fetched
+together.
 
-The first task to ask waits for one turn, in which the others ask; then a task of the
-batch fetches for all of them. Whoever is alone fetches for itself, and does not wait if
-no other task is about to run.
+The first task waits for one turn of the event loop, in which the others add their
+items. Then a separate task fetches all items of the batch. A task that is alone fetches
+its own item, and does not wait if no other task is ready to run.
 
-A task that is cancelled leaves the batch; the last one to leave cancels the fetch. An
-error of the fetch is raised in each task, as an exception of its own.
+A cancelled task leaves the batch; the last one to leave cancels the fetch. Each task
+raises its own copy of an error of the fetch.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MAX_SIZE = 500
 
 class _Batch:
     """
-    What tasks ask for in one turn of the event loop.
+    The items that tasks ask for in one turn of the event loop.
 
     Args:
         fetch_all: Returns the results for a list of items, in the same order.
@@ -39,7 +40,7 @@ class _Batch:
         self.fetch_all = fetch_all
         # The items, each with the future of its result.
         self.asked: list[tuple[Any, asyncio.Future[Any]]] = []
-        # Fetches for all, when the turn is over.
+        # Fetches the items after the turn; None before.
         self.task: asyncio.Task[None] | None = None
 
     def add(self, item: Any) -> asyncio.Future[Any]:
@@ -49,11 +50,11 @@ class _Batch:
         return future
 
     def waiting(self) -> list[tuple[Any, asyncio.Future[Any]]]:
-        """What has not been fetched, and whose task waits for it. Never switches."""
+        """The items without a result whose tasks still wait. Never switches."""
         return [one for one in self.asked if not one[1].done()]
 
     def start(self) -> None:
-        """Fetch for all, in a task. Never switches."""
+        """Start the task that fetches the items. Never switches."""
         self.task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
@@ -75,14 +76,15 @@ class _Batch:
 
     async def wait(self, future: asyncio.Future[Any]) -> Any:
         """
-        Return the result of *future*, one of this batch's. Switches to the event loop.
+        Return the result of *future*, which `add()` has returned. Switches to the event
+        loop.
         """
         try:
             return await future
         except asyncio.CancelledError:
             if (task := self._abandoned()) is not None:
                 task.cancel()
-                # As after any other cancelled query, the connection is idle then.
+                # Then the connection is idle, as after any other cancelled query.
                 await asyncio.wait([task])
             raise
         except GeneratorExit:
@@ -92,14 +94,14 @@ class _Batch:
             raise
 
     def _abandoned(self) -> asyncio.Task[None] | None:
-        """The task that fetches, if nobody waits for it any more."""
+        """The task that fetches, if no task waits for its results any longer."""
         task = self.task
         if task is None or task.done() or self.waiting():
             return None
         return task
 
 
-# The batches that still take items.
+# The batches to which items can still be added.
 _open: dict[Hashable, _Batch] = {}
 
 
@@ -115,13 +117,14 @@ async def fetch_together(
     the same observers of queries.
 
     Args:
-        key: What can be fetched together. Its *fetch_all* is the same.
-        item: What is asked for.
-        fetch_one: Fetches it in this task. Called if no other task asks.
+        key: Identifies what can be fetched together. Calls with equal keys pass
+            equivalent *fetch_all* functions.
+        item: The item.
+        fetch_one: Fetches the item in this task. Called if no other task asks.
         fetch_all: Fetches a list of items and returns their results in the same order.
-            Called in a task of its own, in the context of the first that asks.
+            Called in a separate task, in the context of the first task that asked.
 
-    Raises: what *fetch_one* raises; a copy of what *fetch_all* raises.
+    Raises: errors of *fetch_one*, and copies of errors of *fetch_all*.
 
     Switches to the event loop.
     """
@@ -158,17 +161,17 @@ def _close(key: Hashable, batch: _Batch) -> None:
 
 
 def _others_are_ready(loop: Any) -> bool:
-    """Whether other tasks run in this turn, as far as the loop shows it."""
+    """Whether other tasks are ready to run; True if the loop does not show it."""
     # asyncio's queue of callbacks. uvloop does not show its own.
     return bool(getattr(loop, "_ready", True))
 
 
 def _copied(error: Exception) -> Exception:
-    """Another exception equal to *error*, for another task to raise."""
+    """A copy of *error* for another task to raise; itself if it cannot be copied."""
     try:
         copied = copy.copy(error)
     except Exception:
-        # Its class takes other arguments than it keeps.
+        # Its class takes other arguments than it stores.
         return error
     copied.__cause__ = error.__cause__
     copied.__suppress_context__ = error.__suppress_context__

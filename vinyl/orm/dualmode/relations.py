@@ -4,8 +4,8 @@ Relations to one object, fetched on the event loop as Django's descriptors fetch
     await album.artist                                  # a query
     await asyncio.gather(*[a.artist for a in albums])   # one query for all; batches.py
 
-Where code of a project takes part, such as a custom field, base manager, router or
-model, Django's descriptor is read in the bridge.
+If code of the project takes part, such as a custom field, base manager, router or
+model, Django's descriptor is read in the bridge instead.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ _DEFERRED: Any = object()
 
 class _Relation:
     """
-    What Django's descriptor of a relation to one object knows.
+    A relation to one object.
 
     Args:
-        descriptor: The descriptor; its relation has one column.
+        descriptor: Django's descriptor of the relation, which has one column.
     """
 
     def __init__(self, descriptor: Any) -> None:
@@ -61,8 +61,8 @@ class _Relation:
         )
         field = rel.field
         ((local, remote),) = field.related_fields
-        # The model of the instances, the model of the related objects, the attributes
-        # of both that are equal, and where each keeps the other.
+        # For instances and related objects: the models, the attributes that are equal,
+        # and the fields or relations under which each caches the other.
         self.owner, self.model = field.model, rel.model
         self.attname, self.key = local.attname, remote.attname
         self.cache, self.cache_of_found = field, None if rel.multiple else rel
@@ -74,11 +74,13 @@ class _Relation:
             self.lookup = f"{field.name}__{remote.name}"
         self.name: str = self.cache.name
         self.owner = self.owner._meta.concrete_model
-        # The querysets of all objects for plans, by database and fetch mode.
+        # Results of queryset_for_plan(), by database and fetch mode.
         self._for_plans: dict[tuple[str, Any], Any] = {}
 
     def queryset(self, instance: models.Model) -> Any:
-        """All related objects, as *instance* looks for its own. Never switches."""
+        """
+        Return the queryset in which *instance* finds its object. Never switches.
+        """
         queryset: Any = QuerySet(self.model, hints={"instance": instance})
         if (mode := getattr(instance._state, "fetch_mode", None)) is not None:
             queryset._fetch_mode = mode
@@ -86,13 +88,14 @@ class _Relation:
 
     def queryset_for_plan(self, instance: models.Model, alias: str) -> Any:
         """
-        The queryset whose plans may look for the object of *instance* on the database
-        *alias*. Others use it too, so nobody may change it. Never switches.
+        Return the queryset whose plans find the object of *instance* on the database
+        *alias*. It is shared with other instances and must not be changed. Never
+        switches.
         """
         key = alias, getattr(instance._state, "fetch_mode", None)
         queryset = self._for_plans.get(key)
         trail = None if queryset is None else trail_of(queryset)
-        # What it rests on may have changed.
+        # The shapes of the model may have been discarded.
         if trail is None or trail.node is not root_of(self.model):
             queryset = self.queryset(instance).using(alias)
             queryset._hints = {}
@@ -101,8 +104,8 @@ class _Relation:
 
     def set(self, instance: models.Model, found: Any, value: Any) -> Any:
         """
-        Return *found*, and keep it on *instance*, unless another task has set the
-        relation meanwhile or a key that is not *value*. Never switches.
+        Return *found*, and cache it on *instance*, unless another task has set the
+        relation in the meantime, or changed the key from *value*. Never switches.
         """
         key = vars(instance).get(self.attname, _DEFERRED)
         if self.cache.is_cached(instance) or key != value:
@@ -114,7 +117,7 @@ class _Relation:
 
 
 def _relation_of(descriptor: Any) -> _Relation | None:
-    """The relation of *descriptor*; None if not all of it is Django's own."""
+    """The relation of *descriptor*; None if code of the project takes part in it."""
     try:
         found: _Relation | None = vars(descriptor)["vinyl_relation"]
     except KeyError:
@@ -130,7 +133,7 @@ def _is_djangos(descriptor: Any) -> bool:
     elif kind is ForwardManyToOneDescriptor or kind is ForwardOneToOneDescriptor:
         field, model = descriptor.field, descriptor.field.remote_field.model
         if field.remote_field.parent_link:
-            # The object is made of the instance, without a query.
+            # Django creates the object from the instance, without a query.
             return False
     else:
         return False
@@ -148,9 +151,9 @@ class _Asked(NamedTuple):
     relation: _Relation
     instance: models.Model
     value: Any
-    # Reads it through Django's descriptor.
+    # Reads the relation through Django's descriptor.
     read: Callable[[], Any]
-    # The line that touched it, while lazy loads are observed.
+    # The line that touched the relation; None unless lazy loads are observed.
     callsite: Callsite | None
 
     @property
@@ -165,15 +168,16 @@ async def fetch_related(
     callsite: Callsite | None = None,
 ) -> Any:
     """
-    Return the related object of *instance*, and keep it there.
+    Return the related object of *instance*, and cache it there.
 
     Args:
         descriptor: Django's descriptor of the relation.
-        read: Reads it through the descriptor. Called in the bridge, or where it takes
-            no query.
-        callsite: The line that touched the relation, if that has been looked for.
+        instance: The instance.
+        read: Reads the relation through the descriptor. Called in the bridge, or
+            outside it if no query is needed.
+        callsite: The line that touched the relation; None if it is not known.
 
-    Raises: what reading it raises.
+    Raises: the errors of reading the relation.
 
     Switches to the event loop.
     """
@@ -196,7 +200,7 @@ async def fetch_related(
     alias = instance._state.db or DEFAULT_DB_ALIAS
     if (
         _is_safe(value)
-        # A receiver is called for each object that is fetched.
+        # Receivers of signals are called for each object that is fetched.
         and not has_init_receivers(relation.model)
         and may_share(alias)
     ):
@@ -210,7 +214,7 @@ async def fetch_related(
     if relation.is_reverse:
         if not relation.cache.is_cached(instance):
             relation.cache.set_cached_value(instance, None)
-        # Raises its own error now.
+        # Raises the descriptor's DoesNotExist.
         return read()
     return only(relation.model, [])
 
@@ -222,8 +226,9 @@ def _has_pk(instance: models.Model) -> bool:
 
 def _is_safe(value: Any) -> bool:
     """
-    Whether *value* is a key that equals the same keys in Python and in the database,
-    and that the database does not refuse, which would fail the query for all.
+    Whether *value* is a key that is equal to the same keys in Python as in the
+    database, and is accepted by the database, so that it cannot make the query of all
+    tasks fail.
     """
     kind = type(value)
     return (kind is int and -(2**63) <= value < 2**63) or kind is UUID
@@ -271,7 +276,7 @@ async def _fetch_all(asked: list[_Asked]) -> list[Any]:
 
 
 def _twin(found: models.Model) -> models.Model:
-    """Another object of the same row."""
+    """Return another object for the same row."""
     twin = object.__new__(type(found))
     for name, value in vars(found).items():
         is_immutable = type(value) in PLAIN or type(value) in LITERAL
@@ -282,6 +287,6 @@ def _twin(found: models.Model) -> models.Model:
     if "fields_cache" in vars(state):
         state_of_twin.fields_cache = {}
     if (peers := vars(state).get("peers")) is not None:
-        # The objects of one result; shared by all of them.
+        # All objects of one result share the list.
         peers.append(ref(twin))
     return twin

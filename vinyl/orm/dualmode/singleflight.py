@@ -63,15 +63,15 @@ class Flight:
             self.loop.call_soon_threadsafe(self.ended.set)
 
 
-# By place, and there by the id() of each object: a prefetch has hundreds of them.
+# By place, then by the id() of each object, because a prefetch has hundreds of objects.
 _flights: dict[Hashable, dict[int, Flight]] = {}
 
 
 def _place(what: str) -> Hashable:
     """
-    Where the running code sees flights of *what*.
+    Return the key under which the running code finds flights of *what*.
 
-    That includes the scope: a task in a nested block, or a run that holds a connection,
+    It contains the scope: a task in a nested block, or a run that holds a connection,
     must not wait for work outside, which may be waiting for that connection.
     """
     return id(asyncio._get_running_loop()), current_scope.get(), what

@@ -49,7 +49,7 @@ INTEGERS = frozenset(
 )
 TEXTS = frozenset({CharField, EmailField, SlugField, TextField, URLField})
 
-# Lookups of Django's whose parameter is the value itself, as the field prepares it.
+# Django's lookups whose only parameter is the value, prepared by the field.
 PLAIN_LOOKUPS = frozenset(
     {
         lookups.Exact,
@@ -67,12 +67,12 @@ PLAIN_LOOKUPS = frozenset(
 )
 # The modules whose lookups depend on their value in `process_rhs()` alone.
 KNOWN = frozenset({lookups.__name__, related_lookups.__name__})
-# Lookups of Django's whose parameters are the elements of a list.
+# Django's lookups whose parameters are the elements of a list.
 LISTS = frozenset({lookups.In, related_lookups.RelatedIn, tuple_lookups.TupleIn})
 
 
 def _target(field: Any) -> Any:
-    """The field whose values *field* has: where a foreign key leads to, or itself."""
+    """The field whose values *field* has: the target of a foreign key, or itself."""
     while type(field) in (ForeignKey, OneToOneField):
         field = field.target_field
     return field
@@ -188,7 +188,7 @@ class Binder:
 class ListBinder(Binder):
     """
     Makes the parameters of a lookup from a list of integers or texts that need no
-    preparation, or of instances which have one as their key.
+    preparation, or from instances with such keys.
 
     Args:
         field: The field that the elements are values of.
@@ -205,9 +205,9 @@ class ListBinder(Binder):
         self.element = int if type(field) in INTEGERS else str
         if self.element is int:
             self.range = _range_of(field, connection)
-        # How many parameters there are: Django leaves out equal ones.
+        # The number of parameters. Django removes duplicates from the list.
         self.count = sql.count("%s")
-        # The attribute of instances.
+        # The attribute of instances that holds their key.
         self.key: str = field.attname
 
     def kept(self, value: Any) -> Any:
@@ -216,7 +216,7 @@ class ListBinder(Binder):
         keys = [one.__dict__.get(self.key) for one in value]
         if {*map(type, keys)} == {self.element}:
             return Kept(keys, None)
-        # Django fetches a deferred key, or refuses an instance that has none.
+        # Django fetches a deferred key, or refuses an instance without a key.
         lookup = self.lookup_class(self.lhs, value)
         return Kept(lookup.rhs, None)
 
@@ -243,7 +243,7 @@ def _range_of(field: Any, connection: Any) -> tuple[int, int]:
 
 def binder_for(lookup: Any, sql: str, given: Any, connection: Any) -> Binder:
     """
-    Return what makes the parameters of *lookup* from other values.
+    Return the binder that makes the parameters of *lookup* from other values.
 
     Args:
         sql: What its `process_rhs()` gives as SQL.
@@ -269,7 +269,7 @@ def binder_for(lookup: Any, sql: str, given: Any, connection: Any) -> Binder:
 
 
 def _element_field(lookup: Any) -> Any:
-    """The field of the elements of a list; None if it takes more than one, or none."""
+    """The field of the elements of a list; None if there is not exactly one."""
     if lookup.bilateral_transforms:
         return None
     if isinstance(lookup, tuple_lookups.TupleIn):
@@ -286,7 +286,7 @@ def _element_field(lookup: Any) -> Any:
 
 
 def _has_key(model: Any, field: Any) -> bool:
-    """Whether the key of instances of *model* is their own value of *field*."""
+    """Whether the value of *field* is the primary key of instances of *model*."""
     return (
         issubclass(model, field.model)
         and model._meta.pk.attname == field.attname

@@ -71,7 +71,8 @@ class Column:
         Return the parameter for inserting *obj*.
 
         Args:
-            pre_saved: The result of a `pre_save()` that may have effects is appended.
+            pre_saved: A list to which the result of each `pre_save()` that may have
+                effects is appended.
 
         Raises:
             IsExpression: The value is an expression.

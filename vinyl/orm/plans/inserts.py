@@ -1,8 +1,8 @@
 """
 Plans for inserts: the SQL for a model, its fields and a number of objects.
 
-Django's compiler makes the SQL the first time, and the plan says how it arranges the
-values. The fields prepare the values of later inserts, as they do for the compiler.
+Django's compiler makes the SQL of the first insert, and the plan notes how the compiler
+arranges the values. For later inserts, the fields prepare the values.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vinyl.orm.plans.trails import is_enabled
 
 __all__ = ["InsertPlan", "patch_insert", "plan_for"]
 
-# Plans for one model. Beyond that, all of them are discarded.
+# Maximum number of plans for one model. Beyond that, all of them are discarded.
 MAX_PLANS = 100
 
 
@@ -45,12 +45,12 @@ class InsertPlan:
     Args:
         query: Django's query; keeps the fields alive, whose ids are in the plan's key.
         sql: The statement, with placeholders.
-        is_by_field: Whether Django prepares all values of a field before the next
-            field, and not all values of an object before the next object.
+        is_by_field: Whether Django prepares the values field by field, and not object
+            by object.
         is_unnested: Whether each parameter is the list of all values of a field.
-        statement: The statement for the database to bind; None if it cannot.
+        statement: The statement whose parameters the server binds; None if it cannot.
         returning: The columns that the statement returns.
-        has_converters: Whether values of these columns are to be converted.
+        has_converters: Whether values of these columns have to be converted.
     """
 
     __slots__ = (
@@ -90,7 +90,8 @@ class InsertPlan:
         Return the parameters that insert *objs*.
 
         Args:
-            pre_saved: Gets what each `pre_save()` that may do something has returned.
+            pre_saved: A list to which the result of each `pre_save()` that may have
+                effects is appended.
 
         Raises:
             IsExpression: A value is an expression.
@@ -129,18 +130,19 @@ class InsertPlan:
 
     def returned(self, rows: list[Any], connection: Any, count: int) -> list[Any]:
         """
-        Return what Django's compiler returns for *rows*, which the statement gives.
+        Return the result of Django's compiler for *rows*, which the statement has
+        returned.
 
         Args:
-            count: How many objects were to be inserted.
+            count: The number of objects to insert.
 
         Never switches.
         """
         if not self.returning:
             return []
         if not rows and count == 1:
-            # A trigger has refused the row. Django before 6.1 takes what `fetchone()`
-            # gives then.
+            # A trigger has refused the row. Before Django 6.1, the compiler returns the
+            # None of `fetchone()`.
             if hasattr(connection.ops, "fetch_returned_insert_columns"):
                 return [None]
         if not self.has_converters:
@@ -151,8 +153,8 @@ class InsertPlan:
 
     def assign(self, obj: Any, rows: list[Any], connection: Any) -> None:
         """
-        Give *obj*, which *rows* are about, the values of the columns that the statement
-        returns. Never switches.
+        Set the attributes of *obj* to the values in *rows*, which the statement has
+        returned. Never switches.
         """
         for row in self.returned(rows, connection, 1):
             for value, column in zip(row, self.returning, strict=True):
@@ -162,7 +164,8 @@ class InsertPlan:
         self, pre_save_val: Callable[[Any, Any], Any], pre_saved: list[Any]
     ) -> Callable[[Any, Any], Any]:
         """
-        Return *pre_save_val* that gives what was *pre_saved* first, in its order.
+        Return a *pre_save_val* that returns the results in *pre_saved* first, in their
+        order.
 
         Never switches.
         """
@@ -180,7 +183,7 @@ class InsertPlan:
 
 
 def patch_insert(execute_sql: Callable[..., Any]) -> Callable[..., Any]:
-    """For `SQLInsertCompiler.execute_sql()`."""
+    """Patch `SQLInsertCompiler.execute_sql()` to use plans."""
 
     @functools.wraps(execute_sql)
     def planned(self: Any, returning_fields: Any = None) -> Any:
@@ -205,7 +208,7 @@ def patch_insert(execute_sql: Callable[..., Any]) -> Callable[..., Any]:
         try:
             params = plan.bound(query.objs, connection, pre_saved)
         except IsExpression:
-            # `pre_save()` may do something, so it does not run again.
+            # `pre_save()` may have effects, so it must not run again.
             self.pre_save_val = plan.replayed(self.pre_save_val, pre_saved)
             return execute_sql(self, returning_fields)
         rows = write(plan.sql, plan.statement, params, not plan.returning, connection)

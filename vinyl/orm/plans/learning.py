@@ -1,9 +1,9 @@
 """
-Learning plans: what Django makes of a shape.
+Learning plans: from the query that Django builds for a shape to its plan.
 
-Django takes the steps once more, with marked values, and runs the query of them. The
-lookups that it makes are tied to the values by their marks. Then the same query is
-compiled with references in the place of the parameters of these lookups.
+Django takes the steps once more, with marked values, and runs their query. The marks
+show which lookup has which value. Then the same query is compiled with references in
+place of the parameters of these lookups.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ def learn(
         build: Takes the steps from a query of all objects with other values, and
             returns the queryset.
         run: Runs the query of a queryset and returns its result.
-        keep: Is given the plan of it, None if it has none.
-        gives_rows: Whether that is of rows, and not of one value.
-        same: A queryset whose query Django has made of the values when they came, which
-            may have changed since; None if they cannot have.
+        keep: Called with the plan; with None if the query has none.
+        gives_rows: Whether the query returns rows, and not one value.
+        same: A queryset whose query Django built from the values when they were passed.
+            They may have changed since; None if they cannot change.
         assigned: The values that an UPDATE assigns, without expressions.
 
     Raises:
@@ -85,7 +85,7 @@ def learn(
         if same is not None and _compiled(queryset, alias) != _compiled(same, alias):
             raise Unplannable
     except Exception:
-        # Django took these steps before; so a value is not what it was.
+        # Django took these steps before, so a value must have changed.
         raise Unplannable from None
 
     connection: Any = connections[alias]
@@ -109,7 +109,7 @@ def learn(
         keep_plan()
         return result
     except (ObjectDoesNotExist, MultipleObjectsReturned):
-        # What `get()` makes of its rows.
+        # Errors of `get()` after its query has succeeded.
         keep_plan()
         raise
     except Exception as error:
@@ -121,7 +121,7 @@ def learn(
         connection.needs_rollback, connection.rollback_exc = state
         raise Unplannable from error
     finally:
-        # Their queries lead back to them.
+        # Break the reference cycle of the runs and their queries.
         runs.clear()
 
 
@@ -140,7 +140,7 @@ def log_failure(shape: object) -> None:
 
 
 def _compiled(queryset: Any, alias: str) -> tuple[Any, ...]:
-    # By the property, which applies a filter that is still put off.
+    # The property applies a filter that is still deferred.
     sql, params = queryset.query.clone().get_compiler(using=alias).as_sql()
     return sql, *params
 
@@ -168,7 +168,7 @@ def _plan_of(
         for binder, value in zip(binders, values, strict=True)
     )
     kept = (*kept, *assigned)
-    # What the plan makes of these values has to be what Django has made of them.
+    # The plan has to give the SQL and the parameters that Django has just sent.
     bound = plan.bound(kept, connection)
     if text != real_sql or bound != real_params:
         raise Unplannable
@@ -186,7 +186,7 @@ def _plan_of(
             # The row of `exists()`, whose values nothing reads.
             columns = []
     else:
-        # What is no value may be known for this moment only.
+        # Other parameters may be right only at this moment.
         if not all(type(param) in (Reference, bool) for param in params) and not any(
             map(_has_expressions, node.path())
         ):
@@ -240,7 +240,7 @@ def _refuse_what_changes(query: Any, connection: Any) -> None:
     if any(params for _, params in query.extra.values()):
         raise Unplannable
     for join in query.alias_map.values():
-        # Such as the id of a content type, which is not the same for ever.
+        # Such as the id of a content type, which can change.
         field = getattr(join, "join_field", None)
         if field is not None and field.get_extra_restriction(None, None) is not None:
             raise Unplannable
@@ -258,7 +258,7 @@ def _refuse_what_changes(query: Any, connection: Any) -> None:
         values = [value for _, _, value in update.values]
         refuse_what_changes(filter(is_expression, values))
         return
-    # A compiler finds the columns and the ordering, and changes the query by that.
+    # To find the columns and the ordering, a compiler changes the query.
     compiler = query.clone().get_compiler(connection=connection)
     _, ordering, _ = compiler.pre_sql_setup()
     refuse_what_changes(column[0] for column in compiler.select)

@@ -27,7 +27,7 @@ class Run(NamedTuple):
 
 class Runs(list[Run]):
     """
-    What has been executed of a query.
+    The queries that compilers of one marked query have executed.
 
     Args:
         marks: The marks of its values.
@@ -40,12 +40,11 @@ class Runs(list[Run]):
 
 class MarkedQuery(sql.Query):
     """
-    A query that marks the lookups of marked values, as `vinyl_slot`, and records what
-    the compilers of it execute.
+    A query that gives the lookups of marked values the attribute `vinyl_slot`, and
+    records the SQL that its compilers execute.
     """
 
-    # None in queries that Django makes inside of it, whose values are not followed, and
-    # after the plan has been made.
+    # None in subqueries, whose values are not followed, and after the plan is complete.
     marks: Marks | None = None
     runs: Runs | None = None
 
@@ -67,7 +66,7 @@ class MarkedQuery(sql.Query):
 
 
 class _Recording(sql.Query):
-    """A query that records what its compilers execute."""
+    """A query that records the SQL that its compilers execute."""
 
     runs: Runs | None = None
 
@@ -80,11 +79,11 @@ class _Recording(sql.Query):
 
 
 class MarkedUpdate(_Recording, UpdateQuery):
-    """What `update()` makes of a marked query."""
+    """The query that `update()` creates from a marked query."""
 
 
 class MarkedDelete(_Recording, DeleteQuery):
-    """What `delete()` makes of a marked query."""
+    """The query that `delete()` creates from a marked query."""
 
     def delete_rows(self, using: str | None) -> Any:
         """
@@ -99,8 +98,8 @@ _MARKED: dict[Any, Any] = {UpdateQuery: MarkedUpdate, DeleteQuery: MarkedDelete}
 
 def patch_aggregate_query(init: Callable[..., None]) -> Callable[..., None]:
     """
-    Patch `AggregateQuery()`, which runs in place of the query whose rows it aggregates,
-    so that it records what that query would record.
+    Patch `AggregateQuery.__init__()`, so that it records in place of the marked query
+    whose rows it aggregates.
     """
 
     @functools.wraps(init)
@@ -120,7 +119,7 @@ def _recording_compiler(query: Any, runs: Runs, *args: Any, **kwargs: Any) -> An
 
 
 def unmark(query: Any) -> None:
-    """Stop recording what is executed of *query*. Never switches."""
+    """Stop recording the SQL of *query*. Never switches."""
     query.marks = query.runs = None
     vars(query).pop("get_compiler", None)
     if hasattr(query, "inner_query"):
@@ -130,12 +129,12 @@ def unmark(query: Any) -> None:
 def _execute_sql(
     compiler_ref: Callable[[], Any], runs: Runs, *args: Any, **kwargs: Any
 ) -> Any:
-    """`compiler.execute_sql()`, which adds what it executes to *runs*."""
+    """Call `compiler.execute_sql()`, and add the SQL that it executes to *runs*."""
     compiler: Any = compiler_ref()
 
     def as_sql() -> Any:
         text, marked = type(compiler).as_sql(compiler)
-        # A driver may know how to send a value of a type, but not of its subclasses.
+        # A marked value is of a subclass, which a driver may not know how to send.
         params = tuple(map(runs.marks.unmarked, marked))
         if runs and runs[-1].compiler is compiler:
             # The connection was lost, and it runs again on another one.

@@ -22,10 +22,11 @@ class Plan:
     The query of a shape on one database: its SQL, and where its parameters come from.
 
     Args:
-        compiler: Django's compiler of it, after it has been compiled.
-        sql: Its SQL, with placeholders.
-        params: Its parameters, or in their place a Reference to a value.
-        binders: Of each slot: those of lookups, then those of assignments.
+        compiler: Django's compiler of the query, after it has compiled it.
+        sql: The SQL, with placeholders.
+        params: The parameters. A Reference stands for a parameter that comes from a
+            value.
+        binders: The binder of each slot, first of lookups, then of assignments.
     """
 
     __slots__ = (
@@ -53,8 +54,8 @@ class Plan:
         self.query = compiler.query
         unmark(self.query)
         self.sql = sql
-        # For the server to bind; None if a parameter has a type of its own there.
-        # SQLite binds parameters in every statement.
+        # The statement whose parameters the server binds; None if a parameter could get
+        # another type there. SQLite binds parameters in every statement.
         is_bindable = compiler.connection.vendor == "sqlite" or _is_bindable(
             self.query, params, binders
         )
@@ -64,19 +65,20 @@ class Plan:
             self.statement = Statement(sql, counts=counts)
         self.params = params
         self.binders = binders
-        # How many parameters each value has, if they are all in the order of values.
+        # The number of parameters of each value, if they are in the order of the values
+        # and there are no others; None otherwise.
         self.counts = _counts(params, len(binders))
-        # The number of columns of the result, if rows have more: with DISTINCT, what
-        # they are ordered by is selected as well.
+        # The number of columns of the result if the rows have more, because a DISTINCT
+        # query also selects the columns of its ordering; None otherwise.
         self.width: int | None = (
             compiler.col_count if getattr(compiler, "has_extra_select", False) else None
         )
-        # What converts the values of the rows; None if there is nothing to convert.
+        # Converts the values of the rows; None if there is nothing to convert.
         self.converters: Converters | None = None
-        # What makes objects of rows; None if there is only one row.
+        # Creates objects from the rows; None if the query returns one value.
         self.load: Any = None
-        # The models of the instances that it makes, and the attributes that those of
-        # the first one get; None if it makes no instances.
+        # The models of the instances that it creates, and the names of the attributes
+        # that instances of the first model get; None if it creates no instances.
         self.models: list[Any] = []
         self.names: frozenset[str] | None = None
         # Whether the fields of its values and its columns are Django's own.
@@ -87,7 +89,7 @@ class Plan:
         Return the parameters for *values*.
 
         Raises:
-            Unplannable: One of them makes a query of another shape.
+            Unplannable: The query of these values has another shape.
 
         Never switches.
         """
@@ -103,7 +105,7 @@ class Plan:
         except (EmptyResultSet, FullResultSet):
             raise Unplannable from None
         if self.counts is not None:
-            # A lookup may have given another number of them.
+            # A lookup may return another number of parameters for other values.
             if [*map(len, bound)] != self.counts:
                 raise Unplannable
             return tuple([param for params in bound for param in params])
@@ -129,8 +131,8 @@ def _is_bindable(
     query: Any, params: tuple[Any, ...], binders: list[Binder | Assignment]
 ) -> bool:
     """
-    Whether PostgreSQL gives the parameters the types that they have as literals: what
-    is compared with a column takes its type.
+    Whether PostgreSQL infers the same types for the parameters as for literals, which
+    it does where they are compared with a column or assigned to one.
     """
     literals = [param for param in params if type(param) is not Reference]
     is_exists = literals == [1] and [*query.annotation_select] == ["a"]

@@ -1,10 +1,11 @@
 """
-The levels of a prefetch: what is related to all instances of one model, in one query.
+The levels of a prefetch: one relation of all instances of a model, in one query.
 
-Django's `prefetch_related_objects()` walks through the lookups and hands each level to
+Django's `prefetch_related_objects()` passes each level of the lookups to
 `prefetch_one_level()`, which goes through instances and related objects several times,
-with a few calls for each. Here a level of a relation of Django's own goes through them
-once. Its query is made from the same steps as Django's, so it has a plan.
+with a few calls for each. For Django's own kinds of relations, the flows here go
+through them once. Their querysets have the same steps as Django's, so the queries have
+plans.
 """
 
 from __future__ import annotations
@@ -36,25 +37,26 @@ from vinyl.orm.plans.trails import django_method, is_enabled
 
 __all__ = ["Level", "Relation", "keys_of", "patch_prefetch_one_level", "relation_of"]
 
-# What a level returns: the related objects, and the lookups of their own.
+# The result of a level: the related objects, and the prefetches of their queryset.
 Found = tuple[list[Any], list[Any]]
 Flow = Generator[Any, list[Any], Found]
 
 
 class Relation(NamedTuple):
     """
-    A relation whose prefetch is Django's own.
+    A relation of one of Django's own kinds.
 
     Args:
-        descriptor: Of the attribute of the instances.
-        field: The field that holds the key; of a relation to many through a table, that
-            of the table which refers to the instances.
-        key: The attribute of instances that holds their key.
-        name: The attribute of related objects that holds the same key.
-        related: The model of related objects; None if a table is in between.
-        remote: The relation to the instances that is set on them, if there is one.
-        flow: Fetches it for the instances of a level: yields the queryset whose objects
-            it is to be sent, and returns them with the lookups of their own.
+        descriptor: The descriptor on the model of the instances.
+        field: The field that holds the key; for a many-to-many relation, the field of
+            its table that refers to the instances.
+        key: The attribute of the instances that holds their key.
+        name: The attribute of the related objects that holds the same key.
+        related: The model of the related objects; None for a many-to-many relation.
+        remote: The name under which related objects cache their instance; None if they
+            do not.
+        flow: Fetches the relation for a level. It yields a queryset, is sent the
+            objects of that queryset, and returns a `Found`.
     """
 
     descriptor: Any
@@ -67,7 +69,17 @@ class Relation(NamedTuple):
 
 
 class Level:
-    """A relation to fetch for *instances*, whose keys are known."""
+    """
+    A relation to fetch for some instances.
+
+    Args:
+        relation: The relation.
+        instances: The instances, all of one model.
+        keys: The key of each instance.
+        prefetcher: The descriptor, or for relations to many its manager.
+        lookup: The `Prefetch`.
+        level: The position of the relation in the path of *lookup*.
+    """
 
     __slots__ = (
         "attribute",
@@ -107,7 +119,7 @@ class Level:
                 instance._state.fields_cache[name] = value
 
     def set_many(self, name: str, found: list[list[Any]], field: Any) -> None:
-        """Set the related objects of each instance, as *name* of what it prefetched."""
+        """Set the related objects of each instance, as its prefetched *name*."""
         if self.to_attr:
             for instance, objects in zip(self.instances, found, strict=True):
                 setattr(instance, self.attribute, objects)
@@ -126,6 +138,8 @@ class Level:
 
 
 def patch_prefetch_one_level(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Patch `prefetch_one_level()` to fetch Django's own kinds of relations here."""
+
     @functools.wraps(method)
     def prefetch_one_level(
         instances: Any, prefetcher: Any, lookup: Any, level: int
@@ -140,9 +154,10 @@ def patch_prefetch_one_level(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def fetch_level(level: Level) -> Found:
     """
-    Fetch what is related to the instances of *level*, and set it.
+    Fetch the related objects of *level* and set them on its instances.
 
-    Returns: the related objects, and the lookups of their own.
+    Returns:
+        The related objects, and the prefetches of their queryset.
 
     Switches to the event loop, inside the bridge.
     """
@@ -158,7 +173,7 @@ def fetch_level(level: Level) -> Found:
 def _level(
     instances: list[Any], prefetcher: Any, lookup: Any, level: int
 ) -> Level | None:
-    """The level, if it needs nothing but Django's own code."""
+    """The level; None if Django has to prefetch it."""
     if type(lookup) is not Prefetch:
         return None
     model: Any = type(instances[0])
@@ -182,7 +197,10 @@ def _level(
 
 
 def keys_of(instances: list[Any], model: Any, name: str) -> list[Any] | None:
-    """The keys of *instances*, if all have one and are of *model*."""
+    """
+    Return the keys of *instances*; None if one is not of *model* or its key is
+    deferred. Never switches.
+    """
     keys = [instance.__dict__.get(name, MISSING) for instance in instances]
     if MISSING in keys or any(type(instance) is not model for instance in instances):
         return None
@@ -191,7 +209,8 @@ def keys_of(instances: list[Any], model: Any, name: str) -> list[Any] | None:
 
 def relation_of(model: Any, name: str) -> Relation | None:
     """
-    The relation *name* of *model*; None if Django has to prefetch it. Never switches.
+    Return the relation *name* of *model*; None if Django has to prefetch it. Never
+    switches.
     """
     meta = getattr(model, "_meta", None)
     if meta is None:
@@ -244,18 +263,18 @@ def _made(model: Any, descriptor: Any) -> Relation | None:
 
 
 def _holds_key(model: Any, field: Any) -> bool:
-    """Whether the value of *field* is what instances of *model* have in `__dict__`."""
+    """Whether instances of *model* keep the value of *field* in their `__dict__`."""
     return (
         has_plain(model, field.attname)
         and model.pk is Model.pk
         and model._is_pk_set is Model._is_pk_set
-        # A key that is inherited may not be that of the parent.
+        # An inherited key may differ from the key of the parent.
         and model._meta.concrete_model is field.model._meta.concrete_model
     )
 
 
 def _own_lookups(queryset: Any) -> list[Any]:
-    """Take the lookups of *queryset*, which are fetched with those of its level."""
+    """Remove and return the prefetches of *queryset*, which Django does afterwards."""
     lookups = [copy.copy(one) for one in queryset._prefetch_related_lookups]
     if lookups:
         queryset._prefetch_related_lookups = ()
@@ -266,16 +285,16 @@ def _grouped(
     level: Level, objects: list[Any], is_always: bool = True
 ) -> dict[Any, list[Any]]:
     """
-    Return *objects* by their key, and set what they are related to.
+    Return *objects* by key, and cache the instance of each on it.
 
     Args:
-        is_always: Whether to set it where it has been set before.
+        is_always: Whether to replace an instance that is cached already.
     """
     name, remote = level.relation.name, level.relation.remote
     owners = dict(zip(level.keys, level.instances, strict=True))
     found: dict[Any, list[Any]] = {}
     for related in objects:
-        # Reading it would make the cache of an instance that has none.
+        # Reading `fields_cache` creates it, so read it only if needed.
         cached = related._state.fields_cache if remote is not None else None
         key = related.__dict__.get(name, MISSING)
         if key is MISSING:
@@ -283,7 +302,7 @@ def _grouped(
             key = getattr(related, name)
         if cached is not None and (is_always or remote not in cached):
             if key not in owners:
-                # As Django does, for a key that equals none but in the database.
+                # Django raises this for a key that is equal only in the database.
                 raise KeyError((key,))
             cached[remote] = owners[key]
         siblings = found.get(key)
@@ -295,7 +314,7 @@ def _grouped(
 
 
 def _many_flow(level: Level) -> Flow:
-    """Fetch what refers to the instances by a foreign key."""
+    """Fetch the objects whose foreign keys refer to the instances."""
     manager, field, instances = level.prefetcher, level.relation.field, level.instances
     queryset = (
         level.querysets[0]
@@ -306,7 +325,7 @@ def _many_flow(level: Level) -> Flow:
     queryset = related_descriptors._filter_prefetch_queryset(  # type: ignore[attr-defined]
         queryset.using(queryset._db or manager._db), field.name, instances
     )
-    # With the lookups of its own, which Django finds fetched afterwards.
+    # Its prefetches stay, so that they are done with it; Django finds them done.
     objects = yield queryset
     found = _grouped(level, objects, is_always=False)
     lists = [found.get(key, []) for key in level.keys]
@@ -316,7 +335,7 @@ def _many_flow(level: Level) -> Flow:
 
 
 def _through_flow(level: Level) -> Flow:
-    """Fetch what is related to the instances through a table."""
+    """Fetch the objects of a many-to-many relation."""
     queryset, of_related, of_instance, _, cache_name, _ = (
         level.prefetcher.get_prefetch_querysets(level.instances, level.querysets)
     )
@@ -324,7 +343,7 @@ def _through_flow(level: Level) -> Flow:
     objects = yield queryset
     name = level.relation.name
     by_prepared: dict[Any, list[Any]] = {}
-    # By the keys as they come, which need not be prepared again.
+    # By unprepared key, so that each key is prepared once.
     found: dict[Any, list[Any]] = {}
     for related in objects:
         key = related.__dict__[name]
@@ -344,7 +363,7 @@ def _through_flow(level: Level) -> Flow:
 
 
 def _one_flow(level: Level) -> Flow:
-    """Fetch what refers to each instance by a one-to-one field."""
+    """Fetch the objects whose one-to-one fields refer to the instances."""
     descriptor, field = level.relation.descriptor, level.relation.field
     queryset = (
         level.querysets[0] if level.querysets else _all_of(descriptor, level.instances)
@@ -360,7 +379,7 @@ def _one_flow(level: Level) -> Flow:
 
 
 def _forward_flow(level: Level) -> Flow:
-    """Fetch what the instances refer to by a field of theirs."""
+    """Fetch the objects that the instances refer to."""
     descriptor, field = level.relation.descriptor, level.relation.field
     queryset = (
         level.querysets[0] if level.querysets else _all_of(descriptor, level.instances)
@@ -388,8 +407,8 @@ def _all_of(descriptor: Any, instances: list[Any]) -> Any:
 
 def _filter_unordered(queryset: Any, field: Any, args: Any, kwargs: Any) -> Any:
     """
-    Filter what is fetched once for each instance, as Django does. If *field* is given,
-    by the keys that it refers to.
+    Filter related objects, and clear the ordering: there is one for each instance. With
+    *field*, filter by the keys that it refers to.
     """
     if field is None:
         result = queryset.filter(*args, **kwargs)

@@ -170,11 +170,11 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
 
     def can_fetch(self) -> bool:
         try:
-            # Fails on a connection that is closed, as Django's cursor will say.
+            # Fails if the connection is closed; Django's cursor raises the error then.
             _ = _raw(self.connection).in_transaction
         except sqlite3.ProgrammingError:
             return False
-        # Or a subclass has cursors of its own.
+        # A subclass may have cursors of its own.
         return type(self).create_cursor is DatabaseWrapper.create_cursor
 
     def inline_converter(
@@ -240,8 +240,8 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
         try:
             super()._start_transaction_under_autocommit()  # type: ignore[misc]
         except asyncio.CancelledError:
-            # BEGIN may have succeeded all the same. What this connection runs next
-            # would become part of its transaction, and be lost with it.
+            # BEGIN may still have succeeded. The next statements of this connection
+            # would become part of that transaction, and be lost with it.
             if self.connection is not None and self.connection.in_transaction:
                 try:
                     self._rollback()

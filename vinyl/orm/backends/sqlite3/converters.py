@@ -27,7 +27,7 @@ OTHERS = "{value} if {value} is None else {django}({value})"
 
 
 def _of_type(cls: type) -> Inline:
-    """For a driver that gives values of *cls*, as it does for declared columns."""
+    """For values that the driver returns as *cls*, as for declared columns."""
     name = cls.__name__
     return Inline(f"{{value}} if type({{value}}) is {name} else {OTHERS}", {name: cls})
 
@@ -48,7 +48,7 @@ _INLINE: dict[Callable[..., Any], Inline] = {
         "{value} if {value} is None else timedelta(0, 0, {value})",
         {"timedelta": timedelta},
     ),
-    # As Django stores it; without what else the constructor looks for in a text.
+    # The form that Django stores, without the constructor's search for other forms.
     Operations.convert_uuidfield_value: Inline(
         "UUID(int=int({value}, 16)) if type({value}) is str and len({value}) == 32"
         f" and {{value}}.isalnum() else {OTHERS}",
@@ -65,7 +65,7 @@ def inline(
     column: Any, number: int, converters: Sequence[Callable[..., Any]], operations: Any
 ) -> Inline | None:
     """
-    Return the expression that has the effect of *converters*, None if there is none.
+    Return an expression with the same result as *converters*; None if there is none.
 
     Args:
         column: The expression that the query selects.
