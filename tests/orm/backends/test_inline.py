@@ -5,7 +5,7 @@ from __future__ import annotations
 from vinyl.orm.backends.inline import Inline
 
 
-def test_of_a_column_has_its_names() -> None:
+def test_the_expression_of_a_column() -> None:
     inline = Inline("scale{number} * {value} if {value} else {django}({value})", {})
     source = inline.for_column(2, "value2", "django2")
     names = {"scale2": 10, "value2": 3, "django2": repr}

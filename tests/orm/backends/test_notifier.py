@@ -35,7 +35,7 @@ def has_eventfd(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     return request.param
 
 
-def test_has_the_loop_make_all_calls() -> None:
+def test_the_loop_makes_all_calls() -> None:
     found: list[tuple[int, int]] = []
     idents: set[int] = set()
 
@@ -64,7 +64,7 @@ def test_has_the_loop_make_all_calls() -> None:
         assert numbers == list(range(500))
 
 
-def test_wakes_a_loop_that_waits() -> None:
+def test_a_waiting_loop_is_woken() -> None:
     async def main() -> None:
         notifier = notifier_for(asyncio.get_running_loop())
         for _ in range(50):
@@ -77,7 +77,7 @@ def test_wakes_a_loop_that_waits() -> None:
     run(main)
 
 
-def test_of_a_closed_loop_does_nothing() -> None:
+def test_nothing_happens_on_a_closed_loop() -> None:
     async def main() -> Any:
         return notifier_for(asyncio.get_running_loop())
 
@@ -88,7 +88,7 @@ def test_of_a_closed_loop_does_nothing() -> None:
     assert called == []
 
 
-def test_leaves_no_file_open() -> None:
+def test_no_file_is_left_open() -> None:
     def use() -> None:
         async def main() -> None:
             done = asyncio.Event()
@@ -105,7 +105,7 @@ def test_leaves_no_file_open() -> None:
     assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
-def test_does_not_keep_the_context_of_the_task_that_used_it_first() -> None:
+def test_the_context_of_the_first_task_is_not_kept() -> None:
     class Value:
         pass
 
@@ -126,7 +126,7 @@ def test_does_not_keep_the_context_of_the_task_that_used_it_first() -> None:
     run(main)
 
 
-def test_of_a_loop_without_readers_works() -> None:
+def test_a_loop_without_readers() -> None:
     class Loop(asyncio.SelectorEventLoop):
         def add_reader(self, *args: Any) -> None:  # type: ignore[override]
             raise NotImplementedError

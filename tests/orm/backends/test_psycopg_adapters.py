@@ -59,7 +59,7 @@ def loaded_by_django(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, ...]:
         ("Asia/Kolkata", True),
     ],
 )
-def test_times_are_djangos(
+def test_times_are_those_of_django(
     zone: str | None, uses: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with default_at(TIME_ZONE=zone), override_settings(USE_TZ=uses):

@@ -94,7 +94,7 @@ def test_values_are_those_of_a_cursor(name: str) -> None:
     "value", ["infinity", "-infinity", "20000-01-01", "0044-01-01 BC"]
 )
 @pytest.mark.parametrize("name", ["date", "timestamp", "timestamptz"])
-def test_a_value_that_python_cannot_have_is_the_same_error(
+def test_values_beyond_pythons_range_raise_the_same_error(
     name: str, value: str
 ) -> None:
     sql = f"SELECT d::{name}, 1 FROM (VALUES (%s)) AS v (d) WHERE length(d) > %s"
@@ -118,7 +118,7 @@ def test_other_types_come_as_text(columns: str) -> None:
     assert formats() == [Format.TEXT]
 
 
-def test_a_loader_of_the_users_is_used() -> None:
+def test_a_custom_loader_is_used() -> None:
     class Loader(psycopg.adapt.Loader):
         def load(self, data: Any) -> str:
             return f"loaded {bytes(data).decode()}"

@@ -259,7 +259,7 @@ async def run_outside(fn: Any) -> None:
     await asyncio.to_thread(fn)
 
 
-async def test_a_block_whose_task_is_cancelled_is_whole_or_not_there() -> None:
+async def test_a_cancelled_block_is_committed_or_rolled_back_as_a_whole() -> None:
     await warm()
     pool = pool_for("default")
     for turn in range(60):
@@ -280,7 +280,7 @@ async def test_a_block_whose_task_is_cancelled_is_whole_or_not_there() -> None:
         assert await exists(f"a {turn}") == await exists(f"b {turn}")
 
 
-async def test_a_commit_counts_though_its_task_is_cancelled(
+async def test_a_commit_counts_although_its_task_is_cancelled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await warm()
@@ -308,7 +308,7 @@ async def test_a_commit_counts_though_its_task_is_cancelled(
     assert not pool_for("default").in_use
 
 
-async def test_an_atomic_of_another_class_is_left_to_its_methods() -> None:
+async def test_a_subclass_of_atomic_uses_its_own_methods() -> None:
     class Own(transaction.Atomic):
         entered = 0
 

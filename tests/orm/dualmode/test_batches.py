@@ -63,7 +63,7 @@ class Source:
             await asyncio.sleep(0)
 
 
-async def test_one_that_is_alone_fetches_without_waiting_for_a_turn() -> None:
+async def test_a_task_alone_fetches_without_waiting_for_a_turn() -> None:
     source = Source()
     turns: list[int] = []
     asyncio.get_running_loop().call_later(0, turns.append, 1)
@@ -71,7 +71,7 @@ async def test_one_that_is_alone_fetches_without_waiting_for_a_turn() -> None:
     assert (source.alone, source.together, turns) == ([1], [], [])
 
 
-async def test_one_beside_other_tasks_fetches_alone_as_well() -> None:
+async def test_a_task_beside_unrelated_ones_fetches_alone() -> None:
     source = Source()
     other = asyncio.create_task(asyncio.sleep(0))
     assert await source.get(1) == -1
@@ -79,7 +79,7 @@ async def test_one_beside_other_tasks_fetches_alone_as_well() -> None:
     await other
 
 
-async def test_those_of_one_turn_are_fetched_together() -> None:
+async def test_items_of_one_turn_are_fetched_together() -> None:
     source = Source()
     assert await asyncio.gather(*map(source.get, range(5))) == [0, -1, -2, -3, -4]
     assert (source.alone, source.together) == ([], [[0, 1, 2, 3, 4]])
@@ -87,13 +87,13 @@ async def test_those_of_one_turn_are_fetched_together() -> None:
     assert source.together[1:] == [[0, 1]]
 
 
-async def test_those_of_other_keys_are_not() -> None:
+async def test_items_with_other_keys_are_fetched_apart() -> None:
     one, other = Source(), Source()
     await asyncio.gather(one.get(1), other.get(1), one.get(2), other.get(2))
     assert (one.together, other.together) == ([[1, 2]], [[1, 2]])
 
 
-async def test_those_beyond_the_maximum_make_a_batch_of_their_own(
+async def test_items_beyond_the_maximum_form_another_batch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(batches, "MAX_SIZE", 2)
@@ -102,7 +102,7 @@ async def test_those_beyond_the_maximum_make_a_batch_of_their_own(
     assert (source.alone, source.together) == ([4], [[0, 1], [2, 3]])
 
 
-async def test_an_error_is_raised_in_each_as_its_own() -> None:
+async def test_each_task_raises_its_own_copy_of_an_error() -> None:
     source = Source()
     source.error = PoolTimeout("default", 10, 30.0, 3, ())
     source.error.__cause__ = cause = LookupError()
@@ -128,7 +128,7 @@ async def test_an_error_that_cannot_be_copied_is_raised_itself() -> None:
 
 @pytest.mark.parametrize("turns", range(5))
 @pytest.mark.parametrize("who", range(3))
-async def test_one_that_is_cancelled_leaves_the_others_theirs(
+async def test_the_others_keep_their_results_if_a_task_is_cancelled(
     who: int, turns: int
 ) -> None:
     source = Source()
@@ -147,7 +147,7 @@ async def test_one_that_is_cancelled_leaves_the_others_theirs(
     assert source.cancelled == 0
 
 
-async def test_the_last_one_that_is_cancelled_waits_for_the_fetch_to_end() -> None:
+async def test_the_last_cancelled_task_waits_for_the_fetch_to_end() -> None:
     source = Source()
     source.opened.clear()
     tasks = source.ask(1, 2, 3)
@@ -159,7 +159,7 @@ async def test_the_last_one_that_is_cancelled_waits_for_the_fetch_to_end() -> No
     assert source.cancelled == 1
 
 
-async def test_all_cancelled_before_it_begins_fetch_nothing() -> None:
+async def test_nothing_is_fetched_if_all_are_cancelled_before() -> None:
     source = Source()
     tasks = source.ask(1, 2, 3)
     await asyncio.sleep(0)
@@ -171,7 +171,7 @@ async def test_all_cancelled_before_it_begins_fetch_nothing() -> None:
     assert (source.alone, source.together) == ([], [])
 
 
-async def test_the_first_one_that_is_closed_leaves_the_others_theirs() -> None:
+async def test_the_others_keep_their_results_if_the_first_is_closed() -> None:
     source = Source()
     tasks = source.ask(2, 3)
     first = source.get(1)
@@ -182,7 +182,7 @@ async def test_the_first_one_that_is_closed_leaves_the_others_theirs() -> None:
     assert (source.alone, source.together) == ([], [[2, 3]])
 
 
-async def test_the_last_one_that_is_closed_cancels_the_fetch() -> None:
+async def test_closing_the_last_one_cancels_the_fetch() -> None:
     source = Source()
     source.opened.clear()
     tasks = source.ask(1)
@@ -198,7 +198,7 @@ async def test_the_last_one_that_is_closed_cancels_the_fetch() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_fetch_that_is_cancelled_from_outside_cancels_all() -> None:
+async def test_cancelling_the_fetch_cancels_all_tasks() -> None:
     source = Source()
     source.opened.clear()
     before = asyncio.all_tasks()

@@ -349,7 +349,7 @@ class TestCancelled:
 
     @pytest.mark.parametrize("who", [0, 1, 3])
     @pytest.mark.parametrize("in_block", [False, True], ids=["alone", "atomic"])
-    async def test_one_leaves_the_others_theirs(
+    async def test_one_task_leaves_the_results_of_the_others(
         self, killer: Killer, who: int, in_block: bool
     ) -> None:
         albums = await run(make_albums)
@@ -374,7 +374,7 @@ class TestCancelled:
             await work()
         assert not pool_for("default").in_use
 
-    async def test_all_cancel_the_query(self, killer: Killer) -> None:
+    async def test_all_tasks_cancel_the_query(self, killer: Killer) -> None:
         albums = await run(make_albums)
         async with killer.locked():
             tasks = await self.waiting(killer, albums)
@@ -387,7 +387,9 @@ class TestCancelled:
             assert pool_for("default").stats()["idle"] >= 1
         assert names_of(await artists_of(albums)) == [*NAMES, "Odetta"]
 
-    async def test_all_in_a_block_lose_the_transaction(self, killer: Killer) -> None:
+    async def test_all_tasks_of_a_block_lose_the_transaction(
+        self, killer: Killer
+    ) -> None:
         albums = await run(make_albums)
         with pytest.raises(TransactionManagementError, match="current transaction"):
             async with transaction.atomic():
@@ -423,7 +425,7 @@ async def test_cancelled_at_any_turn(turns: int) -> None:
 
 @only_postgresql
 class TestKilled:
-    async def test_once_they_are_read_again(self, killer: Killer) -> None:
+    async def test_one_time_the_rows_are_read_again(self, killer: Killer) -> None:
         albums = await run(make_albums)
         async with killer.killing():
             artists = await artists_of(albums)

@@ -50,7 +50,7 @@ def test_a_reference_stands_for_the_value() -> None:
     assert (assignment("year", None).reference(3) is None) is not BINDS_NONE
 
 
-def test_fields_of_others_have_no_plan() -> None:
+def test_custom_fields_have_no_plan() -> None:
     class Own(models.IntegerField):
         pass
 

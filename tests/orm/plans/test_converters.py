@@ -127,7 +127,7 @@ WAYS: dict[str, Callable[[Any], list[Any]]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_are_those_of_django(
+def test_values_are_those_of_django(
     way: str, model: Any, used: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def make() -> list[str]:

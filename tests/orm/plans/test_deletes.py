@@ -237,7 +237,7 @@ class TestOnTheLoop:
         assert direct == ["DELETE"] * 2
         assert await Track.objects.count() == 3
 
-    async def test_a_block_takes_them_back(self, direct: list[str]) -> None:
+    async def test_a_rollback_restores_them(self, direct: list[str]) -> None:
         album = await warm()
         one = await album.tracks.afirst()
         direct.clear()

@@ -55,7 +55,9 @@ USES: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("name", ["tracks", "genres"])
-def test_can_be_used_alike(use: str, name: str, copies: list[Any]) -> None:
+def test_copies_work_like_djangos_querysets(
+    use: str, name: str, copies: list[Any]
+) -> None:
     fill()
 
     def make() -> Any:
@@ -67,7 +69,7 @@ def test_can_be_used_alike(use: str, name: str, copies: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("name", ["tracks", "genres"])
-def test_share_nothing(name: str, copies: list[Any]) -> None:
+def test_copies_share_nothing(name: str, copies: list[Any]) -> None:
     fill()
     for _ in range(4):
         found = list(Album.objects.order_by("pk").prefetch_related(name))
@@ -80,7 +82,7 @@ def test_share_nothing(name: str, copies: list[Any]) -> None:
     assert first.query is not second.query
 
 
-def test_of_a_given_queryset_share_its_hints_as_in_django() -> None:
+def test_copies_of_a_given_queryset_share_its_hints_as_in_django() -> None:
     fill()
 
     def make() -> Any:
@@ -96,7 +98,7 @@ def test_of_a_given_queryset_share_its_hints_as_in_django() -> None:
     compare(make)
 
 
-def test_of_a_class_with_methods_of_its_own_are_made_by_it(copies: list[Any]) -> None:
+def test_a_custom_queryset_class_is_not_copied(copies: list[Any]) -> None:
     class Noting(QuerySet[Track]):
         def using(self, alias: str | None) -> Any:
             noted.append(alias)

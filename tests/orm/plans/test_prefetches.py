@@ -163,7 +163,7 @@ CASES: dict[str, tuple[Callable[[], Any], list[str]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_equals_djangos(case: str, levels: list[str]) -> None:
+def test_the_result_is_that_of_django(case: str, levels: list[str]) -> None:
     make, expected = CASES[case]
     fill()
     for album in albums()[:2]:
@@ -176,7 +176,7 @@ def test_equals_djangos(case: str, levels: list[str]) -> None:
 @pytest.mark.parametrize(
     "name", ["tracks", "artist", "label", "genres", "artist__biography__artist"]
 )
-def test_has_a_plan_for_each_query(name: str, used: list[str]) -> None:
+def test_each_query_has_a_plan(name: str, used: list[str]) -> None:
     if connection.vendor == "sqlite" and django.VERSION < (6, 1):
         if name not in ("tracks", "genres"):
             pytest.skip("Django compares no tuples there")
@@ -188,7 +188,7 @@ def test_has_a_plan_for_each_query(name: str, used: list[str]) -> None:
     assert len(used) == len(queries) > 1
 
 
-def test_of_other_instances_has_their_keys() -> None:
+def test_a_plan_uses_the_keys_of_its_instances() -> None:
     fill()
     keys = [album.pk for album in albums()]
     for start in range(4):
@@ -201,14 +201,14 @@ def test_of_other_instances_has_their_keys() -> None:
             assert {*album.genres.order_by("pk")} == {*album.genres.all()}
 
 
-def test_of_unsaved_instances_is_refused() -> None:
+def test_unsaved_instances_are_refused() -> None:
     artist = Artist.objects.create(name="a")
     found = [Album(title="x", artist=artist), Album(title="y", artist=artist)]
     for names in (["artist"], ["tracks"], ["genres"]):
         compare(lambda names=names: prefetch_related_objects(found, *names))
 
 
-def test_of_one_instance_twice_is_of_one() -> None:
+def test_an_instance_may_be_listed_twice() -> None:
     fill()
 
     def make() -> Any:
@@ -219,7 +219,7 @@ def test_of_one_instance_twice_is_of_one() -> None:
     compare(make)
 
 
-def test_of_a_mixture_of_models_is_djangos(levels: list[str]) -> None:
+def test_django_prefetches_for_several_models(levels: list[str]) -> None:
     class Loud(Album):
         class Meta:
             proxy = True
@@ -269,7 +269,7 @@ def test_receivers_see_each_instance(levels: list[str]) -> None:
 
 
 class TestManagers:
-    def test_with_a_queryset_of_their_own_are_asked_as_often(
+    def test_with_their_own_get_queryset_are_called_as_often(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         fill()
@@ -294,7 +294,7 @@ class TestManagers:
         compare(make)
         assert len(asked) == albums().count() + 1
 
-    def test_are_asked_of_the_router(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_use_the_router_as_often(self, monkeypatch: pytest.MonkeyPatch) -> None:
         fill()
         asked: list[Any] = []
 
@@ -362,7 +362,7 @@ async def test_in_async_mode_as_well() -> None:
 
 
 @only_postgresql
-async def test_cancelled_it_leaves_connection_and_instances_usable() -> None:
+async def test_connection_and_instances_are_usable_after_a_cancellation() -> None:
     await run(fill)
     pool = pool_for("default")
 

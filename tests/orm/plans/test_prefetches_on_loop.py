@@ -95,7 +95,7 @@ async def test_raises_what_django_raises(lookup: str) -> None:
         assert str(error.value) == str(of_django.value)
 
 
-async def test_in_a_block_sees_what_it_has_written(direct: list[str]) -> None:
+async def test_a_block_sees_what_it_has_written(direct: list[str]) -> None:
     await run(fill)
     for _ in range(3):
         await Album.objects.prefetch_related("tracks")
@@ -124,7 +124,7 @@ async def test_two_tasks_share_it(direct: list[str]) -> None:
     assert all(a is b for a, b in zip(first, second, strict=True))
 
 
-async def test_cancelled_leaves_the_connection_clean_and_no_rows() -> None:
+async def test_a_cancellation_leaves_a_clean_connection_and_no_rows() -> None:
     await run(fill)
     pool = pool_for("default")
     for _ in range(3):

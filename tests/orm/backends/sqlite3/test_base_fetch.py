@@ -93,7 +93,7 @@ WAYS = pytest.mark.parametrize("query", [on_loop, in_bridge, in_thread])
 
 
 @pytest.mark.parametrize("query", [on_loop, in_bridge])
-async def test_takes_one_call_and_no_cursor(
+async def test_a_plan_takes_one_call_and_no_cursor(
     query: Any, calls: list[str], cursors: list[str]
 ) -> None:
     await warmed(query)
@@ -103,9 +103,7 @@ async def test_takes_one_call_and_no_cursor(
     assert (len(calls), cursors) == (1, [])
 
 
-async def test_of_an_insert_takes_one_call(
-    calls: list[str], cursors: list[str]
-) -> None:
+async def test_an_insert_takes_one_call(calls: list[str], cursors: list[str]) -> None:
     for name in "abc":
         await Artist.objects.create(name=name)
     calls.clear()
@@ -116,7 +114,7 @@ async def test_of_an_insert_takes_one_call(
 
 
 @WAYS
-async def test_sees_the_open_transaction(query: Any) -> None:
+async def test_a_query_sees_the_open_transaction(query: Any) -> None:
     await warmed(on_loop)
     async with transaction.atomic():
         await Artist.objects.create(name="x")
@@ -126,7 +124,7 @@ async def test_sees_the_open_transaction(query: Any) -> None:
 
 
 @WAYS
-async def test_is_interrupted_by_a_cancellation(query: Any) -> None:
+async def test_a_cancellation_interrupts_the_query(query: Any) -> None:
     await Artist.objects.bulk_create(Artist(name=f"{n}") for n in range(MANY))
     await warmed(on_loop)
     begun = threading.Event()
@@ -158,7 +156,7 @@ async def test_is_interrupted_by_a_cancellation(query: Any) -> None:
 
 
 @pytest.mark.parametrize("query", [on_loop, in_bridge])
-async def test_waits_for_a_lock_beside_the_loop(
+async def test_waiting_for_a_lock_does_not_block_the_loop(
     query: Any, rollback_journal: str
 ) -> None:
     await warmed(query)
@@ -181,7 +179,7 @@ async def test_waits_for_a_lock_beside_the_loop(
 
 
 @pytest.mark.parametrize("query", [on_loop, in_bridge])
-async def test_gives_up_when_the_timeout_is_over(
+async def test_waiting_for_a_lock_ends_after_the_timeout(
     query: Any, rollback_journal: str, sqlite_options: dict[str, Any]
 ) -> None:
     sqlite_options["timeout"] = 0.2
@@ -194,7 +192,7 @@ async def test_gives_up_when_the_timeout_is_over(
     assert await query() is False
 
 
-async def test_of_an_insert_raises_djangos_error(cursors: list[str]) -> None:
+async def test_an_insert_raises_djangos_error(cursors: list[str]) -> None:
     for name in "abc":
         artist = await Artist.objects.create(name=name)
         await Biography.objects.create(artist=artist, text="Born in Tryon.")
@@ -205,7 +203,7 @@ async def test_of_an_insert_raises_djangos_error(cursors: list[str]) -> None:
     assert await Biography.objects.count() == 3
 
 
-async def test_of_a_subclass_with_cursors_of_its_own_uses_them() -> None:
+async def test_cursors_of_a_subclass_are_used() -> None:
     class Own(DatabaseWrapper):
         def create_cursor(self, name: str | None = None) -> Any:
             return super().create_cursor(name)
@@ -224,7 +222,7 @@ def memory(db: str) -> Iterator[None]:
         yield
 
 
-async def test_in_memory_keeps_what_is_there_when_cancelled(
+async def test_a_database_in_memory_survives_a_cancellation(
     memory: None, calls: list[str]
 ) -> None:
     def create() -> None:

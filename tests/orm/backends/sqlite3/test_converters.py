@@ -88,7 +88,7 @@ def compare(column: Any, value: Any) -> None:
 
 @pytest.mark.parametrize("use_tz", [True, False])
 @pytest.mark.parametrize("name", FIELDS)
-def test_give_what_djangos_give(name: str, use_tz: bool) -> None:
+def test_values_are_those_of_django(name: str, use_tz: bool) -> None:
     field = FIELDS[name]
     connection: Any = connections["default"]
     assert isinstance(connection, DatabaseWrapper)
@@ -118,7 +118,7 @@ def test_give_what_djangos_give(name: str, use_tz: bool) -> None:
         ("uuid", "0" * 31 + "1", uuid.UUID(int=1)),
     ],
 )
-def test_do_not_call_django_for_usual_values(
+def test_usual_values_do_not_call_django(
     name: str, value: Any, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection: Any = connections["default"]
@@ -130,7 +130,7 @@ def test_do_not_call_django_for_usual_values(
     assert written.converted([(value,)], connection) == [(expected,)]
 
 
-def test_of_a_projects_own_field_are_called() -> None:
+def test_converters_of_custom_fields_are_called() -> None:
     class Shouting(models.BooleanField):  # type: ignore[type-arg]
         def from_db_value(self, value: Any, *args: Any) -> Any:
             return f"{value}!"
