@@ -96,7 +96,8 @@ class Application(Starlette):
     """
 
     def build_middleware_stack(self) -> ASGIApp:
-        limited = self.max_body_size is not None
+        # The first releases of Starlette 1 have no limit.
+        limited = getattr(self, "max_body_size", None) is not None
         customized = self.debug or bool(self.exception_handlers)
         self.exception_handlers.setdefault(HTTPException, _reraise)
         if limited or customized:
