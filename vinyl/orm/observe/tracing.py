@@ -42,9 +42,6 @@ class Tracing:
 
         self.tracer = tracer or trace.get_tracer("vinyl")
         self._kind = trace.SpanKind.CLIENT
-        self._trace = trace
-        # Its first use loads a provider that the environment names.
-        self._is_named = "OTEL_PYTHON_TRACER_PROVIDER" in os.environ
         self._get_provider = trace.get_tracer_provider
         # The placeholder that is returned until a provider is set.
         self._no_provider = getattr(trace, "ProxyTracerProvider", None)
@@ -69,19 +66,11 @@ class Tracing:
         Start the span below the caller's. It does not become the current one, since
         only the driver runs inside it.
         """
-        if self._has_provider():
+        if not self.is_idle() and type(self._get_provider()) is not self._no_provider:
             name, attributes = _description_of(query)
             query.span = self.tracer.start_span(
                 name, kind=self._kind, attributes=attributes
             )
-
-    def _has_provider(self) -> bool:
-        # Asking for it reads the environment as long as there is none, which takes
-        # longer than the rest of begin().
-        known = getattr(self._trace, "_TRACER_PROVIDER", self._no_provider)
-        if known is None and not self._is_named:
-            return False
-        return type(self._get_provider()) is not self._no_provider
 
     def end(self, query: QueryEvent) -> None:
         span = query.span
