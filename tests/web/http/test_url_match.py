@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.conf.urls.i18n import i18n_patterns
 from django.http import Http404
-from django.urls import ResolverMatch, URLResolver, include
-from django.urls.resolvers import RegexPattern
+from django.urls import ResolverMatch, URLPattern, URLResolver, include
+from django.urls.resolvers import RegexPattern, RoutePattern
 from django.utils.translation import gettext_lazy, override
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +52,29 @@ inner: Any = (
     ],
     "shop",
 )
+
+
+class Capitals:
+    """A pattern of a class of the project."""
+
+    name = "capitals"
+    converters: dict[str, Any] = {}
+
+    def match(self, path: str) -> Any:
+        return path.isupper() and ("", (), {"word": path})
+
+    def __str__(self) -> str:
+        return "CAPITALS"
+
+
+class Loud(URLPattern):
+    """A pattern that resolves paths in a way of its own."""
+
+    def resolve(self, path: str) -> Any:
+        return super().resolve(path.removesuffix("!"))
+
+
+loud = RoutePattern("x", "loud", is_endpoint=True)
 SITES: dict[str, list[Any]] = {
     "flat": [
         path("", view, name="home"),
@@ -74,6 +97,17 @@ SITES: dict[str, list[Any]] = {
         re_path(r"^x(?P<optional>\d)?$", view, name="optional"),
         re_path(r"a/(?:b)?", include([re_path(r"1$", view, {"k": 1})])),
         path("<int:n>/", include([re_path(r"(b)/(b)/(b)$", view)])),
+    ],
+    "of the project": [
+        URLPattern(cast(Any, Capitals()), view),
+        # As path() and include() never combine them.
+        URLPattern(RoutePattern("a/", "start", is_endpoint=False), view),
+        path("a/b", view, name="hidden"),
+        URLResolver(
+            RoutePattern("b/", is_endpoint=True), [path("a", view, name="hidden")]
+        ),
+        path("b/", include([path("a", view, name="a"), Loud(loud, view)])),
+        path("b/<str:rest>", view, name="hidden"),
     ],
     "languages": [
         path("a", view),
@@ -137,6 +171,17 @@ def test_it_is_the_match_of_django(site: str, paths: list[str], language: str) -
             assert found == outcome(resolver.resolve, path_)
 
 
+@pytest.mark.parametrize(
+    ("path_", "name"),
+    [("/A", "capitals"), ("/a/b", "start"), ("/b/a", "a"), ("/b/x!", "loud")],
+)
+def test_patterns_of_a_project_match_as_in_django(path_: str, name: str) -> None:
+    resolver = root(SITES["of the project"])
+    match = outcome(resolver.resolve, path_)
+    assert match[0]["url_name"] == name
+    assert outcome(lambda path: find_match(resolver, path), path_) == match
+
+
 def test_patterns_may_be_added_later() -> None:
     patterns = [path("a", view, name="first"), path("<str:x>", view, name="any")]
     resolver = root(patterns)
@@ -167,3 +212,22 @@ def test_one_match_is_made_for_all_levels(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(ResolverMatch, "__init__", lambda *args: made.append(args))
     assert find_match(resolver, "/b/y/2/").kwargs == {"shop": "y", "pk": 2, "extra": 1}
     assert not made
+
+
+def test_one_class_serves_all_languages() -> None:
+    resolver = root([path(gettext_lazy("Monday"), view, name="monday")])
+    english = find_match(resolver, "/Monday")
+    with override("de"):
+        german = find_match(resolver, "/Montag")
+    assert (english.route, german.route) == ("Monday", "Montag")
+    assert type(english) is type(german)
+    # As debug pages read it, after the view has activated another language.
+    assert german.tried == [[resolver.url_patterns[0]]]
+
+
+def test_the_view_of_a_pattern_may_be_replaced() -> None:
+    pattern = path("a", view)
+    resolver = root([pattern])
+    assert find_match(resolver, "/a").func is view
+    pattern.callback = other = View()
+    assert find_match(resolver, "/a").func is other

@@ -84,7 +84,7 @@ READ_OF_INSTANCES = {
     "django.forms.forms:BaseForm.__init__": "_errors",
     "django.http.response:HttpResponseBase.__init__": "_resource_closers",
     "django.urls.resolvers:RegexPattern.__init__": "_regex",
-    "django.urls.resolvers:RoutePattern.__init__": "_route",
+    "django.urls.resolvers:RoutePattern.__init__": "_is_endpoint _route",
 }
 
 # The same by ENGINE, whose modules a process without it does not import.

@@ -14,7 +14,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, TypeAlias
 
-from django.urls import ResolverMatch, URLPattern, URLResolver
+from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver
 from django.urls.resolvers import RegexPattern, RoutePattern
 
 __all__ = ["find_match"]
@@ -25,19 +25,24 @@ Found: TypeAlias = (
     "tuple[tuple[Any, ...], tuple[Any, ...], dict[str, Any], dict[str, Any]]"
 )
 
-
 NOTHING: dict[str, Any] = {}
 
 
 class Match(ResolverMatch):
     """A match that finds out only on demand which patterns were tried before it."""
 
+    # Whether the route is the same in all languages.
+    _is_fixed: bool
     _resolver: URLResolver
     _path: str
 
     @cached_property
     def tried(self) -> Any:  # type: ignore[override]
-        return self._resolver.resolve(self._path).tried
+        try:
+            return self._resolver.resolve(self._path).tried
+        except Resolver404 as error:
+            # The view has activated another language.
+            return error.args[0]["tried"]
 
 
 class Copied:
@@ -85,7 +90,7 @@ class Finder:
             if kind is URLPattern:
                 if not is_all:
                     matched = child.pattern.match(path)
-                    if matched is None:
+                    if not matched:
                         continue
                     _, args, captured = matched
                 elif path == start:
@@ -99,7 +104,7 @@ class Finder:
                 raise UnknownPattern
             if is_all:
                 rest, args, kwargs = path[len(start) :], (), NOTHING
-            elif (matched := child.pattern.match(path)) is None:
+            elif not (matched := child.pattern.match(path)):
                 continue
             else:
                 rest, args, kwargs = matched
@@ -114,7 +119,9 @@ class Finder:
             pattern = child.pattern
             if type(pattern) is RoutePattern and is_fixed(pattern):
                 start, bracket, _ = str(pattern).partition("<")
-                is_all = not bracket
+                # As path() makes them: the text is all of the path, or before a rest.
+                is_endpoint: bool = pattern._is_endpoint  # type: ignore[attr-defined]
+                is_all = not bracket and is_endpoint is (type(child) is URLPattern)
         self.starts[child] = start, is_all
         return start, is_all
 
@@ -126,9 +133,8 @@ class Finder:
                 attributes[name] = Copied(name, value)
         # A function in a class would become a method.
         attributes["func"] = staticmethod(attributes["func"])
-        cls = type("ResolverMatch", (Match,), attributes)
-        if all(is_fixed(each.pattern) for each in chain):
-            self.classes[chain] = cls
+        attributes["_is_fixed"] = all(is_fixed(each.pattern) for each in chain)
+        cls = self.classes[chain] = type("ResolverMatch", (Match,), attributes)
         return cls
 
 
@@ -159,8 +165,13 @@ def find_match(resolver: URLResolver, path: str) -> ResolverMatch:
         # Raises the error with all patterns that were tried, unless there are others.
         return resolver.resolve(path)
     chain, args, kwargs, captured = found
-    cls = finder.classes.get(chain) or finder.match_class(resolver, chain)
+    cls = finder.classes.get(chain)
+    # Tests replace the view of a pattern.
+    if cls is None or cls.func is not chain[-1].callback:
+        cls = finder.match_class(resolver, chain)
     match = cls.__new__(cls)
+    if not cls._is_fixed:
+        match.route = route_of(chain)
     match.args = args
     match.kwargs = kwargs
     match.captured_kwargs = captured
@@ -196,15 +207,20 @@ def is_fixed(pattern: Any) -> bool:
     return kind is RegexPattern and type(pattern._regex) is str
 
 
-def attributes_of(root: URLResolver, chain: tuple[Any, ...]) -> dict[str, Any]:
-    """Return the attributes of a match of *chain* that do not depend on the path."""
+def route_of(chain: tuple[Any, ...]) -> str:
+    """Return the route of the matches of *chain*, in the active language."""
     join: Any = URLResolver._join_route  # type: ignore[attr-defined]
     *inner, last = chain
-    resolvers = [root, *inner]
     route = str(last.pattern)
     for resolver in reversed(inner):
-        # The root's own pattern is not part of the route.
         route = join(str(resolver.pattern), route)
+    return route
+
+
+def attributes_of(root: URLResolver, chain: tuple[Any, ...]) -> dict[str, Any]:
+    """Return the attributes of a match of *chain* that do not depend on the path."""
+    *inner, last = chain
+    resolvers = [root, *inner]
     extra: dict[str, Any] = {}
     for resolver in resolvers:
         extra |= resolver.default_kwargs
@@ -215,7 +231,7 @@ def attributes_of(root: URLResolver, chain: tuple[Any, ...]) -> dict[str, Any]:
         last.pattern.name,
         [resolver.app_name for resolver in resolvers],
         [resolver.namespace for resolver in resolvers],
-        route,
+        route_of(chain),
         extra_kwargs=extra | last.default_args,
     )
     attributes = dict(vars(match))
