@@ -236,6 +236,25 @@ async def test_nor_does_one_of_an_error_or_of_middleware() -> None:
     assert "x-name" not in response.headers
 
 
+async def test_nor_does_one_of_the_page_for_errors() -> None:
+    async def broken(request: Request) -> Response:
+        raise ZeroDivisionError
+
+    class Site:
+        urlpatterns = [path("", broken)]
+
+        @staticmethod
+        def handler500(request: Request) -> Response:
+            response = Response("sorry", 500)
+            response.raw_headers.append((b"x-name", b"a\r\nset-cookie: b=c"))
+            return response
+
+    async with serving(ROOT_URLCONF=Site) as http:
+        response = await http.get("/")
+    assert (response.status_code, response.text) == (500, "Internal Server Error")
+    assert "x-name" not in response.headers
+
+
 class Injecting:
     def __init__(self, app: Any) -> None:
         self.app = app

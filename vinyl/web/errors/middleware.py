@@ -99,14 +99,16 @@ class ErrorMiddleware:
                 if not await answered(error, last_sent, scope, receive, send):
                     raise
                 return
+            # The page of an error is checked like any response, and so is the next one.
             try:
                 try:
-                    # The page of the error is checked like any response.
                     is_done = await answered(
                         error, last_sent, scope, receive, tracked_send
                     )
                 except Exception as failure:
-                    is_done = await answered(failure, last_sent, scope, receive, send)
+                    is_done = await answered(
+                        failure, last_sent, scope, receive, tracked_send
+                    )
                 if not is_done:
                     raise
             except Exception:
