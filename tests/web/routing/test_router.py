@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -59,7 +60,10 @@ class CallableView:
         return async_view(request, pk)
 
 
+@dataclass
 class AsyncCallableView:
+    """A view that has no hash, either."""
+
     async def __call__(self, request: Request, pk: int) -> Response:
         return await async_view(request, pk)
 

@@ -8,7 +8,7 @@ URLs are resolved by Django's own resolver, which does no I/O: converters, names
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import lru_cache, partial
+from functools import partial
 from inspect import CO_COROUTINE
 from typing import Any, NamedTuple
 
@@ -79,16 +79,11 @@ class Route(NamedTuple):
     endpoint: Callable[..., Any]
 
 
-@lru_cache(maxsize=1000)
-def _route(route: str, name: str | None, view: Callable[..., Any]) -> Route:
-    path = f"/{route}"
-    return Route(path, path, name, view)
-
-
 def note_route(scope: Scope, match: ResolverMatch) -> None:
     """Put the view and its route into *scope*, where tools look for them."""
+    path = f"/{match.route}"
     scope["endpoint"] = match.func
-    scope["route"] = _route(match.route, match.view_name, match.func)
+    scope["route"] = Route(path, path, match.view_name, match.func)
     scope["path_params"] = match.kwargs
 
 
