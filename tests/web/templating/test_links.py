@@ -23,7 +23,6 @@ from django.urls import (
     set_script_prefix,
     set_urlconf,
 )
-from django.urls.converters import REGISTERED_CONVERTERS
 from django.utils.functional import lazystr
 from django.utils.safestring import mark_safe
 from django.utils.translation import override
@@ -56,10 +55,7 @@ class OtherSite:
 
 
 @pytest.fixture(autouse=True)
-def site(monkeypatch: pytest.MonkeyPatch) -> Any:
-    # Those of other tests stay registered, and then links with arguments are not kept.
-    for name in [*REGISTERED_CONVERTERS]:
-        monkeypatch.delitem(REGISTERED_CONVERTERS, name)
+def site() -> Any:
     with override_settings(ROOT_URLCONF=Site):
         yield
 
@@ -133,7 +129,7 @@ def test_new_patterns_count_after_clear_url_caches(
 
 
 def test_a_converter_of_the_project_is_asked_each_time(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, made: list[Any]
 ) -> None:
     class Counting(converters.StringConverter):
         count = 0
@@ -143,20 +139,36 @@ def test_a_converter_of_the_project_is_asked_each_time(
             return f"{value}-{Counting.count}"
 
     monkeypatch.setattr(converters, "REGISTERED_CONVERTERS", {})
-    monkeypatch.setattr(
-        links, "REGISTERED_CONVERTERS", converters.REGISTERED_CONVERTERS
-    )
     cast(Any, converters.get_converters).cache_clear()
     register_converter(Counting, "counting")
     try:
 
         class Counted:
-            urlpatterns: Any = [path("<counting:n>", view, name="n")]
+            urlpatterns: Any = [
+                path("<counting:n>", view, name="n"),
+                path("<str:n>/", view, name="plain"),
+                path("<counting:n>/", include(([path("b", view, name="b")], "shop"))),
+            ]
 
         with override_settings(ROOT_URLCONF=Counted):
             assert [url("n", "a"), url("n", "a")] == ["/a-1", "/a-2"]
+            assert [url("shop:b", n="a"), url("shop:b", n="a")] == ["/a-3/b", "/a-4/b"]
+            made.clear()
+            # Those of other views are kept.
+            assert [url("plain", "a"), url("plain", "a")] == ["/a/", "/a/"]
+            assert made == ["plain"]
     finally:
         cast(Any, converters.get_converters).cache_clear()
+
+
+def test_a_urlconf_may_include_itself() -> None:
+    class Again:
+        urlpatterns: Any = [path("<int:pk>", view, name="one")]
+
+    Again.urlpatterns.append(path("again/", include((Again.urlpatterns, "again"))))
+    with override_settings(ROOT_URLCONF=Again):
+        assert url("one", 1) == "/1"
+        assert url("again:again:one", 1) == "/again/again/1"
 
 
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ URLs with the resolver that made them, which `clear_url_caches()` and a new
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -22,12 +23,13 @@ from django.core.signals import setting_changed
 from django.templatetags.static import static as djangos_static
 from django.urls import (
     NoReverseMatch,
+    URLResolver,
     get_resolver,
     get_script_prefix,
     get_urlconf,
     reverse,
 )
-from django.urls.converters import REGISTERED_CONVERTERS
+from django.urls.converters import DEFAULT_CONVERTERS
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
@@ -37,6 +39,9 @@ __all__ = ["has_url", "static", "url"]
 
 # How many links are kept of each kind before they are all dropped.
 MAX_LINKS = 5000
+
+# Django's own converters.
+CONVERTERS = frozenset(map(type, DEFAULT_CONVERTERS.values()))
 
 # The types of arguments that are equal only if their text is.
 PLAIN = frozenset({str, int, SafeString, UUID})
@@ -49,22 +54,47 @@ def url(name: Any, *args: Any, **kwargs: Any) -> str:
     Raises:
         NoReverseMatch: There is no such view, or it does not take these arguments.
     """
-    plain = type(name) is str
-    if args or kwargs:
-        # A converter of the project may make another text each time.
-        plain = plain and not REGISTERED_CONVERTERS
-        plain = plain and PLAIN.issuperset(map(type, (*args, *kwargs.values())))
-    if not plain:
+    if type(name) is not str:
         return reverse(name, args=args, kwargs=kwargs)
-    key = (name, get_language(), get_script_prefix(), args, *kwargs.items())
-    known = vars(get_resolver(get_urlconf()))
+    resolver = get_resolver(get_urlconf())
+    known = vars(resolver)
+    if args or kwargs:
+        varying = known.get("_vinyl_varying")
+        if varying is None:
+            varying = known["_vinyl_varying"] = frozenset(_varying_names(resolver))
+        if name.rpartition(":")[2] in varying or not PLAIN.issuperset(
+            map(type, (*args, *kwargs.values()))
+        ):
+            return reverse(name, args=args, kwargs=kwargs)
     links = known.get("_vinyl_links")
     if links is None or len(links) >= MAX_LINKS:
         links = known["_vinyl_links"] = {}
+    key = (name, get_language(), get_script_prefix(), args, *kwargs.items())
     link = links.get(key)
     if link is None:
         link = links[key] = reverse(name, args=args, kwargs=kwargs)
     return link
+
+
+def _varying_names(resolver: URLResolver) -> Iterator[str]:
+    """
+    Yield the names, without namespaces, of the views below *resolver* whose URLs need a
+    converter of the project, which may make another text each time.
+    """
+    patterns: list[tuple[Any, bool]] = [(resolver, False)]
+    # A URLconf may include itself.
+    seen = set()
+    while patterns:
+        pattern, varies = patterns.pop()
+        kinds = map(type, pattern.pattern.converters.values())
+        varies = varies or not CONVERTERS.issuperset(kinds)
+        if (pattern, varies) in seen:
+            continue
+        seen.add((pattern, varies))
+        if isinstance(pattern, URLResolver):
+            patterns += [(child, varies) for child in pattern.url_patterns]
+        elif varies and pattern.name:
+            yield pattern.name
 
 
 def has_url(name: str, *args: Any, **kwargs: Any) -> bool:
