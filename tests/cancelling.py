@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
+from contextlib import suppress
 from typing import Any
 
 from vinyl.orm import connection
 
-__all__ = ["ENDLESS_READ", "cancel_at", "endless_write"]
+__all__ = ["ENDLESS_READ", "cancel_after", "cancel_at", "endless_write"]
 
 _ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) "
 # Queries that do not end by themselves, by vendor.
@@ -19,6 +20,19 @@ ENDLESS_READ = {
     "postgresql": "SELECT pg_sleep(60)",
     "sqlite": f"{_ENDLESS} SELECT max(x) FROM c",
 }
+
+
+async def cancel_after(turns: int, coroutine: Coroutine[Any, Any, Any]) -> None:
+    """
+    Run *coroutine* in a task that is cancelled after *turns* of the event loop, unless
+    it has ended.
+    """
+    task = asyncio.create_task(coroutine)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 class _CancelledAt:

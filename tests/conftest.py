@@ -23,6 +23,7 @@ pytest_plugins = [
     "tests.fix_kills",
     "tests.fix_lazy_loads",
     "tests.fix_observing",
+    "tests.fix_plans",
     "tests.fix_replicas",
     "tests.fix_retry",
     "tests.fix_sqlite",

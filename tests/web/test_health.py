@@ -32,7 +32,7 @@ SECURITY = ["vinyl.web.security.SecurityMiddleware"]
 
 
 @pytest.fixture(autouse=True)
-def nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_migrations_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(module, "_migrated", set())
     yield
     assert not module._late

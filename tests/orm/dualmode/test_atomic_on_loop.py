@@ -14,6 +14,7 @@ from django.db.models.signals import post_save
 from django.db.transaction import TransactionManagementError
 from psycopg.pq import PipelineStatus, TransactionStatus
 
+from tests.cancelling import cancel_after
 from tests.fix_db import only_postgresql
 from tests.records.models import Artist, Biography
 from vinyl.bridge.greenlets import in_bridge
@@ -21,22 +22,17 @@ from vinyl.orm import connection, run, transaction
 from vinyl.orm.backends import psycopg_statements
 from vinyl.orm.backends.psycopg import PsycopgMixin
 from vinyl.orm.dualmode import atomic_on_loop
-from vinyl.orm.observe import recorder
-from vinyl.orm.plans import shapes
 from vinyl.orm.pools.registry import pool_for
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db"), only_postgresql]
-
-
-@pytest.fixture(autouse=True)
-def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    shapes.forget()
-    # A recording that another test has made keeps this on.
-    monkeypatch.setattr(recorder, "observes_loads", False)
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.usefixtures("db", "nothing_known"),
+    only_postgresql,
+]
 
 
 @pytest.fixture
-def direct(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def ends(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What blocks do on the event loop itself."""
     found: list[str] = []
     begin, commit = PsycopgMixin.begin_nowait, PsycopgMixin.commit_on_loop
@@ -72,7 +68,7 @@ def status() -> int:
 
 
 class TestABlock:
-    async def test_commits(self, direct: list[str]) -> None:
+    async def test_commits(self, ends: list[str]) -> None:
         await warm()
         async with transaction.atomic():
             assert connections["default"].in_atomic_block
@@ -80,7 +76,7 @@ class TestABlock:
             await Artist.objects.create(name="Nina")
             assert status() == TransactionStatus.INTRANS
             wrapper = connections["default"]
-        assert direct == ["BEGIN", "COMMIT"]
+        assert ends == ["BEGIN", "COMMIT"]
         assert not wrapper.in_atomic_block
         assert wrapper.autocommit
         assert wrapper.connection.autocommit
@@ -88,11 +84,11 @@ class TestABlock:
         assert not pool_for("default").in_use
         assert await exists("Nina")
 
-    async def test_without_a_statement_sends_nothing(self, direct: list[str]) -> None:
+    async def test_without_a_statement_sends_nothing(self, ends: list[str]) -> None:
         await warm()
         async with transaction.atomic():
             assert status() == TransactionStatus.IDLE
-        assert direct == ["BEGIN", "COMMIT"]
+        assert ends == ["BEGIN", "COMMIT"]
 
     @pytest.mark.parametrize("has_pipelines", [True, False])
     async def test_begins_with_its_first_statement(
@@ -112,7 +108,7 @@ class TestABlock:
             await Artist.objects.create(name="Nina")
         assert await exists("Nina")
 
-    async def test_that_fails_is_rolled_back(self, direct: list[str]) -> None:
+    async def test_that_fails_is_rolled_back(self, ends: list[str]) -> None:
         await warm()
         for first in (True, False):
             with pytest.raises(IntegrityError):
@@ -121,10 +117,10 @@ class TestABlock:
                         await Artist.objects.create(name="Nina")
                     await Artist.objects.create(name="warm 1")
             assert not await exists("Nina")
-        assert direct == ["BEGIN", "BEGIN"]
+        assert ends == ["BEGIN", "BEGIN"]
         assert not pool_for("default").in_use
 
-    async def test_inside_another_is_a_savepoint(self, direct: list[str]) -> None:
+    async def test_inside_another_is_a_savepoint(self, ends: list[str]) -> None:
         await warm()
         async with transaction.atomic():
             await Artist.objects.create(name="Nina")
@@ -132,7 +128,7 @@ class TestABlock:
                 async with transaction.atomic():
                     await Artist.objects.create(name="Odetta")
                     await Artist.objects.create(name="Nina")
-        assert direct == ["BEGIN", "COMMIT"]
+        assert ends == ["BEGIN", "COMMIT"]
         assert await exists("Nina")
         assert not await exists("Odetta")
 
@@ -156,7 +152,7 @@ class TestABlock:
             assert not seen
         assert seen == [True]
 
-    async def test_logs_begin_and_commit(self, direct: list[str]) -> None:
+    async def test_logs_begin_and_commit(self, ends: list[str]) -> None:
         await warm()
         connection.force_debug_cursor = True
         try:
@@ -170,9 +166,9 @@ class TestABlock:
             ]
         finally:
             connection.force_debug_cursor = False
-        assert not direct
+        assert not ends
 
-    async def test_in_a_pinned_connection(self, direct: list[str]) -> None:
+    async def test_in_a_pinned_connection(self, ends: list[str]) -> None:
         await warm()
         async with connection.pinned():
             async with transaction.atomic():
@@ -180,7 +176,7 @@ class TestABlock:
             assert await exists("Nina")
             assert connections["default"].autocommit
 
-    async def test_whose_siblings_take_turns(self, direct: list[str]) -> None:
+    async def test_whose_siblings_take_turns(self, ends: list[str]) -> None:
         await warm()
         async with transaction.atomic():
             await asyncio.gather(
@@ -190,14 +186,14 @@ class TestABlock:
 
 
 class TestACommitThatFails:
-    async def test_raises_its_error_and_rolls_back(self, direct: list[str]) -> None:
+    async def test_raises_its_error_and_rolls_back(self, ends: list[str]) -> None:
         await warm()
         with pytest.raises(IntegrityError):
             async with transaction.atomic():
                 # The foreign key is checked at the end.
                 await Biography.objects.create(artist_id=10**6, text="")
                 await Artist.objects.create(name="Nina")
-        assert direct[-2:] == ["BEGIN", "COMMIT"]
+        assert ends[-2:] == ["BEGIN", "COMMIT"]
         assert not await exists("Nina")
         assert not pool_for("default").in_use
         async with transaction.atomic():
@@ -236,7 +232,7 @@ class TestACommitThatFails:
         assert await exists("Nina")
         assert not await exists("Odetta")
 
-    async def test_because_the_session_has_ended(self, direct: list[str]) -> None:
+    async def test_because_the_session_has_ended(self, ends: list[str]) -> None:
         await warm()
         with pytest.raises(OperationalError):
             async with transaction.atomic():
@@ -269,13 +265,7 @@ async def test_a_cancelled_block_is_committed_or_rolled_back_as_a_whole() -> Non
                 await Artist.objects.create(name=f"a {turn}")
                 await Artist.objects.create(name=f"b {turn}")
 
-        task = asyncio.create_task(block())
-        for _ in range(turn % 20):
-            await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-            raise asyncio.CancelledError
+        await cancel_after(turn % 20, block())
         assert not pool.in_use
         assert await exists(f"a {turn}") == await exists(f"b {turn}")
 
@@ -320,7 +310,7 @@ async def test_a_subclass_of_atomic_uses_its_own_methods() -> None:
     assert not atomic_on_loop.begin(block, connections["default"])
 
 
-async def test_receivers_run_in_the_block(direct: list[str]) -> None:
+async def test_receivers_run_in_the_block(ends: list[str]) -> None:
     await warm()
     seen: list[bool] = []
 
@@ -335,4 +325,4 @@ async def test_receivers_run_in_the_block(direct: list[str]) -> None:
     finally:
         post_save.disconnect(receive, sender=Artist)
     assert seen == [True, True]
-    assert direct == ["BEGIN", "COMMIT"]
+    assert ends == ["BEGIN", "COMMIT"]

@@ -17,40 +17,17 @@ from django.db.models import F
 from django.db.models.signals import post_save
 from django.db.transaction import TransactionManagementError
 
+from tests.cancelling import cancel_after
 from tests.fix_db import only_postgresql
 from tests.orm.plans.planning import catalogue
 from tests.records.models import Album, Artist, Memo, Review
 from vinyl.bridge.greenlets import in_bridge
 from vinyl.orm import run, transaction
-from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.observe import recorder
 from vinyl.orm.observe.events import QueryEvent, observe, set_observers
-from vinyl.orm.plans import shapes, trails
+from vinyl.orm.plans import trails
 from vinyl.orm.pools.registry import pool_for
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
-
-
-@pytest.fixture(autouse=True)
-def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    shapes.forget()
-    # A recording that another test has made keeps this on.
-    monkeypatch.setattr(recorder, "observes_loads", False)
-
-
-@pytest.fixture
-def direct(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The first word of each statement that runs on the event loop itself."""
-    found: list[str] = []
-    fetch = BridgeMixin.fetch_on_loop
-
-    async def noted(self: Any, statement: Any, params: Any) -> list[Any]:
-        assert not in_bridge()
-        found.append(statement.sql.split()[0])
-        return await fetch(self, statement, params)
-
-    monkeypatch.setattr(BridgeMixin, "fetch_on_loop", noted)
-    return found
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db", "nothing_known")]
 
 
 async def warm() -> Album:
@@ -268,13 +245,7 @@ async def test_a_cancelled_write_leaves_the_connection_clean() -> None:
             partial(Artist.objects.create, name=f"turn {turn}"),
             partial(Album.objects.filter(pk=album.pk).update, title="u"),
         )
-        task = asyncio.create_task(works[turn % 3]())
-        for _ in range(turn % 7):
-            await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-            raise asyncio.CancelledError
+        await cancel_after(turn % 7, works[turn % 3]())
         assert await Album.objects.filter(pk=album.pk).exists()
     assert not pool.in_use
 

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.records.models import Album, Artist, Biography, Track
 from vinyl.orm.plans import shapes, trails
+from vinyl.orm.plans.saves import Write
 
 
 def catalogue() -> Album:
@@ -24,6 +25,21 @@ def catalogue() -> Album:
         for position in range(2):
             Track.objects.create(title=f"{position}", album=album, position=position)
     return album
+
+
+def uses_of(cls: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The SQL of each statement whose parameters `bound()` of *cls* gives."""
+    found: list[str] = []
+    bound = cls.bound
+
+    def noted(self: Any, *args: Any) -> Any:
+        result = bound(self, *args)
+        if result is not None:
+            found.append((result if isinstance(result, Write) else self).sql)
+        return result
+
+    monkeypatch.setattr(cls, "bound", noted)
+    return found
 
 
 def queries_of(make: Callable[[], Any]) -> tuple[Any, list[str]]:

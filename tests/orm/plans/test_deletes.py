@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -16,13 +15,12 @@ from django.db.models.signals import post_delete, pre_delete
 from django.db.transaction import TransactionManagementError
 from django.test.utils import isolate_apps
 
+from tests.cancelling import cancel_after
 from tests.fix_db import only_postgresql
 from tests.orm.plans.planning import catalogue, written
 from tests.records.models import Album, Artist, Biography, Label, Track
-from vinyl.bridge.greenlets import in_bridge
 from vinyl.orm import models, run
 from vinyl.orm import transaction as dual_transaction
-from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.plans import deletes, trails
 from vinyl.orm.pools.registry import pool_for
 
@@ -187,21 +185,6 @@ def test_code_of_the_model_runs(used: list[str]) -> None:
     assert not used
 
 
-@pytest.fixture
-def direct(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The first word of each statement that runs on the event loop itself."""
-    found: list[str] = []
-    fetch = BridgeMixin.fetch_on_loop
-
-    async def noted(self: Any, statement: Any, params: Any) -> list[Any]:
-        assert not in_bridge()
-        found.append(statement.sql.split()[0])
-        return await fetch(self, statement, params)
-
-    monkeypatch.setattr(BridgeMixin, "fetch_on_loop", noted)
-    return found
-
-
 async def warm() -> Album:
     """An album, after its writes have got their plans."""
     album = await run(catalogue)
@@ -304,13 +287,7 @@ class TestOnTheLoop:
         await warm()
         pool = pool_for("default")
         for turn in range(40):
-            task = asyncio.create_task(Track.objects.filter(title="none").delete())
-            for _ in range(turn % 6):
-                await asyncio.sleep(0)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-                raise asyncio.CancelledError
+            await cancel_after(turn % 6, Track.objects.filter(title="none").delete())
             assert await Track.objects.filter(title="none").delete() == (0, {})
         assert not pool.in_use
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("db", "nothing_known")
 
 
 @pytest.fixture
-def direct(db: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def fetched(db: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The SQL of each query that has no cursor."""
     found: list[str] = []
     wrapper_class: Any = type(connections["default"])
@@ -41,28 +41,28 @@ def years() -> list[int]:
     return [album.year for album in Album.objects.filter(year__gt=0).order_by("year")]
 
 
-def test_in_sync_mode(direct: list[str]) -> None:
+def test_in_sync_mode(fetched: list[str]) -> None:
     catalogue()
-    direct.clear()
+    fetched.clear()
     for _ in range(3):
         assert years() == [1, 2]
-    assert len(direct) == 1
+    assert len(fetched) == 1
 
 
 @pytest.mark.anyio
-async def test_in_the_bridge(direct: list[str]) -> None:
+async def test_in_the_bridge(fetched: list[str]) -> None:
     await run(catalogue)
-    direct.clear()
+    fetched.clear()
     for _ in range(3):
         assert await run(years) == [1, 2]
-    assert len(direct) == 1
+    assert len(fetched) == 1
 
 
-def test_not_where_queries_are_logged_or_wrapped(direct: list[str]) -> None:
+def test_not_where_queries_are_logged_or_wrapped(fetched: list[str]) -> None:
     catalogue()
     for _ in range(3):
         years()
-    direct.clear()
+    fetched.clear()
     with CaptureQueriesContext(connection) as queries:
         assert years() == [1, 2]
     assert len(queries) == 1
@@ -75,7 +75,7 @@ def test_not_where_queries_are_logged_or_wrapped(direct: list[str]) -> None:
     with connection.execute_wrapper(wrapper):
         assert years() == [1, 2]
     assert len(seen) == 1
-    assert not direct
+    assert not fetched
 
 
 @pytest.fixture
@@ -95,34 +95,34 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_not_where_a_tool_replaces_djangos_cursor(
-    seen: list[str], direct: list[str]
+    seen: list[str], fetched: list[str]
 ) -> None:
     catalogue()
     seen.clear()
     for _ in range(4):
         years()
     assert len(seen) == 4
-    assert not direct
+    assert not fetched
 
 
 @pytest.mark.anyio
-async def test_nor_on_the_loop(seen: list[str], direct: list[str]) -> None:
+async def test_nor_on_the_loop(seen: list[str], fetched: list[str]) -> None:
     await run(catalogue)
     seen.clear()
     for _ in range(4):
         await Album.objects.get(year=1)
         await run(years)
     assert len(seen) == 8
-    assert not direct
+    assert not fetched
 
 
 def test_nor_where_a_tool_replaces_the_cursor_of_the_connection(
-    direct: list[str], monkeypatch: pytest.MonkeyPatch
+    fetched: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalogue()
     for _ in range(3):
         years()
-    direct.clear()
+    fetched.clear()
     opened: list[bool] = []
     cursor = connection.cursor
 
@@ -134,21 +134,21 @@ def test_nor_where_a_tool_replaces_the_cursor_of_the_connection(
     monkeypatch.setattr(wrapper, "cursor", noting)
     assert years() == [1, 2]
     assert len(opened) == 1
-    assert not direct
+    assert not fetched
 
 
-def test_sees_what_the_transaction_has_written(direct: list[str]) -> None:
+def test_sees_what_the_transaction_has_written(fetched: list[str]) -> None:
     catalogue()
     for _ in range(3):
         years()
     Album.objects.update(year=F("year") + 10)
-    direct.clear()
+    fetched.clear()
     assert years() == [10, 11, 12]
-    assert len(direct) == 1
+    assert len(fetched) == 1
 
 
-def test_of_inserts(direct: list[str]) -> None:
+def test_of_inserts(fetched: list[str]) -> None:
     for number in range(4):
         artist = Artist.objects.create(name=f"{number}")
         assert Artist.objects.values_list("name", flat=True).get(pk=artist.pk)
-    assert len([sql for sql in direct if sql.startswith("INSERT")]) == 3
+    assert len([sql for sql in fetched if sql.startswith("INSERT")]) == 3

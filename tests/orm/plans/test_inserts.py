@@ -18,7 +18,7 @@ from django.db.models.signals import post_save, pre_save
 from django.test.utils import isolate_apps
 
 from tests.fix_db import only_postgresql
-from tests.orm.plans.planning import catalogue, outcome_of
+from tests.orm.plans.planning import catalogue, outcome_of, uses_of
 from tests.records.models import Album, Artist, Genre, Track
 from vinyl.orm import models
 from vinyl.orm.plans import inserts, trails
@@ -30,16 +30,7 @@ pytestmark = pytest.mark.usefixtures("db", "nothing_known")
 @pytest.fixture
 def used(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The SQL of each insert that a plan has bound."""
-    found: list[str] = []
-    bound = InsertPlan.bound
-
-    def counted(self: InsertPlan, *args: Any) -> Any:
-        params = bound(self, *args)
-        found.append(self.sql)
-        return params
-
-    monkeypatch.setattr(InsertPlan, "bound", counted)
-    return found
+    return uses_of(InsertPlan, monkeypatch)
 
 
 def thrice(

@@ -16,6 +16,7 @@ from django.db.models.signals import post_init
 from django.db.transaction import TransactionManagementError
 from hypothesis import HealthCheck, given, settings
 
+from tests.cancelling import cancel_after
 from tests.fix_db import only_postgresql
 from tests.orm.plans.planning import catalogue
 from tests.orm.plans.scenarios.test_equality import Chain, chains, fill, shown
@@ -27,23 +28,6 @@ from vinyl.orm.plans import shapes, trails
 from vinyl.orm.pools.registry import pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db", "nothing_known")]
-
-
-@pytest.fixture
-def direct(db: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The SQL of each query that runs on the event loop itself."""
-    found: list[str] = []
-    wrapper_class: Any = type(connections["default"])
-    fetch = wrapper_class.fetch_rows_on_loop
-
-    async def noted(self: Any, statement: Any, params: Any) -> list[Any]:
-        assert not in_bridge()
-        found.append(statement.sql)
-        rows: list[Any] = await fetch(self, statement, params)
-        return rows
-
-    monkeypatch.setattr(wrapper_class, "fetch_rows_on_loop", noted)
-    return found
 
 
 async def warmed(make: Any) -> Any:
@@ -194,13 +178,7 @@ class TestBlocks:
         await warmed(lambda: Artist.objects.filter(name="Nina").exists())
         pool = pool_for("default")
         for turn in range(60):
-            task = asyncio.create_task(Artist.objects.filter(name="Nina").exists())
-            for _ in range(turn % 6):
-                await asyncio.sleep(0)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-                raise asyncio.CancelledError
+            await cancel_after(turn % 6, Artist.objects.filter(name="Nina").exists())
             assert not await Artist.objects.filter(name="Nina").exists()
         assert not pool.in_use
 

@@ -15,14 +15,11 @@ from django.db.models.signals import post_init
 
 from tests.fix_db import only_postgresql
 from tests.orm.plans.scenarios.test_equality import fill, shown
-from tests.orm.plans.test_on_loop import direct
 from tests.records.models import Album, Artist, Biography, Label, Track
 from vinyl.bridge.greenlets import in_bridge
 from vinyl.orm import run, transaction
 from vinyl.orm.plans import trails
 from vinyl.orm.pools.registry import pool_for
-
-__all__ = ["direct"]
 
 pytestmark = [
     pytest.mark.anyio,
@@ -106,7 +103,7 @@ async def test_a_block_sees_what_it_has_written(direct: list[str]) -> None:
         titles = {track.title for album in albums for track in album.tracks.all()}
         transaction.set_rollback(True)
     assert titles == {"new"}
-    assert len([sql for sql in direct if sql.startswith("SELECT")]) == 2
+    assert direct.count("SELECT") == 2
 
 
 async def test_two_tasks_share_it(direct: list[str]) -> None:

@@ -15,7 +15,7 @@ from django.db.models import F
 from django.db.models.signals import post_save, pre_save
 from django.test.utils import isolate_apps
 
-from tests.orm.plans.planning import catalogue, outcome_of, written
+from tests.orm.plans.planning import catalogue, outcome_of, uses_of, written
 from tests.records.models import Album, Artist, Biography, Genre
 from vinyl.orm import models
 from vinyl.orm.plans import trails
@@ -27,17 +27,7 @@ pytestmark = pytest.mark.usefixtures("db", "nothing_known")
 @pytest.fixture
 def used(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The SQL of each statement that a save has bound."""
-    found: list[str] = []
-    bound = Save.bound
-
-    def counted(self: Save, *args: Any) -> Any:
-        statement = bound(self, *args)
-        if statement is not None:
-            found.append(statement.sql)
-        return statement
-
-    monkeypatch.setattr(Save, "bound", counted)
-    return found
+    return uses_of(Save, monkeypatch)
 
 
 def state_of(obj: Any) -> dict[str, Any]:

@@ -22,7 +22,6 @@ from tests.records.models import Artist, Biography
 from vinyl.orm import connection, run, transaction
 from vinyl.orm.backends.sqlite3.base import DatabaseWrapper
 from vinyl.orm.backends.worker import Worker
-from vinyl.orm.plans import shapes
 from vinyl.orm.pools.registry import close_pools, pool_for
 
 pytestmark = [
@@ -33,12 +32,6 @@ pytestmark = [
 
 # More rows than a query reads before its cancellation reaches it.
 MANY = 2_000
-
-
-@pytest.fixture
-def nothing_known() -> None:
-    """No shape has been seen before the test."""
-    shapes.forget()
 
 
 @pytest.fixture
