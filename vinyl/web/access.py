@@ -131,10 +131,11 @@ def log_response(
     Log the line of a response.
 
     Args:
-        status: 0 if no response started.
-        size: In bytes.
-        record: The queries.
-        outcome: What has gone wrong, to end the line; "" for nothing.
+        status: The status code; 0 if no response started.
+        size: The size of the body, in bytes.
+        seconds: The time that the response took.
+        record: The recording of its queries.
+        outcome: A note about an error, at the end of the line; "" if there was none.
     """
     method, path = quoted(scope["method"]), quoted(scope["path"])
     logger.info(

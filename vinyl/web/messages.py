@@ -74,7 +74,7 @@ class MessagesMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         self.rules = MessageMiddleware(lambda request: HttpResponse())
-        # Whether a storage has been made for a request, so that one can be.
+        # Whether the storage class has been checked, by creating a first storage.
         self.makes_storage = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,7 +83,7 @@ class MessagesMiddleware:
             return
         request: Any = Request.of(scope, receive, send)
         if self.makes_storage:
-            # Made with the first message; that it can be is found out once.
+            # The storage is created for the first message.
             scope["vinyl.messages"] = default_storage
         else:
             self.rules.process_request(request)

@@ -223,8 +223,8 @@ class _Related(_Instances):
 
 def has_plain(model: type[models.Model], name: str) -> bool:
     """
-    Whether the attribute *name* of instances of *model* is what they have in
-    `__dict__`, unless it has been deferred. Never switches.
+    Whether reading the attribute *name* of instances of *model* returns the value in
+    their `__dict__`, unless it is deferred. Never switches.
     """
     return (
         model.__getattribute__ is object.__getattribute__
@@ -332,9 +332,9 @@ def _plainly_set(
     field: Any, related: dict[Any, Any], model: type[models.Model]
 ) -> dict[tuple[type, Any, Any], Any] | None:
     """
-    Those of the *related* objects that Django's descriptor would only put in the cache,
-    for an instance of *model* with the same key and database: by type of the key, key
-    and database. None if it might do more.
+    Return the *related* objects that Django's descriptor would only cache, for an
+    instance of *model* with the same key and database: by type of the key, key and
+    database. None if the descriptor might do more.
     """
     if (
         type(field) is not models.ForeignKey
@@ -350,7 +350,7 @@ def _plainly_set(
     for given, known in related.items():
         if isinstance(known, concrete) and known._state.db:
             key = vars(known).get(remote)
-            # It is known by its primary key, which the relation may not lead to.
+            # *given* is its primary key, which need not be the target of the relation.
             if key is not None and key == given:
                 found[type(key), key, known._state.db] = known
     return found

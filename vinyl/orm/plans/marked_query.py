@@ -1,4 +1,4 @@
-"""Queries of marked values, which record what Django makes of them and executes."""
+"""Queries of marked values, which record their lookups and the SQL that is executed."""
 
 from __future__ import annotations
 

@@ -136,14 +136,14 @@ def record_filter(
     is_in_place: bool = False,
 ) -> Any:
     """
-    Return what a filter makes of *queryset*, as a step with values.
+    Return the result of filtering *queryset*, and record the step with its values.
 
     Args:
-        name: That of the method, one of FILTERS.
+        name: The name of the method, one of FILTERS.
         what: Its first argument, which is part of the shape.
-        args: The conditions, as those of `filter()`.
-        kwargs: Likewise.
-        is_in_place: Whether it changes *queryset* itself.
+        args: The conditions, as for `filter()`.
+        kwargs: The keyword arguments, as for `filter()`.
+        is_in_place: Whether the method changes *queryset* itself.
 
     Never switches.
     """
@@ -157,7 +157,7 @@ def record_filter(
         key: Any = "filter", what, is_sticky, keyed(args, kwargs, values)
     except Unplannable:
         key = None
-    # Not in the handler, so that an error of Django's has no other context than usual.
+    # Outside the handler, so that an error of Django has its usual context.
     if key is None:
         return method(queryset, what, args, kwargs)
     if is_in_place or name == "unordered":

@@ -122,8 +122,8 @@ async def answered(
     error: Exception, last_sent: str, scope: Scope, receive: Receive, send: Send
 ) -> bool:
     """
-    Answer *error* with a page, or by closing the WebSocket; return False if it is to be
-    raised.
+    Answer *error* with a page, or by closing the WebSocket; return False if the caller
+    has to raise it.
 
     Args:
         last_sent: The type of the last message that went to the client, or "".
@@ -132,7 +132,7 @@ async def answered(
     """
     # Not isinstance(), which reads an attribute: an error may refuse that.
     if issubclass(type(error), (ClientDisconnect, WebSocketDisconnect)):
-        # Nobody is left to answer, and nothing is wrong here.
+        # There is no client to answer, and this is not an error.
         logger.info("The client disconnected: %r", scope["path"])
     elif scope["type"] == "websocket":
         await end_websocket(error, last_sent, scope, receive, send)

@@ -2,8 +2,8 @@
 Script prefix, urlconf, language and time zone of the running code, in context
 variables.
 
-Django keeps each in an asgiref `Local`. If it was never set, which is the rule, reading
-it takes 5 µs, and each `reverse()` reads three of them.
+Django keeps each in an asgiref `Local`. Reading one that has not been set, as usual,
+takes 5 µs, and each `reverse()` reads three of them.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ UNSET: Any = object()
 
 class LocalValue:
     """
-    What an asgiref `Local` is to code that uses only its attribute `value`.
+    A replacement for an asgiref `Local` of which only the attribute `value` is used.
 
     Args:
-        default: The value while none is set; `UNSET` for an `AttributeError`.
+        default: The value while none is set; with `UNSET`, an `AttributeError` is
+            raised instead.
     """
 
     __slots__ = ("_default", "_variable")

@@ -28,8 +28,8 @@ __all__ = ["dump_json", "load_json"]
 # Half of a character beyond U+FFFF, as JSON escapes it; the other half may follow.
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
-# Values of these types, but not of subclasses, have the same text in orjson's output:
-# its own, or that of Django's encoder, which orjson asks for the second line.
+# Values of these types, but not of subclasses, get the same text from orjson. For the
+# types in the second line, it calls Django's encoder.
 _PLAIN = frozenset(
     (str, SafeString, int, bool, type(None), UUID)
     + (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, Decimal)
@@ -73,16 +73,16 @@ def dump_json(content: Any) -> bytes:
             options = orjson.OPT_PASSTHROUGH_DATETIME
             return orjson.dumps(content, _django_default, options)
     except (TypeError, RecursionError):
-        # Keys other than text, large integers, halves of characters and circles, which
-        # Python writes or refuses.
+        # Python's encoder writes or refuses keys other than text, large integers,
+        # halves of characters and circular references.
         pass
     return _dumped(content)
 
 
 def _is_plain(value: Any) -> bool:
     """
-    Whether orjson writes *value* as Python does. It would write `NaN` as null and
-    members of enumerations as their values, and has other exponents.
+    Whether orjson writes *value* as Python does. It writes `NaN` as null, members of
+    enumerations as their values, and exponents differently.
     """
     kind = type(value)
     if kind is dict:

@@ -1,12 +1,12 @@
 """
-Finding the view of a path: what `URLResolver.resolve()` returns, in a fraction of its
-time.
+Finding the view of a path, with the results of `URLResolver.resolve()` but in a
+fraction of its time.
 
-Django's patterns match the path, one level after the other and in their order. What is
-saved is the work around that: a `ResolverMatch` for each level, of which all but the
-captured arguments is the same for each path; and regular expressions for patterns
-without arguments, and for those whose text before the first argument the path does not
-begin with.
+As in Django, the patterns are tried level by level and in their order. But there is one
+`ResolverMatch` instead of one for each level, and its attributes are computed once for
+all paths, except for the captured arguments. Regular expressions are not needed for
+patterns without arguments, or if the path does not begin with the text before the first
+argument.
 """
 
 from __future__ import annotations
@@ -60,23 +60,31 @@ class Copied:
 
 
 class UnknownPattern(Exception):
-    """A pattern of a class that may resolve paths in a way of its own."""
+    """A pattern of another class, which may resolve paths differently."""
 
 
 class Finder:
-    """Finds patterns below one root, and remembers what it has learnt about them."""
+    """
+    Finds patterns below one root, and caches what it learns about them.
+
+    Args:
+        root: The root resolver.
+    """
 
     def __init__(self, root: URLResolver) -> None:
-        # Whether the pattern of *root* is that of all roots.
+        # Whether the pattern of *root* is the usual one.
         self.is_root = type(root.pattern) is RegexPattern and str(root.pattern) == "^/"
-        # By pattern: what the paths that it matches begin with; whether that is all.
+        # By pattern: the text with which matching paths begin, and whether the pattern
+        # consists of this text only.
         self.starts: dict[Any, tuple[str, bool]] = {}
-        # By chain: the class of its matches, with what does not depend on the path.
+        # By chain: the class of its matches. The attributes of the class do not depend
+        # on the path.
         self.classes: dict[tuple[Any, ...], type[Match]] = {}
 
     def find(self, resolver: Any, path: str) -> Found | None:
         """
-        Return what *path*, the part that *resolver* has left of it, leads to.
+        Return the pattern below *resolver* that matches *path*, the rest of the path;
+        None if there is none.
 
         Raises:
             UnknownPattern: A pattern that might match first cannot be tried here.
@@ -113,7 +121,7 @@ class Finder:
         return None
 
     def learn(self, child: Any) -> tuple[str, bool]:
-        """Return what `starts` has for *child*."""
+        """Add *child* to `starts`, and return its value there."""
         start, is_all = "", False
         if type(child) in (URLPattern, URLResolver):
             pattern = child.pattern
@@ -140,7 +148,7 @@ class Finder:
 
 def find_match(resolver: URLResolver, path: str) -> ResolverMatch:
     """
-    Return what *path* leads to: the same as `resolver.resolve(path)`.
+    Return the match of *path*, which is equal to `resolver.resolve(path)`.
 
     Args:
         resolver: The root, as `get_resolver()` returns it.
@@ -162,7 +170,7 @@ def find_match(resolver: URLResolver, path: str) -> ResolverMatch:
         except UnknownPattern:
             pass
     if found is None:
-        # Raises the error with all patterns that were tried, unless there are others.
+        # Raises the error with all patterns that were tried, or finds another pattern.
         return resolver.resolve(path)
     chain, args, kwargs, captured = found
     cls = finder.classes.get(chain)
@@ -184,10 +192,11 @@ def below(
     resolver: URLResolver, args: tuple[Any, ...], kwargs: dict[str, Any], found: Found
 ) -> Found:
     """
-    Return *found*, a pattern below *resolver*, with what the resolver adds to it.
+    Return *found*, a pattern below *resolver*, with the resolver's arguments added.
 
     Args:
-        args, kwargs: What the resolver's own pattern captured.
+        args: The positional arguments that the resolver's own pattern captured.
+        kwargs: The keyword arguments that it captured.
     """
     chain, inner_args, inner_kwargs, captured = found
     if kwargs or resolver.default_kwargs:

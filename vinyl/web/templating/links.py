@@ -1,9 +1,9 @@
 """
-The functions of templates that make links: `url()`, `has_url()` and `static()`.
+The functions of templates that return URLs: `url()`, `has_url()` and `static()`.
 
-What Django makes is kept, since a page has many links, and each takes it 20 to 40 µs:
-URLs with the resolver that made them, which `clear_url_caches()` and a new
-`ROOT_URLCONF` drop, and URLs of static files until the settings change.
+Their results are cached, because a page has many links, and Django takes 20 to 40 µs
+for each. URLs of views are cached with the resolver, which `clear_url_caches()` and a
+new `ROOT_URLCONF` discard, and URLs of static files until the settings change.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from vinyl.conf import django_setting
 
 __all__ = ["has_url", "static", "url"]
 
-# How many links are kept of each kind before they are all dropped.
+# Maximum number of cached links of each kind. Beyond that, all of them are discarded.
 MAX_LINKS = 5000
 
 # Django's own converters.
 CONVERTERS = frozenset(map(type, DEFAULT_CONVERTERS.values()))
 
-# The types of arguments that are equal only if their text is.
+# Types of arguments that are equal only if their texts are.
 PLAIN = frozenset({str, int, SafeString, UUID})
 
 
@@ -126,20 +126,20 @@ _static_links: dict[Any, str] = {}
 
 
 class Manifest:
-    """The manifest of static files from which `_static_links` have been made."""
+    """The manifest of static files that `_static_links` is based on."""
 
     storage: Any = None
     files: Any = None
 
     def has_changed(self) -> bool:
-        """Return whether `collectstatic` has run; if so, forget what it has changed."""
+        """Return whether `collectstatic` has run; if so, discard the cached links."""
         if self.storage is None or self.storage.hashed_files is self.files:
             return False
         self.forget()
         return True
 
     def forget(self, **changed: Any) -> None:
-        """Drop all links to static files, also as a receiver of `setting_changed`."""
+        """Discard the links to static files. A receiver of `setting_changed`, too."""
         self.storage = self.files = None
         _static_links.clear()
 
@@ -165,7 +165,7 @@ def _is_constant(path: Any) -> bool:
     return _inherits(cls, StaticFilesStorage)
 
 
-# What the URL of a static file is made by.
+# The methods and attributes of a storage that determine the URL of a file.
 METHODS = "base_url url _url stored_name _stored_name clean_name hash_key".split()
 
 
