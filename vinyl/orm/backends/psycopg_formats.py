@@ -2,7 +2,7 @@
 Whether PostgreSQL sends the rows of a prepared statement as text or in binary.
 
 psycopg reads binary numbers twice to six times as fast as their text. Binary is only
-used where it gives the same values: for types whose loaders nobody has replaced.
+used where it gives the same values: for types whose loaders have not been replaced.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ class Worker:
         # Whether the running call is to end early; and whether there is a last one.
         self.interrupted = self.closed = False
         # Unlike an eventfd, its put() does not release the interpreter's lock, which
-        # the thread would take, and pass to and fro at each row of a result.
+        # the thread would take, and pass back and forth at each row of a result.
         self.calls: _Calls = SimpleQueue()
         self.thread = _Thread(self)
         self.thread.start()

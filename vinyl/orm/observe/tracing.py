@@ -46,7 +46,7 @@ class Tracing:
         # The placeholder that is returned until a provider is set.
         self._no_provider = getattr(trace, "ProxyTracerProvider", None)
         self._names = vars(trace)
-        # Whether the environment names a provider, which is set when it is asked for.
+        # Whether the environment names a provider, which is set by getting it.
         self._is_named = "OTEL_PYTHON_TRACER_PROVIDER" in os.environ
 
     @classmethod
@@ -58,7 +58,7 @@ class Tracing:
 
     def is_idle(self) -> bool:
         """Whether no provider is set, so that there is no span. Never switches."""
-        # To ask for the provider would look into the environment each time.
+        # Getting the provider would read the environment each time.
         return not self._is_named and self._names.get("_TRACER_PROVIDER", ...) is None
 
     def begin(self, query: QueryEvent) -> None:

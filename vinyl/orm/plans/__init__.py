@@ -24,7 +24,7 @@ expressions.py  expressions as a part of a shape
 values.py       the kinds of values in a query, and marks to follow them by
 binders.py      from the values of a query to the parameters of its SQL
 plan.py         the plan of a shape
-learning.py     how a plan is made of what Django makes of a shape
+learning.py     from the query that Django builds for a shape to its plan
 marked_query.py the query that Django builds and runs to make a plan
 converters.py   from the values of a result to those of the fields
 loaders.py      from the rows of a result to instances, as `Model.from_db()` makes them

@@ -91,7 +91,7 @@ class Binder:
 
     Args:
         lookup: The lookup that Django made for a value of this kind.
-        sql: What its `process_rhs()` gives as SQL. Another SQL is another shape.
+        sql: The SQL that its `process_rhs()` returns. Another SQL is another shape.
         given: The value, as a filter was given it.
     """
 
@@ -246,7 +246,7 @@ def binder_for(lookup: Any, sql: str, given: Any, connection: Any) -> Binder:
     Return the binder that makes the parameters of *lookup* from other values.
 
     Args:
-        sql: What its `process_rhs()` gives as SQL.
+        sql: The SQL that its `process_rhs()` returns.
         given: The value, as a filter was given it.
 
     Raises:
