@@ -37,7 +37,7 @@ class _EventfdNotifier:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._calls: deque[Callable[[], object]] = deque()
         # Whether the eventfd has been written to since the loop last read it.
-        self._is_told = False
+        self._is_signalled = False
         self._fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         # Not closed with the loop or at the interpreter's exit: a thread may still
         # write to it, and another file could have its number by then.
@@ -47,14 +47,14 @@ class _EventfdNotifier:
 
     def call_soon(self, fn: Callable[[], object], /) -> None:
         self._calls.append(fn)
-        if not self._is_told:
-            self._is_told = True
+        if not self._is_signalled:
+            self._is_signalled = True
             os.eventfd_write(self._fd, 1)
 
     def _call_all(self) -> None:
         os.eventfd_read(self._fd)
         # Before the calls, so that functions passed during the calls are noticed.
-        self._is_told = False
+        self._is_signalled = False
         while self._calls:
             self._calls.popleft()()
 
