@@ -13,6 +13,7 @@ from contextvars import Context
 
 import psycopg
 import pytest
+from asgiref.sync import sync_to_async
 from django.db import DatabaseError, OperationalError, connections
 
 from tests.fix_db import default_at, only_postgresql
@@ -334,6 +335,39 @@ class TestTheNetwork:
         assert time.monotonic() - start < 5
         sound(lost=1)
         network.thaw()
+
+    @pytest.mark.parametrize("place", ["loop", "nested", "bridge", "thread"])
+    async def test_frozen_in_a_block_a_timeout_still_ends_it(
+        self, network: Proxy, place: str
+    ) -> None:
+        """The block does not wait for another connection to end with."""
+
+        def count() -> int:
+            Artist.objects.count()
+            network.freeze()
+            return Artist.objects.count()
+
+        def in_sync_block() -> int:
+            with transaction.atomic():
+                return count()
+
+        async def in_block() -> None:
+            if place == "bridge":
+                await run(in_sync_block)
+            elif place == "thread":
+                await sync_to_async(in_sync_block)()
+            else:
+                async with transaction.atomic():
+                    await run(in_sync_block if place == "nested" else count)
+
+        start = time.monotonic()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await in_block()
+        assert time.monotonic() - start < 5
+        sound()
+        network.thaw()
+        assert await names() == []
 
     @pytest.mark.parametrize("savepoint", [True, False], ids=["savepoint", "whole"])
     async def test_a_rollback_is_not_cancelled_in_the_server(

@@ -133,6 +133,18 @@ class BridgeMixin(InterruptionMixin):
         self.has_connected = True
         self.query_was_cancelled = False
 
+    def set_autocommit(self, autocommit: bool, *args: Any, **kwargs: Any) -> Any:
+        # Django ends a block so. If its connection is lost, a block that was cancelled
+        # must not wait for another one. Whoever needs one connects, which sets this.
+        if (
+            self.connection is None
+            and autocommit == self.settings_dict["AUTOCOMMIT"]
+            and (in_bridge() or self.loan_here() is not None)
+        ):
+            self.autocommit = autocommit
+            return None
+        return super().set_autocommit(autocommit, *args, **kwargs)
+
     # What the connections of the pool know about a server that is away; None outside of
     # pools, where connecting is tried once.
     outage: Outage | None = None
