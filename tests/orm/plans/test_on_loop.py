@@ -104,6 +104,14 @@ class TestMethods:
                 await Album.objects.get(year="x")
         assert len(direct) >= 2
 
+    @pytest.mark.parametrize("name", ["count", "exists", "first", "last"])
+    async def test_without_parameters_refuse_arguments(self, name: str) -> None:
+        await run(catalogue)
+        albums = Album.objects.order_by("year")
+        await warmed(lambda: getattr(albums.filter(year=1), name)())
+        with pytest.raises(TypeError, match="argument"):
+            await getattr(albums, name)(year=1)
+
     @only_postgresql
     async def test_of_the_driver_raise_its_error(self) -> None:
         # A text with a NUL is refused by the driver.

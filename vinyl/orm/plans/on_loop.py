@@ -75,6 +75,9 @@ def _find(
         return None
     node, values = now.node, now.values
     if args or kwargs:
+        if terminal != "get":
+            # Django's method has no such parameters.
+            return None
         found = _filtered(queryset, node, args, kwargs)
         if found is None:
             return None
