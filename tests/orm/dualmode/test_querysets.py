@@ -13,6 +13,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 
 from tests.records.models import Album, Artist, Track
 from vinyl.exceptions import NotAwaitedError
+from vinyl.orm import run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -72,6 +73,30 @@ class TestAwaiting:
         (album,) = artist.albums.all()
         assert len(album.tracks.all()) == 5
         assert len(queries) == 3
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda: Artist.objects.all(),
+            lambda: Artist.objects.raw("SELECT * FROM records_artist"),
+        ],
+        ids=["queryset", "raw SQL"],
+    )
+    def test_keeps_the_rows_if_a_prefetch_fails(self, make: Any) -> None:
+        asyncio.run(make_tracks())
+
+        def evaluated() -> Any:
+            artists = make().prefetch_related("albums", "nothing")
+            for _ in range(2):
+                with pytest.raises(AttributeError, match="Cannot find 'nothing'"):
+                    list(artists)
+            [artist] = artists._result_cache
+            return artists._prefetch_done, artist, [*artist.albums.all()]
+
+        async def in_the_bridge() -> Any:
+            return await run(evaluated)
+
+        assert asyncio.run(in_the_bridge()) == evaluated()
 
     async def test_async_for_fetches_at_once(self, queries: list[str]) -> None:
         await make_tracks()

@@ -92,6 +92,35 @@ async def test_raises_what_django_raises(lookup: str) -> None:
         assert str(error.value) == str(of_django.value)
 
 
+async def test_that_fails_keeps_the_rows_as_in_django(direct: list[str]) -> None:
+    await run(fill)
+    for _ in range(3):
+        expected = await Album.objects.prefetch_related("tracks")
+
+    def receiver(**kwargs: Any) -> None:
+        raise RuntimeError("No tracks.")
+
+    albums = Album.objects.prefetch_related("tracks")
+    direct.clear()
+    post_init.connect(receiver, sender=Track)
+    try:
+        with pytest.raises(RuntimeError, match="No tracks"):
+            await albums
+        assert len(direct) == 1
+        rows = albums._result_cache
+        assert await albums.count() == len(expected)
+        assert len(direct) == 1
+        # As long as it fails, there is an error each time.
+        with pytest.raises(RuntimeError, match="No tracks"):
+            await albums
+    finally:
+        post_init.disconnect(receiver, sender=Track)
+    found = await albums
+    assert found == expected
+    assert all(one is row for one, row in zip(found, rows, strict=True))
+    assert await run(shown, found) == await run(shown, expected)
+
+
 async def test_a_block_sees_what_it_has_written(direct: list[str]) -> None:
     await run(fill)
     for _ in range(3):

@@ -65,7 +65,7 @@ async def evaluate(queryset: Any) -> list[Any]:
             objects = await fetch_rows_on_loop(queryset)
         if objects is None:
             await run(queryset._fetch_all)
-        elif queryset._result_cache is None:
+        elif not is_loaded(queryset):
             queryset._result_cache = objects
             queryset._prefetch_done = bool(queryset._prefetch_related_lookups)
     return list(queryset._result_cache)
@@ -167,7 +167,8 @@ def fetch_rows(queryset: Any, fetch_all: Callable[..., Any]) -> None:
 def fetch_atomically(queryset: Any, fetch_all: Callable[..., Any]) -> None:
     """
     Fetch the rows of *queryset* so that other tasks see either no rows, or all of them
-    with everything that was prefetched.
+    with everything that was prefetched. As in Django, it keeps its rows if a prefetch
+    fails.
 
     Some other tasks do not wait and fetch as well: those in a nested block, and runs
     that hold a connection. All use the rows that were complete first.
@@ -182,7 +183,12 @@ def fetch_atomically(queryset: Any, fetch_all: Callable[..., Any]) -> None:
     if isinstance(query, RawQuery):
         # It keeps the cursor, and clones of a raw queryset share it.
         copy.query = query.chain(using=query.using)
-    fetch_rows(copy, fetch_all)
+    try:
+        fetch_rows(copy, fetch_all)
+    except Exception:
+        if queryset._result_cache is None:
+            queryset._result_cache = copy._result_cache
+        raise
     if not is_loaded(queryset):
         vars(queryset).update(vars(copy))
 

@@ -57,7 +57,13 @@ async def fetch_rows(queryset: Any) -> list[Any] | None:
         return None
     objects = await fetch(queryset, "rows", has_prefetches=True)
     if objects:
-        await _prefetch(objects, parts, lookups)
+        try:
+            await _prefetch(objects, parts, lookups)
+        except Exception:
+            # Django prefetches for the rows of the queryset, so it keeps them.
+            if queryset._result_cache is None:
+                queryset._result_cache = objects
+            raise
     return objects
 
 
