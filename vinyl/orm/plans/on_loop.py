@@ -30,7 +30,6 @@ from vinyl.orm.plans.shapes import Node
 from vinyl.orm.plans.trails import is_as_made, is_enabled, settled, trail_of
 from vinyl.orm.plans.updates import Assigned, assigned
 from vinyl.orm.plans.values import Unplannable, keyed
-from vinyl.orm.pools.pool import Pool
 from vinyl.orm.pools.registry import pool_for
 from vinyl.orm.scopes.lease import Lease
 from vinyl.orm.scopes.operation import acquire, needs_run, release
@@ -176,14 +175,31 @@ async def _can_fetch(wrapper: Any) -> bool:
     return not needs_cursor(wrapper) and wrapper.can_fetch()
 
 
-async def _can_write(wrapper: Any, source: Lease | Pool) -> bool:
+class _Writing:
     """
-    The same for a statement that writes, which is not run again if the session ends.
+    The connection to *alias* for the statement of the block, which is not run again if
+    the session has ended; None if the statement has to run in the bridge.
     """
-    if isinstance(source, Lease) and wrapper.may_replace_session():
-        if wrapper.connection is not None and wrapper.session_has_ended():
-            return False
-    return await _can_fetch(wrapper)
+
+    __slots__ = ("_alias", "_source", "_wrapper")
+
+    def __init__(self, alias: str) -> None:
+        self._alias = alias
+
+    async def __aenter__(self) -> Any:
+        wrapper, source = await acquire(self._alias)
+        self._wrapper, self._source = wrapper, source
+        try:
+            if isinstance(source, Lease) and wrapper.may_replace_session():
+                if wrapper.connection is not None and wrapper.session_has_ended():
+                    return None
+            return wrapper if await _can_fetch(wrapper) else None
+        except BaseException:
+            release(wrapper, source)
+            raise
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        release(self._wrapper, self._source)
 
 
 async def _sent(
@@ -248,9 +264,8 @@ async def update(queryset: Any, kwargs: Mapping[str, Any]) -> int | None:
     found = _find(queryset, "update", what=what)
     if found is None:
         return None
-    wrapper, source = await acquire(found.alias)
-    try:
-        if not await _can_write(wrapper, source):
+    async with _Writing(found.alias) as wrapper:
+        if wrapper is None:
             return None
         with guarded(wrapper):
             try:
@@ -260,8 +275,6 @@ async def update(queryset: Any, kwargs: Mapping[str, Any]) -> int | None:
             rows = await _sent(found.statement, params, wrapper)
         count: int = rows[0][0]
         return count
-    finally:
-        release(wrapper, source)
 
 
 async def delete(
@@ -280,9 +293,8 @@ async def delete(
     found = _find(queryset, "delete")
     if found is None:
         return None
-    wrapper, source = await acquire(found.alias)
-    try:
-        if not await _can_write(wrapper, source):
+    async with _Writing(found.alias) as wrapper:
+        if wrapper is None:
             return None
         if not wrapper.in_atomic_block and not is_transaction(wrapper):
             return None
@@ -297,8 +309,6 @@ async def delete(
                 wrapper.needs_rollback = True
             raise
         return result_of(queryset.model, rows[0][0])
-    finally:
-        release(wrapper, source)
 
 
 async def delete_instance(
@@ -315,9 +325,8 @@ async def delete_instance(
     found = Delete.of(obj, kwargs)
     if found is None or needs_run(found.alias):
         return None
-    wrapper, source = await acquire(found.alias)
-    try:
-        if not await _can_write(wrapper, source):
+    async with _Writing(found.alias) as wrapper:
+        if wrapper is None:
             return None
         plan = found.plan(wrapper)
         if plan is None or plan.statement is None or not plan.is_djangos:
@@ -329,8 +338,6 @@ async def delete_instance(
                 return None
             rows = await _sent(plan.statement, params, wrapper)
         return found.finish(rows[0][0])
-    finally:
-        release(wrapper, source)
 
 
 async def save(obj: Any, kwargs: Mapping[str, Any]) -> bool:
@@ -344,9 +351,8 @@ async def save(obj: Any, kwargs: Mapping[str, Any]) -> bool:
     found = Save.of(obj, kwargs, on_loop=True)
     if found is None or needs_run(found.alias):
         return False
-    wrapper, source = await acquire(found.alias)
-    try:
-        if not await _can_write(wrapper, source):
+    async with _Writing(found.alias) as wrapper:
+        if wrapper is None:
             return False
         with guarded(wrapper):
             write = found.bound(wrapper)
@@ -358,8 +364,6 @@ async def save(obj: Any, kwargs: Mapping[str, Any]) -> bool:
                 insert = partial(Model.save, obj, force_insert=True, using=found.alias)
                 await run(wrapper.use, insert)
         return True
-    finally:
-        release(wrapper, source)
 
 
 async def create(queryset: Any, kwargs: Mapping[str, Any]) -> Any:
