@@ -10,6 +10,7 @@ execution.py    runs the query of a plan, without a cursor if nothing needs one
 on_loop.py      plans that run on the event loop, without the bridge
 streams.py      iterator(), whose rows come in chunks
 prefetches.py   prefetch_related(), with one pass over the objects of each level
+prefetch_filters.py  the filters of these levels, by instances or their keys
 prefetches_on_loop.py  prefetch_related() on the event loop, without the bridge
 prefetched.py   the querysets of related managers that hold what was prefetched
 shapes.py       the shapes of a model's queries, as a trie of steps

@@ -8,6 +8,7 @@ from vinyl.orm.plans import (
     deletes,
     inserts,
     marked_query,
+    prefetch_filters,
     prefetches,
     saves,
     steps,
@@ -44,7 +45,7 @@ PATCHES = (
     Patch(
         "django.db.models.fields.related_descriptors",
         "_filter_prefetch_queryset",
-        steps.patch_filter_prefetch_queryset,
+        prefetch_filters.patch_filter_prefetch_queryset,
     ),
     Patch(
         "django.db.models.query",

@@ -19,7 +19,6 @@ import django
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import ForeignKey, Model, OneToOneField, Prefetch
 from django.db.models.constants import LOOKUP_SEP
-from django.db.models.expressions import ColPairs
 from django.db.models.fields import related_descriptors
 from django.db.models.fields.related_descriptors import (
     ForwardManyToOneDescriptor,
@@ -28,12 +27,11 @@ from django.db.models.fields.related_descriptors import (
     ReverseManyToOneDescriptor,
     ReverseOneToOneDescriptor,
 )
-from django.db.models.fields.tuple_lookups import TupleIn
 
 from vinyl.orm.plans.loaders import MISSING, has_plain
+from vinyl.orm.plans.prefetch_filters import by_instances, by_keys
 from vinyl.orm.plans.prefetched import set_querysets
-from vinyl.orm.plans.steps import record_filter
-from vinyl.orm.plans.trails import django_method, is_enabled
+from vinyl.orm.plans.trails import is_enabled
 
 __all__ = ["Level", "Relation", "keys_of", "patch_prefetch_one_level", "relation_of"]
 
@@ -369,8 +367,7 @@ def _one_flow(level: Level) -> Flow:
         level.querysets[0] if level.querysets else _all_of(descriptor, level.instances)
     )
     queryset._add_hints(instance=level.instances[0])
-    by_instances = {f"{field.name}__in": level.instances}
-    queryset = record_filter(queryset, "unordered", None, (), by_instances)
+    queryset = by_instances(queryset, field.name, level.instances)
     objects = yield queryset
     found = _grouped(level, objects)
     lookups = _own_lookups(queryset)
@@ -387,7 +384,7 @@ def _forward_flow(level: Level) -> Flow:
     queryset._add_hints(instance=level.instances[0])
     # Django leaves out the keys that are NULL when it makes the SQL.
     keys = [key for key in dict.fromkeys(level.keys) if key is not None]
-    queryset = record_filter(queryset, "unordered", field, (), {"pk__in": keys})
+    queryset = by_keys(queryset, field, keys)
     if level.relation.remote is None:
         lookups = _own_lookups(queryset)
         objects = yield queryset
@@ -403,29 +400,3 @@ def _all_of(descriptor: Any, instances: list[Any]) -> Any:
     if django.VERSION >= (6, 1):
         return descriptor.get_queryset(instance=instances[0])
     return descriptor.get_queryset()
-
-
-def _filter_unordered(queryset: Any, field: Any, args: Any, kwargs: Any) -> Any:
-    """
-    Filter related objects, and clear the ordering: there is one for each instance. With
-    *field*, filter by the keys that it refers to.
-    """
-    if field is None:
-        result = queryset.filter(*args, **kwargs)
-    else:
-        [keys] = kwargs.values()
-        targets = [
-            queryset.query.resolve_ref(target.name).target
-            for target in field.foreign_related_fields
-        ]
-        table = queryset.model._meta.db_table
-        pairs = ColPairs(table, targets, targets, field)
-        lookup: Any = TupleIn(pairs, [(key,) for key in keys])
-        if (slot := getattr(keys, "vinyl_slot", None)) is not None:
-            lookup.vinyl_slot = slot
-        result = queryset.filter(lookup)
-    result.query.clear_ordering()
-    return result
-
-
-django_method["unordered"] = _filter_unordered

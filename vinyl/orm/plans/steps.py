@@ -10,7 +10,6 @@ import functools
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from django.db.models import Q
 from django.db.models.query_utils import RegisterLookupMixin
 
 from vinyl.orm.plans import shapes
@@ -38,7 +37,6 @@ __all__ = [
     "patch_copying",
     "patch_extra",
     "patch_filter_or_exclude",
-    "patch_filter_prefetch_queryset",
     "patch_getitem",
     "patch_init",
     "patch_not_support_combined_queries",
@@ -361,37 +359,6 @@ def patch_getitem(method: Callable[..., Any]) -> Callable[..., Any]:
         return _take(self, key, Step("__getitem__", (k,)), method)
 
     return __getitem__
-
-
-def patch_filter_prefetch_queryset(method: Callable[..., Any]) -> Callable[..., Any]:
-    """
-    Patch `_filter_prefetch_queryset()`, which refuses a sliced query and then adds a
-    filter to it. A trail knows whether it is sliced.
-    """
-
-    @functools.wraps(method)
-    def filter_prefetch(queryset: Any, field_name: str, instances: Any) -> Any:
-        trail = trail_of(queryset)
-        if (
-            trail is None
-            or trail.node.is_sliced
-            or queryset._sticky_filter
-            or queryset._defer_next_filter
-        ):
-            return method(queryset, field_name, instances)
-        by_instances = {f"{field_name}__in": instances}
-        return record_filter(queryset, "add_q", False, (), by_instances, True)
-
-    return filter_prefetch
-
-
-def _add_q(queryset: Any, negate: bool, args: Any, kwargs: Any) -> Any:
-    """Filter as Django does in prefetches, where all existing joins are reused."""
-    queryset.query.add_q(Q(*args, **kwargs), reuse_all=True)
-    return queryset
-
-
-django_method["add_q"] = _add_q
 
 
 class _Forgetting:
