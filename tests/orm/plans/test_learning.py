@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from django.db.models import CharField, Count
+from django.db.models import BinaryField, CharField, Count, JSONField
+from django.db.models.functions import Cast
 from django.db.models.lookups import Exact
 from django.db.models.sql.compiler import SQLCompiler
 from django.test.utils import register_lookup
@@ -182,6 +183,22 @@ class TestFailures:
         date = datetime.date(1965, 10, 1)
         for _ in range(4):
             assert list(Album.objects.filter(title__regex=date)) == [album]
+
+    @pytest.mark.parametrize(
+        ("field", "value", "message"),
+        [(BinaryField(), 1, "int"), (JSONField(), datetime.date(1965, 10, 1), "date")],
+        ids=["binary", "JSON"],
+    )
+    def test_an_error_about_the_type_of_a_value_names_that_type(
+        self, field: Any, value: Any, message: str
+    ) -> None:
+        texts = set()
+        for _ in range(3):
+            albums = Album.objects.annotate(given=Cast("title", field))
+            with pytest.raises(TypeError, match=rf"\b{message}\b") as error:
+                list(albums.filter(given=value))
+            texts.add(str(error.value))
+        assert len(texts) == 1
 
     @pytest.mark.parametrize(
         "make",

@@ -108,6 +108,7 @@ async def test_that_fails_keeps_the_rows_as_in_django(direct: list[str]) -> None
             await albums
         assert len(direct) == 1
         rows = albums._result_cache
+        assert rows is not None
         assert await albums.count() == len(expected)
         assert len(direct) == 1
         # As long as it fails, there is an error each time.

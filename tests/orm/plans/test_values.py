@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from django.db.models import F, Q
+from psycopg import Binary
+from psycopg.types.json import Json, Jsonb
 
 from tests.records.models import Album, Artist
 from vinyl.orm.plans import values
@@ -166,6 +168,13 @@ class TestMarks:
         assert marks.slot_of(artist) == 0
         with pytest.raises(Unplannable):
             marks.mark(artist)
+
+    @pytest.mark.parametrize("wrap", [Binary, Json, Jsonb])
+    def test_a_copy_in_a_wrapper_of_psycopgs_is_replaced(self, wrap: Any) -> None:
+        marks, value = Marks(), datetime.date(1965, 10, 1)
+        wrapped = wrap(marks.mark(value))
+        assert marks.unmarked(wrapped) is wrapped
+        assert wrapped.obj is value
 
     def test_a_value_with_the_id_of_another_has_none(self) -> None:
         assert Marks().slot_of(object()) is None

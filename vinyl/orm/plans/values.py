@@ -15,6 +15,8 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from django.db.models import Model, Q
+from psycopg import Binary
+from psycopg.types.json import Json, Jsonb
 
 from vinyl.orm.plans.expressions import is_expression, key_of
 from vinyl.orm.plans.shapes import LITERAL, PLAIN, Unplannable
@@ -27,6 +29,9 @@ MAX_LIST = 500
 # Types of values for `__in`, and for `__range`.
 _LISTS = frozenset({list, tuple, set, frozenset})
 _PAIRS = frozenset({list, tuple})
+
+# What fields wrap a value in for psycopg, which names its type if it cannot send it.
+_WRAPPERS = (Binary, Json, Jsonb)
 
 
 def keyed(
@@ -232,6 +237,12 @@ class Marks:
         return slot if marked is value else None
 
     def unmarked(self, value: Any) -> Any:
-        """Return what *value* is a copy of, or *value* itself. Never switches."""
+        """
+        Return what *value* is a copy of, or *value* itself. Of a wrapper for psycopg,
+        the value inside is replaced. Never switches.
+        """
+        if isinstance(value, _WRAPPERS):
+            value.obj = self.unmarked(value.obj)
+            return value
         _, marked, given = self._slots.get(id(value), (None, None, None))
         return given if marked is value else value
