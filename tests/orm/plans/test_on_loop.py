@@ -121,17 +121,22 @@ class TestMethods:
             await Artist.objects.filter(name="\0").exists()
         assert not await Artist.objects.filter(name="d").exists()
 
-    async def test_two_tasks_evaluate_a_queryset_once(self, direct: list[str]) -> None:
+    @pytest.mark.parametrize(
+        ("lookups", "expected"), [((), 1), (("tracks",), 2)], ids=["rows", "prefetch"]
+    )
+    async def test_two_tasks_evaluate_a_queryset_once(
+        self, lookups: tuple[str, ...], expected: int, direct: list[str]
+    ) -> None:
         await run(catalogue)
-        await warmed(lambda: Album.objects.order_by("year"))
+        albums = Album.objects.order_by("year").prefetch_related(*lookups)
+        await warmed(albums.all)
         direct.clear()
-        albums = Album.objects.order_by("year")
 
         async def evaluate() -> list[Album]:
             return await albums
 
         first, second = await asyncio.gather(evaluate(), evaluate())
-        assert len(direct) == 1
+        assert len(direct) == expected
         assert all(a is b for a, b in zip(first, second, strict=True))
 
 

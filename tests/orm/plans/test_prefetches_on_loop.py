@@ -136,21 +136,6 @@ async def test_a_block_sees_what_it_has_written(direct: list[str]) -> None:
     assert direct.count("SELECT") == 2
 
 
-async def test_two_tasks_share_it(direct: list[str]) -> None:
-    await run(fill)
-    for _ in range(3):
-        await Album.objects.prefetch_related("tracks")
-    direct.clear()
-    albums = Album.objects.prefetch_related("tracks")
-
-    async def evaluate() -> list[Album]:
-        return await albums
-
-    first, second = await asyncio.gather(evaluate(), evaluate())
-    assert len(direct) == 2
-    assert all(a is b for a, b in zip(first, second, strict=True))
-
-
 async def test_a_cancellation_leaves_a_clean_connection_and_no_rows() -> None:
     await run(fill)
     pool = pool_for("default")
