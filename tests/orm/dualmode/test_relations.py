@@ -3,7 +3,7 @@
 # django-stubs declares the sync API alone, without what vinyl makes of it.
 # mypy: disable-error-code="arg-type, attr-defined, misc"
 # Not all helpers are annotated.
-# mypy: disable-error-code="type-arg"
+# mypy: disable-error-code="type-arg, var-annotated"
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from django.db import OperationalError, models
 from django.db.models.signals import post_init
 from django.db.transaction import TransactionManagementError
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, isolate_apps
 
 from tests.fix_db import only_postgresql
 from tests.fix_kills import Killer
@@ -233,6 +233,38 @@ async def test_alone_takes_djangos_query(queries: list[str]) -> None:
     queries.clear()
     await run(lambda: [album.artist for album in albums])
     assert queries == on_loop
+
+
+@isolate_apps("tests.records")
+async def test_of_an_unsaved_object_are_none(queries: list[str]) -> None:
+    """Even if a row refers to what would be its key."""
+
+    class Person(models.Model):  # noqa: DJ008
+        code = models.CharField(max_length=1, unique=True)
+
+        class Meta:
+            app_label = "records"
+
+    class Portrait(models.Model):  # noqa: DJ008
+        person = models.OneToOneField(Person, models.CASCADE, to_field="code")
+
+        class Meta:
+            app_label = "records"
+
+    def create() -> None:
+        with connection.schema_editor() as editor:
+            editor.create_model(Person)
+            editor.create_model(Portrait)
+        Portrait.objects.create(person=Person.objects.create(code="a"))
+
+    await run(create)
+    for _ in range(4):
+        portrait = await (await Person.objects.get()).portrait
+        assert portrait.person_id == "a"
+        queries.clear()
+        with pytest.raises(Portrait.DoesNotExist, match="Person has no portrait"):
+            await Person(code="a").portrait
+        assert queries == []
 
 
 @pytest.mark.parametrize("number", [1, 2], ids=["alone", "together"])
