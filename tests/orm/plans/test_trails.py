@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.db.models.query import QuerySet
 
 from tests.orm.plans.planning import catalogue
@@ -58,7 +57,6 @@ class TestQuerysets:
             known() | known(),
             Album.objects.filter(pk__in=known()).order_by("-year"),
             known().annotate(n=models.Count("tracks")),
-            known().select_for_update() if connection.vendor == "x" else known(),
             known().iterator(),
         ):
             assert [album.year for album in one] == [2, 1]
