@@ -42,6 +42,7 @@ __all__ = [
     "frames_around",
     "here",
     "in_bridge",
+    "in_steps",
     "leave_run",
     "run",
     "suspend",
@@ -312,25 +313,46 @@ def suspend(awaitable: Awaitable[T]) -> T:
     return parent.switch(awaitable)
 
 
-@types.coroutine
-def _in_context(awaitable: Awaitable[T], context: Context) -> Generator[Any, Any, T]:
+async def _in_context(awaitable: Awaitable[T], context: Context) -> T:
     """
     Await *awaitable* with *context* as the current one.
 
     `context.run()` cannot be used, because the waiting code has already entered the
     context. So it is set for each step and reset before the task is suspended.
     """
-    coroutine = _awaiting(awaitable)
-    step: Callable[[], Any] = functools.partial(coroutine.send, None)
-    while True:
+
+    def in_context(step: Callable[[], Any]) -> Any:
         here = getcurrent()
         outer, here.gr_context = here.gr_context, context
         try:
-            waiting_for = step()
-        except StopIteration as stop:
-            return cast(T, stop.value)
+            return step()
         finally:
             here.gr_context = outer
+
+    return await in_steps(_awaiting(awaitable), in_context)
+
+
+@types.coroutine
+def in_steps(
+    coroutine: Coroutine[Any, Any, T], take: Callable[[Callable[[], Any]], Any]
+) -> Generator[Any, Any, T]:
+    """
+    Await *coroutine*, each step of it called by *take*. Other tasks run between two
+    steps and never within one.
+
+    Args:
+        take: Called with each step; calls it, and returns what it returns.
+
+    Raises: what *coroutine* raises.
+
+    Switches to the event loop.
+    """
+    step: Callable[[], Any] = functools.partial(coroutine.send, None)
+    while True:
+        try:
+            waiting_for = take(step)
+        except StopIteration as stop:
+            return cast(T, stop.value)
         try:
             value = yield waiting_for
         except BaseException as error:

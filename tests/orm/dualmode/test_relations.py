@@ -267,38 +267,6 @@ async def test_of_an_unsaved_object_are_none(queries: list[str]) -> None:
         assert queries == []
 
 
-@pytest.mark.parametrize("number", [1, 2], ids=["alone", "together"])
-class TestSetMeanwhile:
-    """What another task sets while a relation is fetched, stays."""
-
-    async def fetching(self, number: int) -> Any:
-        """An album, and a future of the artists of *number* albums."""
-        # Until there is a plan, the query runs in the bridge.
-        for time in range(4):
-            albums = await Album.objects.order_by("title")[:number]
-            fetched = asyncio.gather(*[album.artist for album in albums])
-            while not pool_for("default").in_use:
-                await asyncio.sleep(0)
-            if time < 3:
-                await fetched
-        return albums[0], fetched
-
-    async def test_an_object(self, number: int) -> None:
-        await run(make_albums)
-        album, fetched = await self.fetching(number)
-        album.artist = other = Artist(pk=0, name="Other")
-        assert (await fetched)[0].name == "Abbey"
-        assert album.artist is other
-
-    async def test_a_key(self, number: int) -> None:
-        await run(make_albums)
-        odetta = await Artist.objects.get(name="Odetta")
-        album, fetched = await self.fetching(number)
-        album.artist_id = odetta.pk
-        assert (await fetched)[0].name == "Abbey"
-        assert (await album.artist).name == "Odetta"
-
-
 class TestTheBridgeIsUsed:
     """Code of a project may wait for something, or asks for one object at a time."""
 

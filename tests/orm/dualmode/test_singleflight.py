@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests.fix_gates import Gate
 from tests.records.models import Album, Artist, Track
 from vinyl.orm import (
     await_,
@@ -46,28 +47,6 @@ async def make_albums(number: int = 3) -> None:
     for n in range(number):
         album = await artist.albums.create(title=f"Album {n}")
         await Track.objects.create(title=f"Track {n}", album=album)
-
-
-class Gate:
-    """
-    Stops one task at its queries, from `with gate.at("FROM ...")` on: `arrived` is set
-    when it is there, and it goes on when `opened` is set.
-    """
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.arrived, self.opened = asyncio.Event(), asyncio.Event()
-
-    def __call__(self, execute: Any, sql: str, params: Any, many: bool, _: Any) -> Any:
-        if self.text in sql and not self.arrived.is_set():
-            self.arrived.set()
-            await_(self.opened.wait())
-        return execute(sql, params, many, _)
-
-    async def around(self, work: Callable[[], Any]) -> Any:
-        """What *work* returns, whose task stops here."""
-        with connection.execute_wrapper(self):
-            return await work()
 
 
 async def done_or_waiting(task: asyncio.Task) -> None:

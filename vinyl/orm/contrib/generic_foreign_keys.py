@@ -19,7 +19,7 @@ from vinyl.bridge.mode import runs_sync
 from vinyl.bridge.patching import Patch
 from vinyl.orm.contrib.contenttypes import UnknownContentType, content_type_of
 
-__all__ = ["DESCRIPTOR", "TABLE", "is_fetched", "name_of"]
+__all__ = ["DESCRIPTOR", "TABLE", "attnames_of", "is_fetched", "name_of"]
 
 
 def patch_set_target(set_target: Callable[..., Any]) -> Callable[..., Any]:
@@ -145,6 +145,13 @@ def is_fetched(descriptor: Any, instance: Model) -> bool:
 def name_of(descriptor: Any) -> str:
     """The name of the attribute. Never switches."""
     return _field_of(descriptor).name
+
+
+def attnames_of(descriptor: Any) -> list[str]:
+    """The names of the content type's key and the target's. Never switches."""
+    field = _field_of(descriptor)
+    get_field = field.model._meta.get_field
+    return [get_field(name).attname for name in (field.ct_field, field.fk_field)]
 
 
 # The class of the attribute that a model has for a generic foreign key.

@@ -9,6 +9,7 @@ streams.py        reading a queryset row by row
 lazy.py           NotFetched, the attributes that return it, and fetch()
 relations.py      relations to one object, awaited on the event loop
 batches.py        tasks that await in the same turn of the loop share one query
+assignments.py    what other tasks assign while a lazy attribute is fetched
 singleflight.py   one task does the work, others that want it wait
 connections.py    `connection` and `connections`, with the types of both modes
 cursors.py        raw cursors, pinned connections, savepoints

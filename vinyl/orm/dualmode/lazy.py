@@ -15,10 +15,11 @@ from typing import Any, NoReturn
 from django.db import models
 
 from vinyl.bridge.flows import use_driver
-from vinyl.bridge.greenlets import run
+from vinyl.bridge.greenlets import in_steps, run
 from vinyl.bridge.mode import runs_sync
 from vinyl.bridge.refusals import asked_by, refusing
 from vinyl.exceptions import NotFetchedError
+from vinyl.orm.dualmode.assignments import Assignments, Places
 from vinyl.orm.dualmode.singleflight import in_flight, is_in_flight, wait_for_flight
 from vinyl.orm.observe import recorder
 from vinyl.orm.observe.callsite import Callsite, find_callsite
@@ -36,7 +37,8 @@ class NotFetched:
     A placeholder for the value of a lazy attribute that has not been fetched.
 
     `await` fetches the value, stores it on the instance and returns it; tasks that
-    await it at the same time share one fetch.
+    await it at the same time share one fetch. A value that another task has assigned
+    meanwhile stays.
 
     Args:
         instance: The model instance whose attribute was read.
@@ -68,18 +70,8 @@ class NotFetched:
     async def _fetch(self) -> Any:
         if is_in_flight([self._instance], self._attribute):
             await wait_for_flight([self._instance], self._attribute)
-        with in_flight(self._peers(), self._attribute):
+        with in_flight(_peers_of(self._instance), self._attribute):
             return await self._work()
-
-    def _peers(self) -> list[models.Model]:
-        """The instances that one fetch fetches for: this one, or all its peers."""
-        state: Any = self._instance._state
-        # Fetch modes are new in Django 6.1; FETCH_PEERS fetches for a whole queryset.
-        mode = getattr(state, "fetch_mode", None)
-        tracks = getattr(mode, "track_peers", False)
-        if not getattr(mode, "awaits_peers", tracks):
-            return [self._instance]
-        return [peer for reference in state.peers if (peer := reference()) is not None]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name.endswith("__"):
@@ -112,9 +104,28 @@ class NotFetched:
         return f"<NotFetched {type(self._instance).__name__}.{self._attribute}>"
 
 
+def _peers_of(instance: models.Model) -> list[models.Model]:
+    """The instances that one fetch fetches for: *instance*, or all its peers."""
+    state: Any = instance._state
+    # Fetch modes are new in Django 6.1; FETCH_PEERS fetches for a whole queryset.
+    mode = getattr(state, "fetch_mode", None)
+    tracks = getattr(mode, "track_peers", False)
+    if not getattr(mode, "awaits_peers", tracks):
+        return [instance]
+    return [peer for reference in state.peers if (peer := reference()) is not None]
+
+
+async def _read_in_bridge(
+    instance: models.Model, read: Callable[[], Any], places: Callable[[], Places]
+) -> Any:
+    """Return what *read* returns, and keep what other tasks assign meanwhile."""
+    return await in_steps(run(read), Assignments(_peers_of(instance), places()))
+
+
 def patch_get(
     is_fetched: Callable[[Any, models.Model], bool],
     name: Callable[[Any], str],
+    places: Callable[[Any], Places],
     kind: str = "one",
     fetch: Callable[..., Coroutine[Any, Any, Any]] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -125,9 +136,10 @@ def patch_get(
         is_fetched: Whether the descriptor can be read from the instance without a
             query.
         name: Returns the attribute's name from the descriptor.
+        places: Returns from the descriptor where its attribute is stored.
         kind: The kind of lazy load that reading is; see `LazyLoad`.
         fetch: Fetches the value on the event loop, as `fetch_related()` does. None to
-            read it in the bridge.
+            read the descriptor in the bridge.
 
     Never switches.
     """
@@ -157,9 +169,11 @@ def patch_get(
                 # Found here, since the task that awaits may not show the user's line.
                 callsite = find_callsite()
                 read = functools.partial(noticed, self, instance, cls, callsite)
-            work = functools.partial(run, read)
+            work = functools.partial(
+                _read_in_bridge, instance, read, functools.partial(places, self)
+            )
             if fetch is not None:
-                work = functools.partial(fetch, self, instance, read, callsite)
+                work = functools.partial(fetch, self, instance, read, work, callsite)
             return NotFetched(instance, name(self), work)
 
         return __get__

@@ -10,7 +10,7 @@ model, Django's descriptor is read in the bridge instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from copy import deepcopy
 from functools import partial
 from typing import Any, NamedTuple
@@ -44,6 +44,8 @@ from vinyl.orm.scopes.operation import may_share
 __all__ = ["fetch_related"]
 
 _DEFERRED: Any = object()
+# Makes the coroutine that fetches a relation.
+Fetch = Callable[[], Coroutine[Any, Any, Any]]
 
 
 class _Relation:
@@ -102,18 +104,18 @@ class _Relation:
             self._for_plans[key] = queryset
         return queryset
 
-    def set(self, instance: models.Model, found: Any, value: Any) -> Any:
+    def set(self, instance: models.Model, found: Any, value: Any) -> None:
         """
-        Return *found*, and cache it on *instance*, unless another task has set the
-        relation in the meantime, or changed the key from *value*. Never switches.
+        Cache *found*, or None if there is no row, on *instance*, unless another task
+        has set the relation in the meantime, or changed the key from *value*. Never
+        switches.
         """
         key = vars(instance).get(self.attname, _DEFERRED)
         if self.cache.is_cached(instance) or key != value:
-            return found
+            return
         self.cache.set_cached_value(instance, found)
-        if self.cache_of_found is not None:
+        if found is not None and self.cache_of_found is not None:
             self.cache_of_found.set_cached_value(found, instance)
-        return found
 
 
 def _relation_of(descriptor: Any) -> _Relation | None:
@@ -151,8 +153,8 @@ class _Asked(NamedTuple):
     relation: _Relation
     instance: models.Model
     value: Any
-    # Reads the relation through Django's descriptor.
-    read: Callable[[], Any]
+    # Fetches the relation through Django's descriptor.
+    fetch: Fetch
     # The line that touched the relation; None unless lazy loads are observed.
     callsite: Callsite | None
 
@@ -165,6 +167,7 @@ async def fetch_related(
     descriptor: Any,
     instance: models.Model,
     read: Callable[[], Any],
+    fetch: Fetch,
     callsite: Callsite | None = None,
 ) -> Any:
     """
@@ -173,8 +176,8 @@ async def fetch_related(
     Args:
         descriptor: Django's descriptor of the relation.
         instance: The instance.
-        read: Reads the relation through the descriptor. Called in the bridge, or
-            outside it if no query is needed.
+        read: Reads the relation through the descriptor. Called if no query is needed.
+        fetch: Reads the relation through the descriptor in the bridge.
         callsite: The line that touched the relation; None if it is not known.
 
     Raises: the errors of reading the relation.
@@ -188,15 +191,15 @@ async def fetch_related(
         or instance._meta.concrete_model is not relation.owner
         or not fetches_one(instance)
     ):
-        return await run(read)
+        return await fetch()
     value = vars(instance).get(relation.attname, _DEFERRED)
     if relation.cache.is_cached(instance) or (
         value is None and not relation.is_reverse
     ):
         return read()
     if type(value) not in PLAIN or (relation.is_reverse and not _has_pk(instance)):
-        return await run(read)
-    asked = _Asked(relation, instance, value, read, callsite)
+        return await fetch()
+    asked = _Asked(relation, instance, value, fetch, callsite)
     alias = instance._state.db or DEFAULT_DB_ALIAS
     if (
         _is_safe(value)
@@ -209,14 +212,14 @@ async def fetch_related(
         )
     else:
         found = await _fetch_one(asked, alias)
-    if found is not None:
-        return relation.set(instance, found, value)
-    if relation.is_reverse:
-        if not relation.cache.is_cached(instance):
-            relation.cache.set_cached_value(instance, None)
-        # Raises the descriptor's DoesNotExist.
-        return read()
-    return only(relation.model, [])
+    if found is None and not relation.is_reverse:
+        return only(relation.model, [])
+    relation.set(instance, found, value)
+    if found is None:
+        raise descriptor.RelatedObjectDoesNotExist(
+            f"{type(instance).__name__} has no {descriptor.related.accessor_name}."
+        )
+    return found
 
 
 def _has_pk(instance: models.Model) -> bool:
@@ -236,9 +239,9 @@ def _is_safe(value: Any) -> bool:
 
 async def _fetch_one(asked: _Asked, alias: str) -> Any:
     """The related object; None if there is none."""
-    relation, instance, value, read, _ = asked
+    relation, instance, value, fetch, _ = asked
     if recorder.observes_loads:
-        return await run(read)
+        return await fetch()
     given = {relation.lookup: value}
     queryset = relation.queryset_for_plan(instance, alias)
     objects = await fetch_on_loop(queryset, "get", (), given)

@@ -46,6 +46,7 @@ from vinyl.orm.dualmode import (
     streams,
     versions,
 )
+from vinyl.orm.dualmode.assignments import Places
 from vinyl.orm.observe import lazy_loads
 from vinyl.orm.plans import patches
 from vinyl.orm.scopes import fork, lending, storage
@@ -102,15 +103,48 @@ def _is_loaded(descriptor: Any, instance: Any) -> bool:
     return descriptor._check_parent_chain(instance) is not None
 
 
+def _places_of_relation(descriptor: Any) -> Places:
+    field = descriptor.field
+    keys = [key.attname for key in field.local_related_fields]
+    return Places(keys, [field.cache_name])
+
+
+def _places_of_reverse(descriptor: Any) -> Places:
+    relation = descriptor.related
+    keys = [key.attname for key in relation.field.foreign_related_fields]
+    return Places(keys, [relation.cache_name])
+
+
+def _places_of_target(descriptor: Any) -> Places:
+    keys = generic_foreign_keys.attnames_of(descriptor)
+    return Places(keys, [generic_foreign_keys.name_of(descriptor)])
+
+
+def _places_of_field(descriptor: Any) -> Places:
+    field = descriptor.field
+    return Places([field.attname], [field.cache_name] if field.is_relation else [])
+
+
 _relation = lazy.patch_get(
-    _is_cached, lambda it: it.field.name, fetch=relations.fetch_related
+    _is_cached,
+    lambda it: it.field.name,
+    _places_of_relation,
+    fetch=relations.fetch_related,
 )
 _reverse = lazy.patch_get(
-    _is_cached, lambda it: it.related.name, fetch=relations.fetch_related
+    _is_cached,
+    lambda it: it.related.name,
+    _places_of_reverse,
+    fetch=relations.fetch_related,
 )
-_deferred = lazy.patch_get(_is_loaded, lambda it: it.field.attname, "field")
+_deferred = lazy.patch_get(
+    _is_loaded, lambda it: it.field.attname, _places_of_field, "field"
+)
 _generic = lazy.patch_get(
-    generic_foreign_keys.is_fetched, generic_foreign_keys.name_of, "generic"
+    generic_foreign_keys.is_fetched,
+    generic_foreign_keys.name_of,
+    _places_of_target,
+    "generic",
 )
 
 _MODEL = "django.db.models.base:Model"
