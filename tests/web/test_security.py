@@ -24,6 +24,7 @@ from vinyl.web import (
     path,
     re_path,
     render,
+    security,
     websocket,
 )
 
@@ -66,6 +67,15 @@ async def test_hosts(host: str, settings: dict[str, Any], served: bool) -> None:
         response = await http.get("/", headers={"Host": host})
     assert response.status_code == (200 if served else 400)
     assert ("served" in response.text) is served
+
+
+async def test_long_hosts_are_not_kept_in_memory() -> None:
+    security._is_allowed.cache_clear()
+    settings: dict[str, Any] = {"ALLOWED_HOSTS": ["*"], **SECURITY}
+    async with serving(*PATTERNS, **settings) as http:
+        for host in ("shop.test", "a" * 300, "b" * 300):
+            assert (await http.get("/", headers={"Host": host})).status_code == 200
+    assert security._is_allowed.cache_info().currsize == 1
 
 
 async def test_a_wrong_host_is_logged_with_the_remedy(

@@ -30,6 +30,8 @@ from vinyl.web.http.requests import Request
 __all__ = ["SecurityMiddleware"]
 
 DEBUG_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
+# In characters: a name in DNS with a port.
+LONGEST_HOST = 260
 
 
 class SecurityMiddleware:
@@ -185,7 +187,10 @@ def check_host(host: str) -> None:
     allowed = django_setting("ALLOWED_HOSTS")
     if not allowed and settings.DEBUG:
         allowed = DEBUG_HOSTS
-    if not _is_allowed(host, tuple(allowed)):
+    # A client could fill the cache with texts of any length.
+    is_short = len(host) <= LONGEST_HOST
+    is_allowed = _is_allowed if is_short else _is_allowed.__wrapped__
+    if not is_allowed(host, tuple(allowed)):
         domain, _ = split_domain_port(host)
         raise DisallowedHost(
             f"The request is for the host {host!r}, which settings.ALLOWED_HOSTS does "

@@ -171,6 +171,12 @@ def test_a_urlconf_may_include_itself() -> None:
         assert url("again:again:one", 1) == "/again/again/1"
 
 
+def test_long_links_are_not_kept(made: list[Any]) -> None:
+    for _ in range(2):
+        assert len(url("tag", "a" * 2000, "x")) > 2000
+    assert made == ["tag", "tag"]
+
+
 def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(links, "MAX_LINKS", 10)
     for pk in range(100):

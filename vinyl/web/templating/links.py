@@ -39,6 +39,8 @@ __all__ = ["has_url", "static", "url"]
 
 # Maximum number of cached links of each kind. Beyond that, all of them are discarded.
 MAX_LINKS = 5000
+# In characters. Longer ones are not kept, since visitors may have sent the arguments.
+MAX_LENGTH = 1000
 
 # Django's own converters.
 CONVERTERS = frozenset(map(type, DEFAULT_CONVERTERS.values()))
@@ -72,7 +74,9 @@ def url(name: Any, *args: Any, **kwargs: Any) -> str:
     key = (name, get_language(), get_script_prefix(), args, *kwargs.items())
     link = links.get(key)
     if link is None:
-        link = links[key] = reverse(name, args=args, kwargs=kwargs)
+        link = reverse(name, args=args, kwargs=kwargs)
+        if len(link) <= MAX_LENGTH:
+            links[key] = link
     return link
 
 
