@@ -30,9 +30,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import django.db
 import django.db.backends.utils
-from django.conf import settings
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
+
+from vinyl.conf import django_setting
 
 __all__ = [
     "Observer",
@@ -158,8 +159,6 @@ def qualified_name(error: BaseException) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-# The settings that have been read since they last changed, which Django keeps here.
-_settings = vars(settings)
 # The observers of the whole process.
 _observers: tuple[Observer, ...] = ()
 # Their methods `is_idle()`; empty if one of them has none.
@@ -253,7 +252,7 @@ def needs_cursor(connection: BaseDatabaseWrapper) -> bool:
         or connection.force_debug_cursor
         or "cursor" in vars(connection)
         # As `connection.queries_logged`, without the half microsecond that it takes.
-        or (_settings["DEBUG"] if "DEBUG" in _settings else settings.DEBUG)
+        or django_setting("DEBUG")
     )
 
 
