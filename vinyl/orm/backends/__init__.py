@@ -2,6 +2,7 @@
 Database backends that can wait on the event loop.
 
 base.py         what every such DatabaseWrapper offers to the pool
+fetching.py     what it offers to plans, which need no cursor
 outage.py       how long connects wait for a server that is away
 reconnection.py reads that have lost their session, run again on another one
 reads.py        which queries only read

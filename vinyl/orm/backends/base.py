@@ -14,10 +14,8 @@ from django.db import InterfaceError, connections
 
 from vinyl.bridge.cancellation import Shield
 from vinyl.bridge.greenlets import in_bridge, suspend
-from vinyl.orm.backends.inline import Inline
-from vinyl.orm.backends.interruptions import InterruptionMixin
+from vinyl.orm.backends.fetching import FetchMixin
 from vinyl.orm.backends.outage import Outage, pauses_between_connects
-from vinyl.orm.backends.statements import Statement
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper as _Wrapper
@@ -59,15 +57,13 @@ class ThreadLoan(Protocol):
         """
 
 
-class BridgeMixin(InterruptionMixin):
+class BridgeMixin(FetchMixin):
     """
     Base class of the two mixins that stand before a Django `DatabaseWrapper`.
 
     Subclasses define when their driver's connection is idle and how it is dropped.
     """
 
-    # The driver's module.
-    Database: Any
     # The call in a thread to which an event loop has lent this connection.
     loan: ThreadLoan | None = None
 
@@ -227,84 +223,6 @@ class BridgeMixin(InterruptionMixin):
 
     def rejoin_loop(self) -> None:
         """On the event loop, when the thread has ended its use. Never switches."""
-
-    def prepare_fetch(self) -> bool:
-        """
-        Connect if need be, and return whether `fetch()` can be called.
-
-        Raises: as `cursor()`.
-
-        Switches to the event loop inside the bridge if it connects.
-        """
-        self.validate_thread_sharing()
-        self.close_if_health_check_failed()
-        self.ensure_connection()
-        return self.can_fetch()
-
-    def fetch(self, statement: Statement, params: tuple[Any, ...]) -> list[Any]:
-        """
-        Run *statement*, a query, without a cursor of Django's, and return its rows.
-
-        Raises: as `cursor.execute()`.
-
-        Switches to the event loop inside the bridge.
-        """
-        super().validate_no_broken_transaction()
-        with self.wrap_database_errors:
-            return self.fetch_rows(statement, params)
-
-    def can_fetch(self) -> bool:
-        """Whether the open connection can fetch without a cursor. Never switches."""
-        return False
-
-    def fetch_rows(self, statement: Statement, params: tuple[Any, ...]) -> list[Any]:
-        """
-        Run *statement* in the driver and return its rows. Switches to the event loop
-        inside the bridge.
-        """
-        raise NotImplementedError
-
-    def inline_converter(
-        self, column: Any, number: int, converters: list[Callable[..., Any]]
-    ) -> Inline | None:
-        """
-        Return an expression that has the effect of Django's *converters* of a column;
-        None if there is none.
-
-        Args:
-            column: The expression that the query selects.
-            number: The number of the column in a row.
-
-        Never switches.
-        """
-        return None
-
-    async def fetch_on_loop(
-        self, statement: Statement, params: tuple[Any, ...]
-    ) -> list[Any]:
-        """
-        Like `fetch()`, outside the bridge, on an open connection that `can_fetch()`.
-
-        Switches to the event loop.
-        """
-        if self.needs_rollback:
-            super().validate_no_broken_transaction()
-        try:
-            return await self.fetch_rows_on_loop(statement, params)
-        except asyncio.CancelledError:
-            self.note_interruption()
-            raise
-        except self.Database.Error:
-            with self.wrap_database_errors:
-                raise
-
-    async def fetch_rows_on_loop(
-        self, statement: Statement, params: tuple[Any, ...]
-    ) -> list[Any]:
-        """
-        Like `fetch_rows()`, outside the bridge. Switches to the event loop.
-        """
-        raise NotImplementedError
 
     def begin_nowait(self) -> bool:
         """

@@ -1,0 +1,101 @@
+"""Running the statements of plans without a cursor of Django's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from vinyl.orm.backends.inline import Inline
+from vinyl.orm.backends.interruptions import InterruptionMixin
+from vinyl.orm.backends.statements import Statement
+
+__all__ = ["FetchMixin"]
+
+
+class FetchMixin(InterruptionMixin):
+    """
+    The part of `BridgeMixin` that runs the statements of plans. Subclasses say whether
+    their driver can, and how.
+    """
+
+    # The driver's module.
+    Database: Any
+
+    def prepare_fetch(self) -> bool:
+        """
+        Connect if need be, and return whether `fetch()` can be called.
+
+        Raises: as `cursor()`.
+
+        Switches to the event loop inside the bridge if it connects.
+        """
+        self.validate_thread_sharing()
+        self.close_if_health_check_failed()
+        self.ensure_connection()
+        return self.can_fetch()
+
+    def fetch(self, statement: Statement, params: tuple[Any, ...]) -> list[Any]:
+        """
+        Run *statement*, a query, without a cursor of Django's, and return its rows.
+
+        Raises: as `cursor.execute()`.
+
+        Switches to the event loop inside the bridge.
+        """
+        super().validate_no_broken_transaction()
+        with self.wrap_database_errors:
+            return self.fetch_rows(statement, params)
+
+    def can_fetch(self) -> bool:
+        """Whether the open connection can fetch without a cursor. Never switches."""
+        return False
+
+    def fetch_rows(self, statement: Statement, params: tuple[Any, ...]) -> list[Any]:
+        """
+        Run *statement* in the driver and return its rows. Switches to the event loop
+        inside the bridge.
+        """
+        raise NotImplementedError
+
+    def inline_converter(
+        self, column: Any, number: int, converters: list[Callable[..., Any]]
+    ) -> Inline | None:
+        """
+        Return an expression that has the effect of Django's *converters* of a column;
+        None if there is none.
+
+        Args:
+            column: The expression that the query selects.
+            number: The number of the column in a row.
+
+        Never switches.
+        """
+        return None
+
+    async def fetch_on_loop(
+        self, statement: Statement, params: tuple[Any, ...]
+    ) -> list[Any]:
+        """
+        Like `fetch()`, outside the bridge, on an open connection that `can_fetch()`.
+
+        Switches to the event loop.
+        """
+        if self.needs_rollback:
+            super().validate_no_broken_transaction()
+        try:
+            return await self.fetch_rows_on_loop(statement, params)
+        except asyncio.CancelledError:
+            self.note_interruption()
+            raise
+        except self.Database.Error:
+            with self.wrap_database_errors:
+                raise
+
+    async def fetch_rows_on_loop(
+        self, statement: Statement, params: tuple[Any, ...]
+    ) -> list[Any]:
+        """
+        Like `fetch_rows()`, outside the bridge. Switches to the event loop.
+        """
+        raise NotImplementedError
