@@ -20,6 +20,12 @@ from vinyl.orm import await_, connection, run, transaction
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
 
+async def cancelled_write() -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await endless_write()
+
+
 class TestACommitAfterACancelledQuery:
     async def nested(self, savepoint: bool) -> None:
         async with transaction.atomic():
@@ -62,9 +68,7 @@ class TestACommitAfterACancelledQuery:
         async with connection.pinned():
             await connection.set_autocommit(False)
             await Artist.objects.create(name="first half")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    await endless_write()
+            await cancelled_write()
             if connection.vendor == "sqlite":
                 await Artist.objects.create(name="second half")
             with pytest.raises(TransactionManagementError, match="cannot be committed"):
@@ -78,9 +82,7 @@ class TestACommitAfterACancelledQuery:
         async with connection.pinned():
             await connection.set_autocommit(False)
             await Artist.objects.create(name="half")
-            with suppress(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    await endless_write()
+            await cancelled_write()
             await connection.close()
             await transaction.commit()
         assert await names() == []
@@ -109,9 +111,7 @@ class TestACommitAfterACancelledQuery:
 async def test_a_rollback_begins_a_new_transaction() -> None:
     async with connection.pinned():
         await connection.set_autocommit(False)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await endless_write()
+        await cancelled_write()
         await transaction.rollback()
         await Artist.objects.create(name="afterwards")
         await transaction.commit()
