@@ -34,8 +34,8 @@ def gives_utc(loader: Any) -> bool:
     return issubclass(loader, BaseTzLoader) and loader.timezone is datetime.UTC
 
 
-# Django keeps 64 of the maps that these are made from.
-@lru_cache(maxsize=64)
+# Django caches the maps that these are made from in the same way.
+@lru_cache
 def adapters_from(template: AdaptersMap) -> AdaptersMap:
     """
     Return a copy of *template*, Django's adapters for a connection, with the fast
