@@ -244,8 +244,10 @@ async def test_a_cancelled_write_leaves_the_connection_clean() -> None:
             album.save,
             partial(Artist.objects.create, name=f"turn {turn}"),
             partial(Album.objects.filter(pk=album.pk).update, title="u"),
+            # An UPDATE, and an INSERT on the same connection.
+            Album(pk=10_000 + turn, title="k", artist_id=album.artist_id, year=1).save,
         )
-        await cancel_after(turn % 7, works[turn % 3]())
+        await cancel_after(turn % 15, works[turn % 4]())
         assert await Album.objects.filter(pk=album.pk).exists()
     assert not pool.in_use
 
