@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from typing import Any
 
@@ -16,8 +17,9 @@ from django.db.models import Count
 from django.db.models.signals import post_init
 
 from tests.orm.plans.planning import catalogue, thrice
-from tests.records.models import Album, Track
+from tests.records.models import Album, Artist, Track
 from vinyl.orm import run, transaction
+from vinyl.orm.plans import streams
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db", "nothing_known")]
 
@@ -47,6 +49,23 @@ def test_of_values_have_a_plan(used: list[str]) -> None:
 
     assert len(thrice(rows, used)) == 9
     assert len(used) == 3
+
+
+def test_make_few_objects_at_a_time() -> None:
+    artist = Artist.objects.create(name="Many")
+    Album.objects.bulk_create(
+        Album(title=f"{n}", artist=artist) for n in range(3 * streams.PIECE)
+    )
+    for _ in range(3):
+        # Of earlier tests.
+        gc.collect()
+        albums = Album.objects.order_by("pk").iterator(chunk_size=1000)
+        first = next(albums)
+        alive = sum(type(one) is Album for one in gc.get_objects())
+        assert [first.title, *(one.title for one in albums)] == [
+            f"{n}" for n in range(3 * streams.PIECE)
+        ]
+    assert alive <= streams.PIECE
 
 
 def test_share_the_plan_of_a_list(used: list[str]) -> None:

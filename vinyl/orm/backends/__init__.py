@@ -21,6 +21,7 @@ psycopg_statements.py
                 statements of plans, which go to the server without a cursor
 psycopg_formats.py
                 whether their rows come as text or in binary
+collection.py   the garbage collector pauses while rows become objects
 statements.py   the SQL of a statement in the forms that drivers take
 inline.py       converters of values as Python expressions
 threaded.py     the mixin for any other Django backend: a thread per connection

@@ -11,6 +11,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from vinyl.bridge.greenlets import current_shield
+from vinyl.orm.backends.collection import with_pauses
 
 __all__ = [
     "STALE_PLAN_NOTE",
@@ -25,8 +26,9 @@ __all__ = [
 def server_cursor_class(cls: Any) -> type:
     """
     Return a subclass of *cls*, a class of server-side cursors. A cancellation does not
-    leave its cursors open in the server, and closing one after its session has ended is
-    no error. It can be assigned to `__class__` of an object of *cls*. Never switches.
+    leave its cursors open in the server, closing one after its session has ended is no
+    error, and the garbage collector does not run while rows are loaded. It can be
+    assigned to `__class__` of an object of *cls*. Never switches.
     """
 
     class ServerCursor(cls):  # type: ignore[misc]  # known at runtime only
@@ -40,6 +42,9 @@ def server_cursor_class(cls: Any) -> type:
                 # Django closes it after an Exception only.
                 self.close()
                 raise
+
+        def _fetch_gen(self, num: int | None) -> Any:
+            return with_pauses(super()._fetch_gen(num))
 
         def close(self) -> None:
             with current_shield().up():

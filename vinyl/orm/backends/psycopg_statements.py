@@ -19,6 +19,7 @@ from psycopg.generators import execute, fetch_many, send
 from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.types.numeric import Int2, Int4, Int8, IntNumeric
 
+from vinyl.orm.backends.collection import Pause
 from vinyl.orm.backends.psycopg_adapters import TIMESTAMPTZ, is_in_utc
 from vinyl.orm.backends.psycopg_cursors import STALE_PLAN_NOTE, is_stale_plan
 from vinyl.orm.backends.psycopg_formats import format_of
@@ -241,7 +242,8 @@ def fetch_rows(
             known.format = format_of(connection, oids)
             known.has_times = TIMESTAMPTZ in oids
         transformer.set_pgresult(result)
-        rows: list[Any] = transformer.load_rows(0, result.ntuples, tuple)
+        with Pause(result.ntuples):
+            rows: list[Any] = transformer.load_rows(0, result.ntuples, tuple)
         return rows
     return (yield from fetch_rows(connection, statement, params, is_repeated=True))
 

@@ -78,6 +78,10 @@ class Stream(AsyncGenerator[Any, None]):
         self._reader = Reader(queryset, start)
         self._rows = self._reader.read()
 
+    def __aiter__(self) -> Any:
+        # A native generator, so that `async for` calls no Python function for each row.
+        return self._rows
+
     def __anext__(self) -> Any:
         return self._rows.__anext__()
 

@@ -8,7 +8,6 @@ nor a receiver of a signal can observe the difference.
 
 from __future__ import annotations
 
-import gc
 import inspect
 import weakref
 from collections.abc import Callable, Iterable
@@ -32,6 +31,7 @@ from django.db.models.query import (
 from django.db.models.query_utils import DeferredAttribute
 from django.db.models.signals import post_init, pre_init
 
+from vinyl.orm.backends.collection import Pause
 from vinyl.orm.plans.values import Unplannable
 
 __all__ = [
@@ -46,8 +46,6 @@ __all__ = [
 # Descriptors that only set the value in the instance.
 PLAIN = frozenset({DeferredAttribute, FileDescriptor, ForeignKeyDeferredAttribute})
 MISSING = object()
-# From this number of rows on, the garbage collector would run while they are loaded.
-MANY = 50
 
 # Makes a list of objects from rows, for a queryset on a database.
 Loader = Callable[[Iterable[Any], Any, str], list[Any]]
@@ -174,16 +172,8 @@ class _Instances:
 
     def _built(self, rows: list[Any], db: str, mode: Any) -> list[Any]:
         model = self.model
-        # All objects that are created here stay alive, so the garbage collector would
-        # scan them in vain, and trigger scans of older generations.
-        pauses = len(rows) >= MANY and gc.isenabled()
-        if pauses:
-            gc.disable()
-        try:
+        with Pause(len(rows)):
             return self.build(rows, model, db, model.__new__, ModelState, mode)
-        finally:
-            if pauses:
-                gc.enable()
 
 
 def has_init_receivers(model: type[models.Model]) -> bool:

@@ -1,0 +1,60 @@
+"""
+Pausing the garbage collector while the rows of a result become objects.
+
+All of these objects stay alive, so the collector would scan them in vain, and trigger
+scans of older generations, which contain all that the process has imported.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+__all__ = ["Pause", "with_pauses"]
+
+T = TypeVar("T")
+
+# From this number of rows on, the collector would run while they become objects.
+MANY = 50
+
+
+class Pause:
+    """
+    The garbage collector does not run in the block, unless it makes few objects. The
+    block must not wait for anything: other tasks would run in it.
+
+    Args:
+        rows: The number of rows that become objects.
+    """
+
+    __slots__ = ("_pauses",)
+
+    def __init__(self, rows: int) -> None:
+        self._pauses = rows >= MANY
+
+    def __enter__(self) -> None:
+        # It may be off already, in the whole process.
+        self._pauses = self._pauses and gc.isenabled()
+        if self._pauses:
+            gc.disable()
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._pauses:
+            gc.enable()
+
+
+def with_pauses(gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+    """
+    *gen*, one of psycopg's generators that fetches many rows, without the garbage
+    collector between two of its waits.
+    """
+    try:
+        ready = yield next(gen)
+        while True:
+            with Pause(MANY):
+                waits_for = gen.send(ready)
+            ready = yield waits_for
+    except StopIteration as ended:
+        found: T = ended.value
+        return found
