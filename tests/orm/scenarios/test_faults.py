@@ -355,7 +355,8 @@ class TestTheNetwork:
             if place == "bridge":
                 await run(in_sync_block)
             elif place == "thread":
-                await sync_to_async(in_sync_block)()
+                async with connection.pinned():
+                    await sync_to_async(in_sync_block)()
             else:
                 async with transaction.atomic():
                     await run(in_sync_block if place == "nested" else count)
