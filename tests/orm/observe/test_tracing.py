@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
 import pytest
@@ -192,6 +193,9 @@ class TestSpans:
     ) -> None:
         assert events.is_observed(connections["default"])
         monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+        assert not events.is_observed(connections["default"])
+        # Nobody can have set one before the first import.
+        monkeypatch.delitem(sys.modules, "opentelemetry.trace")
         assert not events.is_observed(connections["default"])
         # One that the environment names is made when it is asked for.
         monkeypatch.setenv("OTEL_PYTHON_TRACER_PROVIDER", "sdk_tracer_provider")

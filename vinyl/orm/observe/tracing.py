@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sized
+from functools import cached_property
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from vinyl.conf import vinyl_settings
@@ -20,17 +23,18 @@ SYSTEMS = {"oracle": "oracle.db", "microsoft": "microsoft.sql_server"}
 
 
 def opentelemetry_is_installed() -> bool:
-    """Whether `opentelemetry-api` can be imported. Never switches."""
+    """Whether `opentelemetry-api` is there to be imported. Never switches."""
     try:
-        import opentelemetry.trace  # noqa: F401
-    except ImportError:
+        return find_spec("opentelemetry.trace") is not None
+    except ModuleNotFoundError:
         return False
-    return True
 
 
 class Tracing:
     """
-    The observer that creates a span for each query, once a tracer provider is set.
+    The observer that creates a span for each query, once a tracer provider is set. It
+    imports OpenTelemetry with the first span, not before: a process that never sets a
+    provider starts without it.
 
     Args:
         tracer: The tracer to use; None for the tracer named `vinyl` of the current
@@ -38,16 +42,16 @@ class Tracing:
     """
 
     def __init__(self, tracer: Tracer | None = None) -> None:
-        from opentelemetry import trace
-
-        self.tracer = tracer or trace.get_tracer("vinyl")
-        self._kind = trace.SpanKind.CLIENT
-        self._get_provider = trace.get_tracer_provider
-        # The placeholder that is returned until a provider is set.
-        self._no_provider = getattr(trace, "ProxyTracerProvider", None)
-        self._names = vars(trace)
+        if tracer is not None:
+            self.tracer = tracer
         # Whether the environment names a provider, which is set by getting it.
         self._is_named = "OTEL_PYTHON_TRACER_PROVIDER" in os.environ
+
+    @cached_property
+    def tracer(self) -> Tracer:
+        from opentelemetry import trace
+
+        return trace.get_tracer("vinyl")
 
     @classmethod
     def from_settings(cls) -> Tracing | None:
@@ -58,18 +62,27 @@ class Tracing:
 
     def is_idle(self) -> bool:
         """Whether no provider is set, so that there is no span. Never switches."""
+        if self._is_named:
+            return False
+        trace = sys.modules.get("opentelemetry.trace")
         # Getting the provider would read the environment each time.
-        return not self._is_named and self._names.get("_TRACER_PROVIDER", ...) is None
+        return trace is None or getattr(trace, "_TRACER_PROVIDER", ...) is None
 
     def begin(self, query: QueryEvent) -> None:
         """
         Start the span below the caller's. It does not become the current one, since
         only the driver runs inside it.
         """
-        if not self.is_idle() and type(self._get_provider()) is not self._no_provider:
+        if self.is_idle():
+            return
+        from opentelemetry import trace
+
+        # The placeholder that is returned until a provider is set.
+        no_provider = getattr(trace, "ProxyTracerProvider", None)
+        if type(trace.get_tracer_provider()) is not no_provider:
             name, attributes = _description_of(query)
             query.span = self.tracer.start_span(
-                name, kind=self._kind, attributes=attributes
+                name, kind=trace.SpanKind.CLIENT, attributes=attributes
             )
 
     def end(self, query: QueryEvent) -> None:
