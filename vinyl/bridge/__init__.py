@@ -9,6 +9,7 @@ refusals.py      objects that raise an error if they are used as a value
 dropped.py       raising an error for a call whose result is dropped, not awaited
 bytecode.py      what the calling code does with the result of a call
 marks.py         marks on functions, such as "is dual-mode"
+imports.py       on_import: code that runs once a module has been imported
 patching.py      the patches of a table, and applying them to Django's classes
 cancellation.py  whether a cancelled operation counts; work that outlasts its task
 tasks.py         the running task, and where a task is in its code

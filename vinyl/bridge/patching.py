@@ -3,7 +3,8 @@ Patches, and applying them to Django's classes.
 
 A patch names a class or module, some of its attributes, and a decorator that returns
 the replacement of each attribute. Patches apply to Django's classes and to subclasses
-that override one of the names, so models and managers need no changes.
+that override one of the names, so models and managers need no changes. Those of a
+module that is not imported yet apply as soon as it is.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from django.db.models import Model
 from django.db.models.signals import class_prepared
 
 from vinyl.bridge.greenlets import run
+from vinyl.bridge.imports import on_import
 from vinyl.bridge.marks import Mark
 from vinyl.bridge.mode import DUAL
 from vinyl.exceptions import UnsupportedVersion
@@ -29,7 +31,9 @@ __all__ = [
     "Patch",
     "apply_patches",
     "getattr_or_refuse",
+    "is_subclass_of",
     "missing_name",
+    "name_of_class",
     "patch_sync_to_async",
     "resolve",
 ]
@@ -120,17 +124,25 @@ _applied: set[Patch] = set()
 
 def apply_patches(patches: Iterable[Patch]) -> None:
     """
-    Apply the *patches* for the installed Django version and apps, each of them once.
+    Apply the *patches* for the installed Django version and apps, each of them once:
+    at once, or when the module that it names has been imported.
 
     Raises:
-        UnsupportedVersion: Django does not have one of the names.
+        UnsupportedVersion: Django does not have one of the names. The import raises it
+            if the module was not imported before.
 
     Never switches.
     """
     for patch in patches:
-        if patch not in _applied and patch.applies():
-            _apply(patch)
-            _applied.add(patch)
+        if patch.applies():
+            module = patch.owner.partition(":")[0]
+            on_import(module, functools.partial(_apply_once, patch))
+
+
+def _apply_once(patch: Patch) -> None:
+    if patch not in _applied:
+        _apply(patch)
+        _applied.add(patch)
 
 
 def _apply(patch: Patch) -> None:
@@ -226,6 +238,19 @@ def resolve(path: str) -> Any:
     module, _, name = path.partition(":")
     found = import_module(module)
     return getattr_or_refuse(found, module, name) if name else found
+
+
+def name_of_class(cls: type) -> str:
+    """Return "package.module:Class", by which patches name *cls*. Never switches."""
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def is_subclass_of(cls: type, names: frozenset[str]) -> bool:
+    """
+    Return whether *cls* is, or inherits from, one of the classes with these *names*,
+    "package.module:Class". Does not import them. Never switches.
+    """
+    return not names.isdisjoint(map(name_of_class, cls.__mro__))
 
 
 def getattr_or_refuse(owner: Any, path: str, name: str) -> Any:

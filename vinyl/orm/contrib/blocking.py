@@ -11,32 +11,30 @@ from collections.abc import Callable
 from typing import Any
 
 from django.apps import apps
-from django.core.cache.backends.base import BaseCache
-from django.core.cache.backends.db import BaseDatabaseCache
-from django.core.cache.backends.dummy import DummyCache
-from django.core.cache.backends.locmem import LocMemCache
-from django.core.files.storage import InMemoryStorage, Storage
-from django.core.mail.backends import dummy, locmem
-from django.core.mail.backends.base import BaseEmailBackend
 
 from vinyl.bridge.greenlets import await_, in_bridge
 from vinyl.bridge.mode import dual
-from vinyl.bridge.patching import Patch
+from vinyl.bridge.patching import Patch, is_subclass_of, name_of_class
 from vinyl.bridge.threads import in_thread, run_in_worker
 
 __all__ = ["TABLE", "patch_blocking"]
 
 # Base classes, which do not decide whether a backend blocks.
-_ABSTRACT = (BaseCache, BaseEmailBackend, Storage)
+_CACHE = "django.core.cache.backends.base:BaseCache"
+_EMAIL = "django.core.mail.backends.base:BaseEmailBackend"
+_STORAGE = "django.core.files.storage.base:Storage"
+_ABSTRACT = frozenset({_CACHE, _EMAIL, _STORAGE})
 
 # Backends that use memory, or the database natively.
-_NOT_BLOCKING = (
-    BaseDatabaseCache,
-    DummyCache,
-    InMemoryStorage,
-    LocMemCache,
-    dummy.EmailBackend,
-    locmem.EmailBackend,
+_NOT_BLOCKING = frozenset(
+    {
+        "django.core.cache.backends.db:BaseDatabaseCache",
+        "django.core.cache.backends.dummy:DummyCache",
+        "django.core.cache.backends.locmem:LocMemCache",
+        "django.core.files.storage.memory:InMemoryStorage",
+        "django.core.mail.backends.dummy:EmailBackend",
+        "django.core.mail.backends.locmem:EmailBackend",
+    }
 )
 
 
@@ -85,10 +83,14 @@ def _blocks(backend: Any) -> bool:
     database (a queue of mail), so it must take part in the caller's transaction. Any
     other backend that does so sets `vinyl_in_bridge = True`.
     """
-    if issubclass(backend, _NOT_BLOCKING) or getattr(backend, "vinyl_in_bridge", False):
+    if is_subclass_of(backend, _NOT_BLOCKING):
+        return False
+    if getattr(backend, "vinyl_in_bridge", False):
         return False
     return any(
-        issubclass(cls, _ABSTRACT) and cls not in _ABSTRACT and not _has_models(cls)
+        is_subclass_of(cls, _ABSTRACT)
+        and name_of_class(cls) not in _ABSTRACT
+        and not _has_models(cls)
         for cls in backend.__mro__
     )
 
@@ -100,21 +102,21 @@ def _has_models(cls: type) -> bool:
 
 TABLE = (
     Patch(
-        "django.core.cache.backends.base:BaseCache",
+        _CACHE,
         "add clear close decr delete delete_many get get_many has_key incr set "
         "set_many touch",
         patch_backend,
         inherited=True,
     ),
     Patch(
-        "django.core.files.storage.base:Storage",
+        _STORAGE,
         "delete exists get_accessed_time get_created_time get_modified_time listdir "
         "open save size",
         patch_backend,
         inherited=True,
     ),
     Patch(
-        "django.core.mail.backends.base:BaseEmailBackend",
+        _EMAIL,
         "close open send_messages",
         patch_backend,
         inherited=True,

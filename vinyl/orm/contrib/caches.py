@@ -13,25 +13,21 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from django.core.cache.backends.db import BaseDatabaseCache
-from django.core.cache.backends.dummy import DummyCache
-from django.core.cache.backends.filebased import FileBasedCache
-from django.core.cache.backends.locmem import LocMemCache
-from django.core.cache.backends.memcached import PyMemcacheCache
-from django.core.cache.backends.redis import RedisCache
-
-from vinyl.bridge.patching import Patch, patch_sync_to_async
+from vinyl.bridge.patching import Patch, is_subclass_of, patch_sync_to_async
 
 __all__ = ["TABLE"]
 
 # Backends without state, or with a client that is safe to share between threads.
-SHAREABLE = (
-    BaseDatabaseCache,
-    DummyCache,
-    FileBasedCache,
-    LocMemCache,
-    PyMemcacheCache,
-    RedisCache,
+_BACKENDS = "django.core.cache.backends"
+SHAREABLE = frozenset(
+    {
+        f"{_BACKENDS}.db:BaseDatabaseCache",
+        f"{_BACKENDS}.dummy:DummyCache",
+        f"{_BACKENDS}.filebased:FileBasedCache",
+        f"{_BACKENDS}.locmem:LocMemCache",
+        f"{_BACKENDS}.memcached:PyMemcacheCache",
+        f"{_BACKENDS}.redis:RedisCache",
+    }
 )
 
 # By event loop and by the handler's storage, which changing CACHES replaces.
@@ -52,7 +48,7 @@ def patch_getitem(getitem: Callable[..., Any]) -> Callable[..., Any]:
         if alias in known:
             return known[alias]
         cache = getitem(self, alias)
-        if isinstance(cache, SHAREABLE):
+        if is_subclass_of(type(cache), SHAREABLE):
             known[alias] = cache
         return cache
 

@@ -312,6 +312,7 @@ def apply(*, with_apps: bool = False) -> None:
 
     Raises:
         UnsupportedVersion: This Django is not supported, or lacks a name in the table.
+            For a module that is not imported yet, its import raises this.
 
     Never switches.
     """

@@ -3,8 +3,8 @@ The versions of Django that vinyl supports, and the private names that it reads 
 Django, psycopg and asgiref.
 
 The table (table.py) lists what is patched; this module lists what is only read. Both
-are checked at start-up, so that a release that lacks one of the names is refused with
-that name instead of failing later.
+are checked at start-up, or when the module with the name is imported, so that a release
+that lacks one of the names is refused with that name instead of failing later.
 """
 
 from __future__ import annotations

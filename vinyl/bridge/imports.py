@@ -1,0 +1,80 @@
+"""
+Code that runs once a module has been imported.
+
+Patches of a module do not import it: `django.contrib.auth.views` and what it needs
+would take as long as a fifth of vinyl, in a process that may never show a page.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+__all__ = ["on_import"]
+
+# By the name of a module that has not been imported yet.
+_callbacks: dict[str, list[Callable[[], object]]] = {}
+
+
+def on_import(module: str, callback: Callable[[], object]) -> None:
+    """
+    Call *callback* once *module* has been imported: at once if it has been, otherwise
+    as the last step of its import, which an error in *callback* fails.
+
+    Args:
+        module: The full name. The module need not exist.
+
+    Never switches.
+    """
+    if module in sys.modules:
+        callback()
+        return
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+    _callbacks.setdefault(module, []).append(callback)
+
+
+class _Finder(MetaPathFinder):
+    """Finds the modules with callbacks, by asking the other finders."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        if fullname not in _callbacks:
+            return None
+        for finder in sys.meta_path:
+            if finder is not self:
+                spec = finder.find_spec(fullname, path, target)
+                if spec is not None:
+                    if spec.loader is not None:
+                        spec.loader = _Loader(spec.loader)
+                    return spec
+        return None
+
+
+class _Loader(Loader):
+    """Loads a module by *loader*, and then calls its callbacks."""
+
+    def __init__(self, loader: Loader) -> None:
+        self.loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        # Reading the source of a module, for one, asks its loader.
+        module.__loader__ = self.loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self.loader
+        self.loader.exec_module(module)
+        for callback in _callbacks.pop(module.__name__, ()):
+            callback()
+
+
+_finder = _Finder()
