@@ -260,8 +260,7 @@ def test_can_be_imported_before_there_are_settings(module: str) -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, env={})
 
 
-# What a project that uses PostgreSQL does not need to start, without which Django would
-# start as well.
+# What a project does not need to start, without which Django would start as well.
 NOT_AT_START = (
     "anyio",
     "django.contrib.auth.backends",
@@ -275,13 +274,25 @@ NOT_AT_START = (
     "django.core.mail.backends.base",
     "django.shortcuts",
     "opentelemetry.trace",
-    "sqlite3",
     "vinyl.orm.lint.rules",
 )
+# What it does not need with another database.
+OF_ENGINES = {
+    "vinyl.orm.backends.postgresql": (
+        "importlib.metadata",
+        "importlib.resources",
+        "psycopg",
+    ),
+    "vinyl.orm.backends.sqlite3": ("sqlite3",),
+}
 
 
-def test_start_imports_only_what_it_needs() -> None:
-    engine = "vinyl.orm.backends.postgresql"
+@pytest.mark.parametrize("engine", OF_ENGINES)
+def test_start_imports_only_what_it_needs(engine: str) -> None:
+    unneeded = set(NOT_AT_START)
+    for other, modules in OF_ENGINES.items():
+        if other != engine:
+            unneeded.update(modules)
     apps = ["vinyl.orm", "django.contrib.contenttypes", "django.contrib.auth"]
     code = (
         "import sys\n"
@@ -292,7 +303,7 @@ def test_start_imports_only_what_it_needs() -> None:
         f"settings.configure(INSTALLED_APPS={apps!r}, DATABASES=databases)\n"
         "django.setup()\n"
         "connection.ops\n"
-        f"print(*sys.modules.keys() & set({NOT_AT_START!r}))\n"
+        f"print(*sys.modules.keys() & {unneeded!r})\n"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, check=True, env={}, stdout=subprocess.PIPE)

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
 
 __all__ = ["on_import"]
 
@@ -37,7 +40,7 @@ def on_import(module: str, callback: Callable[[], object]) -> None:
     _callbacks.setdefault(module, []).append(callback)
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Finds the modules with callbacks, by asking the other finders."""
 
     def find_spec(
@@ -53,12 +56,13 @@ class _Finder(MetaPathFinder):
                 spec = finder.find_spec(fullname, path, target)
                 if spec is not None:
                     if spec.loader is not None:
-                        spec.loader = _Loader(spec.loader)
+                        # No subclass: importlib.abc imports importlib.resources.
+                        spec.loader = _Loader(spec.loader)  # type: ignore[assignment]
                     return spec
         return None
 
 
-class _Loader(Loader):
+class _Loader:
     """Loads a module by *loader*, and then calls its callbacks."""
 
     def __init__(self, loader: Loader) -> None:

@@ -13,7 +13,6 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import django
@@ -276,6 +275,9 @@ def missing_name(path: str, name: str) -> UnsupportedVersion:
     Return the error for an installed library that lacks *name* in the object at *path*.
     Never switches.
     """
+    # Imported with the first use: it imports the e-mail and zip packages.
+    from importlib.metadata import version
+
     package = path.partition(":")[0].partition(".")[0]
     library = package if package in ("asgiref", "psycopg") else "Django"
     return UnsupportedVersion(

@@ -8,8 +8,6 @@ import reprlib
 from collections.abc import Sized
 from typing import Any
 
-from psycopg import sql as psycopg_sql
-
 __all__ = ["describe_params", "summary_of", "text_of"]
 
 # In characters. Longer SQL is cut in the middle: its start shows what it does, and its
@@ -47,11 +45,17 @@ def _uncut(sql: Any) -> str:
             return sql
         case bytes():
             return sql.decode(errors="replace")
-        case psycopg_sql.Composed():
+
+    # Imported with the first use: psycopg takes as long as all of vinyl, and a process
+    # that uses SQLite does not need it.
+    from psycopg.sql import Composable, Composed, Literal
+
+    match sql:
+        case Composed():
             return "".join(map(_uncut, sql))
-        case psycopg_sql.Literal():
+        case Literal():
             return "%s"
-        case psycopg_sql.Composable():
+        case Composable():
             return sql.as_string(None)
     # An unknown object might show values.
     return f"<{type(sql).__name__}>"

@@ -15,9 +15,8 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from django.db.models import Model, Q
-from psycopg import Binary
-from psycopg.types.json import Json, Jsonb
 
+from vinyl.bridge.patching import is_subclass_of
 from vinyl.orm.plans.expressions import is_expression, key_of
 from vinyl.orm.plans.shapes import LITERAL, PLAIN, Unplannable
 
@@ -31,7 +30,13 @@ _LISTS = frozenset({list, tuple, set, frozenset})
 _PAIRS = frozenset({list, tuple})
 
 # What fields wrap a value in for psycopg, which names its type if it cannot send it.
-_WRAPPERS = (Binary, Json, Jsonb)
+_WRAPPERS = frozenset(
+    {
+        "psycopg.dbapi20:Binary",
+        "psycopg.types.json:Json",
+        "psycopg.types.json:Jsonb",
+    }
+)
 
 
 def keyed(
@@ -241,7 +246,7 @@ class Marks:
         Return what *value* is a copy of, or *value* itself. Of a wrapper for psycopg,
         the value inside is replaced. Never switches.
         """
-        if isinstance(value, _WRAPPERS):
+        if is_subclass_of(type(value), _WRAPPERS):
             value.obj = self.unmarked(value.obj)
             return value
         _, marked, given = self._slots.get(id(value), (None, None, None))
