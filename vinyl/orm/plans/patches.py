@@ -26,6 +26,7 @@ PATCHES = (
     Patch(_LOOKUPS, "_unregister_lookup", steps.patch_unregister_lookup),
     Patch(_QUERYSET, "__init__", steps.patch_init),
     Patch(_QUERYSET, "query", steps.patch_query),
+    Patch(_QUERYSET, "ordered", steps.patch_ordered),
     Patch(_QUERYSET, "__getstate__ __deepcopy__", steps.patch_copying),
     Patch(
         _QUERYSET,

@@ -118,6 +118,7 @@ class Node:
         "attributes",
         "binders",
         "generation",
+        "is_ordered",
         "is_sliced",
         "model",
         "made_for",
@@ -152,6 +153,8 @@ class Node:
         self.is_sliced: bool = up is not None and (
             up.is_sliced or (step is not None and step.method == "__getitem__")
         )
+        # Whether its rows are ordered; None until that is asked.
+        self.is_ordered: bool | None = None
         # By terminal, alias and class of the connection.
         self.plans: dict[Hashable, Plan] = {}
         # The terminals that have run once, and those that have no plan.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, cast
 
 from django.db.models.query_utils import RegisterLookupMixin
 
@@ -27,6 +27,7 @@ from vinyl.orm.plans.trails import (
     mark,
     materialize,
     moved,
+    retaken,
     settled,
     trail_of,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "patch_getitem",
     "patch_init",
     "patch_not_support_combined_queries",
+    "patch_ordered",
     "patch_query",
     "patch_register_lookup",
     "patch_setter",
@@ -98,6 +100,26 @@ def patch_query(query: property) -> property:
         set_(self, value)
 
     return property(fget, fset, doc=query.__doc__)
+
+
+def patch_ordered(ordered: property) -> property:
+    """
+    Patch `ordered`, which depends on the steps alone. `Paginator` reads it, after which
+    the queryset must still have its trail.
+    """
+    get = ordered.fget
+    assert get is not None
+
+    def fget(self: Any) -> bool:
+        trail = trail_of(self)
+        if trail is None:
+            return cast(bool, get(self))
+        node = trail.node
+        if node.is_ordered is None:
+            node.is_ordered = get(retaken(trail))
+        return cast(bool, node.is_ordered)
+
+    return property(fget, doc=ordered.__doc__)
 
 
 def patch_copying(method: Callable[..., Any]) -> Callable[..., Any]:

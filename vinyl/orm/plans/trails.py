@@ -36,6 +36,7 @@ __all__ = [
     "moved",
     "read_settings",
     "retake",
+    "retaken",
     "settled",
     "trail_of",
 ]
@@ -131,9 +132,13 @@ def trail_of(queryset: Any) -> Trail | None:
 
 def materialize(queryset: Any) -> None:
     """Give *queryset* the query that its steps make. Never switches."""
-    trail = queryset._trail
+    queryset._query = retaken(queryset._trail)._query
+
+
+def retaken(trail: Trail) -> Any:
+    """Return another queryset that has taken the steps of *trail*. Never switches."""
     values = (value.given if type(value) is Kept else value for value in trail.values)
-    queryset._query = retake(trail.node, values, sql.Query(queryset.model))._query
+    return retake(trail.node, values, sql.Query(trail.node.model))
 
 
 def retake(node: Node, values: Iterator[Any], query: sql.Query) -> Any:
