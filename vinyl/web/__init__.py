@@ -37,7 +37,7 @@ Imports flow one way: see tests/test_package.py.
 """
 
 from django.http import Http404
-from django.urls import include, register_converter, reverse, reverse_lazy
+from django.urls import include, register_converter, reverse_lazy
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from vinyl.bridge.threads import in_thread
@@ -70,6 +70,7 @@ from vinyl.web.shortcuts import (
     get_object_or_404,
 )
 from vinyl.web.templating.engine import render, stream
+from vinyl.web.templating.links import reverse
 
 __all__ = [
     "BackgroundTask",

@@ -6,6 +6,7 @@ import datetime
 import json
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 from django.conf.urls.i18n import i18n_patterns
@@ -19,15 +20,15 @@ from django.urls import (
     converters,
     include,
     register_converter,
-    reverse,
     set_script_prefix,
     set_urlconf,
 )
+from django.urls import reverse as djangos_reverse
 from django.utils.functional import lazystr
 from django.utils.safestring import mark_safe
 from django.utils.translation import override
 
-from vinyl.web import path
+from vinyl.web import path, reverse
 from vinyl.web.http.prefix import script_prefix
 from vinyl.web.templating import links
 from vinyl.web.templating.links import has_url, static, url
@@ -72,7 +73,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
         return call
 
-    monkeypatch.setattr(links, "reverse", counted(reverse))
+    monkeypatch.setattr(links, "djangos_reverse", counted(djangos_reverse))
     monkeypatch.setattr(links, "djangos_static", counted(djangos_static))
     return calls
 
@@ -89,9 +90,51 @@ def test_a_link_is_made_once(made: list[Any]) -> None:
 def test_equal_arguments_of_other_types_are_other_links() -> None:
     assert url("tag", "1", "x") == "/tags/1/x"
     for value in (1, True, 1.0):
-        assert url("tag", value, "x") == reverse("tag", args=(value, "x"))
+        assert url("tag", value, "x") == djangos_reverse("tag", args=(value, "x"))
     lazy = lazystr("1")
     assert url("tag", lazy, "x") == "/tags/1/x"
+
+
+def test_reverse_is_made_once(made: list[Any]) -> None:
+    for _ in range(3):
+        assert reverse("album", args=[5]) == "/albums/5/"
+        assert reverse("album", kwargs={"pk": 5}) == "/albums/5/"
+    assert made == ["album", "album"]
+
+
+def test_arguments_of_a_view_may_have_any_name() -> None:
+    assert url("tag", name="x", page="y") == "/tags/x/y"
+    assert has_url("tag", name="x", page="y")
+    assert reverse("tag", kwargs={"name": "x", "page": "y"}) == "/tags/x/y"
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        (("home",), {}),
+        ((view,), {"args": ()}),
+        (("album", None, None, {"pk": 1}), {}),
+        (("album", Site, (1,)), {}),
+        (("album", OtherSite), {"kwargs": {"pk": 1}}),
+        (("shop:item",), {"args": ["no UUID"]}),
+        (("shop:item",), {"args": [UUID(int=1)], "current_app": "other"}),
+        (("album",), {"args": (1,), "kwargs": {"pk": 1}}),
+        (("album",), {"args": (1, 2)}),
+        (("nothing",), {}),
+        (("home",), {"mistaken": 1}),
+        (("home",), {"query": {"q": "x"}, "fragment": "top"}),
+    ],
+)
+def test_reverse_is_djangos(args: Any, kwargs: Any) -> None:
+    def outcome(function: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            # An unknown argument is named with the function.
+            return type(error), str(error).rpartition("() ")[2]
+
+    for _ in range(2):
+        assert outcome(reverse) == outcome(djangos_reverse)
 
 
 def test_a_missing_view_is_missing_each_time() -> None:

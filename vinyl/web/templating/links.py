@@ -1,5 +1,6 @@
 """
-The functions of templates that return URLs: `url()`, `has_url()` and `static()`.
+The functions that return URLs: `reverse()`, and `url()`, `has_url()` and `static()` of
+templates.
 
 Their results are cached, because a page has many links, and Django takes 20 to 40 µs
 for each. URLs of views are cached with the resolver, which `clear_url_caches()` and a
@@ -8,7 +9,7 @@ new `ROOT_URLCONF` discard, and URLs of static files until the settings change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -27,15 +28,15 @@ from django.urls import (
     get_resolver,
     get_script_prefix,
     get_urlconf,
-    reverse,
 )
+from django.urls import reverse as djangos_reverse
 from django.urls.converters import DEFAULT_CONVERTERS
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 
 from vinyl.conf import django_setting
 
-__all__ = ["has_url", "static", "url"]
+__all__ = ["has_url", "reverse", "static", "url"]
 
 # Maximum number of cached links of each kind. Beyond that, all of them are discarded.
 MAX_LINKS = 5000
@@ -49,15 +50,41 @@ CONVERTERS = frozenset(map(type, DEFAULT_CONVERTERS.values()))
 PLAIN = frozenset({str, int, SafeString, UUID})
 
 
-def url(name: Any, *args: Any, **kwargs: Any) -> str:
+def reverse(
+    viewname: Any,
+    urlconf: Any = None,
+    args: Sequence[Any] | None = None,
+    kwargs: dict[str, Any] | None = None,
+    current_app: str | None = None,
+    **options: Any,
+) -> str:
     """
-    Return the URL of the view called *name*, as `reverse()` does. Never switches.
+    Return the URL of a view, as `django.urls.reverse()` does, with the same arguments;
+    the URLs of the project's URLconf are cached. Never switches.
+
+    Raises:
+        NoReverseMatch: There is no such view, or it does not take these arguments.
+    """
+    if (
+        urlconf is None
+        and current_app is None
+        and not options
+        and not (args and kwargs)
+    ):
+        return url(viewname, *(args or ()), **(kwargs or {}))
+    return djangos_reverse(viewname, urlconf, args, kwargs, current_app, **options)
+
+
+def url(name: Any, /, *args: Any, **kwargs: Any) -> str:
+    """
+    Return the URL of the view called *name*, as `reverse()` does with *args* and
+    *kwargs*. Never switches.
 
     Raises:
         NoReverseMatch: There is no such view, or it does not take these arguments.
     """
     if type(name) is not str:
-        return reverse(name, args=args, kwargs=kwargs)
+        return djangos_reverse(name, args=args, kwargs=kwargs)
     resolver = get_resolver(get_urlconf())
     known = vars(resolver)
     if args or kwargs:
@@ -67,14 +94,14 @@ def url(name: Any, *args: Any, **kwargs: Any) -> str:
         if name.rpartition(":")[2] in varying or not PLAIN.issuperset(
             map(type, (*args, *kwargs.values()))
         ):
-            return reverse(name, args=args, kwargs=kwargs)
+            return djangos_reverse(name, args=args, kwargs=kwargs)
     links = known.get("_vinyl_links")
     if links is None or len(links) >= MAX_LINKS:
         links = known["_vinyl_links"] = {}
     key = (name, get_language(), get_script_prefix(), args, *kwargs.items())
     link = links.get(key)
     if link is None:
-        link = reverse(name, args=args, kwargs=kwargs)
+        link = djangos_reverse(name, args=args, kwargs=kwargs)
         if len(link) <= MAX_LENGTH:
             links[key] = link
     return link
@@ -101,7 +128,7 @@ def _varying_names(resolver: URLResolver) -> Iterator[str]:
             yield pattern.name
 
 
-def has_url(name: str, *args: Any, **kwargs: Any) -> bool:
+def has_url(name: str, /, *args: Any, **kwargs: Any) -> bool:
     """Return whether the project has a view called *name*. Never switches."""
     try:
         url(name, *args, **kwargs)
