@@ -135,7 +135,6 @@ class TestQueries:
         (lambda: Album.objects.order_by(), False),
         (lambda: Album.objects.none().order_by(), True),
         (lambda: Album.objects.values("year").annotate(n=Count("pk")), False),
-        (lambda: Album.objects.order_by("pk").union(Album.objects.all()), False),
         (lambda: Album.objects.extra(order_by=["year"]), True),
     ],
 )
