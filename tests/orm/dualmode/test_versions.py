@@ -65,6 +65,7 @@ NOT_CHECKED = {
     "_csp_config": "set on responses by Django's decorators, if they are used",
     "_csp_ro_config": "set on responses by Django's decorators, if they are used",
     "_fetch_mode": "of Django 6.1",
+    "_field_defaults": "of named tuples",
     "_fetching": "of vinyl, set through `__dict__`",
     "_getframe": "of Python's `sys`",
     "_load_template": "of Jinja2, which vinyl.orm does not need",

@@ -316,9 +316,10 @@ def apply(*, with_apps: bool = False) -> None:
 
     Never switches.
     """
-    versions.check_django()
     if with_apps:
         versions.check_apps({config.name for config in apps.get_app_configs()})
+    else:
+        versions.check_django()
     storage.install()
     fork.install()
     apply_patches(patch for patch in TABLE if bool(patch.app) is with_apps)

@@ -12,7 +12,6 @@ import functools
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from vinyl.conf import vinyl_settings
@@ -40,7 +39,6 @@ _warned: set[tuple[Any, ...]] = set()
 _sets_paths: ContextVar[bool] = ContextVar("vinyl_sets_paths", default=False)
 
 
-@dataclass(slots=True, eq=False)
 class LazyLoad:
     """
     A lazy load, which observes its own queries.
@@ -53,13 +51,22 @@ class LazyLoad:
         callsite: The line that reads the attribute; None to find it at the first query.
     """
 
-    instance: Any
-    attribute: str
-    kind: str
-    callsite: Callsite | None = None
-    # The number of its queries and their time in seconds; 0 if the value was there.
-    count: int = 0
-    seconds: float = 0.0
+    __slots__ = ("attribute", "callsite", "count", "instance", "kind", "seconds")
+
+    def __init__(
+        self,
+        instance: Any,
+        attribute: str,
+        kind: str,
+        callsite: Callsite | None = None,
+    ) -> None:
+        self.instance = instance
+        self.attribute = attribute
+        self.kind = kind
+        self.callsite = callsite
+        # The number of its queries and their time in seconds; 0 if the value was there.
+        self.count = 0
+        self.seconds = 0.0
 
     def begin(self, query: QueryEvent) -> None:
         if self.count == 0:

@@ -13,8 +13,7 @@ those of others that run at the same time do not.
 from __future__ import annotations
 
 from collections.abc import Sized
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from vinyl.orm.observe.callsite import Callsite, find_callsite
 from vinyl.orm.observe.events import (
@@ -39,8 +38,7 @@ observes_loads = False
 _always = False
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """
     A query that has run.
 
@@ -65,7 +63,6 @@ class Query:
     summary: str
 
 
-@dataclass(slots=True, eq=False)
 class Recording:
     """
     What has been recorded so far. It may be read while the block still runs.
@@ -77,16 +74,19 @@ class Recording:
     # If there are more, the first ones are kept and all are counted.
     MOST_QUERIES = 1000
 
-    full: bool = False
-    # How many queries have ended, well or not, and how long they took together, in
-    # seconds. Queries that run side by side each count in full.
-    count: int = 0
-    seconds: float = 0.0
-    queries: list[Query] = field(default_factory=list)
-    # What other modules keep with the recording, by keys of their own.
-    notes: dict[str, Any] = field(default_factory=dict)
-    # Set at the end of the block. Tasks that outlive it add nothing.
-    ended: bool = False
+    __slots__ = ("count", "ended", "full", "notes", "queries", "seconds")
+
+    def __init__(self, full: bool = False) -> None:
+        self.full = full
+        # How many queries have ended, well or not, and how long they took together, in
+        # seconds. Queries that run side by side each count in full.
+        self.count = 0
+        self.seconds = 0.0
+        self.queries: list[Query] = []
+        # What other modules keep with the recording, by keys of their own.
+        self.notes: dict[str, Any] = {}
+        # Set at the end of the block. Tasks that outlive it add nothing.
+        self.ended = False
 
     def begin(self, query: QueryEvent) -> None:
         pass

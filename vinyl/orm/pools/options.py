@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 __all__ = ["IGNORED", "PoolOptions"]
 
@@ -25,8 +24,7 @@ IGNORED = {
 }
 
 
-@dataclass(frozen=True)
-class PoolOptions:
+class PoolOptions(NamedTuple):
     """
     The options of a pool. Where psycopg_pool has the same option, the name is its name.
     Times are in seconds.
@@ -79,7 +77,7 @@ class PoolOptions:
             # As in psycopg_pool: the size is fixed.
             fixed = configured.get("min_size") or None
             configured = {**configured, "max_size": fixed}
-        known = {field.name: field.type for field in fields(cls)}
+        known = cls._field_defaults
         values = {}
         problems = []
         ignored = []
@@ -93,7 +91,7 @@ class PoolOptions:
                 problems.append(
                     (f"has the key {name!r}, which is not an option.", remedy)
                 )
-            elif problem := _problem(name, value, whole=known[name] == "int"):
+            elif problem := _problem(name, value, whole=isinstance(known[name], int)):
                 remedy = f"Write {problem}."
                 problems.append((f"has {name!r} set to {value!r}.", remedy))
             else:
