@@ -262,7 +262,13 @@ def _folder(module: Any) -> str:
 
 _ROOTS = {_folder(vinyl): VINYL, _folder(django): DJANGO}
 _INSTALLED = ("site-packages", "dist-packages")
-_PYTHON = tuple(f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib"))
+
+
+@functools.cache
+def _starts_of_python() -> tuple[str, ...]:
+    """What the file names of Python's own library start with."""
+    folders = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib"))
+    return (*(f"{folder}/" for folder in folders), "<frozen ")
 
 
 @functools.cache
@@ -279,7 +285,7 @@ def owner_of(filename: str) -> str:
     if folders:
         top = parts[folders[-1] + 1].removesuffix(".py")
         return PROJECT if top in _packages_of_project() else PACKAGE
-    return PYTHON if filename.startswith((*_PYTHON, "<frozen ")) else PROJECT
+    return PYTHON if filename.startswith(_starts_of_python()) else PROJECT
 
 
 def _packages_of_project() -> set[str]:
