@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import sys
 from collections.abc import Iterator
@@ -88,6 +89,14 @@ def test_the_module_keeps_its_own_loader(late: Path) -> None:
     assert module.__spec__.loader is module.__loader__
     assert type(module.__loader__).__name__ == "SourceFileLoader"
     assert inspect.getsource(module) == CODE
+
+
+def test_a_module_that_is_only_found_has_its_source(late: Path) -> None:
+    on_import(NAME, patch)
+    spec = importlib.util.find_spec(NAME)
+    assert spec is not None
+    assert spec.loader.get_source(NAME) == CODE  # type: ignore[union-attr]
+    assert imported().hello() == "patched hello"
 
 
 def test_a_module_that_does_not_exist_is_not_found() -> None:
