@@ -43,19 +43,17 @@ class Unit:
             to it. Otherwise it is the unit of a single task or thread.
     """
 
-    task: weakref.ref[Any] | None = None
+    __slots__ = ("opened", "replicas", "task", "written")
 
     def __init__(self, *, opened: bool) -> None:
         self.opened = opened
         # The primaries that have been written to.
         self.written: set[str] = set()
+        # By primary, the replica that was picked for the unit.
+        self.replicas: dict[str, str] = {}
+        self.task: weakref.ref[Any] | None = None
         if not opened and (task := running_task()) is not None:
             self.task = weakref.ref(task)
-
-    @functools.cached_property
-    def replicas(self) -> dict[str, str]:
-        """By primary, the replica that was picked for the unit."""
-        return {}
 
     def is_here(self) -> bool:
         """Whether the calling code belongs to it, and has not only inherited it."""

@@ -13,6 +13,7 @@ import django
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import set_script_prefix
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -25,7 +26,7 @@ from vinyl.orm.routers import unit_of_work
 from vinyl.web.errors.logging_setup import set_up_logging, wait_for_emails
 from vinyl.web.errors.middleware import ErrorMiddleware
 from vinyl.web.http.bodies import Body
-from vinyl.web.http.prefix import below_prefix, forced_prefix
+from vinyl.web.http.prefix import enter_prefix, forced_prefix
 from vinyl.web.middleware import load_middleware, middleware_classes
 from vinyl.web.recording import RecordingMiddleware
 from vinyl.web.routing.lifespan import InFlight, configured_lifespans
@@ -142,8 +143,11 @@ class UnitOfWorkMiddleware:
         if scope["type"] == "http":
             body = scope["vinyl.body"] = Body(scope, receive)
             receive = body.receive
+        self.requests.begin()
+        outer_prefix = None
         try:
-            with self.requests, unit_of_work(), below_prefix(scope):
+            outer_prefix = enter_prefix(scope)
+            with unit_of_work():
                 await self.app(scope, receive, send)
         except asyncio.CancelledError as error:
             if error.args != (SHUTDOWN_REASON,):
@@ -151,6 +155,10 @@ class UnitOfWorkMiddleware:
             # Handled here: uvicorn would log a traceback for each request.
             logger.warning("Request cancelled at shutdown: %s", scope["path"])
         finally:
+            self.requests.end()
+            if outer_prefix is not None:
+                # The test client calls the application in the context of the test.
+                set_script_prefix(outer_prefix)
             # Break the reference cycle, so that nothing waits for the collector.
             scope.pop("vinyl.request", None)
             scope.pop("vinyl.response", None)

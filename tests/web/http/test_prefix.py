@@ -37,6 +37,7 @@ from vinyl.web import (
     websocket,
 )
 from vinyl.web.auth import login_not_required
+from vinyl.web.http.prefix import script_prefix
 from vinyl.web.staticfiles.serving import static as media_patterns
 from vinyl.web.testing import Client
 
@@ -222,6 +223,28 @@ async def test_requests_with_different_prefixes_at_the_same_time() -> None:
         )
     assert one[1] == ["/one/slow/", "/one/static/a.css"]
     assert two[1] == ["/two/slow/", "/two/static/a.css"]
+
+
+@pytest.mark.parametrize("outer", ["/", "/outer/"])
+async def test_the_prefix_of_the_caller_is_back_after_a_cancelled_request(
+    outer: str,
+) -> None:
+    seen = []
+
+    async def cancelled(request: Request) -> Any:
+        seen.append(get_script_prefix())
+        raise asyncio.CancelledError
+
+    with settings_for((path("cancelled/", cancelled),), {}), script_prefix(outer):
+        app = get_asgi_application()
+        for root_path in ("/shop", "", outer.rstrip("/")):
+            with pytest.raises(asyncio.CancelledError):
+                await asked(app, raw_scope("/cancelled/", root_path))
+            assert get_script_prefix() == outer
+        # Nor does a shutdown wait for such a request.
+        stack: Any = app.middleware_stack
+        assert stack.requests.count == 0
+    assert seen == ["/shop/", "/", outer]
 
 
 async def test_patterns_of_media_imported_within_a_request(tmp_path: Path) -> None:

@@ -26,10 +26,11 @@ from vinyl.conf import django_setting
 
 __all__ = [
     "TABLE",
-    "below_prefix",
+    "enter_prefix",
     "forced_prefix",
     "patch_settings",
     "path_info",
+    "script_prefix",
     "without_prefix",
 ]
 
@@ -37,41 +38,37 @@ __all__ = [
 URLS = ("MEDIA_URL", "STATIC_URL")
 
 
-class script_prefix:
+@contextmanager
+def script_prefix(prefix: str) -> Iterator[None]:
+    """Set Django's script prefix to *prefix* for a block. Never switches."""
+    before = get_script_prefix()
+    set_script_prefix(prefix)
+    try:
+        yield
+    finally:
+        set_script_prefix(before)
+
+
+def enter_prefix(scope: Scope) -> str | None:
     """
-    Return a context manager that sets Django's script prefix to *prefix*. Never
-    switches.
-    """
+    Set Django's script prefix to that of the request or WebSocket in *scope*. Return
+    the script prefix to restore at its end; None if it has not changed.
 
-    __slots__ = ("before", "prefix")
-
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
-
-    def __enter__(self) -> None:
-        self.before = get_script_prefix()
-        if self.prefix != self.before:
-            set_script_prefix(self.prefix)
-
-    def __exit__(self, *exc_info: object) -> None:
-        # The test client calls the application in the context of the test.
-        if self.prefix != self.before:
-            set_script_prefix(self.before)
-
-
-def below_prefix(scope: Scope) -> script_prefix:
-    """
-    Return a context manager that sets Django's script prefix to that of the request or
-    WebSocket in *scope*. From this call on `root_path`, `path` and `raw_path` agree
-    with it: `path` begins with `root_path`, which is empty, or begins with a slash and
-    does not end with one. Never switches.
+    From this call on `root_path`, `path` and `raw_path` agree with the prefix: `path`
+    begins with `root_path`, which is empty, or begins with a slash and does not end
+    with one. Not a context manager, which would take twice the time in each request.
+    Never switches.
     """
     given = scope.get("root_path") or ""
     forced = django_setting("FORCE_SCRIPT_NAME") or ""
     # Most sites have no prefix, and their paths are right as they are.
     prefix = _apply_prefix(scope, given, forced) if given or forced else ""
     scope["root_path"] = prefix
-    return script_prefix(f"{prefix}/" if prefix else "/")
+    before, inside = get_script_prefix(), f"{prefix}/"
+    if inside == before:
+        return None
+    set_script_prefix(inside)
+    return before
 
 
 def _apply_prefix(scope: Scope, given: str, forced: str) -> str:

@@ -25,7 +25,7 @@ CLEANUP_TIMEOUT = 5.0
 
 class InFlight:
     """
-    The requests that an application is serving, as a context manager for each.
+    The requests that an application is serving. Each calls `begin()` and `end()`.
 
     A server that shuts down cancels requests that take too long and does not wait for
     them to end, although their clean-up may still need the database.
@@ -35,10 +35,10 @@ class InFlight:
         self.count = 0
         self._none: asyncio.Event | None = None
 
-    def __enter__(self) -> None:
+    def begin(self) -> None:
         self.count += 1
 
-    def __exit__(self, *error: object) -> None:
+    def end(self) -> None:
         self.count -= 1
         if not self.count and self._none is not None:
             self._none.set()
