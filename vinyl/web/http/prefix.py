@@ -56,8 +56,7 @@ def enter_prefix(scope: Scope) -> str | None:
 
     From this call on `root_path`, `path` and `raw_path` agree with the prefix: `path`
     begins with `root_path`, which is empty, or begins with a slash and does not end
-    with one. Not a context manager, which would take twice the time in each request.
-    Never switches.
+    with one. Never switches.
     """
     given = scope.get("root_path") or ""
     forced = django_setting("FORCE_SCRIPT_NAME") or ""
