@@ -10,17 +10,23 @@ import asyncio
 import gc
 import time
 import weakref
+from contextlib import suppress
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import connections
+from asgiref.sync import sync_to_async
+from django.db import DatabaseError, connections
+from django.db import connection as of_thread
 
-from tests.fix_db import only_postgresql
+from tests.fix_db import default_at, only_postgresql
 from tests.orm.backends.querying import query
+from tests.proxy import proxy
 from tests.records.models import Artist
-from vinyl.orm import connection, run
-from vinyl.orm.pools.registry import pool_for
+from vinyl.orm import connection, run, transaction
+from vinyl.orm.backends import psycopg_waiting
+from vinyl.orm.backends.statements import Statement
+from vinyl.orm.pools.registry import close_pools, pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db"), only_postgresql]
 
@@ -123,3 +129,61 @@ async def test_copy_through_psycopg() -> None:
         return Artist.objects.count()
 
     assert await run(copy) == 100
+
+
+class TestAStatementThatFillsTheSocket:
+    LENGTH = 20_000_000
+
+    async def length(self) -> int:
+        async with connection.cursor() as cursor:
+            await cursor.execute("SELECT length(%s)", ["x" * self.LENGTH])
+            return (await cursor.fetchone())[0]
+
+    async def test_is_sent_on_the_loop(self) -> None:
+        assert await self.length() == self.LENGTH
+
+    async def test_is_sent_without_a_cursor(self) -> None:
+        statement = Statement("SELECT length(%s)")
+        async with transaction.atomic():
+            await Artist.objects.count()
+            rows = await connections["default"].fetch_on_loop(
+                statement, ("x" * self.LENGTH,)
+            )
+        assert rows == [(self.LENGTH,)]
+
+    async def test_is_cancelled_on_the_way(
+        self, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(psycopg_waiting, "CANCEL_TIMEOUT", 0.2)
+        async with proxy(postgres_url) as network:
+            with default_at(HOST="127.0.0.1", PORT=str(network.port)):
+                await Artist.objects.count()
+                network.freeze()
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await self.length()
+                network.thaw()
+                assert await self.length() == self.LENGTH
+                await close_pools()
+
+    async def test_is_cancelled_on_the_way_from_a_thread(
+        self, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(psycopg_waiting, "CANCEL_TIMEOUT", 0.2)
+
+        def execute() -> None:
+            with of_thread.cursor() as cursor:
+                cursor.execute("SELECT length(%s)", ["x" * self.LENGTH])
+
+        async with proxy(postgres_url) as network:
+            with default_at(HOST="127.0.0.1", PORT=str(network.port)):
+                with suppress(DatabaseError):
+                    async with connection.pinned():
+                        await Artist.objects.count()
+                        network.freeze()
+                        with pytest.raises(TimeoutError):
+                            async with asyncio.timeout(0.1):
+                                await sync_to_async(execute)()
+                network.thaw()
+                assert await self.length() == self.LENGTH
+                await close_pools()

@@ -32,6 +32,7 @@ from vinyl.orm.backends.psycopg_waiting import (
     LoopOperation,
     ThreadOperation,
     looking,
+    resumed,
 )
 from vinyl.orm.backends.settling import settle, settle_in_thread
 from vinyl.orm.backends.statements import Statement
@@ -171,8 +172,9 @@ class BridgeConnection(psycopg.Connection[Any]):
                 return result[0]
         self.reader.stop()
         try:
-            # It accepts a started generator, as after a wait without input.
-            return await wait_async(gen, self.pgconn.socket, interval, **kwargs)
+            return await wait_async(
+                resumed(gen), self.pgconn.socket, interval, **kwargs
+            )
         except asyncio.CancelledError as cancelled:
             return await self._settle(gen, cancelled, shield)
 

@@ -18,7 +18,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGconn
 from psycopg.waiting import wait_async
 
-__all__ = ["WAIT_INTERVAL", "LoopOperation", "ThreadOperation", "looking"]
+__all__ = ["WAIT_INTERVAL", "LoopOperation", "ThreadOperation", "looking", "resumed"]
 
 # How long the server may take to answer that a query is cancelled, in seconds.
 CANCEL_TIMEOUT = 5.0
@@ -71,7 +71,7 @@ class LoopOperation(_Operation):
         # Reads the reply, if there is to be one, while requests are sent.
         self.reading: asyncio.Task[Any] | None = None
         if self.is_active():
-            waiting = wait_async(gen, self.pgconn.socket, WAIT_INTERVAL)
+            waiting = wait_async(resumed(gen), self.pgconn.socket, WAIT_INTERVAL)
             self.reading = asyncio.ensure_future(waiting)
             # A connection that is lost on the way is given up, whatever the reply.
             self.reading.add_done_callback(_retrieve)
@@ -161,7 +161,8 @@ class ThreadOperation(_Operation):
         if self.has_ended:
             return
         try:
-            self.result = (self.drive(looking(self.gen, partial(_end_at, until))),)
+            gen = looking(resumed(self.gen), partial(_end_at, until))
+            self.result = (self.drive(gen),)
             self.has_ended = True
         except psycopg.Error:
             self.has_ended = True
@@ -191,6 +192,19 @@ def looking(gen: Any, look: Callable[[], None]) -> Generator[Any, Any, Any]:
         ready = yield next(gen)
         while True:
             look()
+            ready = yield gen.send(ready)
+    except StopIteration as stop:
+        return stop.value
+
+
+def resumed(gen: Any) -> Generator[Any, Any, Any]:
+    """
+    *gen*, one of psycopg's generators that has begun, as one that has not, for code
+    that begins it with `next()`: one that waits for room to send takes only numbers.
+    """
+    ready = 0
+    try:
+        while True:
             ready = yield gen.send(ready)
     except StopIteration as stop:
         return stop.value
