@@ -8,6 +8,7 @@ import pytest
 
 from vinyl.bridge.greenlets import in_bridge
 from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.backends.psycopg import PsycopgMixin
 from vinyl.orm.observe import recorder
 from vinyl.orm.plans import shapes
 
@@ -31,5 +32,13 @@ def direct(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         found.append(statement.sql.split()[0])
         return await fetch(self, statement, params)
 
+    fetch_together = PsycopgMixin.fetch_together_on_loop
+
+    async def noted_together(self: Any, reads: Any, replies: Any) -> None:
+        assert not in_bridge()
+        found.extend(read.statement.sql.split()[0] for read in reads)
+        await fetch_together(self, reads, replies)
+
     monkeypatch.setattr(BridgeMixin, "fetch_on_loop", noted)
+    monkeypatch.setattr(PsycopgMixin, "fetch_together_on_loop", noted_together)
     return found

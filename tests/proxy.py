@@ -28,6 +28,9 @@ class Proxy:
         self.flowing = asyncio.Event()
         self.flowing.set()
         self.writers: set[asyncio.StreamWriter] = set()
+        # What clients have sent, in pieces as it arrived: what a client sends before it
+        # waits for a reply, up to 64 kB, is one of them.
+        self.requests: list[bytes] = []
 
     def freeze(self) -> None:
         """Let nothing through any more, as a network that has gone silent."""
@@ -52,7 +55,8 @@ class Proxy:
         self.writers |= {writer, upstream[1]}
         try:
             await asyncio.gather(
-                self.pump(reader, upstream[1]), self.pump(upstream[0], writer)
+                self.pump(reader, upstream[1], self.requests),
+                self.pump(upstream[0], writer),
             )
         finally:
             for each in (writer, upstream[1]):
@@ -60,10 +64,15 @@ class Proxy:
                 each.close()
 
     async def pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        seen: list[bytes] | None = None,
     ) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(65536):
+                if seen is not None:
+                    seen.append(data)
                 await self.flowing.wait()
                 writer.write(data)
                 await writer.drain()

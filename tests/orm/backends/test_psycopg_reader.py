@@ -1,7 +1,7 @@
 """The socket of a pooled connection stays registered with its event loop."""
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
-# mypy: disable-error-code="attr-defined, misc"
+# mypy: disable-error-code="attr-defined, call-overload, misc"
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 import psycopg
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import OperationalError, connections
+from django.db import DatabaseError, OperationalError, connections
 from django.db import transaction as django_transaction
 
 from tests.fix_db import only_postgresql
-from tests.fix_kills import kill
+from tests.fix_kills import Killer, kill
 from tests.records.models import Artist
-from vinyl.orm import connection, run
+from vinyl.orm import connection, run, transaction
 from vinyl.orm.pools.registry import pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db"), only_postgresql]
@@ -114,3 +114,25 @@ async def test_a_cancelled_operation_leaves_the_connection_clean() -> None:
                 async with connection.cursor() as cursor:
                     await cursor.execute("SELECT pg_sleep(60)")
         assert await run(session_id) == pid
+
+
+class TestOnUvloop:
+    @pytest.fixture
+    def anyio_backend(self) -> tuple[str, dict[str, bool]]:
+        pytest.importorskip("uvloop", reason='pip install "uvicorn[standard]"')
+        return "asyncio", {"use_uvloop": True}
+
+    async def test_a_session_that_is_reset_ends_the_wait(self, killer: Killer) -> None:
+        """The server ends it while it has not read all that was sent."""
+        for n in range(8):
+            await Artist.objects.filter(name=f"{n}").exists()
+        for _ in range(5):
+            with pytest.raises(DatabaseError):
+                async with transaction.atomic():
+                    async with killer.killing():
+                        await asyncio.gather(
+                            *(
+                                Artist.objects.filter(name=f"{n}").exists()
+                                for n in range(8)
+                            )
+                        )

@@ -1,7 +1,7 @@
 """An operation on the event loop acquires the connection that its place has."""
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
-# mypy: disable-error-code="attr-defined, misc"
+# mypy: disable-error-code="attr-defined, comparison-overlap, misc, return-value"
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from vinyl.exceptions import ScopeClosedError
 from vinyl.orm import connection, transaction
 from vinyl.orm.pools.registry import pool_for
-from vinyl.orm.scopes.operation import acquire, needs_run, release
+from vinyl.orm.scopes.operation import acquire, has_siblings, needs_run, release
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -71,3 +71,21 @@ async def test_the_bridge_is_needed_in_the_block_of_a_generator() -> None:
         assert needed
     async with transaction.atomic():
         assert not needs_run("default")
+
+
+async def test_only_tasks_inside_of_a_block_expect_siblings() -> None:
+    async def asks() -> bool:
+        return has_siblings()
+
+    async def both() -> list[bool]:
+        return await asyncio.gather(asks(), asks())
+
+    assert await both() == [False, False]
+    async with transaction.atomic():
+        other = asyncio.create_task(asks())
+        # The block's own task, although another one is ready to run.
+        assert not has_siblings()
+        # No task is ready to run after it.
+        assert await asyncio.gather(asks()) == [False]
+        assert (await both())[0]
+        await other

@@ -3,6 +3,7 @@ Database backends that can wait on the event loop.
 
 base.py         what every such DatabaseWrapper offers to the pool
 fetching.py     what it offers to plans, which need no cursor
+pipelines.py    reads of several tasks, sent together
 outage.py       how long connects wait for a server that is away
 reconnection.py reads that have lost their session, run again on another one
 reads.py        which queries only read
@@ -19,6 +20,8 @@ psycopg_adapters.py
                 how its values are loaded
 psycopg_statements.py
                 statements of plans, which go to the server without a cursor
+psycopg_pipeline.py
+                several of them in one round trip
 psycopg_formats.py
                 whether their rows come as text or in binary
 collection.py   the garbage collector pauses while rows become objects

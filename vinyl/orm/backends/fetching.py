@@ -8,6 +8,7 @@ from typing import Any
 
 from vinyl.orm.backends.inline import Inline
 from vinyl.orm.backends.interruptions import InterruptionMixin
+from vinyl.orm.backends.pipelines import Read, Replies
 from vinyl.orm.backends.statements import Statement
 
 __all__ = ["FetchMixin"]
@@ -97,5 +98,25 @@ class FetchMixin(InterruptionMixin):
     ) -> list[Any]:
         """
         Like `fetch_rows()`, outside the bridge. Switches to the event loop.
+        """
+        raise NotImplementedError
+
+    def has_pipelines(self) -> bool:
+        """Whether reads on the open connection may be sent together. Never switches."""
+        return False
+
+    async def fetch_together_on_loop(self, reads: list[Read], replies: Replies) -> None:
+        """
+        Send *reads* together and pass on their replies, outside the bridge, on an open
+        connection that `can_fetch()` and `has_pipelines()`.
+
+        A read without a reply at the end has had no effect, and has to run again by
+        itself.
+
+        Raises:
+            psycopg.Error: The connection is lost. The reads without a reply have not
+                run, or their results are lost.
+
+        Switches to the event loop.
         """
         raise NotImplementedError

@@ -24,6 +24,7 @@ from psycopg.pq import ConnStatus, Format, PipelineStatus, TransactionStatus
 from vinyl.bridge.cancellation import Shield
 from vinyl.bridge.mode import runs_sync
 from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.backends.pipelines import Read, Replies
 from vinyl.orm.backends.psycopg_adapters import TIMESTAMPTZ, adapters_from
 from vinyl.orm.backends.psycopg_connection import BridgeConnection
 from vinyl.orm.backends.psycopg_cursors import (
@@ -31,6 +32,7 @@ from vinyl.orm.backends.psycopg_cursors import (
     recovering_cursor_class,
     server_cursor_class,
 )
+from vinyl.orm.backends.psycopg_statements import CAN_PIPELINE
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import driver_error
 
@@ -181,6 +183,19 @@ class PsycopgMixin(BridgeMixin):
     ) -> list[Any]:
         rows: list[Any] = await self.connection.fetch_on_loop(statement, params)
         return rows
+
+    def has_pipelines(self) -> bool:
+        return (
+            CAN_PIPELINE
+            and self.connection is not None
+            # Set for a pooler, which may not follow several statements at once.
+            and not self.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+            # Otherwise a read that loses its session is run again on another one.
+            and not self.may_replace_session()
+        )
+
+    async def fetch_together_on_loop(self, reads: list[Read], replies: Replies) -> None:
+        await self.connection.fetch_together_on_loop(reads, replies)
 
     def begin_nowait(self) -> bool:
         connection = self.connection

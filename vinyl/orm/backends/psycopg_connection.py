@@ -25,6 +25,8 @@ from vinyl.bridge.cancellation import Shield, decide
 from vinyl.bridge.greenlets import active_shield, in_bridge, suspend
 from vinyl.bridge.mode import refuse_to_block
 from vinyl.orm.backends.base import BridgeMixin, ThreadLoan
+from vinyl.orm.backends.pipelines import Read, Replies
+from vinyl.orm.backends.psycopg_pipeline import fetch_together
 from vinyl.orm.backends.psycopg_reader import INPUT, Reader
 from vinyl.orm.backends.psycopg_statements import Prepared, fetch_rows
 from vinyl.orm.backends.psycopg_waiting import (
@@ -224,6 +226,14 @@ class BridgeConnection(psycopg.Connection[Any]):
                 None, fetch_rows(self, statement, params)
             )
         return rows
+
+    async def fetch_together_on_loop(self, reads: list[Read], replies: Replies) -> None:
+        """
+        Send *reads* in one pipeline and pass on their replies, outside the bridge.
+        Switches to the event loop.
+        """
+        with self.lock:
+            await self._wait(None, fetch_together(self, reads, replies))
 
     def set_autocommit_nowait(self, value: bool) -> None:
         """

@@ -10,6 +10,7 @@ reports input, so that the task resumes once for each operation.
 from __future__ import annotations
 
 import asyncio
+import select
 from contextvars import Context
 from typing import Any
 
@@ -22,6 +23,8 @@ __all__ = ["INPUT", "Reader"]
 _get_running_loop = asyncio.get_running_loop
 # As plain numbers, which psycopg's generators give and take faster.
 INPUT, HAS_INPUT, OK = int(Wait.R), int(Ready.R), int(ConnStatus.OK)
+# How often a wait on uvloop looks at the socket itself, in seconds; psycopg's interval.
+LOOK_INTERVAL = 0.1
 
 
 class Reader:
@@ -32,7 +35,16 @@ class Reader:
         pgconn: The connection.
     """
 
-    __slots__ = ("_fd", "_future", "_gen", "_loop", "_pgconn", "is_kept")
+    __slots__ = (
+        "_fd",
+        "_future",
+        "_gen",
+        "_loop",
+        "_looks",
+        "_pgconn",
+        "_timer",
+        "is_kept",
+    )
 
     def __init__(self, pgconn: PGconn) -> None:
         self._pgconn = pgconn
@@ -44,6 +56,10 @@ class Reader:
         self._fd = -1
         self._gen: Any = None
         self._future: asyncio.Future[tuple[Any] | None] | None = None
+        # Whether it has to look at the socket from time to time: uvloop stops watching
+        # a socket that the server has reset, and reports nothing.
+        self._looks = False
+        self._timer: asyncio.TimerHandle | None = None
 
     def drive(self, gen: Any) -> asyncio.Future[tuple[Any] | None]:
         """
@@ -62,6 +78,11 @@ class Reader:
             # In a context of its own, because it outlives that of the running task.
             Context().run(loop.add_reader, self._fd, self.read)
             self._loop = loop
+            # asyncio's own event loops report it. They have a queue of this name.
+            self._looks = not hasattr(loop, "_ready") and hasattr(select, "poll")
+        if self._looks and self._timer is None:
+            # One timer for all operations meanwhile.
+            self._timer = loop.call_later(LOOK_INTERVAL, self._look, loop)
         self._gen = gen
         future = self._future = loop.create_future()
         return future
@@ -91,6 +112,18 @@ class Reader:
             return
         self._end()
         future.set_result(result)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Resume the generator if the socket has input that was not reported."""
+        self._timer = None
+        if self._future is None or self._loop is not loop:
+            return
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        if poll.poll(0):
+            self.read()
+        if self._future is not None and self._loop is loop:
+            self._timer = loop.call_later(LOOK_INTERVAL, self._look, loop)
 
     def _end(self) -> None:
         self._gen = self._future = None

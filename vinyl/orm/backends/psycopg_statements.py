@@ -28,7 +28,20 @@ from vinyl.orm.backends.statements import Statement
 if TYPE_CHECKING:
     from vinyl.orm.backends.psycopg_connection import BridgeConnection
 
-__all__ = ["Prepared", "fetch_rows"]
+__all__ = [
+    "CAN_PIPELINE",
+    "COMMAND_OK",
+    "IDLE",
+    "TEXT",
+    "TUPLES_OK",
+    "Prepared",
+    "PreparedStatement",
+    "dumped",
+    "fetch_rows",
+    "loaded",
+    "note_of",
+    "only_result",
+]
 
 # As plain numbers, which is what psycopg's libpq wrapper gives.
 TUPLES_OK, COMMAND_OK = int(ExecStatus.TUPLES_OK), int(ExecStatus.COMMAND_OK)
@@ -70,6 +83,12 @@ class PreparedStatement:
         self.format: Format | None = None
         # Whether the rows contain datetimes, which are binary only in sessions in UTC.
         self.has_times = False
+
+    def format_for(self, connection: BridgeConnection) -> Format:
+        """The format to ask for. Never switches."""
+        if self.has_times and not is_in_utc(connection):
+            return TEXT
+        return self.format or TEXT
 
 
 class Prepared:
@@ -149,6 +168,10 @@ class Prepared:
         self._runs.pop(key, None)
         return added
 
+    def discard(self, key: Any) -> None:
+        """Forget a statement that could not be prepared. Never switches."""
+        self._statements.pop(key, None)
+
     def forget(self) -> None:
         """Forget all statements. Never switches."""
         self._statements.clear()
@@ -189,16 +212,8 @@ def fetch_rows(
         prepared.is_off = False
         begins = not connection.autocommit
         is_idle = not begins
-    transformer: Any = Transformer(connection)
-    values: Any = ()
-    types: Any = ()
-    formats: Any = ()
-    if params:
-        params = tuple(
-            [_sized(value) if type(value) in SIZES else value for value in params]
-        )
-        values = transformer.dump_sequence(params, [AUTO] * len(params))
-        types, formats = transformer.types, transformer.formats
+    transformer, values = dumped(connection, params)
+    types, formats = transformer.types or (), transformer.formats or ()
     key = statement.numbered, types
     try:
         known = prepared.get(key)
@@ -217,35 +232,75 @@ def fetch_rows(
         if known is None:
             pgconn.send_query_params(statement.numbered, values, types, formats, TEXT)
         else:
-            format = known.format or TEXT
-            if known.has_times and not is_in_utc(connection):
-                format = TEXT
+            format = known.format_for(connection)
             pgconn.send_query_prepared(known.name, values, formats, format)
         if begins:
             results = yield from _after_begin(connection)
         else:
             results = yield from execute(pgconn)
         status = COMMAND_OK if statement.counts else TUPLES_OK
-        result = _result(connection, results, status)
+        result = only_result(connection, results, status)
     except psycopg.Error as error:
-        if not isinstance(error, GONE) and not is_stale_plan(error):
+        note = note_of(error)
+        if note is None:
             raise
         prepared.forget()
         if not is_idle or is_repeated:
-            error.add_note(GONE_NOTE if isinstance(error, GONE) else STALE_PLAN_NOTE)
+            error.add_note(note)
             raise
     else:
         if statement.counts:
             return [(result.command_tuples,)]
-        if known is not None and known.format is None:
-            oids = {result.ftype(number) for number in range(result.nfields)}
-            known.format = format_of(connection, oids)
-            known.has_times = TIMESTAMPTZ in oids
-        transformer.set_pgresult(result)
-        with Pause(result.ntuples):
-            rows: list[Any] = transformer.load_rows(0, result.ntuples, tuple)
-        return rows
+        return loaded(connection, transformer, known, result)
     return (yield from fetch_rows(connection, statement, params, is_repeated=True))
+
+
+def dumped(connection: BridgeConnection, params: tuple[Any, ...]) -> tuple[Any, Any]:
+    """
+    Return *params* as the server takes them, and the transformer that has made them and
+    that loads the rows. Never switches.
+
+    Raises: what psycopg's dumpers raise.
+    """
+    transformer: Any = Transformer(connection)
+    if not params:
+        return transformer, ()
+    params = tuple(
+        [_sized(value) if type(value) in SIZES else value for value in params]
+    )
+    return transformer, transformer.dump_sequence(params, [AUTO] * len(params))
+
+
+def loaded(
+    connection: BridgeConnection,
+    transformer: Any,
+    known: PreparedStatement | None,
+    result: Any,
+) -> list[Any]:
+    """
+    Return the rows of *result*, and note in which format those of *known* are to come.
+    Never switches.
+
+    Raises: what psycopg's loaders raise.
+    """
+    if known is not None and known.format is None:
+        oids = {result.ftype(number) for number in range(result.nfields)}
+        known.format = format_of(connection, oids)
+        known.has_times = TIMESTAMPTZ in oids
+    transformer.set_pgresult(result)
+    with Pause(result.ntuples):
+        rows: list[Any] = transformer.load_rows(0, result.ntuples, tuple)
+    return rows
+
+
+def note_of(error: psycopg.Error) -> str | None:
+    """
+    The note for an *error* of a prepared statement that has to be prepared again; None
+    if it is another error. Never switches.
+    """
+    if isinstance(error, GONE):
+        return GONE_NOTE
+    return STALE_PLAN_NOTE if is_stale_plan(error) else None
 
 
 def _after_begin(connection: BridgeConnection) -> Generator[Any, Any, list[Any]]:
@@ -265,7 +320,7 @@ def _after_begin(connection: BridgeConnection) -> Generator[Any, Any, list[Any]]
         # Fails if the results have not been read, because the connection is lost.
         with suppress(psycopg.Error):
             pgconn.exit_pipeline_mode()
-    _result(connection, begun, COMMAND_OK)
+    only_result(connection, begun, COMMAND_OK)
     return results
 
 
@@ -290,12 +345,17 @@ def _prepare(
         yield from execute(pgconn)
     name = connection.prepared.new_name(key)
     pgconn.send_prepare(name, statement.numbered, key[1])
-    _result(connection, (yield from execute(pgconn)), COMMAND_OK)
+    only_result(connection, (yield from execute(pgconn)), COMMAND_OK)
     return connection.prepared.add(key, name)
 
 
-def _result(connection: BridgeConnection, results: list[Any], status: int) -> Any:
-    """The only one of *results*, or their first error."""
+def only_result(connection: BridgeConnection, results: list[Any], status: int) -> Any:
+    """
+    Return the only one of *results*, if it has *status*. Never switches.
+
+    Raises:
+        psycopg.Error: The first error of *results*.
+    """
     # A session that ends sends its reason, and then libpq adds that it has ended.
     for result in results:
         if result.status != status:

@@ -8,6 +8,7 @@ and return None, and the caller runs Django's method in the bridge.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
@@ -17,6 +18,7 @@ from django.db import DEFAULT_DB_ALIAS, Error, router
 from django.db.models import Model
 
 from vinyl.bridge.greenlets import run
+from vinyl.orm.backends.pipelines import Pipeline, Read
 from vinyl.orm.backends.reconnection import prepare_retry
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import begin, is_observed, needs_cursor
@@ -32,7 +34,13 @@ from vinyl.orm.plans.updates import Assigned, assigned
 from vinyl.orm.plans.values import Unplannable, keyed
 from vinyl.orm.pools.registry import pool_for
 from vinyl.orm.scopes.lease import Lease
-from vinyl.orm.scopes.operation import acquire, needs_run, release
+from vinyl.orm.scopes.operation import (
+    acquire,
+    has_siblings,
+    lease_here,
+    needs_run,
+    release,
+)
 
 __all__ = ["create", "delete", "delete_instance", "fetch", "save", "update"]
 
@@ -147,25 +155,105 @@ def _fetches_keys(queryset: Any, plan: Plan) -> bool:
 
 async def _rows(found: _Found) -> list[Any] | None:
     """The rows of a plan, with converted values; None if it needs the bridge."""
-    plan = found.plan
-    wrapper, source = await acquire(found.alias)
-    try:
-        if not await _can_fetch(wrapper):
+    while True:
+        lease = lease_here(found.alias)
+        if lease is None or not _may_join(lease.wrapper):
+            single, source = await acquire(found.alias)
+            try:
+                return await _rows_alone(found, single)
+            finally:
+                release(single, source)
+        wrapper: Any = lease.wrapper
+        try:
+            params = found.plan.bound(found.values, wrapper)
+        except Unplannable:
             return None
+        try:
+            rows = await _joined(found.statement, params, lease)
+        except wrapper.Database.Error:
+            with wrapper.wrap_database_errors:
+                raise
+        if rows is True:
+            try:
+                return await _rows_alone(found, wrapper, params)
+            finally:
+                lease.lock.release()
+        if rows is not None:
+            return converted(found.plan, rows, wrapper)
+
+
+async def _rows_alone(
+    found: _Found, wrapper: Any, params: tuple[Any, ...] | None = None
+) -> list[Any] | None:
+    """
+    As `_rows()`, on *wrapper*, which no other task uses.
+
+    Args:
+        params: The parameters, if they are known.
+    """
+    plan = found.plan
+    if not await _can_fetch(wrapper):
+        return None
+    if params is None:
         try:
             params = plan.bound(found.values, wrapper)
         except Unplannable:
             return None
+    try:
+        rows = await _sent(found.statement, params, wrapper)
+    except Error as error:
+        if not prepare_retry(error, wrapper, plan.query):
+            raise
+        await run(wrapper.use, wrapper.ensure_connection)
+        rows = await _sent(found.statement, params, wrapper)
+    return converted(plan, rows, wrapper)
+
+
+async def _joined(statement: Statement, params: tuple[Any, ...], lease: Lease) -> Any:
+    """
+    The rows of *statement* from a pipeline with the reads of other tasks; True if there
+    are none, and this task has the lock; None if the lease has to be looked for again.
+    """
+    lock = lease.lock
+    given: Any = True
+    if not lock.acquire_nowait():
+        given = await lock.acquire_for(Read(statement, params))
+    elif has_siblings():
         try:
-            rows = await _sent(found.statement, params, wrapper)
-        except Error as error:
-            if not prepare_retry(error, wrapper, plan.query):
-                raise
-            await run(wrapper.use, wrapper.ensure_connection)
-            rows = await _sent(found.statement, params, wrapper)
-        return converted(plan, rows, wrapper)
-    finally:
-        release(wrapper, source)
+            # In this turn the others put their reads into the queue.
+            await asyncio.sleep(0)
+        except BaseException:
+            lock.release()
+            raise
+        if lock.closed:
+            lock.release()
+            return None
+    while given is True and (others := _others(lease)):
+        read = Read(statement, params)
+        Pipeline(lease.wrapper, lock, [read, *others])
+        given = await lock.wait_for(read)
+    return given
+
+
+def _may_join(wrapper: Any) -> bool:
+    """
+    Whether a read may be sent on *wrapper* together with others. Not if it is observed,
+    because a query begins for its observers when it alone has the connection.
+    """
+    return wrapper.has_pipelines() and not is_observed(wrapper)
+
+
+def _others(lease: Lease) -> list[Read]:
+    """The reads of other tasks that can be sent together with one of this task's."""
+    wrapper: Any = lease.wrapper
+    if (
+        not lease.lock.waiters
+        or wrapper.needs_rollback
+        or not _may_join(wrapper)
+        or not wrapper.can_fetch()
+    ):
+        return []
+    return lease.lock.take_reads()
 
 
 async def _can_fetch(wrapper: Any) -> bool:

@@ -35,6 +35,7 @@ class WaitQueue(Generic[T]):
         release: Callable[[T], object],
         after: float,
         on_timeout: Callable[[], BaseException | None],
+        waiter: asyncio.Future[T | None] | None = None,
     ) -> T | None:
         """
         Return the resource that `serve()` gives to this task; None if the task is sent
@@ -44,17 +45,16 @@ class WaitQueue(Generic[T]):
             release: Called with a resource that this task was given but cannot use.
             after: How long to wait before *on_timeout* is called, in seconds.
             on_timeout: Returns the error to raise here, or None to continue waiting.
+            waiter: The future to wait for, if it is not to be put into the queue.
 
         Raises: the error of *on_timeout* or of `serve()`.
 
         Switches to the event loop.
         """
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[T | None] = loop.create_future()
-        if self.closed:
-            waiter.set_result(None)
-        else:
-            self.waiters.append(waiter)
+        if waiter is None:
+            waiter = loop.create_future()
+            self.enqueue(waiter)
         timer = loop.call_later(after, self._time_out, waiter, on_timeout)
         try:
             given = await waiter
@@ -71,6 +71,16 @@ class WaitQueue(Generic[T]):
             self._release(given, release)
             return None
         return given
+
+    def enqueue(self, waiter: asyncio.Future[T | None]) -> None:
+        """
+        Put *waiter* at the end of the queue; send it away if the queue is closed. Never
+        switches.
+        """
+        if self.closed:
+            waiter.set_result(None)
+        else:
+            self.waiters.append(waiter)
 
     def _release(self, given: T | None, release: Callable[[T], object]) -> None:
         if given is not None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from django.db import InterfaceError
 
 from vinyl.bridge.tasks import place_of
+from vinyl.orm.backends.pipelines import Read
 from vinyl.orm.pools.wait_queue import WaitQueue
 
 __all__ = ["ConnectionLock"]
@@ -20,7 +22,7 @@ logger = logging.getLogger("vinyl.orm")
 LONG_WAIT = 30.0
 
 
-class ConnectionLock(WaitQueue[bool]):
+class ConnectionLock(WaitQueue[Any]):
     """
     The lock on a connection that several tasks of one event loop share. It is acquired
     in the order in which tasks ask for it.
@@ -70,6 +72,11 @@ class ConnectionLock(WaitQueue[bool]):
         """
         if self.acquire_nowait():
             return True
+        task = self._waiting_task()
+        warn = partial(_warn_of_wait, task)
+        return await self.wait(self.release, LONG_WAIT, warn) is not None
+
+    def _waiting_task(self) -> asyncio.Task[Any] | None:
         task = asyncio.current_task()
         if self.holder is not None and self.holder is task:
             raise InterfaceError(
@@ -77,8 +84,78 @@ class ConnectionLock(WaitQueue[bool]):
                 "can do nothing else until the block ends. Make the query before or "
                 "after the block."
             )
-        warn = partial(_warn_of_wait, task)
-        return await self.wait(self.release, LONG_WAIT, warn) is not None
+        return task
+
+    async def acquire_for(self, read: Read) -> Any:
+        """
+        Wait for the lock, or for the rows of *read* from a pipeline that another task,
+        which has the lock, takes it into.
+
+        Returns, raises: as `wait_for()`.
+
+        Raises:
+            InterfaceError: as `acquire()`.
+
+        Switches to the event loop.
+        """
+        self._waiting_task()
+        self.enqueue(read)
+        return await self.wait_for(read)
+
+    async def wait_for(self, read: Read) -> Any:
+        """
+        Wait for the result of *read*, which is in the queue or in a pipeline.
+
+        Returns:
+            The rows; True if the caller has the lock, until `release()`; None if
+            `acquire()` would return False.
+
+        Raises:
+            psycopg.Error: The read has failed in a pipeline.
+
+        Switches to the event loop.
+        """
+        task = asyncio.current_task()
+
+        def warn() -> None:
+            if read.pipeline is None:
+                _warn_of_wait(task)
+
+        try:
+            given = await self.wait(self._release_if_given, LONG_WAIT, warn, read)
+        except BaseException as error:
+            if read.pipeline is not None:
+                await read.pipeline.leave(read, error)
+            raise
+        result = read.result()
+        # Closing the lock takes back the lock, but not rows.
+        return given if result is True else result
+
+    def _release_if_given(self, given: Any) -> None:
+        if given is True:
+            self.release()
+
+    def take_reads(self) -> list[Read]:
+        """
+        Take the reads at the head of the queue, up to the first task that needs the
+        lock. The caller, who has the lock, passes them to a pipeline. Never switches.
+        """
+        reads: list[Read] = []
+        while self.waiters:
+            waiter = self.waiters[0]
+            if not waiter.done():
+                if not isinstance(waiter, Read):
+                    break
+                reads.append(waiter)
+            self.waiters.popleft()
+        return reads
+
+    def put_back(self, reads: Sequence[Read]) -> None:
+        """Release the lock, with *reads* at the head of the queue. Never switches."""
+        self.waiters.extendleft(reversed(reads))
+        if self.closed:
+            self.send_away()
+        self.release()
 
     async def acquire_despite_cancellation(self) -> bool:
         """

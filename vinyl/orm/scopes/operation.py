@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from vinyl.orm.pools.pool import Pool
@@ -11,7 +12,14 @@ from vinyl.orm.scopes.lease import Lease
 from vinyl.orm.scopes.placeholder import placeholder_observes
 from vinyl.orm.scopes.scope import current_scope, nearest_lease
 
-__all__ = ["acquire", "may_share", "needs_run", "release"]
+__all__ = [
+    "acquire",
+    "has_siblings",
+    "lease_here",
+    "may_share",
+    "needs_run",
+    "release",
+]
 
 
 def needs_run(alias: str) -> bool:
@@ -49,6 +57,31 @@ def may_share(alias: str) -> bool:
     return True
 
 
+def lease_here(alias: str) -> Lease | None:
+    """
+    Return the lease of *alias* in the nearest block; None if it is in no block.
+
+    Raises: as `nearest_lease()`.
+
+    Never switches.
+    """
+    scope = current_scope.get()
+    return None if scope is None else nearest_lease(scope, alias)
+
+
+def has_siblings() -> bool:
+    """
+    Whether other tasks may be about to use the connection of the block that the running
+    code is in: its task is not that of the block, and there are tasks ready to run.
+    Never switches.
+    """
+    scope = current_scope.get()
+    if scope is None or scope.task_is_here():
+        return False
+    # asyncio's queue of callbacks. uvloop does not show its own.
+    return bool(getattr(asyncio.get_running_loop(), "_ready", True))
+
+
 async def acquire(alias: str) -> tuple[Any, Lease | Pool]:
     """
     Acquire a connection to *alias*: that of the nearest block, or one from the pool.
@@ -61,8 +94,7 @@ async def acquire(alias: str) -> tuple[Any, Lease | Pool]:
     Switches to the event loop if it has to wait for one.
     """
     while True:
-        scope = current_scope.get()
-        lease = None if scope is None else nearest_lease(scope, alias)
+        lease = lease_here(alias)
         if lease is None:
             pool = pool_for(alias)
             return pool.acquire_nowait() or await pool.acquire(), pool

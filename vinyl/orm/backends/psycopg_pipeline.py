@@ -1,0 +1,212 @@
+"""
+Reads of several tasks in one pipeline of libpq: sent together, then answered in order.
+
+A Sync message follows each read, so that the server does with it what it does with the
+same read alone: outside a transaction each is a transaction of its own, an error of one
+leaves the others alone unless they share its transaction, and no reply waits in the
+server for those of later reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.generators import fetch_many, send
+from psycopg.pq import ExecStatus, PipelineStatus
+
+from vinyl.orm.backends.pipelines import Read, Replies
+from vinyl.orm.backends.psycopg_statements import (
+    COMMAND_OK,
+    IDLE,
+    TEXT,
+    TUPLES_OK,
+    PreparedStatement,
+    dumped,
+    loaded,
+    note_of,
+    only_result,
+)
+
+if TYPE_CHECKING:
+    from vinyl.orm.backends.psycopg_connection import BridgeConnection
+
+__all__ = ["fetch_together"]
+
+SYNC = int(ExecStatus.PIPELINE_SYNC)
+
+
+class _Sent:
+    """A read and the commands that are sent for it."""
+
+    __slots__ = ("error", "known", "preparing", "read", "statuses", "transformer")
+
+    def __init__(self, read: Read) -> None:
+        self.read = read
+        self.transformer: Any = None
+        # The prepared statement that it uses; None if it uses none.
+        self.known: PreparedStatement | None = None
+        # The key of the statement that it prepares, and the number of the command that
+        # does so; None if it prepares none.
+        self.preparing: tuple[Any, int] | None = None
+        # The statuses of the results of its commands, if they succeed.
+        self.statuses: list[int] = []
+        # Why the commands could not be sent.
+        self.error: Exception | None = None
+
+    def send(self, connection: BridgeConnection, values: Any, begins: bool) -> None:
+        """Put the commands into the pipeline, with BEGIN before them if it *begins*."""
+        pgconn = connection.pgconn
+        numbered, statuses = self.read.statement.numbered, self.statuses
+        types = self.transformer.types or ()
+        formats = self.transformer.formats or ()
+        if begins:
+            pgconn.send_query_params(connection._get_tx_start_command(), None)
+            statuses.append(COMMAND_OK)
+        known = self._prepared(connection, (numbered, types))
+        if known is None:
+            pgconn.send_query_params(numbered, values, types, formats, TEXT)
+        else:
+            format = known.format_for(connection)
+            pgconn.send_query_prepared(known.name, values, formats, format)
+        statuses.append(TUPLES_OK)
+
+    def _prepared(
+        self, connection: BridgeConnection, key: Any
+    ) -> PreparedStatement | None:
+        """
+        The prepared statement of *key*, which is prepared if it is due; None if there
+        is none.
+        """
+        pgconn, prepared = connection.pgconn, connection.prepared
+        self.known = prepared.get(key)
+        if self.known is None and prepared.is_due(key):
+            if (surplus := prepared.surplus()) is not None:
+                pgconn.send_close_prepared(surplus)
+                self.statuses.append(COMMAND_OK)
+            name = prepared.new_name(key)
+            pgconn.send_prepare(name, *key)
+            self.preparing = key, len(self.statuses)
+            self.statuses.append(COMMAND_OK)
+            # Before it has succeeded, so that later reads use it, too.
+            self.known = prepared.add(key, name)
+        return self.known
+
+    def rows(self, connection: BridgeConnection, found: list[list[Any]]) -> list[Any]:
+        """
+        The rows in *found*, the results of the commands.
+
+        Raises: the first error of the commands, or of loading the rows.
+        """
+        if self.error is not None:
+            raise self.error
+        for results, status in zip(found, self.statuses, strict=True):
+            result = only_result(connection, results, status)
+        return loaded(connection, self.transformer, self.known, result)
+
+
+def fetch_together(
+    connection: BridgeConnection, reads: list[Read], replies: Replies
+) -> Generator[Any, Any, None]:
+    """
+    Send *reads* in one pipeline and pass on their replies as they arrive: a generator
+    for `connection.wait()`.
+
+    A read outside a transaction whose statement has to be prepared again gets no reply.
+
+    Raises:
+        psycopg.Error: The connection is lost.
+    """
+    pgconn = connection.pgconn
+    begins = is_repeatable = False
+    if pgconn.transaction_status == IDLE:
+        connection.prepared.is_off = False
+        is_repeatable = connection.autocommit
+        begins = not is_repeatable
+    ready = []
+    for read in reads:
+        sent = _Sent(read)
+        try:
+            sent.transformer, values = dumped(connection, read.params)
+        except Exception as error:
+            replies.reply(read, None, error)
+        else:
+            ready.append((sent, values))
+    if not ready:
+        return
+    pgconn.enter_pipeline_mode()
+    try:
+        for sent, values in ready:
+            try:
+                sent.send(connection, values, begins)
+            except psycopg.Error as error:
+                sent.error = error
+            begins = False
+            pgconn.pipeline_sync()
+        # Reads the replies that arrive meanwhile, or both sides could wait for room.
+        yield from send(pgconn)
+        for sent, _ in ready:
+            found = yield from _results(connection, len(sent.statuses), replies)
+            _answer(connection, sent, found, replies, is_repeatable)
+    finally:
+        # Fails if a result has not been read.
+        with suppress(psycopg.Error):
+            pgconn.exit_pipeline_mode()
+        if pgconn.pipeline_status != PipelineStatus.OFF:
+            pgconn.finish()
+
+
+def _results(
+    connection: BridgeConnection, count: int, replies: Replies
+) -> Generator[Any, Any, list[list[Any]]]:
+    """The results of the next *count* commands, before a Sync."""
+    pgconn = connection.pgconn
+    encoding = connection.info.encoding
+    found: list[list[Any]] = []
+    lost = psycopg.OperationalError("the connection is lost")
+    if pgconn.is_busy():
+        replies.deliver()
+    try:
+        for _ in range(count):
+            results = yield from fetch_many(pgconn)
+            found.append(results)
+        end = yield from fetch_many(pgconn)
+    except psycopg.OperationalError as error:
+        lost, end = error, []
+    if [result.status for result in end] == [SYNC] and all(found):
+        return found
+    # A session that ends sends its reason. Without one, or if the results are not those
+    # of the commands, no further result is known to belong to a read.
+    pgconn.finish()
+    for results in found:
+        for result in results:
+            if result.status == ExecStatus.FATAL_ERROR:
+                raise psycopg.errors.error_from_result(result, encoding)
+    raise lost
+
+
+def _answer(
+    connection: BridgeConnection,
+    sent: _Sent,
+    found: list[list[Any]],
+    replies: Replies,
+    is_repeatable: bool,
+) -> None:
+    """Pass on the reply to *sent*, whose results are *found*."""
+    try:
+        rows = sent.rows(connection, found)
+    except Exception as error:
+        if sent.preparing is not None:
+            key, number = sent.preparing
+            if found[number][0].status != COMMAND_OK:
+                connection.prepared.discard(key)
+        if isinstance(error, psycopg.Error) and (note := note_of(error)) is not None:
+            connection.prepared.forget()
+            if is_repeatable:
+                return
+            error.add_note(note)
+        replies.reply(sent.read, None, error)
+    else:
+        replies.reply(sent.read, rows)
