@@ -8,6 +8,7 @@ terminals.py    the methods that run a query, such as get()
 aggregates.py   those of them with arguments of their own, such as aggregate()
 execution.py    runs the query of a plan, without a cursor if nothing needs one
 on_loop.py      plans that run on the event loop, without the bridge
+pipelined_reads.py  reads of several tasks in one block, sent together
 streams.py      iterator(), whose rows come in chunks
 prefetches.py   prefetch_related(), with one pass over the objects of each level
 prefetch_filters.py  the filters of these levels, by instances or their keys

@@ -8,7 +8,6 @@ and return None, and the caller runs Django's method in the bridge.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
@@ -18,7 +17,6 @@ from django.db import DEFAULT_DB_ALIAS, Error, router
 from django.db.models import Model
 
 from vinyl.bridge.greenlets import run
-from vinyl.orm.backends.pipelines import Pipeline, Read
 from vinyl.orm.backends.reconnection import prepare_retry
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import begin, is_observed, needs_cursor
@@ -26,6 +24,7 @@ from vinyl.orm.plans.deletes import Delete, deletes_fast, is_transaction, result
 from vinyl.orm.plans.execution import converted, guarded
 from vinyl.orm.plans.loaders import has_init_receivers, key_names
 from vinyl.orm.plans.model_saves import can_make
+from vinyl.orm.plans.pipelined_reads import may_join, rows_with_others
 from vinyl.orm.plans.plan import Plan
 from vinyl.orm.plans.saves import Save
 from vinyl.orm.plans.shapes import Node
@@ -34,13 +33,7 @@ from vinyl.orm.plans.updates import Assigned, assigned
 from vinyl.orm.plans.values import Unplannable, keyed
 from vinyl.orm.pools.registry import pool_for
 from vinyl.orm.scopes.lease import Lease
-from vinyl.orm.scopes.operation import (
-    acquire,
-    has_siblings,
-    lease_here,
-    needs_run,
-    release,
-)
+from vinyl.orm.scopes.operation import acquire, lease_here, needs_run, release
 
 __all__ = ["create", "delete", "delete_instance", "fetch", "save", "update"]
 
@@ -157,7 +150,7 @@ async def _rows(found: _Found) -> list[Any] | None:
     """The rows of a plan, with converted values; None if it needs the bridge."""
     while True:
         lease = lease_here(found.alias)
-        if lease is None or not _may_join(lease.wrapper):
+        if lease is None or not may_join(lease.wrapper):
             single, source = await acquire(found.alias)
             try:
                 return await _rows_alone(found, single)
@@ -169,7 +162,7 @@ async def _rows(found: _Found) -> list[Any] | None:
         except Unplannable:
             return None
         try:
-            rows = await _joined(found.statement, params, lease)
+            rows = await rows_with_others(found.statement, params, lease)
         except wrapper.Database.Error:
             with wrapper.wrap_database_errors:
                 raise
@@ -207,53 +200,6 @@ async def _rows_alone(
         await run(wrapper.use, wrapper.ensure_connection)
         rows = await _sent(found.statement, params, wrapper)
     return converted(plan, rows, wrapper)
-
-
-async def _joined(statement: Statement, params: tuple[Any, ...], lease: Lease) -> Any:
-    """
-    The rows of *statement* from a pipeline with the reads of other tasks; True if there
-    are none, and this task has the lock; None if the lease has to be looked for again.
-    """
-    lock = lease.lock
-    given: Any = True
-    if not lock.acquire_nowait():
-        given = await lock.acquire_for(Read(statement, params))
-    elif has_siblings():
-        try:
-            # In this turn the others put their reads into the queue.
-            await asyncio.sleep(0)
-        except BaseException:
-            lock.release()
-            raise
-        if lock.closed:
-            lock.release()
-            return None
-    while given is True and (others := _others(lease)):
-        read = Read(statement, params)
-        Pipeline(lease.wrapper, lock, [read, *others])
-        given = await lock.wait_for(read)
-    return given
-
-
-def _may_join(wrapper: Any) -> bool:
-    """
-    Whether a read may be sent on *wrapper* together with others. Not if it is observed,
-    because a query begins for its observers when it alone has the connection.
-    """
-    return wrapper.has_pipelines() and not is_observed(wrapper)
-
-
-def _others(lease: Lease) -> list[Read]:
-    """The reads of other tasks that can be sent together with one of this task's."""
-    wrapper: Any = lease.wrapper
-    if (
-        not lease.lock.waiters
-        or wrapper.needs_rollback
-        or not _may_join(wrapper)
-        or not wrapper.can_fetch()
-    ):
-        return []
-    return lease.lock.take_reads()
 
 
 async def _can_fetch(wrapper: Any) -> bool:
