@@ -158,12 +158,15 @@ class Ordeal:
             self.wrong.append(f"The pool has outgrown its size: {stats}.")
         self.wrong += await self.ledger.audit()
         pool.close()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         # SQLite's connections close in their threads.
         while (after := _resources()) > before and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
         if after > before:
-            self.wrong.append(f"Tasks and files have grown: {before} to {after}.")
+            self.wrong.append(
+                f"Tasks and files have grown: {before} to {after}. "
+                f"These are open: {_open_files()}."
+            )
         if self.kill_url is not None:
             self.wrong += await self.left_in_server()
 
@@ -226,6 +229,15 @@ def _kind(error: BaseException) -> str:
 def _resources() -> tuple[int, int]:
     """Tasks of the loop, and open files of the process."""
     return len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd"))
+
+
+def _open_files() -> list[str]:
+    found = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        # That of the folder itself is closed again.
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return sorted(found)
 
 
 def _memory() -> int:

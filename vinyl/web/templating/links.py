@@ -59,11 +59,22 @@ def reverse(
     **options: Any,
 ) -> str:
     """
-    Return the URL of a view, as `django.urls.reverse()` does, with the same arguments;
-    the URLs of the project's URLconf are cached. Never switches.
+    Return the URL of a view, as `django.urls.reverse()` does. The URLs of the project's
+    own URLconf are cached.
+
+    Args:
+        viewname: The name of the view, with its namespaces, or the view itself.
+        urlconf: Another URLconf; None for the current one.
+        args: Positional arguments of the view.
+        kwargs: Its keyword arguments; not together with *args*.
+        current_app: The instance of an application, for its namespace.
+        options: `query` and `fragment`, from Django 5.2 on.
 
     Raises:
         NoReverseMatch: There is no such view, or it does not take these arguments.
+        ValueError: Both *args* and *kwargs* are given.
+
+    Never switches.
     """
     if (
         urlconf is None
