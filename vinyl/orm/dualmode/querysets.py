@@ -25,7 +25,7 @@ from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.dualmode.singleflight import in_flight, is_in_flight, wait_for_flight
 from vinyl.orm.observe import recorder
 from vinyl.orm.observe.lazy_loads import observe_rows
-from vinyl.orm.plans import on_loop
+from vinyl.orm.plans import on_loop, writes_on_loop
 from vinyl.orm.plans.prefetches_on_loop import fetch_rows as fetch_rows_on_loop
 from vinyl.orm.plans.terminals import RESULTS
 
@@ -96,9 +96,9 @@ def patch_terminal(method: Callable[..., Any]) -> Callable[..., Any]:
 
 # The methods that write, and what runs them without the bridge.
 _WRITES = {
-    "create": on_loop.create,
-    "delete": on_loop.delete,
-    "update": on_loop.update,
+    "create": writes_on_loop.create,
+    "delete": writes_on_loop.delete,
+    "update": writes_on_loop.update,
 }
 
 

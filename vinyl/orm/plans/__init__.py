@@ -7,7 +7,8 @@ trails.py       querysets with a trail of known steps in place of a query
 terminals.py    the methods that run a query, such as get()
 aggregates.py   those of them with arguments of their own, such as aggregate()
 execution.py    runs the query of a plan, without a cursor if nothing needs one
-on_loop.py      plans that run on the event loop, without the bridge
+on_loop.py      the queries of plans on the event loop, without the bridge
+writes_on_loop.py  the writes of plans on the event loop
 pipelined_reads.py  reads of several tasks in one block, sent together
 streams.py      iterator(), whose rows come in chunks
 prefetches.py   prefetch_related(), with one pass over the objects of each level

@@ -1,5 +1,5 @@
 """
-Running plans on the event loop, outside the bridge.
+Running the queries of plans on the event loop, outside the bridge.
 
 A plan that runs only Django's code needs no greenlet, because no code of a project or a
 package can wait for something else. In all other cases the functions here do nothing
@@ -9,36 +9,30 @@ and return None, and the caller runs Django's method in the bridge.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, Error, router
-from django.db.models import Model
 
 from vinyl.bridge.greenlets import run
 from vinyl.orm.backends.reconnection import prepare_retry
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import begin, is_observed, needs_cursor
-from vinyl.orm.plans.deletes import Delete, deletes_fast, is_transaction, result_of
-from vinyl.orm.plans.execution import converted, guarded
+from vinyl.orm.plans.execution import converted
 from vinyl.orm.plans.loaders import has_init_receivers, key_names
-from vinyl.orm.plans.model_saves import can_make
 from vinyl.orm.plans.pipelined_reads import may_join, rows_with_others
 from vinyl.orm.plans.plan import Plan
-from vinyl.orm.plans.saves import Save
 from vinyl.orm.plans.shapes import Node
 from vinyl.orm.plans.trails import is_as_made, is_enabled, settled, trail_of
-from vinyl.orm.plans.updates import Assigned, assigned
+from vinyl.orm.plans.updates import Assigned
 from vinyl.orm.plans.values import Unplannable, keyed
 from vinyl.orm.pools.registry import pool_for
-from vinyl.orm.scopes.lease import Lease
 from vinyl.orm.scopes.operation import acquire, lease_here, needs_run, release
 
-__all__ = ["create", "delete", "delete_instance", "fetch", "save", "update"]
+__all__ = ["Found", "can_fetch_rows", "fetch", "find", "sent"]
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
     """A plan that can run here, with the values of its query."""
 
     plan: Plan
@@ -47,21 +41,27 @@ class _Found(NamedTuple):
     alias: str
 
 
-def _find(
+def find(
     queryset: Any,
     terminal: str,
     args: tuple[Any, ...] = (),
     kwargs: Mapping[str, Any] = MappingProxyType({}),
     what: Assigned | None = None,
     has_prefetches: bool = False,
-) -> _Found | None:
+) -> Found | None:
     """
-    The plan for *terminal* of `queryset.filter(*args, **kwargs)`, if it is known and
-    can run here.
+    Return the plan for *terminal* of `queryset.filter(*args, **kwargs)`; None if it is
+    not known or cannot run here.
 
     Args:
-        what: The assignments of an UPDATE.
+        queryset: The queryset.
+        terminal: As for `fetch()`; also "update" and "delete".
+        args: The conditions of `get()`.
+        kwargs: The keyword arguments of `get()`.
+        what: The assignments of an UPDATE; None for other statements.
         has_prefetches: Whether the caller does the prefetches of *queryset*.
+
+    Never switches.
     """
     trail = trail_of(queryset)
     if trail is None or not is_enabled():
@@ -109,7 +109,7 @@ def _find(
             return None
     if queryset._known_related_objects and _fetches_keys(queryset, plan):
         return None
-    return _Found(plan, plan.statement, values, alias)
+    return Found(plan, plan.statement, values, alias)
 
 
 def _filtered(
@@ -146,7 +146,7 @@ def _fetches_keys(queryset: Any, plan: Plan) -> bool:
     )
 
 
-async def _rows(found: _Found) -> list[Any] | None:
+async def _rows(found: Found) -> list[Any] | None:
     """The rows of a plan, with converted values; None if it needs the bridge."""
     while True:
         lease = lease_here(found.alias)
@@ -176,7 +176,7 @@ async def _rows(found: _Found) -> list[Any] | None:
 
 
 async def _rows_alone(
-    found: _Found, wrapper: Any, params: tuple[Any, ...] | None = None
+    found: Found, wrapper: Any, params: tuple[Any, ...] | None = None
 ) -> list[Any] | None:
     """
     As `_rows()`, on *wrapper*, which no other task uses.
@@ -185,7 +185,7 @@ async def _rows_alone(
         params: The parameters, if they are known.
     """
     plan = found.plan
-    if not await _can_fetch(wrapper):
+    if not await can_fetch_rows(wrapper):
         return None
     if params is None:
         try:
@@ -193,53 +193,36 @@ async def _rows_alone(
         except Unplannable:
             return None
     try:
-        rows = await _sent(found.statement, params, wrapper)
+        rows = await sent(found.statement, params, wrapper)
     except Error as error:
         if not prepare_retry(error, wrapper, plan.query):
             raise
         await run(wrapper.use, wrapper.ensure_connection)
-        rows = await _sent(found.statement, params, wrapper)
+        rows = await sent(found.statement, params, wrapper)
     return converted(plan, rows, wrapper)
 
 
-async def _can_fetch(wrapper: Any) -> bool:
-    """Connect if need be, and return whether a statement needs no cursor."""
+async def can_fetch_rows(wrapper: Any) -> bool:
+    """
+    Connect *wrapper* if need be, and return whether a statement needs no cursor.
+
+    Switches to the event loop if it connects.
+    """
     if wrapper.connection is None:
         await run(wrapper.use, wrapper.ensure_connection)
     return not needs_cursor(wrapper) and wrapper.can_fetch()
 
 
-class _Writing:
-    """
-    The connection to *alias* for the statement of the block, which is not run again if
-    the session has ended; None if the statement has to run in the bridge.
-    """
-
-    __slots__ = ("_alias", "_source", "_wrapper")
-
-    def __init__(self, alias: str) -> None:
-        self._alias = alias
-
-    async def __aenter__(self) -> Any:
-        wrapper, source = await acquire(self._alias)
-        self._wrapper, self._source = wrapper, source
-        try:
-            if isinstance(source, Lease) and wrapper.may_replace_session():
-                if wrapper.connection is not None and wrapper.session_has_ended():
-                    return None
-            return wrapper if await _can_fetch(wrapper) else None
-        except BaseException:
-            release(wrapper, source)
-            raise
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        release(self._wrapper, self._source)
-
-
-async def _sent(
+async def sent(
     statement: Statement, params: tuple[Any, ...], wrapper: Any
 ) -> list[Any]:
-    """The rows of *statement*, which observers see as a query."""
+    """
+    Return the rows of *statement*, which observers see as a query.
+
+    Raises: the errors of the database.
+
+    Switches to the event loop.
+    """
     rows: list[Any]
     if not is_observed(wrapper):
         rows = await wrapper.fetch_on_loop(statement, params)
@@ -271,7 +254,7 @@ async def fetch(
 
     Switches to the event loop.
     """
-    found = _find(queryset, terminal, args, kwargs, has_prefetches=has_prefetches)
+    found = find(queryset, terminal, args, kwargs, has_prefetches=has_prefetches)
     if found is None:
         return None
     rows = await _rows(found)
@@ -279,147 +262,3 @@ async def fetch(
         return rows
     objects: list[Any] = found.plan.load(rows, queryset, found.alias)
     return objects
-
-
-async def update(queryset: Any, kwargs: Mapping[str, Any]) -> int | None:
-    """
-    Run `queryset.update(**kwargs)` and return the number of rows that it has changed;
-    None if it has to run in the bridge.
-
-    Raises: the errors of Django's method.
-
-    Switches to the event loop.
-    """
-    try:
-        what = assigned("update", kwargs.items())
-    except Unplannable:
-        return None
-    queryset._for_write = True
-    found = _find(queryset, "update", what=what)
-    if found is None:
-        return None
-    async with _Writing(found.alias) as wrapper:
-        if wrapper is None:
-            return None
-        with guarded(wrapper):
-            try:
-                params = found.plan.bound(found.values, wrapper)
-            except Unplannable:
-                return None
-            rows = await _sent(found.statement, params, wrapper)
-        count: int = rows[0][0]
-        return count
-
-
-async def delete(
-    queryset: Any, kwargs: Mapping[str, Any]
-) -> tuple[int, dict[str, int]] | None:
-    """
-    Run `queryset.delete(**kwargs)` and return its result; None if it has to run in the
-    bridge.
-
-    Raises: the errors of Django's method.
-
-    Switches to the event loop.
-    """
-    if kwargs or not deletes_fast(queryset):
-        return None
-    found = _find(queryset, "delete")
-    if found is None:
-        return None
-    async with _Writing(found.alias) as wrapper:
-        if wrapper is None:
-            return None
-        if not wrapper.in_atomic_block and not is_transaction(wrapper):
-            return None
-        try:
-            params = found.plan.bound(found.values, wrapper)
-            rows = await _sent(found.statement, params, wrapper)
-        except Unplannable:
-            return None
-        except BaseException:
-            # Django's own atomic() block in delete() does the same.
-            if wrapper.in_atomic_block:
-                wrapper.needs_rollback = True
-            raise
-        return result_of(queryset.model, rows[0][0])
-
-
-async def delete_instance(
-    obj: Any, kwargs: Mapping[str, Any]
-) -> tuple[int, dict[str, int]] | None:
-    """
-    Run `obj.delete(**kwargs)` and return its result; None if it has to run in the
-    bridge.
-
-    Raises: the errors of Django's method.
-
-    Switches to the event loop.
-    """
-    found = Delete.of(obj, kwargs)
-    if found is None or needs_run(found.alias):
-        return None
-    async with _Writing(found.alias) as wrapper:
-        if wrapper is None:
-            return None
-        plan = found.plan(wrapper)
-        if plan is None or plan.statement is None or not plan.is_djangos:
-            return None
-        with guarded(wrapper):
-            try:
-                params = plan.bound(([found.key],), wrapper)
-            except Unplannable:
-                return None
-            rows = await _sent(plan.statement, params, wrapper)
-        return found.finish(rows[0][0])
-
-
-async def save(obj: Any, kwargs: Mapping[str, Any]) -> bool:
-    """
-    Run `obj.save(**kwargs)` and return True; False if it has to run in the bridge.
-
-    Raises: the errors of Django's method.
-
-    Switches to the event loop.
-    """
-    found = Save.of(obj, kwargs, on_loop=True)
-    if found is None or needs_run(found.alias):
-        return False
-    async with _Writing(found.alias) as wrapper:
-        if wrapper is None:
-            return False
-        with guarded(wrapper):
-            write = found.bound(wrapper)
-            if write is None or write.statement is None:
-                return False
-            rows = await _sent(write.statement, write.params, wrapper)
-            if not found.finish(rows, wrapper):
-                # Before another task that saves the object gets the connection.
-                insert = partial(Model.save, obj, force_insert=True, using=found.alias)
-                await run(wrapper.use, insert)
-        return True
-
-
-async def create(queryset: Any, kwargs: Mapping[str, Any]) -> Any:
-    """
-    Run `queryset.create(**kwargs)` and return the object; None if it has to run in the
-    bridge.
-
-    Raises: the errors of Django's method.
-
-    Switches to the event loop.
-    """
-    model = queryset.model
-    if queryset._db is None and router.routers:
-        return None
-    if model.save is not Model.save or not can_make(model, kwargs):
-        return None
-    obj = model(**kwargs)
-    queryset._for_write = True
-    given = {"force_insert": True, "using": queryset.db}
-    if not await save(obj, given):
-        await run(model.save, obj, **given)
-    if hasattr(queryset, "_fetch_mode"):
-        # Since Django 6.1.
-        obj._state.fetch_mode = queryset._fetch_mode
-    return obj
