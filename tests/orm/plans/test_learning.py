@@ -99,6 +99,11 @@ class TestLearning:
         assert len(used) == 1
 
 
+def refuse_copies(self: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
+    assert type(value) is str
+    return value
+
+
 class TestFailures:
     """Errors while a plan is made: what is not the query's own goes to the log."""
 
@@ -143,11 +148,6 @@ class TestFailures:
         self, used: list[str], caplog: pytest.LogCaptureFixture
     ) -> None:
         catalogue()
-
-        def refuse_copies(self: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
-            assert type(value) is str
-            return value
-
         with pytest.MonkeyPatch.context() as patches:
             patches.setattr(CharField, "get_db_prep_value", refuse_copies)
 
@@ -161,11 +161,6 @@ class TestFailures:
         self,
     ) -> None:
         catalogue()
-
-        def refuse_copies(self: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
-            assert type(value) is str
-            return value
-
         with pytest.MonkeyPatch.context() as patches:
             patches.setattr(CharField, "get_db_prep_value", refuse_copies)
             for number in range(3):
