@@ -228,15 +228,23 @@ def _kind(error: BaseException) -> str:
 
 def _resources() -> tuple[int, int]:
     """Tasks of the loop, and open files of the process."""
-    return len(asyncio.all_tasks()), len(os.listdir("/proc/self/fd"))
+    return len(asyncio.all_tasks()), len(_open_files())
 
 
 def _open_files() -> list[str]:
+    """
+    The open files of the process, without the file of a SQLite database: SQLite keeps
+    its descriptors for the next connection while another connection of the process is
+    open. An open connection shows by its write-ahead log.
+    """
+    database = str(connections.settings["default"]["NAME"])
     found = []
     for descriptor in os.listdir("/proc/self/fd"):
         # That of the folder itself is closed again.
         with contextlib.suppress(FileNotFoundError):
-            found.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+            file = os.readlink(f"/proc/self/fd/{descriptor}")
+            if file != database:
+                found.append(file)
     return sorted(found)
 
 
