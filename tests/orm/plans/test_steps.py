@@ -12,13 +12,12 @@ import django
 import pytest
 from django.core.paginator import Paginator
 from django.db import connection
-from django.db.models import Count, Exists, Q
+from django.db.models import Exists, Q
 from django.test.utils import CaptureQueriesContext
 
 from tests.orm.plans.planning import catalogue, thrice
 from tests.records.models import Album, Artist, Track
 from vinyl.orm import models
-from vinyl.orm.plans.trails import trail_of
 
 pytestmark = pytest.mark.usefixtures("db", "nothing_known")
 
@@ -124,30 +123,6 @@ class TestQueries:
     def test_without_a_plan(self, make: Callable[[], Any], used: list[str]) -> None:
         catalogue()
         thrice(make, used, planned=False)
-
-
-@pytest.mark.parametrize(
-    ("make", "is_ordered"),
-    [
-        (lambda: Album.objects.all(), True),
-        (lambda: Album.objects.filter(year=1), True),
-        (lambda: Album.objects.order_by("pk"), True),
-        (lambda: Album.objects.order_by(), False),
-        (lambda: Album.objects.none().order_by(), True),
-        (lambda: Album.objects.values("year").annotate(n=Count("pk")), False),
-        (lambda: Album.objects.extra(order_by=["year"]), True),
-    ],
-)
-def test_ordered_is_djangos(make: Callable[[], Any], is_ordered: bool) -> None:
-    albums = make()
-    for _ in range(3):
-        trail = trail_of(albums)
-        assert albums.ordered is is_ordered
-        # Asking makes no query of it.
-        assert trail_of(albums) is trail
-        albums.query  # noqa: B018
-        assert albums.ordered is is_ordered
-        albums = make()
 
 
 @pytest.mark.skipif(django.VERSION < (6, 1), reason="deprecated in Django 6.1")

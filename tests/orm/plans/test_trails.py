@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,56 +12,11 @@ from django.db.models.query import QuerySet
 
 from tests.orm.plans.planning import catalogue
 from tests.records.models import Album, Track
-from vinyl.orm import models
 
 pytestmark = pytest.mark.usefixtures("db", "nothing_known")
 
 
 class TestQuerysets:
-    @pytest.fixture
-    def known(self) -> Callable[[], Any]:
-        """Makes a queryset that has no query as yet."""
-        catalogue()
-
-        def make() -> Any:
-            return Album.objects.filter(year__gte=1).order_by("-year")
-
-        for _ in range(2):
-            list(make())
-        assert "_Pending" in repr(vars(make())["_query"])
-        return make
-
-    def test_its_query(self, known: Callable[[], Any]) -> None:
-        assert str(known().query).endswith("DESC")
-
-    def test_a_changed_query_counts(
-        self, known: Callable[[], Any], used: list[str]
-    ) -> None:
-        queryset = known()
-        queryset.query.clear_ordering(force=True)
-        queryset.query.add_ordering("year")
-        assert [album.year for album in queryset] == [1, 2]
-        other = known()
-        other.query = Album.objects.filter(year=0).query
-        assert [album.year for album in other] == [0]
-        assert used == []
-
-    def test_it_can_be_copied_and_combined(self, known: Callable[[], Any]) -> None:
-        for one in (
-            pickle.loads(pickle.dumps(known())),
-            copy.deepcopy(known()),
-            copy.copy(known()),
-            known() | known(),
-            Album.objects.filter(pk__in=known()).order_by("-year"),
-            known().annotate(n=models.Count("tracks")),
-            known().iterator(),
-        ):
-            assert [album.year for album in one] == [2, 1]
-
-    def test_it_can_be_written_to(self, known: Callable[[], Any]) -> None:
-        assert known().update(notes="x") == 2
-        assert known().delete()[0] == 6
-
     def test_values_are_those_of_the_moment(self, used: list[str]) -> None:
         album = catalogue()
         years = [0, 1]

@@ -3,7 +3,9 @@ Query plans: SQL, parameters and row loading of a query whose shape is known.
 
 patches.py      which of Django's methods record steps and use plans
 steps.py        the methods that record steps, such as filter()
+pending.py      querysets whose query Django builds when code reads it
 trails.py       querysets with a trail of known steps in place of a query
+retaking.py     building the query of a trail
 terminals.py    the methods that run a query, such as get()
 aggregates.py   those of them with arguments of their own, such as aggregate()
 execution.py    runs the query of a plan, without a cursor if nothing needs one

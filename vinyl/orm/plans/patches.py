@@ -8,6 +8,7 @@ from vinyl.orm.plans import (
     deletes,
     inserts,
     marked_query,
+    pending,
     prefetch_filters,
     prefetches,
     saves,
@@ -24,14 +25,14 @@ _LOOKUPS = "django.db.models.query_utils:RegisterLookupMixin"
 PATCHES = (
     Patch(_LOOKUPS, "register_lookup", steps.patch_register_lookup),
     Patch(_LOOKUPS, "_unregister_lookup", steps.patch_unregister_lookup),
-    Patch(_QUERYSET, "__init__", steps.patch_init),
-    Patch(_QUERYSET, "query", steps.patch_query),
-    Patch(_QUERYSET, "ordered", steps.patch_ordered),
-    Patch(_QUERYSET, "__getstate__ __deepcopy__", steps.patch_copying),
+    Patch(_QUERYSET, "__init__", pending.patch_init),
+    Patch(_QUERYSET, "query", pending.patch_query),
+    Patch(_QUERYSET, "ordered", pending.patch_ordered),
+    Patch(_QUERYSET, "__getstate__ __deepcopy__", pending.patch_copying),
     Patch(
         _QUERYSET,
         "_not_support_combined_queries",
-        steps.patch_not_support_combined_queries,
+        pending.patch_not_support_combined_queries,
     ),
     Patch(_QUERYSET, "_filter_or_exclude", steps.patch_filter_or_exclude),
     Patch(

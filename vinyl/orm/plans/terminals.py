@@ -20,13 +20,13 @@ from django.db.models.sql.subqueries import DeleteQuery
 from vinyl.orm.plans.execution import converted, fetch
 from vinyl.orm.plans.learning import learn
 from vinyl.orm.plans.plan import Plan
+from vinyl.orm.plans.retaking import retake
 from vinyl.orm.plans.shapes import Trail
 from vinyl.orm.plans.trails import (
     COPIED,
     is_as_made,
     is_enabled,
     moved,
-    retake,
     trail_of,
 )
 from vinyl.orm.plans.values import Unplannable

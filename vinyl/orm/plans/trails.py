@@ -8,17 +8,16 @@ Django builds it, and the trail is dropped, because the code may change the quer
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, cast
 
 import django
-from django.db.models import Model, sql
+from django.db.models import Model
 from django.db.models.query import QuerySet
 
 from vinyl.conf import vinyl_settings
 from vinyl.orm.observe import recorder
-from vinyl.orm.plans.shapes import Kept, Node, Trail
-from vinyl.orm.plans.values import replaced
+from vinyl.orm.plans.shapes import Node, Trail
 
 __all__ = [
     "COPIED",
@@ -32,11 +31,8 @@ __all__ = [
     "is_as_made",
     "is_enabled",
     "mark",
-    "materialize",
     "moved",
     "read_settings",
-    "retake",
-    "retaken",
     "settled",
     "trail_of",
 ]
@@ -128,41 +124,6 @@ def trail_of(queryset: Any) -> Trail | None:
     """The trail of *queryset*, None if it has a query instead. Never switches."""
     trail: Trail | None = queryset.__dict__.get("_trail")
     return trail
-
-
-def materialize(queryset: Any) -> None:
-    """Give *queryset* the query that its steps make. Never switches."""
-    queryset._query = retaken(queryset._trail)._query
-
-
-def retaken(trail: Trail) -> Any:
-    """Return another queryset that has taken the steps of *trail*. Never switches."""
-    values = (value.given if type(value) is Kept else value for value in trail.values)
-    return retake(trail.node, values, sql.Query(trail.node.model))
-
-
-def retake(node: Node, values: Iterator[Any], query: sql.Query) -> Any:
-    """
-    Return a queryset that has taken the steps to *node* with *values*, from *query*.
-
-    Never switches.
-    """
-    queryset = object.__new__(QuerySet)
-    django_method["__init__"](queryset, node.model, query)
-    for one in node.path():
-        step = one.step
-        assert step is not None
-        if step.is_sticky:
-            cast(Any, queryset)._sticky_filter = True
-        cast(Any, queryset)._cloning_enabled = not step.is_in_place
-        if step.method in FILTERS:
-            what, args, kwargs = step.args
-            args, kwargs = replaced(args, kwargs, lambda _: next(values))
-            queryset = django_method[step.method](queryset, what, args, kwargs)
-        else:
-            queryset = django_method[step.method](queryset, *step.args, **step.kwargs)
-        cast(Any, queryset)._cloning_enabled = True
-    return queryset
 
 
 def mark(queryset: Any, result: Any, trail: Trail, to: Trail) -> None:
