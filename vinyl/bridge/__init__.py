@@ -3,6 +3,7 @@ The bridge: sync code that waits on the event loop. It knows nothing of the ORM.
 
 greenlets.py     START HERE: run, await_, suspend, in_bridge; alone imports greenlet
 mode.py          which mode a call is in; dual-mode functions
+async_methods.py methods that objects have in async mode only
 flows.py         use_driver: generator functions that run in both modes
 calls.py         Call, which a dual-mode call returns in async mode
 refusals.py      objects that raise an error if they are used as a value

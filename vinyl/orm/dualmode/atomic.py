@@ -20,6 +20,7 @@ from asgiref.sync import iscoroutinefunction
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.transaction import Atomic, TransactionManagementError, get_connection
 
+from vinyl.bridge.async_methods import AsyncMethod
 from vinyl.bridge.cancellation import Shield
 from vinyl.bridge.flows import use_driver
 from vinyl.bridge.greenlets import current_shield, in_bridge, run
@@ -36,7 +37,7 @@ __all__ = ["patch_aenter", "patch_aexit", "patch_call", "patch_enter", "patch_ex
 logger = logging.getLogger("vinyl.orm")
 
 
-def patch_aenter(_: None) -> Callable[..., Any]:
+def patch_aenter(_: None) -> AsyncMethod:
     """`Atomic.__aenter__`: acquire a connection, and begin."""
     # Django's own, which the table patches later: here the scope exists already.
     begin = Atomic.__enter__
@@ -59,7 +60,7 @@ def patch_aenter(_: None) -> Callable[..., Any]:
             raise
         _scopes_of(self).append(scope)
 
-    return __aenter__
+    return AsyncMethod(__aenter__)
 
 
 def _scopes_of(block: Atomic) -> list[AtomicScope]:
@@ -79,7 +80,7 @@ def _pop_lost(entered: list[AtomicScope]) -> AtomicScope:
     return scope
 
 
-def patch_aexit(_: None) -> Callable[..., Any]:
+def patch_aexit(_: None) -> AsyncMethod:
     """`Atomic.__aexit__`: commit or roll back, and give the connection back."""
 
     async def __aexit__(self: Atomic, *exc_info: Any) -> None:
@@ -151,7 +152,7 @@ def patch_aexit(_: None) -> Callable[..., Any]:
         if failure is not None:
             raise failure
 
-    return __aexit__
+    return AsyncMethod(__aexit__)
 
 
 def patch_enter(enter: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ from django.db.models.query import QuerySet, RawQuerySet
 from django.db.models.sql.query import RawQuery
 from django.utils.functional import cached_property
 
+from vinyl.bridge.async_methods import AsyncMethod
 from vinyl.bridge.flows import use_driver
 from vinyl.bridge.greenlets import in_bridge, run, suspend
 from vinyl.bridge.mode import dual, runs_sync
@@ -112,13 +113,13 @@ def _patch_write(
     return dual(method, in_async=in_async)
 
 
-def patch_await(_: None) -> Callable[..., Any]:
+def patch_await(_: None) -> AsyncMethod:
     """Give querysets `__await__`, which returns a list of the results."""
 
     def __await__(self: Any) -> Generator[Any, Any, list[Any]]:
         return evaluate(self).__await__()
 
-    return __await__
+    return AsyncMethod(__await__)
 
 
 def patch_aiter(_: Any) -> Callable[..., Any]:

@@ -17,6 +17,7 @@ from typing import Any
 from django.apps import apps
 from django.db import connections
 
+from vinyl.bridge.async_methods import patch_instancecheck
 from vinyl.bridge.greenlets import in_bridge
 from vinyl.bridge.mode import dual, dual_if_async
 from vinyl.bridge.patching import Patch, apply_patches, patch_sync_to_async
@@ -290,6 +291,7 @@ TABLE = (
     Patch(
         "django.tasks.backends.base", "sync_to_async", patch_sync_to_async, since=(6, 0)
     ),
+    Patch("abc:ABCMeta", "__instancecheck__", patch_instancecheck),
     Patch("asgiref.sync:AsyncToSync", "__call__", lending.patch_async_to_sync),
     Patch("asgiref.sync:SyncToAsync", "__call__", lending.patch_sync_to_async),
     Patch("django.utils.asyncio", "get_running_loop", patch_get_running_loop),
