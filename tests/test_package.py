@@ -57,6 +57,8 @@ ROOMS = (
     "vinyl.orm.models",
     "vinyl.orm.contrib",
     "vinyl.orm.dualmode",
+    "vinyl.orm.live",
+    "vinyl.orm.management",
     "vinyl.orm.lint",
     "vinyl.orm.checks",
     "vinyl.orm.testing",

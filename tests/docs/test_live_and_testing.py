@@ -53,6 +53,21 @@ async def test_live_pages_and_their_tests(example: Example) -> None:
         assert played.notes == "played "
 
 
+async def test_a_live_query(example: Example) -> None:
+    names = example("topics/live-queries.md")
+    async with transaction.atomic(), serving(*names["urlpatterns"]) as http:
+        async with http.stream("GET", "/newest/") as response:
+            lines = response.aiter_lines()
+            assert await anext(lines) == "data: []"
+            artist = await models.Artist.objects.create(name="Nina Simone")
+            await models.Album.objects.create(title="Blues", artist=artist)
+            assert await anext(lines) == ""
+            assert await anext(lines) == 'data: ["Blues"]'
+        transaction.set_rollback(True)
+    [operation] = names["Migration"].operations
+    assert operation.describe() == "Report changes of album to watch()"
+
+
 async def test_the_project_in_another_application(example: Example) -> None:
     outer = example("topics/live.md")["outer"]
     with settings_for((path("albums/<int:pk>/", album),), {}):

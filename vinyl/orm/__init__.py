@@ -17,6 +17,8 @@ scopes/         which connection the running code uses
 plans/          query plans: reusing SQL and row loading for queries of the same shape
 contrib/        Django's contrib apps, forms, caches, files and mail
 dualmode/       Django's entry points in both modes
+live/           listen(), notify() and watch()
+management/     the management commands
 lint/           `vinyl check` for forgotten awaits
 
 The bridge itself is vinyl.bridge. Imports flow one way: see tests/test_package.py.

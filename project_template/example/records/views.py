@@ -10,8 +10,6 @@ The pages of the shop, in the ways that a view can reach the database:
     album_json      async, awaiting each relation that it needs
 """
 
-import asyncio
-
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required, permission_required
 from django.contrib.auth.mixins import LoginRequiredMixin
@@ -20,6 +18,7 @@ from django.db.models import Count, Exists, OuterRef, Q, Sum
 from django.views.decorators.http import require_POST
 from django.views.generic import ListView, TemplateView
 from vinyl.orm import run
+from vinyl.orm.live import watch
 from vinyl.web import (
     EventSourceResponse,
     JSONResponse,
@@ -32,8 +31,8 @@ from .forms import CoverForm, ReviewForm, SearchForm
 from .models import Album, Artist, Review, Wish
 
 ALBUMS_PER_PAGE = 24
-# The interval between two checks for new reviews, in seconds.
-LIVE_INTERVAL = 1
+# The most reviews that are shown at once, if many are written together.
+LIVE_REVIEWS = 20
 
 
 async def album_list(request):
@@ -139,25 +138,28 @@ async def live_reviews(request):
 
 async def new_reviews():
     """Each review that is written from now on, as an event for the page."""
-    newest = await Review.objects.order_by("-pk").values_list("pk", flat=True).first()
-    yield {"event": "listening"}
-    while True:
-        reviews = Review.objects.filter(pk__gt=newest or 0).order_by("pk")
-        for review in await reviews.select_related("album"):
-            newest = review.pk
-            yield {
-                "event": "review",
-                "id": str(review.pk),
-                "data": {
-                    "album": review.album.title,
-                    "address": review.album.get_absolute_url(),
-                    "author": review.author,
-                    "rating": review.rating,
-                    "text": review.text,
-                },
-            }
-        # No connection is held while waiting.
-        await asyncio.sleep(LIVE_INTERVAL)
+    latest = Review.objects.select_related("album").order_by("-pk")[:LIVE_REVIEWS]
+    newest = None
+    # Waits without a query or a connection of the pool, until a process commits a
+    # review. See records/migrations/0003_watch_review.py.
+    async for reviews in watch(latest, models=[Review]):
+        if newest is None:
+            newest = reviews[0].pk if reviews else 0
+            yield {"event": "listening"}
+        for review in reversed(reviews):
+            if review.pk > newest:
+                newest = review.pk
+                yield {
+                    "event": "review",
+                    "id": str(review.pk),
+                    "data": {
+                        "album": review.album.title,
+                        "address": review.album.get_absolute_url(),
+                        "author": review.author,
+                        "rating": review.rating,
+                        "text": review.text,
+                    },
+                }
 
 
 async def album_json(request, pk):

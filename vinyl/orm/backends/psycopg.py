@@ -6,15 +6,16 @@ Its connection is a `BridgeConnection` (psycopg_connection.py).
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import socket
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, LiteralString, cast
 
 import psycopg
 from django.db.utils import DatabaseErrorWrapper
@@ -225,19 +226,52 @@ class PsycopgMixin(BridgeMixin):
         self.connection.set_autocommit_nowait(True)
         self.autocommit = True
 
-    def listen_to(self, channels: Sequence[str]) -> None:
+    def listen_to(
+        self,
+        channels: Sequence[str],
+        handle: Callable[[psycopg.Notify], None] | None = None,
+    ) -> None:
         """
         Connect and listen to *channels*. Switches to the event loop in the bridge.
+
+        Args:
+            handle: Called with each notification, in place of `received()`.
         """
         self.ensure_connection()
         # No notification arrives inside a transaction, so the setting is overridden.
         self.set_autocommit(True)
+        if handle is not None:
+            # Before LISTEN, whose reply may come with notifications.
+            self.connection.add_notify_handler(handle)
+        self._change_channels("LISTEN {}", channels)
+
+    def change_channels(self, listen: Sequence[str], unlisten: Sequence[str]) -> None:
+        """
+        Listen to *listen* as well, and no longer to *unlisten*. Switches to the event
+        loop in the bridge.
+        """
+        if listen:
+            self._change_channels("LISTEN {}", listen)
+        if unlisten:
+            self._change_channels("UNLISTEN {}", unlisten)
+
+    def _change_channels(self, command: LiteralString, channels: Sequence[str]) -> None:
         # In one command, so that no notification arrives between two of them.
-        command = sql.SQL("; ").join(
-            sql.SQL("LISTEN {}").format(sql.Identifier(name)) for name in channels
+        commands = sql.SQL("; ").join(
+            sql.SQL(command).format(sql.Identifier(name)) for name in channels
         )
         with self.wrap_database_errors:
-            self.connection.execute(command)
+            self.connection.execute(commands)
+
+    def receive(self) -> asyncio.Future[Any]:
+        """See `BridgeConnection.receive()`. Never switches."""
+        future: asyncio.Future[Any] = self.connection.receive()
+        return future
+
+    def stop_receiving(self) -> None:
+        """End what `receive()` has begun. Never switches."""
+        if self.connection is not None:
+            self.connection.reader.release()
 
     def received(self, timeout: float | None) -> list[psycopg.Notify]:
         """

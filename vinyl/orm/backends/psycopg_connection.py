@@ -14,11 +14,12 @@ import asyncio
 import select
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, Self, cast
 
 import psycopg
 from psycopg.adapt import Dumper
+from psycopg.pq.abc import PGconn
 from psycopg.waiting import wait_async
 
 from vinyl.bridge.cancellation import Shield, decide
@@ -255,6 +256,20 @@ class BridgeConnection(psycopg.Connection[Any]):
         with self.lock:
             await self._wait(shield, self._commit_gen())
 
+    def receive(self) -> asyncio.Future[Any]:
+        """
+        Have the notify handlers of this connection called as notifications arrive,
+        until `reader.release()` ends that or the session ends.
+
+        Returns:
+            A future, which fails when the session ends.
+
+        Never switches.
+        """
+        notifications = receive_notifications(self.pgconn)
+        next(notifications)
+        return self.reader.drive(notifications)
+
     def has_input(self) -> bool:
         """Whether the server has sent data or closed the socket. Never switches."""
         if self.closed:
@@ -289,6 +304,16 @@ class BridgeConnection(psycopg.Connection[Any]):
             self._twin = psycopg.AsyncConnection(pgconn)
             pgconn.notice_handler, pgconn.notify_handler = handlers
         return self._twin
+
+
+def receive_notifications(pgconn: PGconn) -> Generator[int, int, None]:
+    """Pass each notification to the handler of *pgconn* while driven by a `Reader`."""
+    while True:
+        yield INPUT
+        pgconn.consume_input()
+        while notification := pgconn.notifies():
+            if (handle := pgconn.notify_handler) is not None:
+                handle(notification)
 
 
 class _Lock:

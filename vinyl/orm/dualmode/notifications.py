@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Self
-from weakref import WeakSet
 
 from django.db import (
     InterfaceError,
@@ -23,24 +22,18 @@ from vinyl.bridge.greenlets import in_bridge, run, suspend
 from vinyl.bridge.mode import runs_sync
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.scopes.fork import call_in_child
+from vinyl.orm.scopes.fork import disown_in_child
 from vinyl.orm.scopes.scope import ConnectionScope, current_scope
 
-__all__ = ["Notifications", "patch_listen"]
+__all__ = [
+    "Notifications",
+    "check_channels",
+    "check_has_notifications",
+    "patch_listen",
+]
 
 # PostgreSQL shortens longer names silently, in LISTEN.
 MAX_CHANNEL_BYTES = 63
-
-# The connections that listen: a forked process must not touch them.
-_listening: WeakSet[BridgeMixin] = WeakSet()
-
-
-def _disown_listening() -> None:
-    for wrapper in list(_listening):
-        wrapper.disown()
-
-
-call_in_child(_disown_listening)
 
 
 class Notifications:
@@ -62,6 +55,8 @@ class Notifications:
         channels: Names of channels, exactly as in `pg_notify()`.
         timeout: End the iteration after this long without a notification, in seconds.
             It can be started again. None waits without a limit.
+        handle: Called with each notification that `wrapper.receive()` receives; None to
+            iterate instead.
 
     Raises:
         InterfaceError: It was read outside its block or by two tasks at once, or on
@@ -73,13 +68,18 @@ class Notifications:
     """
 
     def __init__(
-        self, alias: str, channels: tuple[str, ...], timeout: float | None
+        self,
+        alias: str,
+        channels: tuple[str, ...],
+        timeout: float | None = None,
+        handle: Callable[[Any], None] | None = None,
     ) -> None:
         self.alias = alias
         self.channels = channels
         self.timeout = timeout
+        self._handle = handle
         # The session; None outside the block.
-        self._wrapper: Any = None
+        self.wrapper: Any = None
         # Notifications that have arrived and have not been returned yet.
         self._received: deque[Any] = deque()
         self._is_receiving = False
@@ -97,7 +97,7 @@ class Notifications:
         self._prepare()
         # Receivers of connection_created find this session as `connection`.
         scope = ConnectionScope(current_scope.get(), block="listen()")
-        scope.hold(self.alias, self._wrapper, None)
+        scope.hold(self.alias, self.wrapper, None)
         scope.enter()
         try:
             await run(self._open)
@@ -121,23 +121,23 @@ class Notifications:
         self._close()
 
     def _prepare(self) -> None:
-        if self._wrapper is not None:
+        if self.wrapper is not None:
             raise InterfaceError(
                 f"{self!r} has already been entered, and its block has not ended. Call "
                 f"connection.listen() again for each block."
             )
-        self._wrapper = connections.create_connection(self.alias)
+        self.wrapper = connections.create_connection(self.alias)
 
     def _open(self) -> None:
         try:
-            self._wrapper.listen_to(self.channels)
+            self.wrapper.listen_to(self.channels, self._handle)
         except BaseException:
             self._close()
             raise
-        _listening.add(self._wrapper)
+        disown_in_child(self.wrapper)
 
     def _close(self) -> None:
-        wrapper, self._wrapper = self._wrapper, None
+        wrapper, self.wrapper = self.wrapper, None
         self._received.clear()
         if wrapper is None:
             return
@@ -179,7 +179,7 @@ class Notifications:
         return self._received.popleft()
 
     def _receive(self) -> None:
-        wrapper = self._wrapper
+        wrapper = self.wrapper
         if wrapper is None:
             raise self._not_listening()
         if self._is_receiving:
@@ -192,12 +192,12 @@ class Notifications:
         try:
             received = wrapper.received(self.timeout)
         except OperationalError as error:
-            if self._wrapper is None:
+            if self.wrapper is None:
                 raise self._not_listening() from error
             raise
         finally:
             self._is_receiving = False
-            if self._wrapper is None:
+            if self.wrapper is None:
                 wrapper.discard()
         self._received.extend(received)
 
@@ -217,7 +217,7 @@ class Notifications:
 
     def __repr__(self) -> str:
         names = ", ".join(map(repr, self.channels))
-        state = "closed" if self._wrapper is None else "listening"
+        state = "closed" if self.wrapper is None else "listening"
         return f"<Notifications of {names} on {self.alias!r}, {state}>"
 
 
@@ -243,36 +243,65 @@ def patch_listen(_: None) -> Callable[..., Any]:
 
         Never switches.
         """
-        if not (isinstance(self, BridgeMixin) and self.can_listen):
-            raise NotSupportedError(
-                f"connection.listen() was called for database {self.alias!r}, whose "
-                f"ENGINE {self.settings_dict['ENGINE']!r} does not support "
-                f"notifications. Use vinyl.orm.backends.postgresql."
-            )
-        _check(channels, timeout)
+        check_has_notifications("connection.listen()", self)
+        check_channels("connection.listen()", channels)
+        _check_timeout(timeout)
         return Notifications(self.alias, channels, timeout)
 
     return listen
 
 
-def _check(channels: tuple[Any, ...], timeout: Any) -> None:
+def check_has_notifications(call: str, wrapper: Any) -> None:
+    """
+    Check the database that *call*, such as "listen()", is to use.
+
+    Args:
+        wrapper: The connection of its alias.
+
+    Raises:
+        NotSupportedError: The database does not support notifications.
+
+    Never switches.
+    """
+    if not (isinstance(wrapper, BridgeMixin) and wrapper.can_listen):
+        raise NotSupportedError(
+            f"{call} was called for database {wrapper.alias!r}, whose ENGINE "
+            f"{wrapper.settings_dict['ENGINE']!r} does not support notifications. Use "
+            f"vinyl.orm.backends.postgresql."
+        )
+
+
+def check_channels(call: str, channels: tuple[Any, ...]) -> None:
+    """
+    Check the names of channels that were given to *call*, such as "listen()".
+
+    Raises:
+        TypeError: There is no channel, or one is not a string.
+        ValueError: PostgreSQL does not accept the name of a channel.
+
+    Never switches.
+    """
     if not channels:
         raise TypeError(
-            "connection.listen() was called without a channel, so it would receive "
-            "nothing. Pass one or more names: connection.listen('orders', 'stock')."
+            f"{call} was called without a channel, so it would receive nothing. Pass "
+            f"one or more names, such as 'orders', 'stock'."
         )
     for channel in channels:
         if not isinstance(channel, str):
             raise TypeError(
-                f"connection.listen() was given {channel!r}, but the name of a channel "
-                f"must be a string. Pass each name as a separate argument."
+                f"{call} was given {channel!r}, but the name of a channel must be a "
+                f"string. Pass each name as a separate argument."
             )
-        if not 0 < len(channel.encode()) <= MAX_CHANNEL_BYTES or "\0" in channel:
+        size = len(channel.encode())
+        if not 0 < size <= MAX_CHANNEL_BYTES or "\0" in channel:
             raise ValueError(
-                f"connection.listen() was given the channel {channel!r}, which "
-                f"PostgreSQL does not accept. Use a name of 1 to {MAX_CHANNEL_BYTES} "
-                f"bytes without NUL characters."
+                f"{call} was given the channel {channel!r}, which PostgreSQL does not "
+                f"accept. Use a name of 1 to {MAX_CHANNEL_BYTES} bytes without NUL "
+                f"characters."
             )
+
+
+def _check_timeout(timeout: Any) -> None:
     is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
     if timeout is not None and not (is_number and timeout >= 0):
         raise ValueError(

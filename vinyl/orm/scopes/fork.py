@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from weakref import WeakSet
 
 from vinyl.bridge.greenlets import leave_run
+from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.pools.registry import disown_pools
 from vinyl.orm.scopes.lending import leave_loans
 from vinyl.orm.scopes.scope import current_scope
 
-__all__ = ["call_in_child", "install"]
+__all__ = ["call_in_child", "disown_in_child", "install"]
 
 _hooks: list[Callable[[], object]] = []
+# Connections outside of pools that a forked process must not touch.
+_foreign: WeakSet[BridgeMixin] = WeakSet()
 
 
 def call_in_child(hook: Callable[[], object]) -> None:
@@ -34,12 +38,22 @@ def call_in_child(hook: Callable[[], object]) -> None:
     _hooks.append(hook)
 
 
+def disown_in_child(wrapper: BridgeMixin) -> None:
+    """
+    Have *wrapper*, which is in no pool, made unusable in each process that is forked
+    from now on. Never switches.
+    """
+    _foreign.add(wrapper)
+
+
 def _leave_parent() -> None:
     """Leave the scopes and runs of the parent, and make its connections unusable."""
     current_scope.set(None)
     leave_loans()
     leave_run()
     disown_pools()
+    for wrapper in list(_foreign):
+        wrapper.disown()
     for hook in _hooks:
         hook()
 

@@ -1,0 +1,5 @@
+"""
+The management commands of vinyl.orm.
+
+commands/    each is a `vinyl` command
+"""

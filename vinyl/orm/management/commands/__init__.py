@@ -1,0 +1,3 @@
+"""
+watchmodels.py    the triggers that report changes to vinyl.orm.live.watch()
+"""
