@@ -74,6 +74,7 @@ READ = {
 # The attributes of instances that are read, by the method that sets them.
 READ_OF_INSTANCES = {
     "asgiref.sync:SyncToAsync.__init__": "_thread_sensitive",
+    "django.db.models.query:Prefetch.__init__": "prefetch_through queryset",
     "django.db.models.query:QuerySet.__init__": (
         "_db _defer_next_filter _deferred_filter _fields _for_write _hints "
         "_iterable_class _known_related_objects _prefetch_done "
