@@ -14,6 +14,7 @@ writes_on_loop.py  the writes of plans on the event loop
 pipelined_reads.py  reads of several tasks in one block, sent together
 streams.py      iterator(), whose rows come in chunks
 prefetches.py   prefetch_related(), with one pass over the objects of each level
+prefetch_relations.py  the relations that need no code of Django for that
 prefetch_filters.py  the filters of these levels, by instances or their keys
 prefetches_on_loop.py  prefetch_related() on the event loop, without the bridge
 prefetched.py   the querysets of related managers that hold what was prefetched

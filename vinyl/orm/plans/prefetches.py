@@ -13,57 +13,25 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Generator
-from typing import Any, NamedTuple
+from typing import Any
 
 import django
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import ForeignKey, Model, OneToOneField, Prefetch
+from django.db.models import Prefetch
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.fields import related_descriptors
-from django.db.models.fields.related_descriptors import (
-    ForwardManyToOneDescriptor,
-    ForwardOneToOneDescriptor,
-    ManyToManyDescriptor,
-    ReverseManyToOneDescriptor,
-    ReverseOneToOneDescriptor,
-)
 
-from vinyl.orm.plans.loaders import MISSING, has_plain
 from vinyl.orm.plans.prefetch_filters import by_instances, by_keys
+from vinyl.orm.plans.prefetch_relations import Kind, Relation, keys_of, relation_of
 from vinyl.orm.plans.prefetched import set_querysets
 from vinyl.orm.plans.trails import is_enabled
 
-__all__ = ["Level", "Relation", "keys_of", "patch_prefetch_one_level", "relation_of"]
+__all__ = ["Level", "flow_of", "patch_prefetch_one_level"]
 
 # The result of a level: the related objects, and the prefetches of their queryset.
 Found = tuple[list[Any], list[Any]]
+# Fetches a level: it yields a queryset, and is sent the objects of that queryset.
 Flow = Generator[Any, list[Any], Found]
-
-
-class Relation(NamedTuple):
-    """
-    A relation of one of Django's own kinds.
-
-    Args:
-        descriptor: The descriptor on the model of the instances.
-        field: The field that holds the key; for a many-to-many relation, the field of
-            its table that refers to the instances.
-        key: The attribute of the instances that holds their key.
-        name: The attribute of the related objects that holds the same key.
-        related: The model of the related objects; None for a many-to-many relation.
-        remote: The name under which related objects cache their instance; None if they
-            do not.
-        flow: Fetches the relation for a level. It yields a queryset, is sent the
-            objects of that queryset, and returns a `Found`.
-    """
-
-    descriptor: Any
-    field: Any
-    key: str
-    name: str
-    related: Any
-    remote: str | None
-    flow: Callable[[Level], Flow]
 
 
 class Level:
@@ -159,7 +127,7 @@ def fetch_level(level: Level) -> Found:
 
     Switches to the event loop, inside the bridge.
     """
-    flow = level.relation.flow(level)
+    flow = flow_of(level)
     queryset = next(flow)
     try:
         flow.send(list(queryset))
@@ -194,83 +162,6 @@ def _level(
     return found
 
 
-def keys_of(instances: list[Any], model: Any, name: str) -> list[Any] | None:
-    """
-    Return the keys of *instances*; None if one is not of *model* or its key is
-    deferred. Never switches.
-    """
-    keys = [instance.__dict__.get(name, MISSING) for instance in instances]
-    if MISSING in keys or any(type(instance) is not model for instance in instances):
-        return None
-    return keys
-
-
-def relation_of(model: Any, name: str) -> Relation | None:
-    """
-    Return the relation *name* of *model*; None if Django has to prefetch it. Never
-    switches.
-    """
-    meta = getattr(model, "_meta", None)
-    if meta is None:
-        return None
-    relations: dict[str, Relation | None]
-    relations = vars(meta).setdefault("vinyl_relations", {})
-    relation = relations.get(name)
-    descriptor = getattr(model, name, None)
-    if name not in relations or (relation and relation.descriptor is not descriptor):
-        relation = relations[name] = _made(model, descriptor)
-    return relation
-
-
-def _made(model: Any, descriptor: Any) -> Relation | None:
-    kind = type(descriptor)
-    if kind in (ForwardManyToOneDescriptor, ForwardOneToOneDescriptor):
-        field, flow, is_forward = descriptor.field, _forward_flow, True
-        related = field.remote_field.model
-    elif kind is ReverseOneToOneDescriptor:
-        field, flow, is_forward = descriptor.related.field, _one_flow, False
-        related = field.model
-    elif kind is ReverseManyToOneDescriptor:
-        field, flow, is_forward = descriptor.rel.field, _many_flow, False
-        related = field.model
-    elif kind is ManyToManyDescriptor:
-        rel = descriptor.rel
-        side = "m2m_reverse_field_name" if descriptor.reverse else "m2m_field_name"
-        field = rel.through._meta.get_field(getattr(rel.field, side)())
-        flow, is_forward, related = _through_flow, False, None
-    else:
-        return None
-    if type(field) not in (ForeignKey, OneToOneField):
-        return None
-    [local], [foreign] = field.local_related_fields, field.foreign_related_fields
-    here, there = (local, foreign) if is_forward else (foreign, local)
-    if not _holds_key(model, here):
-        return None
-    if related is None:
-        name = f"_prefetch_related_val_{local.attname}"
-    elif _holds_key(related, there):
-        name = there.attname
-    else:
-        return None
-    if is_forward:
-        rel = field.remote_field
-        remote = None if rel.multiple else rel.cache_name
-    else:
-        remote = field.cache_name if related is not None else None
-    return Relation(descriptor, field, here.attname, name, related, remote, flow)
-
-
-def _holds_key(model: Any, field: Any) -> bool:
-    """Whether instances of *model* keep the value of *field* in their `__dict__`."""
-    return (
-        has_plain(model, field.attname)
-        and model.pk is Model.pk
-        and model._is_pk_set is Model._is_pk_set
-        # An inherited key may differ from the key of the parent.
-        and model._meta.concrete_model is field.model._meta.concrete_model
-    )
-
-
 def _own_lookups(queryset: Any) -> list[Any]:
     """Remove and return the prefetches of *queryset*, which Django does afterwards."""
     lookups = [copy.copy(one) for one in queryset._prefetch_related_lookups]
@@ -294,15 +185,17 @@ def _grouped(
     for related in objects:
         # Reading `fields_cache` creates it, so read it only if needed.
         cached = related._state.fields_cache if remote is not None else None
-        key = related.__dict__.get(name, MISSING)
-        if key is MISSING:
+        try:
+            key = related.__dict__[name]
+        except KeyError:
             # Django fetches it.
             key = getattr(related, name)
         if cached is not None and (is_always or remote not in cached):
-            if key not in owners:
+            try:
+                cached[remote] = owners[key]
+            except KeyError:
                 # Django raises this for a key that is equal only in the database.
-                raise KeyError((key,))
-            cached[remote] = owners[key]
+                raise KeyError((key,)) from None
         siblings = found.get(key)
         if siblings is None:
             found[key] = [related]
@@ -400,3 +293,16 @@ def _all_of(descriptor: Any, instances: list[Any]) -> Any:
     if django.VERSION >= (6, 1):
         return descriptor.get_queryset(instance=instances[0])
     return descriptor.get_queryset()
+
+
+_FLOWS: dict[Kind, Callable[[Level], Flow]] = {
+    "forward": _forward_flow,
+    "many": _many_flow,
+    "one": _one_flow,
+    "through": _through_flow,
+}
+
+
+def flow_of(level: Level) -> Flow:
+    """Return the flow that fetches *level*. Never switches."""
+    return _FLOWS[level.relation.kind](level)

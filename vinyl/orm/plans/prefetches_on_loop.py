@@ -19,8 +19,9 @@ from django.db.models.query import ModelIterable, QuerySet
 
 from vinyl.bridge.greenlets import run
 from vinyl.orm.plans.on_loop import fetch
+from vinyl.orm.plans.prefetch_relations import Relation, keys_of, relation_of
 from vinyl.orm.plans.prefetched import QUERYSET_METHODS
-from vinyl.orm.plans.prefetches import Level, Relation, keys_of, relation_of
+from vinyl.orm.plans.prefetches import Level, flow_of
 from vinyl.orm.plans.trails import has_djangos_methods, trail_of
 
 __all__ = ["fetch_rows"]
@@ -89,7 +90,7 @@ async def _prefetch(
             await run(query.prefetch_related_objects, objects, *lookups)
             return
         level = path.count(LOOKUP_SEP)
-        flow = relation.flow(
+        flow = flow_of(
             Level(relation, instances, keys, prefetcher, Prefetch(path), level)
         )
         queryset = next(flow)
@@ -135,7 +136,7 @@ def _made(model: Any, lookups: tuple[str, ...]) -> list[_Part] | None:
             if relation is None or name == known:
                 return None
             # For a many-to-many relation, Django needs a connection, for its quoting.
-            if relation.related is None or not _is_djangos(relation):
+            if relation.kind == "through" or not _is_djangos(relation):
                 return None
             found[path] = relation.related, relation.remote
             parts.append(_Part(path, parent, name, relation))
