@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.db.models.signals import post_init
 from django.test.utils import isolate_apps
 
 from tests.orm.plans.planning import catalogue
-from tests.records.models import Album
+from tests.records.models import Album, Artist
 from vinyl.orm import models
 from vinyl.orm.plans import trails
 
@@ -59,6 +60,45 @@ class TestInstances:
 
         for _ in range(4):
             assert Shouting.objects.get(title="Album 1").title == "ALBUM 1"
+
+    @isolate_apps("tests.records")
+    def test_attributes_are_set_as_django_sets_them(self, used: list[str]) -> None:
+        """In the order of the fields, where descriptors set some of them."""
+        catalogue()
+
+        class Mixed(models.Model):
+            title = models.CharField(max_length=200)
+            artist = models.ForeignKey(Artist, models.DO_NOTHING, related_name="+")
+            notes = models.FileField()
+            year = models.IntegerField()
+
+            class Meta:
+                app_label = "records"
+                db_table = "records_album"
+                managed = False
+
+            def __str__(self) -> str:
+                return self.title
+
+        def found() -> list[Any]:
+            albums = Mixed.objects.annotate(
+                **{"after": F("year"), "not-a-name": F("title"), "class": F("id")}
+            )
+            return [
+                (*vars(one).items(), *vars(one._state).items())
+                for one in albums.order_by("pk").defer("notes")
+            ] + [[*vars(one)] for one in Mixed.objects.all()]
+
+        def without_state(rows: list[Any]) -> list[Any]:
+            return [[pair for pair in row if pair[0] != "_state"] for row in rows]
+
+        with pytest.MonkeyPatch.context() as patches:
+            patches.setattr(trails, "_enabled", False)
+            expected = without_state(found())
+        for _ in range(4):
+            used.clear()
+            assert without_state(found()) == expected
+        assert len(used) == 2
 
     def test_deferred_fields_are_deferred(self, used: list[str]) -> None:
         catalogue()

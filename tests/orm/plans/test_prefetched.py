@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import copy
+import gc
+import pickle
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -29,9 +33,9 @@ def copies(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     def noted(*args: Any) -> Any:
         make = copying(*args)
 
-        def made(instance: Any, key: Any) -> Any:
+        def made(instance: Any, objects: Any) -> Any:
             found.append(instance)
-            return make(instance, key)
+            return make(instance, objects)
 
         return None if make is None else made
 
@@ -80,6 +84,101 @@ def test_copies_share_nothing(name: str, copies: list[Any]) -> None:
     first._add_hints(more=1)
     assert "more" not in second._hints
     assert first.query is not second.query
+
+
+def test_a_copy_is_made_when_it_is_read(copies: list[Any]) -> None:
+    fill()
+    for _ in range(4):
+        copies.clear()
+        _, second, third, *_ = Album.objects.order_by("pk").prefetch_related(
+            "tracks", "genres"
+        )
+    assert not copies
+    assert second.tracks.all() is second.tracks.all()
+    assert copies == [second]
+    assert third.tracks.add(third.tracks.all()[0]) is None
+    assert list(third.genres.all()) == list(third.genres.using("default"))
+    assert copies == [second, third, third]
+
+
+def test_a_copy_is_of_the_time_of_the_prefetch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fill()
+
+    def make() -> Any:
+        _, album, *_ = Album.objects.order_by("pk").prefetch_related("tracks", "genres")
+        key, album.pk = album.pk, 0
+        found: list[Any] = []
+        for manager in (album.tracks, album.genres):
+            known = manager.all()._known_related_objects
+            found.append([[*one] == [key] for one in known.values()])
+            found.append(str(manager.all().all().query))
+        return found
+
+    compare(make)
+
+
+def test_instances_do_not_keep_each_other_alive() -> None:
+    fill()
+    for _ in range(4):
+        found = list(Album.objects.order_by("pk").prefetch_related("tracks"))
+    first, last = weakref.ref(found[0]), found[-1]
+    del found
+    gc.collect()
+    assert first() is None
+    assert last.tracks.all()[0].album is last
+
+
+# Each returns a dictionary with the queryset of tracks, or that queryset.
+READS: dict[str, Callable[[Any], Any]] = {
+    "dict()": dict,
+    "**": lambda cache: {**cache},
+    "update()": lambda cache: {} | cache,
+    "|": lambda cache: cache | {},
+    "copy()": lambda cache: cache.copy(),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda cache: pickle.loads(pickle.dumps(cache)),
+    "items()": lambda cache: dict(cache.items()),
+    "values()": lambda cache: next(iter(cache.values())),
+    "get()": lambda cache: cache.get("tracks"),
+    "[]": lambda cache: cache["tracks"],
+    "setdefault()": lambda cache: cache.setdefault("tracks", []),
+    "pop()": lambda cache: cache.pop("tracks", None),
+    "popitem()": lambda cache: dict([cache.popitem()]),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_code_that_reads_the_cache_finds_querysets(read: str) -> None:
+    fill()
+    for _ in range(4):
+        _, album, *_ = Album.objects.order_by("pk").prefetch_related("tracks")
+        expected = list(Track.objects.filter(album=album).order_by("pk"))
+        cache = vars(album)["_prefetched_objects_cache"]
+        assert cache.get("genres", 1) == 1
+        assert list(cache) == ["tracks"]
+        result = READS[read](cache)
+        if not isinstance(result, QuerySet):
+            assert read in ("|", "copy()") or type(result) is dict
+            result = result["tracks"]
+        assert type(result) is QuerySet
+        assert sorted(result, key=lambda one: one.pk) == expected
+    assert "QuerySet" in repr(cache) or not cache
+
+
+def test_code_may_set_a_list_in_the_cache() -> None:
+    fill()
+    for _ in range(4):
+        _, album, *_ = Album.objects.order_by("pk").prefetch_related("tracks", "genres")
+        cache = vars(album)["_prefetched_objects_cache"]
+        cache["tracks"] = []
+        assert album.tracks.all() == []
+        del cache["genres"]
+        cache |= {"genres": ["x"]}
+        assert cache == {"tracks": [], "genres": ["x"]}
+        assert album.genres.all() == ["x"]
 
 
 def test_copies_of_a_given_queryset_share_its_hints_as_in_django() -> None:

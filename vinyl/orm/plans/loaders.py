@@ -8,7 +8,10 @@ nor a receiver of a signal can observe the difference.
 
 from __future__ import annotations
 
+import functools
 import inspect
+import itertools
+import keyword
 import weakref
 from collections.abc import Callable, Iterable
 from operator import attrgetter
@@ -143,7 +146,13 @@ class _Instances:
         if any(inspect.getattr_static(self.model, name, None) for name in annotations):
             raise Unplannable
         self.annotations = annotations
-        self.build = _builder(self.names, self.start, keys, annotations)
+        self.build = _builder(
+            self.names,
+            self.start,
+            keys,
+            annotations,
+            functools.partial(_is_settable, self.model),
+        )
         self.related = [
             _Related(of_relation, select)
             for of_relation in info.get("related_klass_infos", ())
@@ -243,39 +252,55 @@ def is_plain(model: type[models.Model], names: list[str] | None = None) -> bool:
     )
 
 
+def _is_settable(model: type[models.Model], name: str) -> bool:
+    """Whether setting the attribute *name* of an instance in code does nothing else."""
+    descriptor = inspect.getattr_static(model, name, None)
+    return (
+        not inspect.isdatadescriptor(descriptor)
+        and name.isidentifier()
+        and not keyword.iskeyword(name)
+    )
+
+
 def _builder(
-    names: list[str], start: int, keys: list[int], annotations: dict[str, int]
+    names: list[str],
+    start: int,
+    keys: list[int],
+    annotations: dict[str, int],
+    is_settable: Callable[[str], bool],
 ) -> Callable[..., list[Any]]:
     """
     A function that makes instances of rows, written out for the attributes *names* at
     the columns from *start*: a loop over names for each row would take as long as the
     rest. Columns with a foreign key are *keys*, those of attributes that are no fields
     *annotations*.
+
+    Args:
+        is_settable: Whether setting the attribute of this name does nothing else.
     """
     # Setting a foreign key looks at the cache of relations, which makes it.
     has_key = " or ".join(f"row[{key}] is not None" for key in keys) or "False"
+    columns = [*zip(names, itertools.count(start)), *annotations.items()]
+    # Setting an attribute is faster, and makes no `__dict__`. Where there is one, that
+    # is slower again, so the others come last.
+    simple = list(itertools.takewhile(lambda column: is_settable(column[0]), columns))
+    rest = columns[len(simple) :]
     lines = [
         "def build(rows, model, db, new, state_class, mode):",
         "    objects = []",
         "    append = objects.append",
         "    for row in rows:",
         "        instance = new(model)",
-        "        values = instance.__dict__",
-        "        values['_state'] = state = state_class()",
+        "        instance._state = state = state_class()",
         f"        if {has_key}:",
         "            state.fields_cache = {}",
         "        state.adding = False",
         "        state.db = db",
         "        if mode is not None:",
         "            state.fetch_mode = mode",
-        *(
-            f"        values[{name!r}] = row[{column}]"
-            for column, name in enumerate(names, start)
-        ),
-        *(
-            f"        values[{name!r}] = row[{column}]"
-            for name, column in annotations.items()
-        ),
+        *(f"        instance.{name} = row[{column}]" for name, column in simple),
+        *(["        values = instance.__dict__"] if rest else []),
+        *(f"        values[{name!r}] = row[{column}]" for name, column in rest),
         "        append(instance)",
         "    return objects",
     ]

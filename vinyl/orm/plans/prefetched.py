@@ -3,11 +3,14 @@ The querysets of related managers that hold what has been prefetched.
 
 Django makes the queryset of the first instance. Unless the manager overrides methods,
 the querysets of the other instances differ only in the instance, so they are copies.
+Each is made when code reads it: with its attributes it would be a third of all objects
+that a prefetch creates, which the garbage collector has to go through.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import django
@@ -18,15 +21,70 @@ from django.db.models.query import QuerySet
 from vinyl.orm.plans.shapes import Trail
 from vinyl.orm.plans.trails import PENDING, trail_of
 
-__all__ = ["QUERYSET_METHODS", "set_querysets"]
+__all__ = ["QUERYSET_METHODS", "Prefetched", "set_querysets"]
 
-# Returns the queryset of an instance and its key.
-Make = Callable[[Any, Any], Any]
+# Returns the queryset of an instance that holds a list of objects.
+Make = Callable[[Any, list[Any]], Any]
 
 _HAS_FETCH_MODES = django.VERSION >= (6, 1)
 # What managers and querysets call for the queryset of an instance.
 _get_queryset = BaseManager.get_queryset
 QUERYSET_METHODS = ("_add_hints", "_next_is_sticky", "using")
+
+
+class Prefetched(dict[str, Any]):
+    """
+    The `_prefetched_objects_cache` of an instance: querysets, each made when it is
+    read. Until then there is a list in its place. Copies and pickles are a plain `dict`
+    of querysets, as Django has it.
+    """
+
+    __slots__ = ("_instance", "_makers")
+
+    # Not in `__init__()`, which would take as long as the rest.
+    _instance: Any
+    # What makes each queryset. Instances that were prefetched together share it.
+    _makers: dict[str, Make]
+
+    def __getitem__(self, name: str) -> Any:
+        value = dict.__getitem__(self, name)
+        if type(value) is list and name in self._makers:
+            value = self._makers[name](self._instance, value)
+            dict.__setitem__(self, name, value)
+        return value
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self else default
+
+    def make_all(self) -> None:
+        """Make all querysets. Never switches."""
+        for name in self._makers:
+            if name in self:
+                self[name]
+        # A list that is set from here on is just that.
+        self._makers = {}
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return dict, (), None, None, iter(self.items())
+
+
+def _after_making(name: str) -> Callable[..., Any]:
+    method = getattr(dict, name)
+
+    @functools.wraps(method)
+    def after_making(self: Prefetched, *args: Any, **kwargs: Any) -> Any:
+        self.make_all()
+        return method(self, *args, **kwargs)
+
+    return after_making
+
+
+# `dict()` and `**` take the values without asking if `__iter__()` is that of `dict`.
+for _name in (
+    "__eq__ __ior__ __iter__ __ne__ __or__ __repr__ __ror__ __setitem__ copy items pop "
+    "popitem setdefault update values"
+).split():
+    setattr(Prefetched, _name, _after_making(_name))
 
 
 def set_querysets(
@@ -56,26 +114,64 @@ def set_querysets(
     Never switches.
     """
 
-    def by_django(instance: Any, key: Any) -> Any:
+    def by_django(instance: Any, objects: list[Any]) -> Any:
         manager = getattr(instance, attribute)
         if given is None:
-            return manager.get_queryset()
-        return manager._apply_rel_filters(given._chain())
-
-    make: Make | None = by_django
-    if _can_copy(instances, keys, descriptor, given):
-        make = None
-    for instance, key, objects in zip(instances, keys, found, strict=True):
-        prefetched = instance._prefetched_objects_cache
-        if make is None or name in prefetched:
-            queryset = by_django(instance, key)
-            if make is None:
-                make = _copying(queryset, instance, key, field, given) or by_django
+            queryset = manager.get_queryset()
         else:
-            queryset = make(instance, key)
+            queryset = manager._apply_rel_filters(given._chain())
         queryset._result_cache = objects
         queryset._prefetch_done = True
-        prefetched[name] = queryset
+        return queryset
+
+    make: Make | None = None
+    can_copy = _can_copy(instances, keys, descriptor, given)
+    for instance, objects in zip(instances, found, strict=True):
+        queryset = by_django(instance, objects)
+        instance._prefetched_objects_cache[name] = queryset
+        if can_copy and instance is instances[0]:
+            by_id = dict(zip(map(id, instances), keys, strict=True))
+            make = _copying(queryset, instance, by_id, field, given)
+            if make is not None:
+                break
+    if make is None:
+        return
+    for instance, objects, cache in _hold(instances[1:], found[1:], name, make):
+        cache[name] = by_django(instance, objects)
+    if given is not None:
+        # Its querysets share its hints, of which the last instance is one.
+        queryset._hints["instance"] = instances[-1]
+
+
+def _hold(
+    instances: list[Any], found: list[list[Any]], name: str, make: Make
+) -> Iterator[tuple[Any, list[Any], Any]]:
+    """
+    Have *make* make the queryset *name* of each instance when it is read. Yield the
+    instances that need one at once, with their objects and their cache.
+    """
+    new, set_item = Prefetched.__new__, dict.__setitem__
+    makers = alone = {name: make}
+    others: dict[str, Make] = {}
+    for instance, objects in zip(instances, found, strict=True):
+        cache = instance._prefetched_objects_cache
+        if name in cache:
+            # The instance is listed twice.
+            yield instance, objects, cache
+            continue
+        if type(cache) is Prefetched:
+            if cache._makers is not others:
+                others = cache._makers
+                makers = {**others, name: make}
+            cache._makers = makers
+        elif type(cache) is dict and not cache:
+            cache = instance._prefetched_objects_cache = new(Prefetched)
+            cache._instance = instance
+            cache._makers = alone
+        else:
+            yield instance, objects, cache
+            continue
+        set_item(cache, name, objects)
 
 
 def _can_copy(
@@ -90,6 +186,11 @@ def _can_copy(
         return False
     first = instances[0]
     pk, db = first._meta.pk.attname, first._state.db
+    if _HAS_FETCH_MODES:
+        # Reading it sets it, so read it for each, as Django does.
+        modes = [instance._state.fetch_mode for instance in instances]
+        if any(mode is not modes[0] for mode in modes):
+            return False
     return all(
         instance.__dict__.get(pk) is not None and instance._state.db == db
         for instance in instances
@@ -97,11 +198,14 @@ def _can_copy(
 
 
 def _copying(
-    queryset: Any, instance: Any, key: Any, field: Any, given: Any
+    queryset: Any, instance: Any, keys: dict[int, Any], field: Any, given: Any
 ) -> Make | None:
     """
     Return what makes copies of *queryset*, which Django has made for *instance*; None
     if it has a query already, or methods that are not Django's.
+
+    Args:
+        keys: The key of each instance, by its id.
     """
     cls: Any = type(queryset)
     trail = trail_of(queryset)
@@ -117,24 +221,28 @@ def _copying(
     # The last step is the filter by the instance or its key.
     before = values[:-1]
     attributes = dict(queryset.__dict__)
+    # What differs. The other instances must not keep this one alive.
+    attributes["_trail"] = attributes["_result_cache"] = None
+    if given is None:
+        attributes["_hints"] = None
+    if field is not None:
+        attributes["_known_related_objects"] = None
     new, new_tuple = object.__new__, tuple.__new__
 
-    def make(instance: Any, key: Any) -> Any:
+    def make(instance: Any, objects: list[Any]) -> Any:
         result = new(cls)
         found = result.__dict__ = attributes.copy()
+        key = keys[id(instance)]
         if given is None:
             found["_hints"] = {"instance": instance}
-        else:
-            # Shared with the queryset that was given.
-            found["_hints"]["instance"] = instance
         if field is None:
             values = (*before, key)
         else:
             values = (*before, instance)
             found["_known_related_objects"] = {field: {key: instance}}
         found["_trail"] = new_tuple(Trail, (node, values, is_fixed, is_deferred))
-        if _HAS_FETCH_MODES:
-            found["_fetch_mode"] = instance._state.fetch_mode
+        found["_result_cache"] = objects
         return result
 
-    return make if make(instance, key).__dict__ == attributes else None
+    copied = make(instance, queryset._result_cache)
+    return make if copied.__dict__ == queryset.__dict__ else None
