@@ -117,8 +117,17 @@ def db(request: pytest.FixtureRequest, migrated: set[str]) -> Iterator[str]:
         loops = registry._pools.values()
         lent = [pool for loop in loops for pool in loop.values() if pool.in_use]
         empty_tables()
-    gc.collect()
+    collect_garbage()
     assert not lent, f"Connections were not given back: {lent}"
+
+
+def collect_garbage() -> None:
+    """
+    Let what the test has left behind warn now. What stays is out of the collector's
+    way from here on: it grows from test to test.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 only_postgresql = pytest.mark.parametrize("db", ["postgresql"], indirect=True)
