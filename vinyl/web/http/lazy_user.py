@@ -21,6 +21,8 @@ LAZY_USER = "vinyl.user"
 
 # Modules that test whether an object can be awaited.
 _ASKING = "asyncio", "inspect"
+# Those between them and the object, if they ask with an abstract class.
+_ISINSTANCE = "abc", "vinyl.bridge.async_methods"
 
 
 class LazyUser(SimpleLazyObject):  # type: ignore[type-arg]  # not at runtime
@@ -73,11 +75,12 @@ class LazyUser(SimpleLazyObject):  # type: ignore[type-arg]  # not at runtime
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         # Called by isinstance(), through the __getattribute__ of LazyObject.
-        if self._wrapped is empty and (
-            asked_by(*_ASKING, depth=3)
-            or (asked_by("abc", depth=3) and asked_by(*_ASKING, depth=4))
-        ):
-            return LazyUser
+        if self._wrapped is empty:
+            depth = 3
+            while asked_by(*_ISINSTANCE, depth=depth):
+                depth += 1
+            if asked_by(*_ASKING, depth=depth):
+                return LazyUser
         return self._user().__class__
 
     def __hash__(self) -> int:
