@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.test import override_settings
+from django.middleware.csrf import CsrfViewMiddleware
+from django.test import RequestFactory, override_settings
+from django.views.decorators.csrf import csrf_exempt
 from starlette.datastructures import Headers
 
 from tests.web.serving import serving, settings_for, templates
@@ -190,3 +193,35 @@ async def test_websockets_of_other_sites(host: str, origin: str, answer: str) ->
         }
         await get_asgi_application()(scope, receive, send)
     assert sent[0]["type"] == answer
+
+
+class Check(CsrfViewMiddleware):
+    """How Django REST framework and django-ninja protect requests with a session."""
+
+    def _reject(self, request: Any, reason: str) -> Any:
+        return PlainTextResponse(reason, 403)
+
+
+@csrf_exempt
+def checking(request: Request) -> Any:
+    wrapper: Any = SimpleNamespace(_request=request, csrf_processing_done=True)
+    by_itself = Check(lambda request: None).process_view(request, None, (), {})
+    wrapped = Check(lambda request: None).process_view(wrapper, None, (), {})
+    assert (by_itself is None) == (wrapped is None)
+    return by_itself or PlainTextResponse("checked")
+
+
+async def test_packages_check_requests_for_exempt_views_by_the_same_rules() -> None:
+    evil = {"sec-fetch-site": "cross-site", "origin": "https://evil.test"}
+    own = {"sec-fetch-site": "same-origin"}
+    async with serving(path("", checking), **CSRF) as page:
+        assert (await page.post("/", headers=own)).text == "checked"
+        assert (await page.get("/", headers=evil)).text == "checked"
+        refused = await page.post("/", headers=evil)
+        assert (refused.status_code, "cross-site" in refused.text) == (403, True)
+
+
+def test_requests_of_django_are_checked_by_djangos_rules() -> None:
+    request = RequestFactory(enforce_csrf_checks=True).post("/")
+    answer: Any = Check(lambda request: None).process_view(request, None, (), {})
+    assert "cookie" in answer.content.decode()

@@ -293,4 +293,6 @@ def _packages_of_project() -> set[str]:
         return set()
     names = ("SETTINGS_MODULE", "ROOT_URLCONF", "ASGI_APPLICATION", "WSGI_APPLICATION")
     modules = [getattr(settings, name, None) or "" for name in names]
-    return {module.partition(".")[0] for module in modules}
+    # ROOT_URLCONF may be the module itself.
+    paths = (getattr(module, "__name__", module) for module in modules)
+    return {path.partition(".")[0] for path in paths}

@@ -18,13 +18,14 @@ class VinylWebConfig(AppConfig):
 
     def ready(self) -> None:
         # Registers the checks.
-        from vinyl.web import decorators, forms, pagination, views
+        from vinyl.web import csrf, decorators, forms, pagination, views
         from vinyl.web.checks import deploy, settings  # noqa: F401
         from vinyl.web.errors import exception_reporter
         from vinyl.web.http import local_value, prefix
         from vinyl.web.templating import form_templates
 
         for module in (
+            csrf,
             decorators,
             exception_reporter,
             form_templates,

@@ -9,16 +9,21 @@ cheat sheet on cross-site request forgery.
 
 from __future__ import annotations
 
+import functools
 import logging
+from collections.abc import Callable
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from django.conf import global_settings, settings
 from django.http.request import validate_host
+from django.http.response import HttpResponseBase
 from django.urls import get_callable
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from vinyl.bridge.patching import Patch
 from vinyl.web.errors.middleware import respond_to
 from vinyl.web.errors.problem import Problem
 from vinyl.web.errors.report import log_problem
@@ -26,7 +31,7 @@ from vinyl.web.http.requests import Request
 from vinyl.web.routing.router import response_of
 from vinyl.web.routing.websockets import WebSocket
 
-__all__ = ["CSRFMiddleware", "CrossSiteRequest"]
+__all__ = ["TABLE", "CSRFMiddleware", "CrossSiteRequest"]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
@@ -117,6 +122,37 @@ def refusal(headers: Headers, secure: bool = False) -> str:
     return f"it was sent by a page of {origin!r}"
 
 
+def patch_process_view(process_view: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    The patch for `CsrfViewMiddleware.process_view()`, by which packages protect views
+    that are `csrf_exempt`: Django REST framework and django-ninja do so for requests
+    with a session. A request of vinyl is checked by the rules of `CSRFMiddleware`.
+    """
+
+    @functools.wraps(process_view)
+    def changed(
+        self: Any, request: Any, callback: Any, args: Any, kwargs: Any
+    ) -> HttpResponseBase | None:
+        # Django REST framework passes its own request, which wraps the other one.
+        own = request if isinstance(request, Request) else _wrapped_by(request)
+        if own is None:
+            return cast(Any, process_view(self, request, callback, args, kwargs))
+        is_checked = not (
+            own.method in SAFE_METHODS
+            or getattr(callback, "csrf_exempt", False)
+            or getattr(own, "_dont_enforce_csrf_checks", False)
+        )
+        reason = is_checked and refusal(own.headers, own.is_secure())
+        return self._reject(request, reason) if reason else None
+
+    return changed
+
+
+def _wrapped_by(request: Any) -> Request | None:
+    inner = getattr(request, "_request", None)
+    return inner if isinstance(inner, Request) else None
+
+
 def split_origin(origin: str) -> tuple[str, str]:
     """
     Return scheme and host with port, in lower case; empty if *origin* has none, such as
@@ -145,3 +181,10 @@ def is_trusted(origin: str) -> bool:
         if host and scheme == trusted_scheme and validate_host(host, [pattern]):
             return True
     return False
+
+
+TABLE = (
+    Patch(
+        "django.middleware.csrf:CsrfViewMiddleware", "process_view", patch_process_view
+    ),
+)

@@ -8,6 +8,7 @@ import pytest
 from django.core.exceptions import BadRequest
 
 from tests.web.serving import serving
+from vinyl.exceptions import NotAwaitedError
 from vinyl.web import JSONResponse, PlainTextResponse, path
 from vinyl.web.http.requests import Request
 
@@ -105,3 +106,90 @@ async def test_a_request_reads_through_the_middleware_around_the_view() -> None:
     middleware = [f"{__name__}.Looking", f"{__name__}.Shouting"]
     async with serving(path("", view), MIDDLEWARE=middleware) as page:
         assert (await page.post("/", content=b"hello")).text == "HELLO True"
+
+
+FORM: Any = {"data": {"title": "Pastel Blues"}, "files": {"cover": ("a.png", b"PNG")}}
+RAW = {"content-type": "application/octet-stream"}
+
+
+async def test_djangos_names_work_in_an_async_view_of_a_form() -> None:
+    """As in Django: the body has arrived before the view is called."""
+
+    async def view(request: Any) -> Any:
+        cover = request.FILES["cover"]
+        text = f"{request.POST['title']} {cover.name} {cover.read().decode()}"
+        form = await request.form()
+        assert form["title"] == request.POST["title"]
+        return PlainTextResponse(text)
+
+    async with serving(path("", view)) as page:
+        assert (await page.post("/", **FORM)).text == "Pastel Blues a.png PNG"
+        plain = await page.post("/", data={"title": "x"})
+        assert plain.status_code == 500
+        broken = {"content-type": "multipart/form-data; boundary=x"}
+        response = await page.post("/", content=b"no parts", headers=broken)
+        assert response.status_code == 400
+
+
+async def test_djangos_names_wait_for_nothing_in_async_middleware() -> None:
+    async with serving(
+        path("", lambda request: PlainTextResponse("")),
+        MIDDLEWARE=[f"{__name__}.AskingTooEarly"],
+        raising=True,
+    ) as page:
+        with pytest.raises(NotAwaitedError, match="has not arrived yet"):
+            await page.post("/", **FORM)
+
+
+class AskingTooEarly:
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            Request.of(scope, receive, send).POST["title"]
+        await self.app(scope, receive, send)
+
+
+@pytest.mark.parametrize("limit", [100, 3], ids=["in memory", "on the disk"])
+@pytest.mark.parametrize("is_async", [True, False], ids=["async", "plain"])
+async def test_the_body_is_a_file(limit: int, is_async: bool) -> None:
+    def read(request: Any) -> Any:
+        assert request.read(2) == b"ab"
+        assert request.readline() == b"c\n"
+        assert request.readlines() == [b"def\n", b"g"]
+        assert request.read() == b""
+        return PlainTextResponse(request.body)
+
+    async def async_view(request: Any) -> Any:
+        with pytest.raises(NotAwaitedError, match="before the body"):
+            request.read()
+        await request.body()
+        return read(request)
+
+    view = async_view if is_async else read
+    # No other limit: this one is for what is read into memory.
+    async with serving(
+        path("", view),
+        raising=True,
+        FILE_UPLOAD_MAX_MEMORY_SIZE=limit,
+        DATA_UPLOAD_MAX_MEMORY_SIZE=None,
+    ) as page:
+        response = await page.post("/", content=b"abc\ndef\ng", headers=RAW)
+        assert response.text == "abc\ndef\ng"
+
+
+async def test_a_file_longer_than_what_fits_in_memory_is_read() -> None:
+    def view(request: Any) -> Any:
+        return PlainTextResponse(str(len(request.read())))
+
+    async with serving(path("", view), DATA_UPLOAD_MAX_MEMORY_SIZE=10) as page:
+        assert (await page.post("/", content=b"x" * 100, headers=RAW)).text == "100"
+
+
+def test_a_header_has_underscores_in_templates() -> None:
+    headers = [(b"user-agent", b"vinyl")]
+    request = Request({"type": "http", "headers": headers})
+    assert request.headers["User-Agent"] == request.headers["user_agent"] == "vinyl"
+    with pytest.raises(KeyError, match="x-no"):
+        request.headers["x_no"]

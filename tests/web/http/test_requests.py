@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.http import HttpRequest
+from django.test import RequestFactory
 from django.urls.converters import get_converters
 
 from tests.web.serving import serving
@@ -164,6 +166,53 @@ async def test_a_client_that_leaves_early_is_told_apart_from_an_error(
         await http.app(scope, receive, send)
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
     assert sent == []
+
+
+def attributes_of_django() -> list[str]:
+    """What Django's request sets or computes, except what has to be called."""
+    request = RequestFactory().get("/")
+    names = {name for name in (*vars(request), *vars(HttpRequest)) if name[0] != "_"}
+    return sorted(n for n in names if not callable(getattr(HttpRequest, n, None)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(n for n in attributes_of_django() if n not in ("environ", "upload_handlers")),
+        *("app", "auth", "client", "htmx", "id", "query_params", "state", "url"),
+    ],
+)
+def test_each_attribute_can_be_assigned(name: str) -> None:
+    request = Request({"type": "http", "method": "GET", "path": "/", "headers": []})
+    setattr(request, name, "assigned")
+    assert getattr(request, name) == "assigned"
+
+
+class Rewriting:
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            request = Request.of(scope, receive, send)
+            request.method = "DELETE"
+            request.path_info = "/albums/"  # type: ignore[misc]
+        await self.app(scope, receive, send)
+
+
+async def test_middleware_can_lead_to_another_view() -> None:
+    def view(request: Request) -> Response:
+        return PlainTextResponse(f"{request.method} {request.path}")
+
+    middleware = [f"{__name__}.Rewriting"]
+    async with serving(path("albums/", view), MIDDLEWARE=middleware) as http:
+        assert (await http.post("/old/")).text == "DELETE /old/"
+
+
+def test_what_nobody_has_set_is_an_attribute_error() -> None:
+    request = Request({"type": "http", "method": "GET", "path": "/", "headers": []})
+    assert not hasattr(request, "auth")
+    assert not hasattr(request, "htmx")
 
 
 class AlbumConverter:

@@ -25,7 +25,9 @@ async def test_what_is_written_is_read(limit: int, tmp_path: Path) -> None:
         assert spool.in_memory is (limit == 100)
         assert await spool.read(7, 3) == b"Blu"
         assert await spool.read(0, -1) == b"Pastel Blues"
-        assert spool.read_now() == (b"Pastel Blues" if limit == 100 else None)
+        assert spool.read_now() == b"Pastel Blues"
+        assert spool.read_now(7, 3) == b"Blu"
+        assert spool.lend_now(lambda file: file.read(6)) == b"Pastel"
         await spool.close()
 
 

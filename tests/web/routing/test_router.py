@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +19,7 @@ import pytest
 from django.urls import converters
 from django.utils.decorators import method_decorator
 from django.views import View
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -399,3 +402,46 @@ async def test_a_websocket_is_refused() -> None:
         scope = {"type": "websocket", "path": "/", "headers": [], "scheme": "ws"}
         await app(scope, receive, send)
     assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+def of_package(name: str, source: str) -> Any:
+    """A module with *source*, as if an installed package contained it."""
+    module = ModuleType(name)
+    module.__file__ = f"/lib/site-packages/{name}/views.py"
+    exec(compile(source, module.__file__, "exec"), vars(module))
+    return module
+
+
+PACKAGES = {
+    "function": "async def view(request): return await answer(len(request.body))",
+    "callable": "class View:\n"
+    "  async def __call__(self, request): return await answer(len(request.body))\n"
+    "view = markcoroutinefunction(View())",
+    "base class": "class view(View):\n  def size(self): return len(self.request.body)",
+}
+BEGIN = (
+    "from asgiref.sync import markcoroutinefunction\n"
+    "from django.views import View\n"
+    "from vinyl.web import PlainTextResponse\n"
+    "async def answer(size): return PlainTextResponse(str(size))\n"
+)
+
+
+@pytest.mark.parametrize("kind", PACKAGES)
+async def test_async_views_of_packages_get_the_body_as_django_has_it(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its type is; a view of the project may read it while it arrives."""
+    module = of_package("package_of_views", f"{BEGIN}{PACKAGES[kind]}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    view = module.view
+    if isinstance(view, type):
+
+        async def post(self: Any, request: Any) -> Any:
+            return PlainTextResponse(str(self.size()))
+
+        own: Any = type("Own", (view,), {"post": post})
+        view = own.as_view()
+    async with serving(path("", csrf_exempt(view))) as page:
+        headers = {"content-type": "application/octet-stream"}
+        assert (await page.post("/", content=b"12345", headers=headers)).text == "5"

@@ -333,18 +333,25 @@ class Body:
             self.bytes = await spool.read(0, -1)
         return self.bytes
 
+    def spool_now(self) -> Spool | None:
+        """
+        Return the file that contains the whole body, or None if the body has not
+        arrived. Never switches.
+        """
+        return self._spool if self.loaded else None
+
     def content_now(self) -> bytes | None:
         """
-        Return the whole body if it has arrived and is in memory, else None.
+        Return the whole body; None if it has not arrived, or a task is reading it.
 
         Raises:
             RequestDataTooBig: It is longer than `DATA_UPLOAD_MAX_MEMORY_SIZE`.
 
         Never switches.
         """
-        if self.bytes is None and self._spool is not None and self.loaded:
-            check_size(self._spool.size, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-            self.bytes = self._spool.read_now()
+        if self.bytes is None and (spool := self.spool_now()) is not None:
+            check_size(spool.size, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+            self.bytes = spool.read_now()
         return self.bytes
 
     async def close(self) -> None:

@@ -8,10 +8,10 @@ from typing import Self
 from django.http import BadHeaderError
 from django.http.response import ResponseHeaders as DjangosHeaders
 from django.utils.encoding import iri_to_uri
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Message
 
-__all__ = ["ResponseHeaders", "encode_header", "refuse_injection"]
+__all__ = ["RequestHeaders", "ResponseHeaders", "encode_header", "refuse_injection"]
 
 _BREAKS = b"\r\n\0"
 
@@ -37,6 +37,21 @@ def encode_header(name: str, value: str) -> bytes:
         return value.encode("latin-1")
     except UnicodeEncodeError:
         return DjangosHeaders({name: value})[name].encode("latin-1")
+
+
+class RequestHeaders(Headers):
+    """
+    The headers of a request, as in Starlette; but a name may have underscores, as in
+    Django's templates.
+    """
+
+    def __getitem__(self, key: str) -> str:
+        try:
+            return super().__getitem__(key)
+        except KeyError:
+            if "_" not in key:
+                raise
+        return super().__getitem__(key.replace("_", "-"))
 
 
 class ResponseHeaders(MutableHeaders):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 from django.conf import settings
@@ -23,7 +24,7 @@ from starlette.types import Receive
 from vinyl.bridge.threads import atomic_in_thread, in_thread
 from vinyl.web.http.bodies import Body
 
-__all__ = ["FORM_TYPES", "form_data", "parse_form", "submitted"]
+__all__ = ["FORM_TYPES", "form_data", "parse_form", "parse_form_now", "submitted"]
 
 Submitted: TypeAlias = "tuple[QueryDict, MultiValueDict[str, UploadedFile[Any]]]"
 
@@ -61,15 +62,10 @@ async def parse_form(request: HttpRequest, body: Body, receive: Receive) -> Subm
 
     Switches to the event loop.
     """
+    _check_charset(request)
     if request.content_type == URLENCODED:
-        if request.encoding and request.encoding.lower() != "utf-8":
-            raise BadRequest(
-                f"The form has the type {URLENCODED} and the charset "
-                f"{request.encoding!r}, but forms of this type are always UTF-8."
-            )
         content = await body.content(receive)
         return await _called(len(content) > INLINE_BYTES, _fields, content)
-    _check_charset(request.encoding)
     spool = await body.load(receive)
     size = spool.size
     blocks = size > INLINE_BYTES or _may_block(request.upload_handlers, size)
@@ -78,6 +74,26 @@ async def parse_form(request: HttpRequest, body: Body, receive: Receive) -> Subm
         return await _called(blocks, _parts, request, file, size)
 
     return await spool.lend(parse)
+
+
+def parse_form_now(request: HttpRequest, body: Body) -> Submitted | None:
+    """
+    Return what `parse_form()` does, for code that cannot wait; None if the body has not
+    arrived, or a task is reading it.
+
+    Raises:
+        BadRequest, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent: As for
+            `parse_form()`.
+
+    Never switches.
+    """
+    _check_charset(request)
+    if request.content_type == URLENCODED:
+        content = body.content_now()
+        return None if content is None else _fields(content)
+    if body.parsing.locked() or (spool := body.spool_now()) is None:
+        return None
+    return spool.lend_now(partial(_parts, request, size=spool.size))
 
 
 async def _called(blocks: bool, fn: Callable[..., Submitted], *args: Any) -> Submitted:
@@ -137,12 +153,20 @@ def _ends(file: Any, end: bytes) -> bool:
     return False
 
 
-def _check_charset(name: str | None) -> None:
+def _check_charset(request: HttpRequest) -> None:
     """
     Raises:
-        BadRequest: *name* is not a charset.
+        BadRequest: The charset of the form is unknown, or not possible for its type.
     """
+    name = request.encoding
     if name is None:
+        return
+    if request.content_type == URLENCODED:
+        if name.lower() != "utf-8":
+            raise BadRequest(
+                f"The form has the type {URLENCODED} and the charset {name!r}, but "
+                f"forms of this type are always UTF-8."
+            )
         return
     try:
         b"a".decode(name, "replace")

@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 import starlette.requests
 from django.core.exceptions import BadRequest
@@ -27,8 +27,15 @@ from vinyl.exceptions import NotAwaitedError
 from vinyl.web.http.bodies import Body
 from vinyl.web.http.body_attribute import ReadBody, UnreadBody
 from vinyl.web.http.cookies import cookies_of
-from vinyl.web.http.parsers import FORM_TYPES, form_data, parse_form
+from vinyl.web.http.headers import RequestHeaders
+from vinyl.web.http.parsers import (
+    FORM_TYPES,
+    form_data,
+    parse_form,
+    parse_form_now,
+)
 from vinyl.web.http.prefix import path_info
+from vinyl.web.http.spool import Spool
 from vinyl.web.http.strict_json import load_json
 
 __all__ = ["MalformedJSON", "ReadableRequest", "django_request"]
@@ -86,6 +93,28 @@ def django_request(scope: Scope) -> ASGIRequest:
         raise BadRequest(f"The Content-Type header is malformed: {error}") from error
 
 
+class SpoolReader(io.RawIOBase):
+    """A file that reads *spool* from its beginning, besides its other readers."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        where = self._position, len(buffer)
+        piece: bytes | None
+        if can_wait():
+            piece = wait(self._spool.read(*where))
+        elif (piece := self._spool.read_now(*where)) is None:
+            raise BlockingIOError("A task of this request is reading its body.")
+        buffer[: len(piece)] = piece
+        self._position += len(piece)
+        return len(piece)
+
+
 class Meta(dict[str, Any]):
     """`request.META`, in which Django's login asks for a new CSRF cookie."""
 
@@ -130,6 +159,13 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
         return QueryDict(self.META["QUERY_STRING"], encoding=self._encoding)
 
     @property
+    def headers(self) -> RequestHeaders:  # type: ignore[override]
+        """The headers, by their names in any case, or by those with underscores."""
+        if not hasattr(self, "_headers"):
+            self._headers = RequestHeaders(scope=self.scope)
+        return cast(RequestHeaders, self._headers)
+
+    @property
     def cookies(self) -> dict[str, str]:
         """The cookies, read as UTF-8."""
         if not hasattr(self, "_cookies"):
@@ -160,7 +196,8 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
         The fields of a submitted form; empty if no form was sent with POST.
 
         Raises:
-            NotAwaitedError: On the event loop, before `await request.form()`.
+            NotAwaitedError: On the event loop, before the body has arrived: in
+                middleware, before `await request.form()`.
 
         Switches to the event loop in the bridge.
         """
@@ -180,7 +217,8 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
         POST.
 
         Raises:
-            NotAwaitedError: On the event loop, before `await request.form()`.
+            NotAwaitedError: On the event loop, before the body has arrived: in
+                middleware, before `await request.form()`.
 
         Switches to the event loop in the bridge.
         """
@@ -192,14 +230,26 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
         if self.method != "POST" or self.content_type not in FORM_TYPES:
             return QueryDict(), MultiValueDict()
         if self._form is None:
-            if not can_wait():
+            if can_wait():
+                wait(self._get_form())
+            elif not self._parse_now(self._whole_body):
                 raise NotAwaitedError(
-                    "The form of this request has not been read yet, and reading it "
+                    "The form of this request has not arrived yet, and receiving it "
                     "means waiting. Write `await request.form()` before you use "
-                    "request.POST or request.FILES in an async view."
+                    "request.POST or request.FILES in async code."
                 )
-            wait(self._get_form())
         return self._whole_body.forms[self.encoding]
+
+    def _parse_now(self, body: Body) -> bool:
+        """Parse the form in *body*, and return whether it has arrived."""
+        if self.encoding not in body.forms:
+            vars(self).pop("_files", None)
+            fields = parse_form_now(self, body)
+            if fields is None:
+                return False
+            body.forms[self.encoding] = fields
+        self._form = form_data(*body.forms[self.encoding])
+        return True
 
     @property
     def encoding(self) -> str | None:
@@ -329,9 +379,24 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
         return self._json
 
     @cached_property
-    def _stream(self) -> io.BytesIO:  # type: ignore[override]
+    def _stream(self) -> io.BufferedReader:  # type: ignore[override]
         # Django's read() and readline() use it.
-        return io.BytesIO(self.body())
+        if can_wait():
+            spool: Spool | None = wait(self._whole_body.load(self._receive))
+        else:
+            spool = self._whole_body.spool_now()
+        if spool is None:
+            raise NotAwaitedError(
+                "request.read() was called on the event loop before the body of the "
+                "request had arrived, and receiving it means waiting. Write `await "
+                "request.body()`, or iterate over `request.stream()`."
+            )
+        return io.BufferedReader(SpoolReader(spool))
+
+    def readlines(self) -> list[bytes]:
+        """Return the lines of the body, as in Django. As `read()`, it may switch."""
+        # Iterating over this class gives the keys of the scope.
+        return [*iter(self.readline, b"")]
 
     async def close(self) -> None:  # type: ignore[override]
         """Close the files of the body. Switches to the event loop."""

@@ -7,8 +7,10 @@ views, forms, messages and sessions accept it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from inspect import getattr_static
 from types import CoroutineType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from django.urls import Resolver404, ResolverMatch, get_resolver
 from django.utils.functional import cached_property
@@ -30,9 +32,10 @@ class Request(ReadableRequest):
     Starlette's request, whose `body()`, `json()` and `form()` are dual-mode: awaited in
     an async view, called without `await` in a `def` view or a template.
 
-    Django's names work, too: `GET`, `POST`, `FILES`, `COOKIES`, `META`, `path`,
-    `get_host()`, `is_secure()` and so on. In an async view `POST` and `FILES` can be
-    used after `await request.form()`; elsewhere they read the form on first use.
+    It is Django's `HttpRequest` as well: `GET`, `POST`, `FILES`, `COOKIES`, `META`,
+    `path`, `get_host()`, `read()` and so on, and each attribute can be assigned. Where
+    code cannot wait, in async middleware, `POST` and `FILES` can be used after `await
+    request.form()`; elsewhere they read the form on first use.
 
     There is one object for each request, which middleware shares: see `Request.of`.
 
@@ -40,7 +43,7 @@ class Request(ReadableRequest):
         scope, receive, send: The arguments of the ASGI application.
     """
 
-    # CSRFMiddleware has checked it, so that Django's decorators look for no token.
+    # So that Django.s middleware looks for no token. See vinyl.web.csrf for its check.
     csrf_processing_done = True
 
     @classmethod
@@ -58,6 +61,15 @@ class Request(ReadableRequest):
         return request
 
     # ----- The URL
+
+    @property
+    def method(self) -> str:
+        """The method, in capital letters."""
+        return cast(str, self.scope["method"])
+
+    @method.setter
+    def method(self, method: str) -> None:
+        self.scope["method"] = method
 
     @property
     def path(self) -> str:  # type: ignore[override]
@@ -106,6 +118,18 @@ class Request(ReadableRequest):
         self.scope["resolver_match"] = match
 
     # ----- The client
+
+    @property
+    def auth(self) -> Any:
+        """
+        What Starlette's middleware has set, or a package such as django-ninja.
+
+        Raises:
+            AttributeError: Nothing has set it.
+        """
+        return self._from_middleware(
+            "auth", "starlette.middleware.authentication.AuthenticationMiddleware"
+        )
 
     @property
     def session(self) -> Any:
@@ -184,6 +208,36 @@ class Request(ReadableRequest):
     def id(self) -> str | None:
         """The request id that AccessLogMiddleware has set; None without it."""
         return self.scope.get("vinyl.request_id")
+
+
+class Assignable:
+    """
+    A read-only property of a request, until a value is assigned: Django's attributes
+    are plain ones, which middleware and packages replace.
+
+    Args:
+        get: Returns the value that the request has by itself.
+    """
+
+    # Without __set__(), so that Python finds an assigned value first.
+
+    def __init__(self, get: Callable[[Any], Any]) -> None:
+        self.get = get
+        self.__doc__ = get.__doc__
+
+    def __get__(self, request: Any, owner: type) -> Any:
+        return self if request is None else self.get(request)
+
+
+def make_assignable(cls: type) -> None:
+    """Let each read-only property of *cls* and its base classes be assigned."""
+    for name in dir(cls):
+        value = getattr_static(cls, name)
+        if isinstance(value, property) and value.fset is None and value.fget:
+            setattr(cls, name, Assignable(value.fget))
+
+
+make_assignable(Request)
 
 
 def refuse_coroutines(match: ResolverMatch) -> None:

@@ -63,14 +63,25 @@ class Spool:
         self._file.seek(position)
         return self._file.read(length)
 
-    def read_now(self) -> bytes | None:
+    def read_now(self, position: int = 0, length: int = -1) -> bytes | None:
         """
-        Return the content if it is in memory and nobody is reading it, else None. Never
-        switches.
+        Return the bytes from *position* on, for code that cannot wait; None if a task
+        is reading the file. Never switches.
+
+        Args:
+            length: At most so many bytes; -1 for all.
         """
-        if not self.in_memory or self._turn.locked():
+        return self.lend_now(lambda file: self._read(position, length))
+
+    def lend_now(self, read: Callable[[Any], T]) -> T | None:
+        """
+        Return the result of *read*, which gets the file itself, for code that cannot
+        wait; None if a task is reading the file. Never switches.
+        """
+        if self._turn.locked():
             return None
-        return self._read(0, -1)
+        self._file.seek(0)
+        return read(self._file)
 
     async def lend(self, read: Callable[[Any], Awaitable[T]]) -> T:
         """

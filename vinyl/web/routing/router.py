@@ -7,6 +7,8 @@ URLs are resolved by Django's own resolver, which does no I/O: converters, names
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from inspect import CO_COROUTINE
@@ -22,6 +24,7 @@ from django.utils.http import escape_leading_slashes
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from vinyl.bridge.bytecode import PACKAGE, owner_of
 from vinyl.bridge.greenlets import run
 from vinyl.bridge.threads import (
     atomic_in_thread,
@@ -150,8 +153,8 @@ def call_view(
     ATOMIC_REQUESTS.
 
     The body is received first, so that no connection or transaction waits for the
-    client. Only an async view without ATOMIC_REQUESTS gets a body that is neither a
-    form nor JSON while it arrives.
+    client. Only an async view of the project without ATOMIC_REQUESTS gets a body that
+    is neither a form nor JSON while it arrives: those of packages read `request.body`.
 
     Args:
         view: The view.
@@ -183,7 +186,10 @@ async def _call_with_body(
 ) -> ASGIApp:
     called = view
     if not body.is_absent and (
-        aliases or not _is_async(view) or _is_read_whole(request)
+        aliases
+        or not _is_async(view)
+        or _is_read_whole(request)
+        or _is_of_package(view)
     ):
         await body.load(request.receive)
     if not runs_in_thread(view):
@@ -247,6 +253,20 @@ def _is_read_whole(request: Request) -> bool:
     """Return whether the body is of a type that is always read as a whole."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return kind in FORM_TYPES or kind == "application/json" or kind.endswith("+json")
+
+
+def _is_of_package(view: Callable[..., Any]) -> bool:
+    """Return whether code of an installed package reads the request of *view*."""
+    cls = getattr(view, "view_class", None)
+    if cls is not None:
+        modules = (sys.modules.get(base.__module__) for base in cls.__mro__)
+        files = [getattr(module, "__file__", None) or "" for module in modules]
+    else:
+        called: Any = inspect.unwrap(view)
+        if not hasattr(called, "__code__"):
+            called = type(called).__call__
+        files = [called.__code__.co_filename] if hasattr(called, "__code__") else []
+    return any(owner_of(file) == PACKAGE for file in files if file)
 
 
 def _atomic_databases(view: Callable[..., Any]) -> list[str]:
