@@ -21,7 +21,7 @@ from django.db.models.query import QuerySet
 from vinyl.orm.plans.shapes import Trail
 from vinyl.orm.plans.trails import PENDING, trail_of
 
-__all__ = ["QUERYSET_METHODS", "Prefetched", "set_querysets"]
+__all__ = ["QUERYSET_METHODS", "set_querysets"]
 
 # Returns the queryset of an instance that holds a list of objects.
 Make = Callable[[Any, list[Any]], Any]
