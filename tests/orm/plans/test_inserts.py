@@ -17,12 +17,11 @@ from django.db.models.functions import Lower, Now
 from django.db.models.signals import post_save, pre_save
 from django.test.utils import isolate_apps
 
-from tests.fix_db import only_postgresql
 from tests.orm.plans.planning import catalogue, outcome_of, uses_of
 from tests.records.models import Album, Artist, Genre, Track
 from vinyl.orm import models
 from vinyl.orm.plans import inserts, trails
-from vinyl.orm.plans.inserts import InsertPlan
+from vinyl.orm.plans.insert_plan import InsertPlan
 
 pytestmark = pytest.mark.usefixtures("db", "nothing_known")
 
@@ -212,29 +211,6 @@ class TestExpressions:
         ] * 2
         assert Visit.objects.filter(at=at).count() == 2
 
-    @pytest.mark.parametrize("count", [1, 3])
-    def test_an_unexpected_error_while_a_plan_is_made_is_logged(
-        self,
-        monkeypatch: pytest.MonkeyPatch,
-        caplog: pytest.LogCaptureFixture,
-        used: list[str],
-        count: int,
-    ) -> None:
-        def fail(*args: Any) -> Any:
-            raise RuntimeError("A bug in vinyl.")
-
-        monkeypatch.setattr(inserts, "_arrangement", fail)
-        for number in range(3):
-            names = [f"secret {number}.{n}" for n in range(count)]
-            made = Genre.objects.bulk_create([Genre(name=name) for name in names])
-            assert [Genre.objects.get(pk=one.pk).name for one in made] == names
-        [record] = caplog.records
-        assert "`INSERT INTO Genre (name)`" in record.getMessage()
-        assert "secret" not in record.getMessage()
-        assert record.exc_info is not None
-        assert isinstance(record.exc_info[1], RuntimeError)
-        assert not used
-
 
 class TestManyObjects:
     @pytest.mark.parametrize("options", [{}, {"ignore_conflicts": True}])
@@ -312,41 +288,3 @@ class TestPlans:
         Genre.objects.create(name="Jazz")
         Genre.objects.create(pk=1000, name="Soul")
         assert len(inserts._plans_of(Genre)) == 2
-
-    def test_their_number_is_limited(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(inserts, "MAX_PLANS", 1)
-        Genre.objects.create(name="Jazz")
-        Genre.objects.create(pk=1000, name="Soul")
-        assert len(inserts._plans_of(Genre)) == 1
-
-    def test_they_keep_no_objects(self) -> None:
-        Genre.objects.create(name="Jazz")
-        [plan] = inserts._plans_of(Genre).values()
-        assert plan is not None
-        assert plan.query.objs == []
-
-
-@only_postgresql
-def test_a_row_that_a_trigger_refuses_is_what_it_is_in_django(
-    used: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def create() -> Any:
-        return Genre.objects.create(name="refused").pk
-
-    with transaction.atomic():
-        for name in "abc":
-            Genre.objects.create(name=name)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
-                "'BEGIN RETURN NULL; END'"
-            )
-            cursor.execute(
-                "CREATE TRIGGER refusing BEFORE INSERT ON records_genre "
-                "FOR EACH ROW EXECUTE FUNCTION refuse()"
-            )
-        found = outcome_of(create)
-        assert used
-        monkeypatch.setattr(trails, "_enabled", False)
-        assert outcome_of(create) == found
-        transaction.set_rollback(True)

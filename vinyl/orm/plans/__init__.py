@@ -20,6 +20,8 @@ prefetches_on_loop.py  prefetch_related() on the event loop, without the bridge
 prefetched.py   the querysets of related managers that hold what was prefetched
 shapes.py       the shapes of a model's queries, as a trie of steps
 inserts.py      the statements that insert objects
+insert_plan.py  how one of them inserts objects of a model
+insert_learning.py  from the insert that Django runs to its plan
 updates.py      update(), and the UPDATE of save()
 saves.py        save(): what Django does around its statement
 model_saves.py  whether and how save() of a model can have plans

@@ -12,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, router
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.plans.columns import Column, IsExpression
 from vinyl.orm.plans.execution import guarded, write
-from vinyl.orm.plans.inserts import InsertPlan
+from vinyl.orm.plans.insert_plan import InsertPlan
 from vinyl.orm.plans.model_saves import ModelSaves, runs_djangos_code, saves_of
 from vinyl.orm.plans.shapes import PLAIN, Unplannable
 from vinyl.orm.plans.trails import is_enabled

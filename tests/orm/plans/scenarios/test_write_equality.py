@@ -28,7 +28,7 @@ from tests.fix_db import only_postgresql
 from tests.records.models import Album, Artist, Track
 from vinyl.orm import models, run
 from vinyl.orm.plans import shapes, trails
-from vinyl.orm.plans.inserts import InsertPlan
+from vinyl.orm.plans.insert_plan import InsertPlan
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
