@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.records.models import Album, Artist, Biography, Track
 from vinyl.orm.plans import shapes, trails
-from vinyl.orm.plans.saves import Write
+from vinyl.orm.plans.execution import Write
 
 
 def catalogue() -> Album:

@@ -18,6 +18,8 @@ psycopg_reader.py
                 waits for the server on the event loop at little cost
 psycopg_adapters.py
                 how its values are loaded
+psycopg_arrays.py
+                columns of values as PostgreSQL's arrays
 psycopg_statements.py
                 statements of plans, which go to the server without a cursor
 psycopg_pipeline.py

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from vinyl.orm.backends.inline import Inline
@@ -58,6 +58,28 @@ class FetchMixin(InterruptionMixin):
         inside the bridge.
         """
         raise NotImplementedError
+
+    def has_arrays_of(self, db_types: Sequence[str]) -> bool:
+        """
+        Whether columns of *db_types*, types of the database without parameters, may be
+        sent as `arrays_of()`. Never switches.
+        """
+        return False
+
+    def arrays_of(
+        self, db_types: Sequence[str], columns: Sequence[Sequence[Any]]
+    ) -> tuple[Any, ...] | None:
+        """
+        Return *columns* as parameters of a statement that `can_fetch()`; None if the
+        driver has to prepare each value.
+
+        Args:
+            db_types: The types of the columns, which `has_arrays_of()`.
+            columns: The values of each column.
+
+        Never switches.
+        """
+        return None
 
     def inline_converter(
         self, column: Any, number: int, converters: list[Callable[..., Any]]

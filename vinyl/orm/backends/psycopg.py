@@ -27,6 +27,7 @@ from vinyl.bridge.mode import runs_sync
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.backends.pipelines import Read, Replies
 from vinyl.orm.backends.psycopg_adapters import TIMESTAMPTZ, adapters_from
+from vinyl.orm.backends.psycopg_arrays import arrays_of, has_arrays_of
 from vinyl.orm.backends.psycopg_connection import BridgeConnection
 from vinyl.orm.backends.psycopg_cursors import (
     noting_cursor_class,
@@ -184,6 +185,14 @@ class PsycopgMixin(BridgeMixin):
     ) -> list[Any]:
         rows: list[Any] = await self.connection.fetch_on_loop(statement, params)
         return rows
+
+    def has_arrays_of(self, db_types: Sequence[str]) -> bool:
+        return all(map(has_arrays_of, db_types))
+
+    def arrays_of(
+        self, db_types: Sequence[str], columns: Sequence[Sequence[Any]]
+    ) -> tuple[Any, ...] | None:
+        return arrays_of(self.connection, db_types, columns)
 
     def has_pipelines(self) -> bool:
         return (

@@ -22,6 +22,8 @@ shapes.py       the shapes of a model's queries, as a trie of steps
 inserts.py      the statements that insert objects
 insert_plan.py  how one of them inserts objects of a model
 insert_learning.py  from the insert that Django runs to its plan
+bulk_creates.py  bulk_create() of objects that one statement inserts
+model_init.py   Model.__init__() without a loop over the fields
 updates.py      update(), and the UPDATE of save()
 saves.py        save(): what Django does around its statement
 model_saves.py  whether and how save() of a model can have plans

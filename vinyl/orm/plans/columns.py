@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import decimal
+import uuid
 from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
@@ -10,13 +12,18 @@ from typing import Any
 from django.db.models import (
     AutoField,
     BigAutoField,
+    BooleanField,
     CharField,
     DateField,
+    DateTimeField,
+    DecimalField,
     Field,
     FloatField,
     ForeignKey,
     SmallAutoField,
     TextField,
+    TimeField,
+    UUIDField,
 )
 
 from vinyl.orm.plans.binders import INTEGERS
@@ -47,7 +54,7 @@ class Column:
         is_raw: Whether the value is read from the object without `pre_save()`.
     """
 
-    __slots__ = ("attname", "field", "is_bindable", "is_read", "kinds")
+    __slots__ = ("array_kinds", "attname", "field", "is_bindable", "is_read", "kinds")
 
     def __init__(self, field: Any, is_raw: bool = False) -> None:
         self.field = field
@@ -65,6 +72,32 @@ class Column:
         )
         # The types of values that need no preparation.
         self.kinds = _kinds_of(field)
+        # The types of values that PostgreSQL takes as they are; none if `pre_save()`
+        # may have effects that must not be repeated.
+        self.array_kinds = (
+            _array_kinds_of(field)
+            if self.is_read
+            or has_methods(field, "pre_save", DateField, DateTimeField, TimeField)
+            else frozenset()
+        )
+
+    def array_values(self, objs: Iterable[Any]) -> list[Any] | None:
+        """
+        Return the values of *objs* as elements of an array for PostgreSQL; None if one
+        has to be prepared.
+
+        Never switches, unless a deferred field does.
+        """
+        if self.is_read:
+            values = list(map(attrgetter(self.attname), objs))
+        else:
+            values = [self.field.pre_save(obj, add=True) for obj in objs]
+        if not self.array_kinds.issuperset(map(type, values)):
+            return None
+        if decimal.Decimal in self.array_kinds:
+            if not all(value is None or value.is_finite() for value in values):
+                return None
+        return values
 
     def prepared(self, obj: Any, connection: Any, pre_saved: list[Any]) -> Any:
         """
@@ -143,6 +176,19 @@ _NUMBERS: dict[Any, frozenset[type]] = {
 }
 
 
+# Others, whose values are in a type that psycopg knows.
+_ARRAYS: dict[Any, frozenset[type]] = {
+    field: frozenset({kind, type(None)})
+    for field, kind in (
+        (BooleanField, bool),
+        (DateField, datetime.date),
+        (DateTimeField, datetime.datetime),
+        (DecimalField, decimal.Decimal),
+        (UUIDField, uuid.UUID),
+    )
+}
+
+
 def _kinds_of(field: Any) -> frozenset[type]:
     if isinstance(field, ForeignKey) and has_methods(
         field, "get_db_prep_save", ForeignKey
@@ -156,6 +202,20 @@ def _kinds_of(field: Any) -> frozenset[type]:
     ):
         return _TEXTS
     return frozenset()
+
+
+def _array_kinds_of(field: Any) -> frozenset[type]:
+    """The types of values of *field* that PostgreSQL takes as they are."""
+    if isinstance(field, ForeignKey) and has_methods(
+        field, "get_db_prep_save", ForeignKey
+    ):
+        return _array_kinds_of(field.target_field) - {str}
+    if _is_own(field):
+        if type(field) in INTEGERS:
+            return _INTEGERS
+        if type(field) in _ARRAYS:
+            return _ARRAYS[type(field)]
+    return _kinds_of(field)
 
 
 def _is_own(field: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import Error
 
@@ -14,7 +14,16 @@ from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import begin, is_observed, needs_cursor
 from vinyl.orm.plans.plan import Plan
 
-__all__ = ["converted", "fetch", "guarded", "write"]
+__all__ = ["Write", "converted", "fetch", "guarded", "needs_no_cursor", "write"]
+
+
+class Write(NamedTuple):
+    """The arguments of `write()`: a statement with its parameters."""
+
+    sql: str
+    statement: Statement | None
+    params: tuple[Any, ...]
+    counts: bool
 
 
 def fetch(plan: Plan, params: tuple[Any, ...], connection: Any) -> list[Any]:
@@ -70,6 +79,21 @@ def write(
         return [(cursor.rowcount,)] if counts else list(cursor.fetchall())
 
 
+def needs_no_cursor(connection: Any) -> bool:
+    """
+    Connect if need be, and return whether statements can run without a cursor now.
+
+    Raises: what `connection.cursor()` raises.
+
+    Switches to the event loop, inside the bridge, if it connects.
+    """
+    return (
+        isinstance(connection, BridgeMixin)
+        and not needs_cursor(connection)
+        and connection.prepare_fetch()
+    )
+
+
 def _fetch_without_cursor(
     statement: Statement | None, params: tuple[Any, ...], connection: Any
 ) -> list[Any] | None:
@@ -81,17 +105,15 @@ def _fetch_without_cursor(
 
     Switches to the event loop, inside the bridge.
     """
-    if (
-        statement is None
-        or not isinstance(connection, BridgeMixin)
-        or needs_cursor(connection)
-        or not connection.prepare_fetch()
-    ):
+    if statement is None or not needs_no_cursor(connection):
         return None
+    rows: list[Any]
     if not is_observed(connection):
-        return connection.fetch(statement, params)
+        rows = connection.fetch(statement, params)
+        return rows
     with begin(connection, statement.sql, params):
-        return connection.fetch(statement, params)
+        rows = connection.fetch(statement, params)
+    return rows
 
 
 @contextmanager

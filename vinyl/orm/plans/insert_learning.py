@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db.backends.base.operations import BaseDatabaseOperations
 
+from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.plans.columns import Column
 from vinyl.orm.plans.insert_plan import InsertPlan
@@ -113,20 +114,49 @@ def _plan_of(
     table = query.get_meta().db_table
     returning = [field.get_col(table) for field in returning_fields or ()]
     has_converters = bool(compiler.get_converters(returning))
+    columns = [Column(field, query.raw) for field in query.fields]
+    db_types = _array_types(columns, compiler.connection) if is_unnested else None
     statement = None
-    if compiler.connection.vendor == "sqlite" or (
+    if (
+        compiler.connection.vendor == "sqlite"
+        or db_types is not None
         # In PostgreSQL, one row gives the parameters the types of its columns.
-        not is_unnested
-        and len(query.objs) == 1
-        and all(Column(field).is_bindable for field in query.fields)
+        or (len(query.objs) == 1 and all(column.is_bindable for column in columns))
     ):
         statement = Statement(text, counts=not returning)
     # Without the objects, which the plan would keep alive.
     kept = query.clone()
     kept.objs = []
     return InsertPlan(
-        kept, text, is_by_field, is_unnested, statement, returning, has_converters
+        kept,
+        text,
+        columns,
+        is_by_field,
+        is_unnested,
+        statement,
+        db_types,
+        returning,
+        has_converters,
     )
+
+
+def _array_types(columns: list[Column], connection: Any) -> list[str] | None:
+    """
+    The types of *columns* in the database, without parameters, if their values may be
+    sent as arrays; None otherwise.
+    """
+    operations = type(connection.ops)
+    if not isinstance(connection, BridgeMixin) or not all(
+        getattr(operations, f"adapt_{name}field_value").__module__.startswith(
+            "django.db.backends."
+        )
+        for name in ("date", "datetime", "decimal", "integer")
+    ):
+        return None
+    if not all(column.array_kinds for column in columns):
+        return None
+    types = [column.field.db_type(connection).partition("(")[0] for column in columns]
+    return types if connection.has_arrays_of(types) else None
 
 
 def _may_have_plan(compiler: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.plans.columns import Column
+from vinyl.orm.plans.execution import Write, needs_no_cursor
 
 __all__ = ["InsertPlan"]
 
@@ -19,16 +20,19 @@ class InsertPlan:
     Args:
         query: Django's query; keeps the fields alive, whose ids are in the plan's key.
         sql: The statement, with placeholders.
+        columns: Its columns.
         is_by_field: Whether Django prepares the values field by field, and not object
             by object.
         is_unnested: Whether each parameter is the list of all values of a field.
         statement: The statement whose parameters the server binds; None if it cannot.
+        db_types: The types of the columns, if they are sent as `arrays_of()`.
         returning: The columns that the statement returns.
         has_converters: Whether values of these columns have to be converted.
     """
 
     __slots__ = (
         "_columns",
+        "_db_types",
         "has_converters",
         "is_by_field",
         "is_unnested",
@@ -42,9 +46,11 @@ class InsertPlan:
         self,
         query: Any,
         sql: str,
+        columns: list[Column],
         is_by_field: bool,
         is_unnested: bool,
         statement: Statement | None,
+        db_types: list[str] | None,
         returning: list[Any],
         has_converters: bool,
     ) -> None:
@@ -54,14 +60,15 @@ class InsertPlan:
         self.is_unnested = is_unnested
         self.returning = returning
         self.has_converters = has_converters
-        self._columns = [Column(field, query.raw) for field in query.fields]
         self.statement = statement
+        self._columns = columns
+        self._db_types = db_types
 
     def bound(
         self, objs: Sequence[Any], connection: Any, pre_saved: list[Any]
-    ) -> tuple[Any, ...]:
+    ) -> Write:
         """
-        Return the parameters that insert *objs*.
+        Return the statement that inserts *objs*.
 
         Args:
             pre_saved: A list to which the result of each `pre_save()` that may have
@@ -70,8 +77,33 @@ class InsertPlan:
         Raises:
             IsExpression: A value is an expression.
 
-        Never switches, unless a field's `pre_save()` or a deferred field does.
+        Switches to the event loop, inside the bridge, if it connects, or a field's
+        `pre_save()` or a deferred field does.
         """
+        statement = self.statement
+        counts = not self.returning
+        if self._db_types is not None:
+            if needs_no_cursor(connection):
+                arrays = self._arrays(objs, connection)
+                if arrays is not None:
+                    return Write(self.sql, statement, arrays, counts)
+            statement = None
+        params = self._params(objs, connection, pre_saved)
+        return Write(self.sql, statement, params, counts)
+
+    def _arrays(self, objs: Sequence[Any], connection: Any) -> tuple[Any, ...] | None:
+        """The parameters as arrays; None if a value has to be prepared."""
+        columns = []
+        for column in self._columns:
+            if (values := column.array_values(objs)) is None:
+                return None
+            columns.append(values)
+        arrays: tuple[Any, ...] | None = connection.arrays_of(self._db_types, columns)
+        return arrays
+
+    def _params(
+        self, objs: Sequence[Any], connection: Any, pre_saved: list[Any]
+    ) -> tuple[Any, ...]:
         plain = self._plain(objs, connection)
         if plain is not None:
             if self.is_unnested:

@@ -45,9 +45,7 @@ def patch_insert(execute_sql: Callable[..., Any]) -> Callable[..., Any]:
         plans = _plans_of(query.model)
         key = _key(query, connection, returning_fields)
         count = len(query.objs)
-        plan = plans.get((key, count))
-        if plan is None and count > 1:
-            plan = plans.get((key, None))
+        plan = _known(plans, key, count)
         if plan is None:
             if (key, count) in plans:
                 return execute_sql(self, returning_fields)
@@ -57,27 +55,37 @@ def patch_insert(execute_sql: Callable[..., Any]) -> Callable[..., Any]:
             connection.ensure_connection()
         pre_saved: list[Any] = []
         try:
-            params = plan.bound(query.objs, connection, pre_saved)
+            statement = plan.bound(query.objs, connection, pre_saved)
         except IsExpression:
             # `pre_save()` may have effects, so it must not run again.
             self.pre_save_val = plan.replayed(self.pre_save_val, pre_saved)
             return execute_sql(self, returning_fields)
-        rows = write(plan.sql, plan.statement, params, not plan.returning, connection)
+        rows = write(*statement, connection)
         return plan.returned(rows, connection, count)
 
     return planned
 
 
 def plan_for(
-    model: Any, fields: list[Any], returning_fields: Any, connection: Any
+    model: Any, fields: list[Any], returning_fields: Any, connection: Any, count: int
 ) -> InsertPlan | None:
     """
-    Return the plan that inserts one object of *model*, None if there is none. Never
-    switches.
+    Return the plan that inserts *count* objects of *model*, None if there is none.
+    Never switches.
     """
     query = sql.InsertQuery(model)
     query.insert_values(fields, [])
-    return _plans_of(model).get((_key(query, connection, returning_fields), 1))
+    key = _key(query, connection, returning_fields)
+    return _known(_plans_of(model), key, count)
+
+
+def _known(
+    plans: dict[Hashable, InsertPlan | None], key: Hashable, count: int
+) -> InsertPlan | None:
+    plan = plans.get((key, count))
+    if plan is None and count > 1:
+        plan = plans.get((key, None))
+    return plan
 
 
 def _plans_of(model: Any) -> dict[Hashable, InsertPlan | None]:

@@ -37,7 +37,13 @@ from vinyl.orm.plans.plan import Plan
 from vinyl.orm.plans.shapes import Node, root_of
 from vinyl.orm.plans.updates import assigned
 
-__all__ = ["ModelSaves", "can_make", "runs_djangos_code", "saves_of"]
+__all__ = [
+    "ModelSaves",
+    "can_make",
+    "has_djangos_methods",
+    "runs_djangos_code",
+    "saves_of",
+]
 
 # Django's methods that are not called if a plan is used.
 _METHODS = tuple(
@@ -78,6 +84,13 @@ class ModelSaves:
         self.root = root
         self.model = cls
         self.pk = meta.pk
+        # Whether the database generates the key of an instance without one. Django
+        # gives other keys a default, such as "" for text.
+        self.has_generated_key = (
+            meta.pk is meta.auto_field
+            and not meta.pk.has_default()
+            and not meta.pk.has_db_default()
+        )
         self.fields: list[Any] = list(meta.local_concrete_fields)
         self.names = frozenset(field.attname for field in self.fields)
         self.has_private_fields = bool(meta.private_fields)
@@ -160,19 +173,30 @@ class ModelSaves:
                 self._updates[of] = plan
         return plan
 
-    def insert_plan(self, has_key: bool, connection: Any) -> InsertPlan | None:
-        """Return the plan of an INSERT, None if there is none. Never switches."""
-        of = has_key, connection.alias, type(connection)
+    def inserted(self, has_key: bool) -> list[Any]:
+        """The fields that an INSERT sets. Never switches."""
+        generated = None if has_key else self.model._meta.auto_field
+        return [field for field in self.fields if field is not generated]
+
+    def insert_plan(
+        self, has_key: bool, connection: Any, count: int = 1
+    ) -> InsertPlan | None:
+        """
+        Return the plan that inserts *count* instances, None if there is none. Never
+        switches.
+        """
+        of = has_key, connection.alias, type(connection), count
         plan = self._inserts.get(of)
         if plan is None:
-            meta = self.model._meta
-            fields = [
-                field
-                for field in self.fields
-                if has_key or field is not meta.auto_field
-            ]
-            plan = plan_for(self.model, fields, meta.db_returning_fields, connection)
-            if plan is not None:
+            plan = plan_for(
+                self.model,
+                self.inserted(has_key),
+                self.model._meta.db_returning_fields,
+                connection,
+                count,
+            )
+            # Those of other counts are found in the plans of the model.
+            if plan is not None and count == 1:
                 self._inserts[of] = plan
         return plan
 
@@ -243,19 +267,23 @@ def runs_djangos_code(cls: Any) -> bool:
     Whether `save()` of *cls* calls nothing but Django's code, and no receiver of its
     signals. Never switches.
     """
-    for name, method in _METHODS:
-        if getattr(cls, name) is not method:
-            return False
-    # The one of Model may be patched. A plan calls it.
-    if (
-        cls._prepare_related_fields_for_save
-        is not _model._prepare_related_fields_for_save
-    ):
+    if not has_djangos_methods(cls):
         return False
     # Most projects have no receivers at all, and that is quicker to check.
     return not (
         (pre_save.receivers and pre_save.has_listeners(cls))
         or (post_save.receivers and post_save.has_listeners(cls))
+    )
+
+
+def has_djangos_methods(cls: Any) -> bool:
+    """Whether *cls* overrides no method that `save()` calls. Never switches."""
+    for name, method in _METHODS:
+        if getattr(cls, name) is not method:
+            return False
+    # The one of Model may be patched. A plan calls it.
+    return bool(
+        cls._prepare_related_fields_for_save is _model._prepare_related_fields_for_save
     )
 
 

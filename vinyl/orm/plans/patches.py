@@ -5,9 +5,11 @@ from __future__ import annotations
 from vinyl.bridge.patching import Patch
 from vinyl.orm.plans import (
     aggregates,
+    bulk_creates,
     deletes,
     inserts,
     marked_query,
+    model_init,
     pending,
     prefetch_filters,
     prefetches,
@@ -68,7 +70,9 @@ PATCHES = (
         "execute_sql",
         inserts.patch_insert,
     ),
+    Patch("django.db.models.base:Model", "__init__", model_init.patch_init),
     Patch("django.db.models.base:Model", "save", saves.patch_save),
+    Patch(_QUERYSET, "bulk_create", bulk_creates.patch_bulk_create),
     Patch(_QUERYSET, "update", updates.patch_update),
     Patch(_QUERYSET, "_update", updates.patch_update_fields),
     Patch("django.db.models.base:Model", "delete", deletes.patch_delete_instance),

@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import django
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, router
 
-from vinyl.orm.backends.statements import Statement
 from vinyl.orm.plans.columns import Column, IsExpression
-from vinyl.orm.plans.execution import guarded, write
+from vinyl.orm.plans.execution import Write, guarded, write
 from vinyl.orm.plans.insert_plan import InsertPlan
 from vinyl.orm.plans.model_saves import ModelSaves, runs_djangos_code, saves_of
 from vinyl.orm.plans.shapes import PLAIN, Unplannable
 from vinyl.orm.plans.trails import is_enabled
 
-__all__ = ["Save", "Write", "patch_save"]
+__all__ = ["Save", "patch_save"]
 
 _ARGUMENTS = frozenset({"force_insert", "force_update", "update_fields", "using"})
 _COLLECTIONS = frozenset({list, tuple, set, frozenset})
-
-
-class Write(NamedTuple):
-    """The arguments of `execution.write()`: a statement with its parameters."""
-
-    sql: str
-    statement: Statement | None
-    params: tuple[Any, ...]
-    counts: bool
 
 
 class Save:
@@ -125,10 +115,7 @@ class Save:
             return None
         key = obj.__dict__.get(saved.pk.attname)
         if key is None:
-            # Django gives other keys a default, such as "" for text.
-            if refusal is not None or saved.pk is not saved.model._meta.auto_field:
-                return None
-            if saved.pk.has_default() or saved.pk.has_db_default():
+            if refusal is not None or not saved.has_generated_key:
                 return None
             force_insert = True
         elif type(key) not in PLAIN:
@@ -158,8 +145,7 @@ class Save:
                 if plan is None:
                     return None
                 self._insert = plan
-                params = plan.bound((obj,), connection, [])
-                return Write(plan.sql, plan.statement, params, not plan.returning)
+                return plan.bound((obj,), connection, [])
             values = [
                 attributes[column.attname]
                 if column.is_read
