@@ -183,9 +183,8 @@ def patch_get(
 
 def patch_pre_init(send: Callable[..., Any]) -> Callable[..., Any]:
     """
-    Patch `pre_init.send`, which every new instance calls with its arguments, to refuse
-    a `NotFetched`. Wrapping `Model.__init__` would slow down each row; this costs no
-    more than the call it replaces.
+    Patch `pre_init.send`, which `Model.__init__()` calls with its arguments, to refuse
+    a `NotFetched`.
     """
     signal = send.__self__  # type: ignore[attr-defined]
 

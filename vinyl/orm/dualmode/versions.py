@@ -48,8 +48,9 @@ READ = {
     "django.db.models.manager:Manager": "_queryset_class",
     "django.db.models.query:Prefetch": "get_current_querysets get_current_to_attr",
     "django.db.models.query:QuerySet": (
-        "_add_hints _chain _clone _fetch_all _filter_or_exclude_inplace _iterator "
-        "_next_is_sticky _raw_delete"
+        "_add_hints _batched_insert _chain _check_bulk_create_options _clone "
+        "_fetch_all _filter_or_exclude_inplace _insert _iterator _next_is_sticky "
+        "_prepare_for_bulk_create _raw_delete"
     ),
     "django.db.models.query_utils:DeferredAttribute": "_check_parent_chain",
     "django.db.models.sql.compiler:SQLCompiler": (
