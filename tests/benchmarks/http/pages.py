@@ -89,6 +89,13 @@ PAGES = {
         read=json.loads,
         expect=lambda path, rows: albums(path, rows, 20),
     ),
+    "list": Page(
+        "JSON of 100 joined rows",
+        ["/list"],
+        "application/json",
+        read=json.loads,
+        expect=lambda path, rows: [row._asdict() for row in rows[:100]],
+    ),
     "page": Page(
         "A page of 100 rows",
         ["/page"],

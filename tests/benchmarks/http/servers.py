@@ -35,6 +35,7 @@ CONTESTANTS = {
     "fastapi": Contestant("FastAPI, SQLAlchemy", "fastapi_sqlalchemy:app"),
     "litestar": Contestant("Litestar, Piccolo", "litestar_piccolo:app"),
     "starlette": Contestant("Starlette, Tortoise", "starlette_tortoise:app"),
+    "psycopg": Contestant("Starlette, psycopg", "starlette_psycopg:app"),
 }
 # Those two once more, with the middleware that their startproject lists.
 MIDDLEWARE = {"BENCH_MIDDLEWARE": "1"}

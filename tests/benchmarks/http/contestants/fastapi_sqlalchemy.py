@@ -5,13 +5,14 @@
 # Not all helpers are annotated.
 # mypy: disable-error-code="untyped-decorator"
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from operator import attrgetter
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse
 from fastapi.templating import Jinja2Templates
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 from sqlalchemy import URL, ForeignKey, select
 from sqlalchemy.ext.asyncio import (
     AsyncSession,
@@ -69,6 +70,10 @@ class AlbumOut(BaseModel):
     year: int
 
 
+class AlbumWithArtist(AlbumOut):
+    artist: Annotated[str, BeforeValidator(attrgetter("name"))]
+
+
 async def get_session() -> AsyncIterator[AsyncSession]:
     async with new_session() as session:
         yield session
@@ -100,10 +105,17 @@ async def twenty(pk: int, session: Session) -> list[Album]:
     return [await session.get_one(Album, key) for key in range(pk, pk + 20)]
 
 
+FIRST_100 = (
+    select(Album).options(joinedload(Album.artist)).order_by(Album.id).limit(100)
+)
+
+
+@app.get("/list", response_model=list[AlbumWithArtist])
+async def joined(session: Session) -> Sequence[Album]:
+    return (await session.scalars(FIRST_100)).all()
+
+
 @app.get("/page", response_class=HTMLResponse)
 async def page(request: Request, session: Session) -> HTMLResponse:
-    statement = (
-        select(Album).options(joinedload(Album.artist)).order_by(Album.id).limit(100)
-    )
-    albums = (await session.scalars(statement)).all()
+    albums = (await session.scalars(FIRST_100)).all()
     return templates.TemplateResponse(request, "albums.html", {"albums": albums})

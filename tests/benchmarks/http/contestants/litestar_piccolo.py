@@ -73,6 +73,12 @@ async def twenty(pk: int) -> list[dict[str, Any]]:
     return [as_dict(album) for album in albums]
 
 
+@get("/list")
+async def joined() -> list[dict[str, Any]]:
+    albums = await Album.objects(Album.artist).order_by(Album.id).limit(100)
+    return [as_dict(album) | {"artist": album.artist.name} for album in albums]
+
+
 @get("/page")
 async def page() -> Template:
     albums = await Album.objects(Album.artist).order_by(Album.id).limit(100)
@@ -80,7 +86,7 @@ async def page() -> Template:
 
 
 app = Litestar(
-    [text, json, one, twenty, page],
+    [text, json, one, twenty, joined, page],
     on_startup=[open_pool],
     on_shutdown=[close_pool],
     template_config=TemplateConfig(

@@ -50,6 +50,10 @@ def as_dict(album: Album) -> dict[str, Any]:
     return {"id": album.id, "title": album.title, "year": album.year}
 
 
+def with_artist(album: Album) -> dict[str, Any]:
+    return as_dict(album) | {"artist": album.artist.name}
+
+
 async def one(request: Request) -> Response:
     return JSONResponse(as_dict(await Album.get(id=request.path_params["pk"])))
 
@@ -58,6 +62,11 @@ async def twenty(request: Request) -> Response:
     pk = request.path_params["pk"]
     albums = [await Album.get(id=key) for key in range(pk, pk + 20)]
     return JSONResponse([as_dict(album) for album in albums])
+
+
+async def joined(request: Request) -> Response:
+    albums = await Album.all().select_related("artist").order_by("id").limit(100)
+    return JSONResponse([with_artist(album) for album in albums])
 
 
 async def page(request: Request) -> Response:
@@ -71,6 +80,7 @@ app = Starlette(
         Route("/json", json),
         Route("/one/{pk:int}", one),
         Route("/twenty/{pk:int}", twenty),
+        Route("/list", joined),
         Route("/page", page),
     ]
 )

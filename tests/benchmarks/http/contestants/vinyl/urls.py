@@ -20,6 +20,10 @@ def as_dict(album):
     return {"id": album.id, "title": album.title, "year": album.year}
 
 
+def with_artist(album):
+    return as_dict(album) | {"artist": album.artist.name}
+
+
 async def one(request, pk):
     return JSONResponse(as_dict(await Album.objects.get(pk=pk)))
 
@@ -27,6 +31,11 @@ async def one(request, pk):
 async def twenty(request, pk):
     albums = [await Album.objects.get(pk=key) for key in range(pk, pk + 20)]
     return JSONResponse([as_dict(album) for album in albums])
+
+
+async def joined(request):
+    albums = await Album.objects.select_related("artist").order_by("id")[:100]
+    return JSONResponse([with_artist(album) for album in albums])
 
 
 async def page(request):
@@ -39,5 +48,6 @@ urlpatterns = [
     path("json", json),
     path("one/<int:pk>", one),
     path("twenty/<int:pk>", twenty),
+    path("list", joined),
     path("page", page),
 ]
