@@ -14,6 +14,7 @@ imports.py       on_import: code that runs once a module has been imported
 patching.py      the patches of a table, and applying them to Django's classes
 cancellation.py  whether a cancelled operation counts; work that outlasts its task
 tasks.py         the running task, and where a task is in its code
+loop_end.py      calling a function when an event loop ends
 threads.py       in_thread: functions that run in a worker thread
 
 Nothing here imports vinyl.orm or vinyl.web.

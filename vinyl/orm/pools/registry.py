@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
-from typing import Any
+from collections.abc import Iterator
+from functools import partial
 from weakref import WeakKeyDictionary, WeakSet
 
 from django.db import connections
 
+from vinyl.bridge.loop_end import at_loop_end, forget_loop, inherit_loops
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.pools.maintenance import Maintenance
 from vinyl.orm.pools.options import PoolOptions
@@ -39,13 +40,10 @@ def configured_pools() -> Iterator[
 _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Pool]]
 _pools = WeakKeyDictionary()
 _maintenance: WeakKeyDictionary[Pool, Maintenance] = WeakKeyDictionary()
-# The generators that close each loop's pools when the loop shuts down.
-_closers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, Any]]
-_closers = WeakKeyDictionary()
 # The loops whose pools have been closed for good.
 _shut_down: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 # In a forked process, what belongs to the parent's loops. It is kept alive, because
-# at its end the closers would close the parent's connections.
+# connections that are no longer used would be closed.
 _inherited: list[object] = []
 
 
@@ -76,7 +74,7 @@ def pool_for(alias: str) -> Pool:
     if pools is None:
         _close_forsaken()
         pools = _pools[loop] = {}
-        _close_with(loop, pools)
+        at_loop_end(loop, partial(_close_all, loop, pools))
     pool = pools[alias] = Pool(alias)
     _maintenance[pool] = Maintenance(pool)
     return pool
@@ -112,43 +110,25 @@ async def close_pools() -> None:
         _close(pool)
 
 
-def _close_with(loop: asyncio.AbstractEventLoop, pools: dict[str, Pool]) -> None:
-    """
-    Close *pools* when *loop* shuts down.
-
-    `loop.shutdown_asyncgens()`, which `asyncio.run` and every server call at the end,
-    is the one hook that a loop offers: a suspended generator is closed by it.
-    """
-
-    async def closer() -> AsyncGenerator[None, Any]:
-        try:
-            yield
-        finally:
-            _shut_down.add(loop)
-            for pool in pools.values():
-                _close(pool)
-            # It refers to the loop, which would never be garbage.
-            _closers.pop(loop, None)
-
-    generator = closer()
-    # The first step has nothing to wait for, so it can be made here.
-    try:
-        generator.asend(None).send(None)
-    except StopIteration:
-        _closers[loop] = generator
+def _close_all(loop: asyncio.AbstractEventLoop, pools: dict[str, Pool]) -> None:
+    """Close the pools of *loop*, which shuts down."""
+    _shut_down.add(loop)
+    for pool in pools.values():
+        _close(pool)
 
 
 def _close_forsaken() -> None:
     """
     Close the pools of loops that were closed without `shutdown_asyncgens()`.
 
-    Their closers refer to the loops, so they would never be garbage. Never switches.
+    What was to close them refers to the loops, which would never be garbage. Never
+    switches.
     """
     # The list is made in one step, whatever the loops of other threads do.
     for reference in _pools.keyrefs():
         loop = reference()
         if loop is not None and loop.is_closed():
-            _closers.pop(loop, None)
+            forget_loop(loop)
             for pool in _pools.pop(loop, {}).values():
                 _close(pool)
                 # The tasks that acquired these will never continue.
@@ -163,13 +143,13 @@ def disown_pools() -> None:
 
     Never switches.
     """
-    global _pools, _closers, _maintenance
-    _inherited.extend([*_pools.items(), *_closers.items(), *_maintenance.items()])
+    global _pools, _maintenance
+    inherit_loops()
+    _inherited.extend([*_pools.items(), *_maintenance.items()])
     for pools in _pools.values():
         for pool in pools.values():
             pool.closed = True
             idle = [pooled.wrapper for pooled in pool.idle]
             for wrapper in [*pool.in_use, *idle]:
                 wrapper.disown()
-    _pools, _closers = WeakKeyDictionary(), WeakKeyDictionary()
-    _maintenance = WeakKeyDictionary()
+    _pools, _maintenance = WeakKeyDictionary(), WeakKeyDictionary()
