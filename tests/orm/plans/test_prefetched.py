@@ -181,7 +181,9 @@ def test_code_may_set_a_list_in_the_cache() -> None:
         assert album.genres.all() == ["x"]
 
 
-def test_copies_of_a_given_queryset_share_its_hints_as_in_django() -> None:
+def test_copies_of_a_given_queryset_share_its_hints_as_in_django(
+    copies: list[Any],
+) -> None:
     fill()
 
     def make() -> Any:
@@ -195,6 +197,7 @@ def test_copies_of_a_given_queryset_share_its_hints_as_in_django() -> None:
         )
 
     compare(make)
+    assert copies
 
 
 def test_a_custom_queryset_class_is_not_copied(copies: list[Any]) -> None:

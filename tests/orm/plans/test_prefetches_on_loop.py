@@ -12,12 +12,19 @@ from typing import Any
 import pytest
 from django.db.models import Manager, Prefetch
 from django.db.models.signals import post_init
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.fix_db import only_postgresql
-from tests.orm.plans.scenarios.test_equality import fill, shown
-from tests.records.models import Album, Artist, Biography, Label, Track
+from tests.orm.plans.scenarios.test_equality import (
+    EXAMPLES,
+    PREFETCHES,
+    fill,
+    shown,
+)
+from tests.records.models import Album, Artist, Biography, Genre, Label, Track
 from vinyl.bridge.greenlets import in_bridge
-from vinyl.orm import run, transaction
+from vinyl.orm import connection, run, transaction
 from vinyl.orm.plans import trails
 from vinyl.orm.pools.registry import pool_for
 
@@ -66,9 +73,82 @@ CASES: dict[str, tuple[Callable[[], Any], int]] = {
         lambda: Album.objects.defer("label").prefetch_related("label"),
         1,
     ),
-    "through a table": (lambda: Album.objects.prefetch_related("genres"), 0),
+    "through a table": (
+        lambda: Album.objects.prefetch_related("genres__albums__tracks", "genres"),
+        4,
+    ),
     "a queryset": (
-        lambda: Album.objects.prefetch_related(Prefetch("tracks", Track.objects.all())),
+        lambda: Album.objects.prefetch_related(
+            Prefetch("tracks", Track.objects.filter(position__gt=0).order_by("-pk")),
+            Prefetch("artist", Artist.objects.filter(name__gt="a1")),
+            Prefetch("genres", Genre.objects.order_by("name")),
+            "tracks__album__label",
+        ),
+        # The last goes back to what is set already.
+        0,
+    ),
+    "querysets": (
+        lambda: Album.objects.prefetch_related(
+            Prefetch("tracks", Track.objects.filter(position__gt=0).order_by("-pk")),
+            Prefetch("artist", Artist.objects.filter(name__gt="a1")),
+            Prefetch("genres", Genre.objects.order_by("name")),
+            "artist__biography",
+        ),
+        5,
+    ),
+    "attributes": (
+        lambda: Album.objects.prefetch_related(
+            Prefetch("tracks", to_attr="songs"),
+            Prefetch("artist", Artist.objects.order_by("pk"), to_attr="by"),
+            Prefetch("genres", Genre.objects.filter(name="a"), to_attr="styles"),
+            "by__biography",
+            Prefetch("styles__albums", Album.objects.order_by("pk"), to_attr="all"),
+        ),
+        6,
+    ),
+    "lookups of querysets": (
+        lambda: Album.objects.prefetch_related(
+            Prefetch("tracks", Track.objects.prefetch_related("album__label")),
+            Prefetch("artist", Artist.objects.prefetch_related("biography")),
+            Prefetch("genres", Genre.objects.prefetch_related("albums"), "styles"),
+        ),
+        8,
+    ),
+    "a queryset that joins what is prefetched": (
+        lambda: Album.objects.prefetch_related(
+            Prefetch("tracks", Track.objects.select_related("album__artist")),
+            Prefetch("artist", Artist.objects.select_related("biography")),
+            "artist__biography",
+        ),
+        3,
+    ),
+    "keys that are deferred there": (
+        lambda: Album.objects.prefetch_related(
+            Prefetch("tracks", Track.objects.only("title")),
+        ),
+        2,
+    ),
+    "a slice": (
+        lambda: Album.objects.prefetch_related(
+            Prefetch("tracks", Track.objects.order_by("pk")[:1], "one"), "artist"
+        ),
+        2,
+    ),
+    "an attribute that is a field": (
+        lambda: Album.objects.prefetch_related(Prefetch("tracks", to_attr="title")),
+        0,
+    ),
+    "a filter by an instance": (
+        lambda: Album.objects.prefetch_related(
+            Prefetch("tracks", Track.objects.exclude(album=Album(pk=1)))
+        ),
+        2,
+    ),
+    "several lookups below one with lookups": (
+        lambda: Album.objects.prefetch_related(
+            Prefetch("genres", Genre.objects.prefetch_related("albums")),
+            "genres__albums__tracks",
+        ),
         0,
     ),
 }
@@ -81,14 +161,75 @@ async def test_gives_what_django_gives(case: str, direct: list[str]) -> None:
     await compare(lambda: make().order_by("pk"), direct, expected)
 
 
-@pytest.mark.parametrize("lookup", ["nonsense", "title", "tracks__nonsense"])
-async def test_raises_what_django_raises(lookup: str) -> None:
+# Lookups beyond those that the tests of sync mode combine.
+LOOKUPS: list[Any] = [
+    *PREFETCHES[Album],
+    "by__albums",
+    "some__albums",
+    "songs__album__artist",
+    "tracks__album__genres",
+    lambda: Prefetch("genres", Genre.objects.prefetch_related("albums__tracks"), "g"),
+    lambda: Prefetch("artist__albums", Album.objects.filter(year=1964), "early"),
+    lambda: Prefetch("label__albums", Album.objects.prefetch_related("genres"), "la"),
+    lambda: Prefetch("artist", Artist.objects.prefetch_related("biography", "albums")),
+    lambda: Prefetch("artist", to_attr="artist"),
+    lambda: Prefetch("tracks", Track.objects.none()),
+]
+
+
+@settings(
+    max_examples=EXAMPLES // 3,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(lookups=st.lists(st.sampled_from(LOOKUPS), min_size=1, max_size=3))
+async def test_lookups_of_any_kind_give_what_django_gives(lookups: list[Any]) -> None:
     await run(fill)
-    with pytest.raises((AttributeError, ValueError)) as of_django:
-        await run(list, Album.objects.prefetch_related(lookup))
+
+    async def outcome() -> tuple[Any, list[str]]:
+        given = [one() if callable(one) else one for one in lookups]
+        albums = Album.objects.order_by("pk").prefetch_related(*given)
+        result: Any
+        connection.queries_log.clear()
+        try:
+            result = await run(shown, list(await albums))
+        except Exception as error:
+            result = type(error), str(error)
+        return result, [query["sql"] for query in connection.queries_log]
+
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(connection, "force_debug_cursor", True)
+        patches.setattr(trails, "_enabled", False)
+        expected = await outcome()
+        assert expected[1]
+        patches.setattr(trails, "_enabled", True)
+        for _ in range(4):
+            assert await outcome() == expected
+
+
+ERRORS: dict[str, Callable[[], tuple[Any, ...]]] = {
+    "no such name": lambda: ("nonsense",),
+    "no relation": lambda: ("title",),
+    "no such name there": lambda: ("tracks__nonsense",),
+    "two querysets": lambda: (
+        "genres",
+        Prefetch("genres", Genre.objects.order_by("pk")),
+    ),
+    "another model": lambda: (Prefetch("tracks", Genre.objects.all()),),
+    "no such name below a queryset": lambda: (
+        Prefetch("artist", Artist.objects.prefetch_related("nonsense")),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+async def test_raises_what_django_raises(case: str) -> None:
+    await run(fill)
+    with pytest.raises(Exception) as of_django:  # noqa: PT011
+        await run(list, Album.objects.prefetch_related(*ERRORS[case]()))
     for _ in range(4):
         with pytest.raises(of_django.type) as error:
-            await Album.objects.prefetch_related(lookup)
+            await Album.objects.prefetch_related(*ERRORS[case]())
         assert str(error.value) == str(of_django.value)
 
 
@@ -139,10 +280,11 @@ async def test_a_block_sees_what_it_has_written(direct: list[str]) -> None:
 async def test_a_cancellation_leaves_a_clean_connection_and_no_rows() -> None:
     await run(fill)
     pool = pool_for("default")
+    lookups: Any = "tracks", Prefetch("genres", Genre.objects.order_by("pk"))
     for _ in range(3):
-        expected = await Album.objects.prefetch_related("tracks", "artist")
+        expected = await Album.objects.prefetch_related(*lookups)
     for turn in range(60):
-        albums = Album.objects.prefetch_related("tracks", "artist")
+        albums = Album.objects.prefetch_related(*lookups)
 
         async def evaluate(albums: Any = albums) -> Any:
             return await albums
@@ -157,6 +299,7 @@ async def test_a_cancellation_leaves_a_clean_connection_and_no_rows() -> None:
         found = await albums
         assert found == expected
         assert all(len(album.tracks.all()) for album in found)
+        assert all(album.genres.all()._prefetch_done for album in found)
     assert not pool.in_use
 
 

@@ -12,7 +12,7 @@ import django
 import pytest
 from django.core.paginator import Paginator
 from django.db import connection
-from django.db.models import Exists, Q
+from django.db.models import Exists, Prefetch, Q
 from django.test.utils import CaptureQueriesContext
 
 from tests.orm.plans.planning import catalogue, thrice
@@ -55,6 +55,33 @@ class TestQueries:
 
         assert thrice(titles, used) == [["0", "1"]] * 3
         assert len(used) == 2
+
+    def test_of_prefetches_with_querysets_of_their_own(self, used: list[str]) -> None:
+        catalogue()
+
+        def titles(position: int) -> list[list[str]]:
+            tracks: Any = Track.objects.filter(position=position)
+            albums = Album.objects.prefetch_related(Prefetch("tracks", tracks))
+            albums = albums.filter(year__lt=9).order_by("pk")
+            return [[track.title for track in album.tracks.all()] for album in albums]
+
+        assert thrice(lambda: titles(0), used) == [["0"]] * 3
+        assert len(used) == 2
+        assert titles(1) == [["1"]] * 3
+        assert len(used) == 4
+
+    def test_without_the_lookups_of_before(self, used: list[str]) -> None:
+        catalogue()
+
+        def lookups() -> list[Any]:
+            tracks: Any = Prefetch("tracks", to_attr="songs")
+            some = Album.objects.prefetch_related(tracks).order_by("pk")
+            none = some.prefetch_related(None)
+            list(none)
+            more = none.prefetch_related("artist", "label")
+            return [one._prefetch_related_lookups for one in (some, none, more)]
+
+        assert thrice(lookups, used)[1:] == [(), ("artist", "label")]
 
     def test_of_a_page(self, used: list[str]) -> None:
         catalogue()

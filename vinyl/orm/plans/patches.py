@@ -40,9 +40,10 @@ PATCHES = (
     Patch(
         _QUERYSET,
         "annotate alias order_by reverse distinct only defer values values_list "
-        "select_related prefetch_related",
+        "select_related",
         steps.patch_step,
     ),
+    Patch(_QUERYSET, "prefetch_related", steps.patch_prefetch_related),
     Patch(_QUERYSET, "extra", steps.patch_extra),
     Patch(_QUERYSET, "using", steps.patch_setter("_db")),
     Patch(_QUERYSET, "fetch_mode", steps.patch_setter("_fetch_mode"), since=(6, 1)),

@@ -119,7 +119,7 @@ def set_querysets(
         if given is None:
             queryset = manager.get_queryset()
         else:
-            queryset = manager._apply_rel_filters(given._chain())
+            queryset = manager._apply_rel_filters(_chained(given))
         queryset._result_cache = objects
         queryset._prefetch_done = True
         return queryset
@@ -141,6 +141,13 @@ def set_querysets(
     if given is not None:
         # Its querysets share its hints, of which the last instance is one.
         queryset._hints["instance"] = instances[-1]
+
+
+def _chained(given: Any) -> Any:
+    """A copy of the queryset *given*, with its trail if it has one."""
+    if trail_of(given) is not None and type(given).all is QuerySet.all:
+        return given.all()
+    return given._chain()
 
 
 def _hold(

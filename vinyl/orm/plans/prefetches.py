@@ -26,7 +26,7 @@ from vinyl.orm.plans.prefetch_relations import Kind, Relation, keys_of, relation
 from vinyl.orm.plans.prefetched import set_querysets
 from vinyl.orm.plans.trails import is_enabled
 
-__all__ = ["Level", "flow_of", "patch_prefetch_one_level"]
+__all__ = ["Level", "finish", "flow_of", "patch_prefetch_one_level"]
 
 # The result of a level: the related objects, and the prefetches of their queryset.
 Found = tuple[list[Any], list[Any]]
@@ -129,8 +129,19 @@ def fetch_level(level: Level) -> Found:
     """
     flow = flow_of(level)
     queryset = next(flow)
+    return finish(flow, list(queryset))
+
+
+def finish(flow: Flow, objects: list[Any]) -> Found:
+    """
+    Set *objects* on the instances of the level that *flow* fetches, and return what
+    `fetch_level()` returns.
+
+    Switches to the event loop, inside the bridge, if the keys of *objects* are
+    deferred.
+    """
     try:
-        flow.send(list(queryset))
+        flow.send(objects)
     except StopIteration as ended:
         found: Found = ended.value
     return found

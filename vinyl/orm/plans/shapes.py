@@ -148,7 +148,6 @@ class Node:
         self.attributes: dict[str, Any] = {
             "_iterable_class": ModelIterable,
             "_fields": None,
-            "_prefetch_related_lookups": (),
         }
         self.is_sliced: bool = up is not None and (
             up.is_sliced or (step is not None and step.method == "__getitem__")

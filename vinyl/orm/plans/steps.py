@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from django.db.models import Prefetch
 from django.db.models.query_utils import RegisterLookupMixin
 
 from vinyl.orm.plans import shapes
@@ -33,6 +34,7 @@ __all__ = [
     "patch_extra",
     "patch_filter_or_exclude",
     "patch_getitem",
+    "patch_prefetch_related",
     "patch_register_lookup",
     "patch_setter",
     "patch_step",
@@ -45,7 +47,7 @@ _SIMPLE = frozenset({str, bool, type(None)})
 # Methods for which Django warns on each call without names.
 _WARNING = frozenset({"select_related", "values_list"})
 # The attributes of a queryset that its steps set, besides the query.
-_DECIDED = ("_iterable_class", "_fields", "_prefetch_related_lookups")
+_DECIDED = ("_iterable_class", "_fields")
 
 
 def patch_filter_or_exclude(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -207,6 +209,31 @@ def _copied(queryset: Any) -> Any:
         return _take(queryset, ("_chain",), Step("_chain"), django_method["_chain"])
     now = settled(trail)
     return moved(queryset, now) if can_move(queryset, now) else None
+
+
+def patch_prefetch_related(method: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Patch `prefetch_related()`. The step consists of the names of the lookups, which
+    Django checks; the lookups are an attribute of the queryset.
+    """
+    django_method[method.__name__] = method
+
+    @functools.wraps(method)
+    def prefetch_related(self: Any, *lookups: Any) -> Any:
+        is_reset = lookups == (None,)
+        names = tuple(
+            [one.prefetch_to if type(one) is Prefetch else one for one in lookups]
+        )
+        if trail_of(self) is None or not (is_reset or {*map(type, names)} <= {str}):
+            return method(self, *lookups)
+        # Taking the step may change this queryset.
+        before = self._prefetch_related_lookups
+        step = Step("prefetch_related", names)
+        result = _take(self, ("prefetch_related", names), step, method)
+        result._prefetch_related_lookups = () if is_reset else before + lookups
+        return result
+
+    return prefetch_related
 
 
 def patch_setter(attribute: str) -> Callable[..., Any]:

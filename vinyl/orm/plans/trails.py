@@ -85,6 +85,7 @@ COPIED = (
     "_hints",
     "_for_write",
     "_known_related_objects",
+    "_prefetch_related_lookups",
     *(("_fetch_mode", "_cloning_enabled") if django.VERSION >= (6, 1) else ()),
 )
 _eligible: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
@@ -188,8 +189,6 @@ def is_as_made(queryset: Any, trail: Trail) -> bool:
     return (
         found["_iterable_class"] is attributes["_iterable_class"]
         and found["_fields"] == attributes["_fields"]
-        and found["_prefetch_related_lookups"]
-        == attributes["_prefetch_related_lookups"]
     )
 
 
