@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.middleware.cache import UpdateCacheMiddleware
 from django.test import override_settings
 from django.utils.module_loading import import_string
 
@@ -14,6 +15,7 @@ from vinyl.web.checks.settings import check_middleware
 from vinyl.web.middleware import (
     REPLACEMENTS,
     UnusableMiddleware,
+    is_of_djangos_kind,
     load_middleware,
     middleware_classes,
 )
@@ -64,3 +66,87 @@ def test_the_classes_of_a_list() -> None:
     ]
     assert list(middleware_classes(paths)) == [SessionMiddleware]
     assert load_middleware(paths[-1]) is factory
+
+
+def simple(get_response: Any) -> Any:
+    return get_response
+
+
+class WithRequest:
+    def __init__(self, get: Any) -> None: ...
+
+    def __call__(self, request: Any) -> Any: ...
+
+
+class WithHook:
+    def __init__(self, *args: Any) -> None: ...
+
+    def __call__(self, *args: Any) -> Any: ...
+
+    def process_view(self, *args: Any) -> Any: ...
+
+
+class Pure:
+    def __init__(self, app: Any) -> None: ...
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+
+class Configurable:
+    def __init__(self, app: Any, *, level: int = 1) -> None: ...
+
+    async def __call__(self, *args: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("middleware", "is_djangos"),
+    [
+        (simple, True),
+        (WithRequest, True),
+        (WithHook, True),
+        (UpdateCacheMiddleware, True),
+        (factory, False),
+        (Pure, False),
+        (Configurable, False),
+        (SessionMiddleware, False),
+    ],
+)
+def test_the_kinds_of_middleware(middleware: Any, is_djangos: bool) -> None:
+    assert is_of_djangos_kind(middleware) is is_djangos
+
+
+class Uncallable:
+    def __init__(self, app: Any) -> None: ...
+
+
+class TwoArguments(Uncallable):
+    def __call__(self, one: Any, two: Any) -> Any: ...
+
+
+class NoMode:
+    sync_capable = False
+
+    def __call__(self, request: Any) -> Any: ...
+
+
+VALUE = "no middleware"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Uncallable", "neither of Django's kind nor pure ASGI"),
+        ("TwoArguments", "neither of Django's kind nor pure ASGI"),
+        ("NoMode", "neither as sync nor as async code"),
+        ("VALUE", "not callable"),
+    ],
+)
+def test_what_cannot_serve_is_refused_by_name(name: str, reason: str) -> None:
+    entry = f"{__name__}.{name}"
+    with override_settings(MIDDLEWARE=[entry]):
+        (error,) = check_middleware()
+        assert entry in error.msg
+        assert reason in error.msg
+        assert error.hint
+        with pytest.raises(ImproperlyConfigured, match=name):
+            get_asgi_application()

@@ -15,6 +15,7 @@ patching.py      the patches of a table, and applying them to Django's classes
 cancellation.py  whether a cancelled operation counts; work that outlasts its task
 tasks.py         the running task, and where a task is in its code
 loop_end.py      calling a function when an event loop ends
+blocking.py      reports of sync code that blocks the event loop
 threads.py       in_thread: functions that run in a worker thread
 
 Nothing here imports vinyl.orm or vinyl.web.

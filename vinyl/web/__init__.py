@@ -2,7 +2,8 @@
 The web layer: Django's conventions on Starlette, async first.
 
 application.py   the ASGI application, made from the settings
-middleware.py    the classes of settings.MIDDLEWARE
+middleware.py    the entries of settings.MIDDLEWARE, and their kinds
+django_middleware.py  the entries of Django's kind
 views.py         Django's class-based views, whose methods may be async
 decorators.py    Django's decorators for views
 shortcuts.py     get_object_or_404, get_list_or_404

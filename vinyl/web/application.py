@@ -23,11 +23,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vinyl.orm.pools.registry import close_pools, open_pools
 from vinyl.orm.routers import unit_of_work
+from vinyl.web.django_middleware import DjangoMiddleware, Hooks, RespondToView
 from vinyl.web.errors.logging_setup import set_up_logging, wait_for_emails
 from vinyl.web.errors.middleware import ErrorMiddleware
 from vinyl.web.http.bodies import Body
 from vinyl.web.http.prefix import enter_prefix, forced_prefix
-from vinyl.web.middleware import load_middleware, middleware_classes
+from vinyl.web.middleware import (
+    is_of_djangos_kind,
+    load_middleware,
+    middleware_classes,
+)
 from vinyl.web.recording import RecordingMiddleware
 from vinyl.web.routing.lifespan import InFlight, configured_lifespans
 from vinyl.web.routing.mounted_apps import lifespans
@@ -46,8 +51,9 @@ def get_asgi_application() -> Starlette:
     """
     Return the project's ASGI application, after setting Django up.
 
-    A request passes the error pages and the classes of `settings.MIDDLEWARE` (pure
-    ASGI, the first one outermost) to the view found in `settings.ROOT_URLCONF`. In
+    A request passes the error pages and the entries of `settings.MIDDLEWARE` (pure ASGI
+    or of Django's kind, the first one outermost) to the view found in
+    `settings.ROOT_URLCONF`. In
     debug mode static files are served as well: before all middleware, or where
     `StaticFilesMiddleware` is listed.
 
@@ -66,7 +72,7 @@ def get_asgi_application() -> Starlette:
         )
     # Errors in it are raised here, not when the server starts.
     configured_lifespans()
-    listed = [Middleware(load_middleware(path)) for path in settings.MIDDLEWARE]
+    listed, serve = _listed_middleware()
     if settings.DEBUG and apps.is_installed("django.contrib.staticfiles"):
         classes = middleware_classes(settings.MIDDLEWARE)
         if not any(issubclass(cls, StaticFilesMiddleware) for cls in classes):
@@ -86,8 +92,34 @@ def get_asgi_application() -> Starlette:
         lifespan=partial(_lifespan, requests),
     )
     # Django's resolver gets all requests: Starlette's routes match no line breaks.
-    application.router.default = dispatch
+    application.router.default = serve
     return application
+
+
+def _listed_middleware() -> tuple[list[Middleware], ASGIApp]:
+    """
+    Return the entries of `settings.MIDDLEWARE` as ASGI middleware, and the app that
+    serves a request inside them: `dispatch`, within those of Django's kind that are
+    listed last.
+    """
+    hooks = Hooks()
+    serve: ASGIApp = dispatch
+    listed: list[Middleware] = []
+    # Entries of Django's kind that follow one another.
+    paths: list[str] = []
+    for path in settings.MIDDLEWARE:
+        middleware = load_middleware(path)
+        if is_of_djangos_kind(middleware):
+            paths.append(path)
+            continue
+        if paths:
+            listed.append(Middleware(DjangoMiddleware, paths, hooks))
+            paths = []
+        listed.append(Middleware(middleware))
+    # Methods of entries further out are called at the view as well.
+    if any(map(is_of_djangos_kind, map(load_middleware, settings.MIDDLEWARE))):
+        serve = DjangoMiddleware(dispatch, paths, hooks, RespondToView(hooks))
+    return listed, serve
 
 
 class Application(Starlette):

@@ -27,6 +27,7 @@ from vinyl.bridge.patching import Patch
 from vinyl.web.errors.middleware import respond_to
 from vinyl.web.errors.problem import Problem
 from vinyl.web.errors.report import log_problem
+from vinyl.web.http.django_responses import as_app
 from vinyl.web.http.requests import Request
 from vinyl.web.routing.router import response_of
 from vinyl.web.routing.websockets import WebSocket
@@ -93,7 +94,7 @@ async def _refused(error: CrossSiteRequest, request: Request) -> ASGIApp:
         return await respond_to(error, request)
     log_problem(Problem.of(error), request.scope)
     view = get_callable(name)
-    return await response_of(view, view, request, reason=error.reason)
+    return await as_app(await response_of(view, view, request, reason=error.reason))
 
 
 def refusal(headers: Headers, secure: bool = False) -> str:

@@ -1,8 +1,12 @@
-"""The classes of `settings.MIDDLEWARE`, and those that serve in place of Django's."""
+"""
+The entries of `settings.MIDDLEWARE`, their kinds, and the classes that serve in place
+of Django's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import inspect
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -11,12 +15,14 @@ from django.utils.module_loading import import_string
 __all__ = [
     "REPLACEMENTS",
     "UnusableMiddleware",
+    "is_of_djangos_kind",
     "load_middleware",
     "middleware_classes",
 ]
 
-# Django's middleware classes and others of their kind wrap Django's own handler; these
-# serve in their place. None: there is no counterpart yet, or no need of one.
+# These classes serve in place of Django's and of others of their kind: they work for
+# WebSockets and for streams, without a bridge for each request. None: there is no need
+# of one.
 REPLACEMENTS: dict[str, str | None] = {
     "django.middleware.security.SecurityMiddleware": (
         "vinyl.web.security.SecurityMiddleware"
@@ -84,26 +90,101 @@ def load_middleware(path: str) -> Any:
         path: An entry of `settings.MIDDLEWARE`.
 
     Raises:
-        UnusableMiddleware: It is for Django's own handler, or cannot be imported.
+        UnusableMiddleware: It cannot be imported, a class of vinyl takes its place, or
+            it is of no kind that can be called.
 
     Never switches.
     """
-    if path.startswith("django.") or path in REPLACEMENTS:
-        replacement = REPLACEMENTS.get(path)
+    if path in REPLACEMENTS:
+        replacement = REPLACEMENTS[path]
         raise UnusableMiddleware(
             path,
-            "works only with Django's own request handler; vinyl.web needs pure ASGI "
-            "middleware",
+            "is for Django's own request handler; vinyl.web has its own class for "
+            "this, or does it without one",
             f"Use {replacement!r}." if replacement else "Remove it.",
         )
     try:
-        return import_string(path)
-    except ImportError as error:
+        middleware = import_string(path)
+    except Exception as error:
+        # Not only an ImportError: models refuse to be imported without their app.
         raise UnusableMiddleware(
             path,
             f"cannot be imported: {error}",
             "Correct the dotted path, or install what it needs.",
         ) from error
+    if problem := _problem_of(middleware):
+        raise UnusableMiddleware(path, *problem)
+    return middleware
+
+
+# What Django's handler looks for in middleware, besides __call__().
+_DJANGOS_ATTRIBUTES = (
+    "async_capable",
+    "process_exception",
+    "process_request",
+    "process_response",
+    "process_template_response",
+    "process_view",
+    "sync_capable",
+)
+
+
+def is_of_djangos_kind(middleware: Any) -> bool:
+    """
+    Return whether *middleware* is of Django's kind: called with `get_response`, it
+    returns a callable that takes a request and returns a response. Otherwise it is pure
+    ASGI middleware. Never switches.
+
+    Args:
+        middleware: What an entry of `settings.MIDDLEWARE` names.
+    """
+    if any(hasattr(middleware, name) for name in _DJANGOS_ATTRIBUTES):
+        return True
+    try:
+        parameters = list(inspect.signature(middleware).parameters)
+    except (TypeError, ValueError):
+        parameters = []
+    if parameters[:1] == ["get_response"]:
+        return True
+    call = _call_of(middleware)
+    return call is not None and not _takes(call, 3) and _takes(call, 1)
+
+
+def _problem_of(middleware: Any) -> tuple[str, str] | None:
+    """Return why *middleware* cannot serve and what to do; None if it can."""
+    if not callable(middleware):
+        return "is not callable", "Name a middleware class, or a factory of one."
+    if not (
+        getattr(middleware, "sync_capable", True)
+        or getattr(middleware, "async_capable", False)
+    ):
+        reason = "can run neither as sync nor as async code"
+        return reason, "Set its sync_capable or its async_capable to True."
+    call = _call_of(middleware)
+    if not isinstance(middleware, type) or is_of_djangos_kind(middleware):
+        return None
+    if call is None or not _takes(call, 3):
+        reason = "is neither of Django's kind nor pure ASGI middleware"
+        hint = "Write a __call__(request), or a __call__(scope, receive, send)."
+        return reason, hint
+    return None
+
+
+def _call_of(middleware: Any) -> Callable[..., Any] | None:
+    """The `__call__()` of the objects of a middleware class, or None."""
+    for cls in getattr(middleware, "__mro__", ()):
+        if "__call__" in vars(cls):
+            return cls.__call__
+    return None
+
+
+def _takes(call: Callable[..., Any], count: int) -> bool:
+    """Whether a method *call* takes *count* positional arguments."""
+    try:
+        inspect.signature(call).bind(None, *range(count))
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def middleware_classes(paths: Iterable[str]) -> Iterator[type]:

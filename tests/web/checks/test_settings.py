@@ -37,8 +37,9 @@ def test_no_urlconf() -> None:
             "Use 'vinyl.web.csrf.CSRFMiddleware'.",
         ),
         (
+            # Its app is not installed.
             "django.contrib.flatpages.middleware.FlatpageFallbackMiddleware",
-            "Remove it.",
+            "install what it needs",
         ),
         ("mysite.middleware.Missing", "Correct the dotted path"),
     ],
@@ -57,6 +58,12 @@ def test_order_of_middleware() -> None:
         told = issues(MIDDLEWARE=wrong)["vinyl.E120"]
         assert "List 'vinyl.web." in told
     assert "vinyl.E120" not in issues(MIDDLEWARE=[sessions, users, required])
+
+
+def test_packages_that_need_the_user() -> None:
+    history = "simple_history.middleware.HistoryRequestMiddleware"
+    told = issues(MIDDLEWARE=[history])["vinyl.E120"]
+    assert "'vinyl.web.auth.AuthenticationMiddleware'" in told
 
 
 def test_no_engine_of_vinyls() -> None:

@@ -46,8 +46,8 @@ def check_urlconf(**kwargs: Any) -> list[checks.CheckMessage]:
 @checks.register("vinyl")
 def check_middleware(**kwargs: Any) -> list[checks.CheckMessage]:
     """
-    vinyl.E102: an entry of `MIDDLEWARE` is one of Django's, or cannot be imported.
-    Never switches.
+    vinyl.E102: an entry of `MIDDLEWARE` cannot serve, or a class of vinyl takes its
+    place. Never switches.
     """
     errors: list[checks.CheckMessage] = []
     for path in settings.MIDDLEWARE:
@@ -77,7 +77,17 @@ def check_middleware_order(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 # "vinyl.web.messages.MessagesMiddleware" can store its messages in cookies alone.
+# Without the user, some of the packages would record changes as anonymous.
 NEEDS = {
+    **dict.fromkeys(
+        (
+            "allauth.account.middleware.AccountMiddleware",
+            "auditlog.middleware.AuditlogMiddleware",
+            "django_otp.middleware.OTPMiddleware",
+            "simple_history.middleware.HistoryRequestMiddleware",
+        ),
+        "vinyl.web.auth.AuthenticationMiddleware",
+    ),
     "vinyl.web.auth.AuthenticationMiddleware": ("vinyl.web.sessions.SessionMiddleware"),
     "vinyl.web.auth.LoginRequiredMiddleware": (
         "vinyl.web.auth.AuthenticationMiddleware"

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import Http404
 from django.template import TemplateDoesNotExist, loader
+from django.template.response import SimpleTemplateResponse
 from django.urls import get_callable, get_resolver
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -30,6 +31,7 @@ from vinyl.web.errors.report import (
     mark_logged,
     report,
 )
+from vinyl.web.http.django_responses import AnyResponse, as_app
 from vinyl.web.http.headers import refuse_injection
 from vinyl.web.http.limits import BodyTimeout
 from vinyl.web.http.redaction import safe_text
@@ -38,7 +40,7 @@ from vinyl.web.http.responses import HTMLResponse, PlainTextResponse, reason_phr
 from vinyl.web.routing.router import response_of
 from vinyl.web.routing.websockets import WebSocketDisconnect, close_code_of, refuse
 
-__all__ = ["ErrorMiddleware", "respond_to"]
+__all__ = ["ErrorMiddleware", "is_unexpected", "respond_to", "response_to"]
 
 # The messages after which a status can no longer be sent.
 STARTS = frozenset(
@@ -150,6 +152,14 @@ async def answered(
 
 async def respond_to(error: Exception, request: Request) -> ASGIApp:
     """
+    Return the response to *error* as an ASGI app; otherwise as `response_to()`.
+    Switches to the event loop.
+    """
+    return await as_app(await response_to(error, request))
+
+
+async def response_to(error: Exception, request: Request) -> AnyResponse:
+    """
     Return the response to *error*, after it has been reported. Never raises: if the
     chosen page fails, this is logged as well, and the plain page takes its place.
 
@@ -159,6 +169,9 @@ async def respond_to(error: Exception, request: Request) -> ASGIApp:
     await report(problem, request)
     try:
         response = await _chosen_response(problem, request)
+        if isinstance(response, SimpleTemplateResponse):
+            # Here, where an error in it gets the plain page.
+            await run(response.render)
     except Exception as failure:
         line = f"The {problem.status} page failed: {request.method} {request.path}"
         log_line(line, 500, request.scope, error=failure)
@@ -168,7 +181,7 @@ async def respond_to(error: Exception, request: Request) -> ASGIApp:
     return response
 
 
-async def _chosen_response(problem: Problem, request: Request) -> ASGIApp:
+async def _chosen_response(problem: Problem, request: Request) -> AnyResponse:
     """The first of these: debug page, handler of the project, template, plain page."""
     error, status, media_type = problem.error, problem.status, problem.media_type
     if settings.DEBUG:
@@ -217,7 +230,7 @@ def _context_of(problem: Problem, request: Request) -> dict[str, Any]:
     }
 
 
-def _last_resort(problem: Problem) -> ASGIApp:
+def _last_resort(problem: Problem) -> AnyResponse:
     """A plain page; without the headers of the error if they are what fails."""
     status, media_type = problem.status, problem.media_type
     with contextlib.suppress(Exception):
@@ -226,7 +239,10 @@ def _last_resort(problem: Problem) -> ASGIApp:
 
 
 def is_unexpected(error: Exception) -> bool:
-    """Whether *error* is answered with 500, and not with a status that it asks for."""
+    """
+    Whether *error* is answered with 500, and not with a status that it asks for. Never
+    switches.
+    """
     return Problem.of(error).status == 500
 
 

@@ -22,4 +22,5 @@ responses.py         the response classes, redirect
 streaming.py         StreamingResponse
 events.py            EventSourceResponse: server-sent events
 django_responses.py  Django's responses as Starlette's
+captured.py          the response of an ASGI app, as an object
 """

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
+import starlette.responses
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
@@ -16,7 +17,19 @@ from vinyl.web.http.headers import ResponseHeaders, encode_header
 from vinyl.web.http.responses import Response
 from vinyl.web.http.streaming import StreamingResponse
 
-__all__ = ["amend_message", "convert_response"]
+__all__ = ["AnyResponse", "amend_message", "as_app", "convert_response"]
+
+# What a view may return.
+AnyResponse: TypeAlias = starlette.responses.Response | HttpResponseBase
+
+
+async def as_app(response: AnyResponse) -> ASGIApp:
+    """
+    Return *response* as an ASGI app that sends it. Switches to the event loop.
+    """
+    if isinstance(response, HttpResponseBase):
+        return await convert_response(response)
+    return response
 
 
 async def convert_response(response: HttpResponseBase) -> ASGIApp:

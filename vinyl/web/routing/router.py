@@ -22,7 +22,7 @@ from django.http.response import HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, is_valid_path
 from django.utils.http import escape_leading_slashes
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from vinyl.bridge.bytecode import PACKAGE, owner_of
 from vinyl.bridge.greenlets import run
@@ -33,7 +33,7 @@ from vinyl.bridge.threads import (
 )
 from vinyl.orm import transaction
 from vinyl.web.http.bodies import Body
-from vinyl.web.http.django_responses import convert_response
+from vinyl.web.http.django_responses import AnyResponse, convert_response
 from vinyl.web.http.parsers import FORM_TYPES
 from vinyl.web.http.requests import Request
 from vinyl.web.routing.mounted_apps import Mounted
@@ -41,7 +41,7 @@ from vinyl.web.routing.unawaited import refusing_unawaited
 from vinyl.web.routing.view_names import describe_view, explain_result
 from vinyl.web.routing.websockets import WebSocket, finish
 
-__all__ = ["call_view", "dispatch", "response_of"]
+__all__ = ["call_view", "dispatch", "match_of", "note_route", "response_of"]
 
 
 async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,18 +59,18 @@ async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
         await connect(WebSocket.of(scope, receive, send))
         return
     request = Request.of(scope, receive, send)
-    match = _match_of(request)
-    response: ASGIApp
-    if isinstance(match, RedirectResponse):
-        response = match
-    else:
+    match = match_of(request)
+    app: Any = match
+    if not isinstance(match, RedirectResponse):
         view: Any = match.func
         if isinstance(view, Mounted):
-            response = view.at(match)
+            app = view.at(match)
         else:
             note_route(scope, match)
-            response = await call_view(view, request, *match.args, **match.kwargs)
-    await response(scope, receive, send)
+            app = await call_view(view, request, *match.args, **match.kwargs)
+            if isinstance(app, HttpResponseBase):
+                app = await convert_response(app)
+    await app(scope, receive, send)
 
 
 class Route(NamedTuple):
@@ -83,15 +83,24 @@ class Route(NamedTuple):
 
 
 def note_route(scope: Scope, match: ResolverMatch) -> None:
-    """Put the view and its route into *scope*, where tools look for them."""
+    """
+    Put the view and its route into *scope*, where tools look for them. Never switches.
+    """
     path = f"/{match.route}"
     scope["endpoint"] = match.func
     scope["route"] = Route(path, path, match.view_name, match.func)
     scope["path_params"] = match.kwargs
 
 
-def _match_of(request: Request) -> ResolverMatch | RedirectResponse:
-    """Return what the path leads to, or a redirect to the path with a slash."""
+def match_of(request: Request) -> ResolverMatch | RedirectResponse:
+    """
+    Return what the path leads to, or a redirect to the path with a slash.
+
+    Raises:
+        Resolver404: No pattern matches.
+
+    Never switches.
+    """
     try:
         return request.resolve()
     except Resolver404:
@@ -146,7 +155,7 @@ def _with_slash(request: Request) -> RedirectResponse:
 
 def call_view(
     view: Callable[..., Any], request: Request, /, *args: Any, **kwargs: Any
-) -> Awaitable[ASGIApp]:
+) -> Awaitable[AnyResponse]:
     """
     Return the response of *view*, which must be awaited. An async view is awaited, a
     plain one runs in the bridge; each in a transaction of every database with
@@ -183,7 +192,7 @@ async def _call_with_body(
     /,
     *args: Any,
     **kwargs: Any,
-) -> ASGIApp:
+) -> AnyResponse:
     called = view
     if not body.is_absent and (
         aliases
@@ -207,9 +216,9 @@ async def response_of(
     /,
     *args: Any,
     **kwargs: Any,
-) -> ASGIApp:
+) -> AnyResponse:
     """
-    Return the response of *called* as an ASGI app.
+    Return the response of *called*, as it returns it.
 
     Args:
         called: The view, or a wrapper around it.
@@ -234,10 +243,8 @@ async def response_of(
     scope["vinyl.response"] = response
     if (body := scope.get("vinyl.body")) is not None:
         body.stop_replaying()
-    if isinstance(response, Response):
+    if isinstance(response, (Response, HttpResponseBase)):
         return response
-    if isinstance(response, HttpResponseBase):
-        return await convert_response(response)
     raise TypeError(f"{describe_view(view, request.method)} {explain_result(response)}")
 
 

@@ -9,14 +9,13 @@ from types import ModuleType
 from typing import Any, Protocol, TypeAlias, cast, overload
 
 import django.urls
-import starlette.responses
-from django.http.response import HttpResponseBase
 from django.urls import URLPattern, URLResolver
 from django.utils.functional import Promise
 
+from vinyl.web.http.django_responses import AnyResponse
+
 __all__ = ["path", "re_path"]
 
-AnyResponse: TypeAlias = starlette.responses.Response | HttpResponseBase
 View: TypeAlias = Callable[..., AnyResponse | Coroutine[Any, Any, AnyResponse]]
 
 # What include() returns, and `admin.site.urls`.

@@ -1,0 +1,56 @@
+"""Sync code that blocks the event loop is reported by its name, once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any
+
+import pytest
+
+from vinyl.bridge import blocking
+from vinyl.bridge.blocking import not_counted, run_reporting
+from vinyl.bridge.greenlets import await_
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(blocking, "BLOCKS_AFTER", 0.02)
+    monkeypatch.setattr(blocking, "_reported", set())
+    caplog.set_level(logging.WARNING, "vinyl.bridge")
+
+
+def block() -> str:
+    time.sleep(0.03)
+    return "done"
+
+
+async def test_what_blocks_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        assert await run_reporting("mysite.slow", block) == "done"
+    (record,) = caplog.records
+    assert record.getMessage().startswith("mysite.slow blocked the event loop for ")
+    assert "vinyl.web.in_thread" in record.getMessage()
+
+
+async def test_waiting_is_not_blocking(caplog: pytest.LogCaptureFixture) -> None:
+    await run_reporting("mysite.waits", lambda: await_(asyncio.sleep(0.03)))
+    assert not caplog.records
+
+
+async def test_only_the_code_that_blocks_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def outer() -> Any:
+        return await_(not_counted(run_reporting("inner", block)))
+
+    assert await run_reporting("outer", outer) == "done"
+    assert [record.getMessage().split()[0] for record in caplog.records] == ["inner"]
+
+
+async def test_an_error_passes() -> None:
+    with pytest.raises(ZeroDivisionError):
+        await run_reporting("mysite.fails", lambda: 1 / 0)
