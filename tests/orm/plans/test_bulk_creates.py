@@ -140,6 +140,10 @@ def no_batch() -> Any:
     return Genre.objects.bulk_create([Genre(name="a")], batch_size=0)
 
 
+def unknown_option() -> Any:
+    return Genre.objects.bulk_create([Genre(name="a")], other=None)  # type: ignore[call-arg]
+
+
 def generator() -> Any:
     return len(Genre.objects.bulk_create(Genre(name=name) for name in "ab"))
 
@@ -167,6 +171,7 @@ def others() -> Any:
         refused,
         two_of_a_kind,
         no_batch,
+        unknown_option,
         generator,
         nothing,
         others,
@@ -243,6 +248,32 @@ def arrays_in(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     monkeypatch.setattr(wrapper_class, "fetch_rows", noted)
     return found
+
+
+@isolate_apps("tests.records")
+def test_defaults_of_the_database_are_set_as_by_django(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Visit(models.Model):
+        name = models.CharField(max_length=20, db_default="anon")
+
+        class Meta:
+            app_label = "records"
+
+    with connection.schema_editor() as editor:
+        editor.create_model(Visit)
+    try:
+
+        def make() -> Any:
+            made = [Visit(pk=1), Visit(pk=2, name="Nina")]
+            Visit.objects.bulk_create(made)
+            names = [type(one.name) for one in made]
+            return names, [*Visit.objects.order_by("pk").values_list()]
+
+        assert is_same(monkeypatch, make)[1] == [(1, "anon"), (2, "Nina")]
+    finally:
+        with connection.schema_editor() as editor:
+            editor.delete_model(Visit)
 
 
 @only_postgresql

@@ -26,6 +26,10 @@ from vinyl.orm.plans.trails import is_enabled
 __all__ = ["patch_bulk_create"]
 
 _pk = getattr(Model, "pk")  # noqa: B009 # django-stubs declares it as a value
+# Options that make no difference if they are false.
+_OPTIONS = frozenset(
+    {"ignore_conflicts", "unique_fields", "update_conflicts", "update_fields"}
+)
 # Django's methods that are not called, and its property.
 _METHODS = tuple(
     (name, getattr(QuerySet, name))
@@ -47,7 +51,8 @@ def patch_bulk_create(method: Callable[..., Any]) -> Callable[..., Any]:
         self: Any, objs: Any, batch_size: Any = None, *args: Any, **kwargs: Any
     ) -> Any:
         if (
-            not any(args)
+            not args
+            and _OPTIONS.issuperset(kwargs)
             and not any(kwargs.values())
             and (batch_size is None or type(batch_size) is int and batch_size > 0)
             and type(objs) in (list, tuple)
@@ -93,7 +98,12 @@ def _created(
     queryset._for_write = True
     alias = queryset.db
     connection: Any = connections[alias]
-    if not connection.features.can_return_rows_from_bulk_insert:
+    features = connection.features
+    if not (
+        features.can_return_rows_from_bulk_insert
+        # Or Django replaces defaults of the database in the objects.
+        and features.supports_default_keyword_in_bulk_insert
+    ):
         return None
     if saved.relations or saved.has_private_fields:
         for obj in objs:
