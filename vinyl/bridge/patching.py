@@ -109,9 +109,12 @@ NEW = frozenset(
         "__aenter__",
         "__aexit__",
         "__aiter__",
+        "__copy__",
+        "__deepcopy__",
         "cleaned_data",
         "listen",
         "pinned",
+        "query",
     }
 )
 

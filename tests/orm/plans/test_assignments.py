@@ -13,8 +13,7 @@ from django.db.models import F
 from tests.records.models import Album
 from vinyl.orm import models
 from vinyl.orm.plans.assignments import BINDS_NONE, Assignment
-from vinyl.orm.plans.binders import Reference
-from vinyl.orm.plans.shapes import Unplannable
+from vinyl.orm.plans.shapes import Reference, Unplannable
 
 pytestmark = pytest.mark.usefixtures("db")
 

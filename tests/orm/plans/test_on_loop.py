@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from tests.cancelling import cancel_after
 from tests.fix_db import only_postgresql
 from tests.orm.plans.planning import catalogue
-from tests.orm.plans.scenarios.test_equality import Chain, chains, fill, shown
+from tests.orm.plans.scenarios.chains import Chain, chains, fill
+from tests.orm.plans.scenarios.outcomes import shown
 from tests.records.models import Album, Artist, Biography
 from vinyl.bridge.greenlets import in_bridge
 from vinyl.orm import connection, fetch, run, transaction

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.test import override_settings
 
 from tests.records.models import Album
-from vinyl.bridge.patching import resolve
+from vinyl.bridge.patching import NEW, resolve
 from vinyl.orm.plans.patches import PATCHES
 
 NAMES = [
@@ -30,6 +30,8 @@ def test_a_patched_method_has_its_name_and_docstring(owner: str, name: str) -> N
     found = inspect.getattr_static(resolve(owner), name)
     if inspect.isfunction(found):
         assert found.__name__ == name
+        if name in NEW:
+            return
         # Django's own code, below what wraps it.
         assert inspect.unwrap(found).__module__.startswith("django.")
 

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from django.db.models import Prefetch, QuerySet
 
-from tests.orm.plans.scenarios.test_equality import fill, queryset_of
+from tests.orm.plans.scenarios.chains import fill
+from tests.orm.plans.scenarios.outcomes import queryset_of
 from tests.orm.plans.test_prefetches import compare
 from tests.records.models import Album, Track
 from vinyl.orm.plans import prefetched

@@ -21,13 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fix_db import only_postgresql
-from tests.orm.plans.scenarios.test_equality import (
-    EXAMPLES,
-    PREFETCHES,
-    Q,
-    fill,
-    outcome,
-)
+from tests.orm.plans.scenarios.chains import EXAMPLES, PREFETCHES, Q, fill
+from tests.orm.plans.scenarios.outcomes import outcome
 from tests.records.models import (
     Album,
     Artist,

@@ -16,12 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fix_db import only_postgresql
-from tests.orm.plans.scenarios.test_equality import (
-    EXAMPLES,
-    PREFETCHES,
-    fill,
-    shown,
-)
+from tests.orm.plans.scenarios.chains import EXAMPLES, PREFETCHES, fill
+from tests.orm.plans.scenarios.outcomes import shown
 from tests.records.models import Album, Artist, Biography, Genre, Label, Track
 from vinyl.bridge.greenlets import in_bridge
 from vinyl.orm import connection, run, transaction

@@ -37,6 +37,7 @@ READ = {
         "_save_parents _save_table save_base"
     ),
     "django.db.models.base:ModelBase": "_base_manager _default_manager",
+    "django.db.models.expressions:BaseExpression": "__getstate__ flatten",
     "django.db.models.fields.mixins:FieldCacheMixin": "cache_name is_cached",
     "django.db.models.fields.related:ForeignObject": (
         "foreign_related_fields local_related_fields"
@@ -61,7 +62,7 @@ READ = {
     ),
     "django.db.models.sql.query:Query": (
         "add_q annotation_select build_lookup chain clone combinator distinct_fields "
-        "extra_order_by get_compiler"
+        "exists extra_order_by get_compiler"
     ),
     "django.db.models.sql.query:RawQuery": "chain",
     "django.db.utils:DatabaseErrorWrapper": "__exit__",

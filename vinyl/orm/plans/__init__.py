@@ -31,6 +31,8 @@ deletes.py      delete() of querysets and instances, where it is one statement
 columns.py      from the values that a statement writes to its parameters
 assignments.py  from the values that an UPDATE assigns to its parameters
 expressions.py  expressions as a part of a shape
+inners.py       querysets inside the steps of others
+subqueries.py   `Subquery` and `Exists`, which keep the trail of their queryset
 values.py       the kinds of values in a query, and marks to follow them by
 binders.py      from the values of a query to the parameters of its SQL
 plan.py         the plan of a shape

@@ -7,9 +7,8 @@ from typing import Any
 
 import django
 
-from vinyl.orm.plans.binders import Reference
 from vinyl.orm.plans.columns import Column, IsExpression
-from vinyl.orm.plans.shapes import Unplannable
+from vinyl.orm.plans.shapes import Reference, Unplannable
 
 __all__ = ["Assignment"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.models import (
     AutoField,
@@ -32,7 +32,7 @@ from vinyl.orm.plans.loaders import has_plain
 from vinyl.orm.plans.shapes import Kept
 from vinyl.orm.plans.values import Unplannable
 
-__all__ = ["INTEGERS", "Binder", "Reference", "binder_for"]
+__all__ = ["INTEGERS", "Binder", "binder_for"]
 
 INTEGERS = frozenset(
     {
@@ -76,13 +76,6 @@ def _target(field: Any) -> Any:
     while type(field) in (ForeignKey, OneToOneField):
         field = field.target_field
     return field
-
-
-class Reference(NamedTuple):
-    """A parameter that comes from a value: the *position*-th of those of *slot*."""
-
-    slot: int
-    position: int
 
 
 class Binder:

@@ -2,20 +2,25 @@
 Expressions as a part of a shape: `Count("tracks")`, `F("year") + 1`, `Lower("title")`.
 
 All that an expression was made from is part of the shape, its values too, so that two
-expressions of one shape make the same SQL.
+expressions of one shape make the same SQL. Only the values of inner querysets are not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
-from django.db.models import Expression, F, Field, Q, sql
+from django.db.models import Expression, F, Field, Q, Subquery, sql
 from django.db.models.functions.datetime import TimezoneMixin
+from django.db.models.lookups import Lookup
+from django.db.models.query import QuerySet
+from django.db.models.sql.where import WhereNode
 
+from vinyl.orm.plans.inners import Found, found_in
 from vinyl.orm.plans.shapes import LITERAL, PLAIN, Unplannable
 
-__all__ = ["has_expressions", "is_expression", "key_of", "refuse_what_changes"]
+__all__ = ["has_expressions", "inner_queries", "is_expression", "key_of"]
 
 # Packages whose expressions depend on nothing but their arguments.
 _DJANGOS = ("django.db.models.", "django.contrib.postgres.")
@@ -25,18 +30,20 @@ _BY_REPR = PLAIN - {int, str, bytes}
 
 def is_expression(value: Any) -> bool:
     """Whether *value* is an expression, such as `F("year")`. Never switches."""
-    return isinstance(value, (Expression, F))
+    return isinstance(value, (Expression, F, Subquery))
 
 
-def key_of(value: Any) -> Hashable:
+def key_of(value: Any, found: list[Found] | None = None) -> Hashable:
     """
-    Return a key that is equal for values that result in the same SQL.
+    Return a key that is equal for values that result in the same SQL, but for the
+    values of inner querysets.
 
     Args:
         value: An expression or an argument of one.
+        found: Gets the inner querysets. None if there cannot be any.
 
     Raises:
-        Unplannable: It has parts that may change, such as a queryset.
+        Unplannable: It has parts that may change.
 
     Never switches.
     """
@@ -46,23 +53,25 @@ def key_of(value: Any) -> Hashable:
     if kind in PLAIN or kind in LITERAL:
         return kind, value
     if kind in (list, tuple):
-        return kind, tuple(map(key_of, value))
+        return kind, tuple([key_of(one, found) for one in value])
     if kind is Q:
-        children = tuple(map(key_of, value.children))
+        children = tuple([key_of(child, found) for child in value.children])
         return Q, value.connector, value.negated, children
+    if isinstance(value, (QuerySet, Subquery)):
+        return found_in(value, found, partial(key_of, found=found))
     if not kind.__module__.startswith(_DJANGOS):
         raise Unplannable
     if is_expression(value):
         args, kwargs = value._constructor_args
-        return kind, key_of(args), _key_of_names(kwargs)
+        return kind, key_of(args, found), _key_of_names(kwargs, found)
     if isinstance(value, Field) and not hasattr(value, "model"):
         _, _, args, kwargs = value.deconstruct()
-        return kind, key_of(args), _key_of_names(kwargs)
+        return kind, key_of(args, found), _key_of_names(kwargs, found)
     raise Unplannable
 
 
-def _key_of_names(kwargs: dict[str, Any]) -> Hashable:
-    return tuple((name, key_of(value)) for name, value in kwargs.items())
+def _key_of_names(kwargs: dict[str, Any], found: list[Found] | None) -> Hashable:
+    return tuple([(name, key_of(value, found)) for name, value in kwargs.items()])
 
 
 def has_expressions(value: Any) -> bool:
@@ -76,20 +85,40 @@ def has_expressions(value: Any) -> bool:
     return is_expression(value)
 
 
-def refuse_what_changes(expressions: Iterable[Any]) -> None:
+def inner_queries(expressions: Iterable[Any]) -> Iterator[sql.Query]:
     """
-    Raise Unplannable if the SQL of one of *expressions*, as a query has resolved them,
-    depends on more than its arguments. Never switches.
+    Yield the inner queries of *expressions*, as a query has resolved them.
+
+    Raises:
+        Unplannable: The SQL of an expression, but for its inner queries, depends on
+            more than its arguments.
+
+    Never switches.
     """
     for expression in expressions:
-        flatten: Callable[[], Iterator[Any]] | None
-        flatten = getattr(expression, "flatten", None)
-        if flatten is None:
-            raise Unplannable
-        for part in flatten():
+        for part in _parts(expression):
             # Expressions outside Django may compile to different SQL each time. So do
             # Django's for dates and times, which depend on the time zone.
-            if not type(part).__module__.startswith(_DJANGOS):
+            if isinstance(part, sql.Query):
+                yield part
+            elif not type(part).__module__.startswith(_DJANGOS) or isinstance(
+                part, TimezoneMixin
+            ):
                 raise Unplannable
-            if isinstance(part, (TimezoneMixin, sql.Query)):
-                raise Unplannable
+
+
+def _parts(expression: Any) -> Iterator[Any]:
+    """*expression* and all that it consists of."""
+    if isinstance(expression, WhereNode):
+        for child in expression.children:
+            yield from _parts(child)
+        return
+    if not hasattr(expression, "flatten"):
+        raise Unplannable
+    if isinstance(expression, Lookup) and not hasattr(expression.lhs, "flatten"):
+        raise Unplannable
+    for part in expression.flatten():
+        if isinstance(part, WhereNode):
+            yield from _parts(part)
+        else:
+            yield part

@@ -2,16 +2,15 @@
 Learning plans: from the query that Django builds for a shape to its plan.
 
 Django takes the steps once more, with marked values, and runs their query. The marks
-show which lookup has which value. Then the same query is compiled with references in
-place of the parameters of these lookups.
+tie each lookup to its value. Then the same query is compiled with references in place
+of the parameters of these lookups.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from django.core.exceptions import (
@@ -22,23 +21,21 @@ from django.core.exceptions import (
 )
 from django.db import connections
 from django.db.models import sql
-from django.db.models.lookups import Lookup
 from django.db.models.query import ModelIterable
 from django.db.models.sql.subqueries import DeleteQuery, UpdateQuery
-from django.db.models.sql.where import WhereNode
 
 from vinyl.orm.plans.assignments import Assignment
-from vinyl.orm.plans.binders import Binder, Reference, binder_for
+from vinyl.orm.plans.binders import Binder, binder_for
 from vinyl.orm.plans.converters import Converters
 from vinyl.orm.plans.expressions import (
     has_expressions,
+    inner_queries,
     is_expression,
-    refuse_what_changes,
 )
 from vinyl.orm.plans.loaders import loader_of
-from vinyl.orm.plans.marked_query import MarkedQuery, Run, Runs
+from vinyl.orm.plans.marked_query import MarkedQuery, One, Runs, marking
 from vinyl.orm.plans.plan import Plan, is_djangos
-from vinyl.orm.plans.shapes import Kept, Node
+from vinyl.orm.plans.shapes import Kept, Node, Reference
 from vinyl.orm.plans.values import Marks, Unplannable, type_of
 
 __all__ = ["learn", "log_failure"]
@@ -50,7 +47,7 @@ def learn(
     node: Node,
     values: tuple[Any, ...],
     alias: str,
-    build: Callable[[sql.Query, tuple[Any, ...]], Any],
+    build: Callable[[type[sql.Query], tuple[Any, ...]], Any],
     run: Callable[[Any], Any],
     keep: Callable[[Plan | None], None],
     gives_rows: bool,
@@ -61,7 +58,7 @@ def learn(
     Run the query of *node* with *values* through Django, and return its result.
 
     Args:
-        build: Takes the steps from a query of all objects with other values, and
+        build: Takes the steps with queries of another class and other values, and
             returns the queryset.
         run: Runs the query of a queryset and returns its result.
         keep: Called with the plan; with None if the query has none.
@@ -76,12 +73,11 @@ def learn(
     Switches to the event loop, inside the bridge.
     """
     marks = Marks()
-    query = MarkedQuery(node.model)
     runs = Runs(marks)
-    query.marks, query.runs = marks, runs
     given = [value.given if type(value) is Kept else value for value in values]
     try:
-        queryset = build(query, tuple(map(marks.mark, given)))
+        with marking(runs):
+            queryset = build(MarkedQuery, tuple(map(marks.mark, given)))
         if same is not None and _compiled(queryset, alias) != _compiled(same, alias):
             raise Unplannable
     except Exception:
@@ -147,7 +143,7 @@ def _compiled(queryset: Any, alias: str) -> tuple[Any, ...]:
 
 def _plan_of(
     node: Node,
-    runs: list[Run],
+    runs: Runs,
     values: tuple[Any, ...],
     connection: Any,
     iterable_class: type | None,
@@ -158,9 +154,11 @@ def _plan_of(
     [(used, real_sql, real_params)] = runs
     _refuse_what_changes(used.query, connection)
     with _referring_assignments(used.query, len(values), assigned) as assignments:
-        text, params, binders = _referring(used.query, values, connection)
-    for binder, of_node in zip(binders, _binders_on(node), strict=True):
-        if of_node is not None and not of_node.is_like(binder):
+        text, params, binders = _referring(used.query, runs, values, connection)
+    sources: dict[Node, Sequence[Binder]] = {}
+    for source, own in _sources_of(node, binders):
+        known = sources.setdefault(source, source.binders or own)
+        if not all(map(Binder.is_like, known, own)):
             raise Unplannable
     plan = Plan(used, text, params, [*binders, *assignments])
     kept = tuple(
@@ -187,9 +185,9 @@ def _plan_of(
             columns = []
     else:
         # Other parameters may be right only at this moment.
-        if not all(type(param) in (Reference, bool) for param in params) and not any(
-            map(_has_expressions, node.path())
-        ):
+        if not all(
+            type(param) in (Reference, One, bool) for param in params
+        ) and not any(map(_has_expressions, node.sources())):
             raise Unplannable
         columns = [column[0] for column in used.select[: used.col_count]]
         plan.load = loader_of(iterable_class, used)
@@ -204,12 +202,8 @@ def _plan_of(
         )
     if converters := used.get_converters(columns):
         plan.converters = Converters(len(columns), converters, connection)
-    position = 0
-    for step in node.path():
-        count = step.slots - (step.up.slots if step.up is not None else 0)
-        if step.binders is None:
-            step.binders = tuple(binders[position : position + count])
-        position += count
+    for source, known in sources.items():
+        source.binders = tuple(known)
     return plan
 
 
@@ -219,13 +213,15 @@ def _models_in(info: dict[str, Any]) -> Iterator[Any]:
         yield from _models_in(of_relation)
 
 
-def _binders_on(node: Node) -> list[Binder | None]:
-    """The binders of the slots on the way to *node*, as far as they are known."""
-    found: list[Binder | None] = []
-    for step in node.path():
-        count = step.slots - (step.up.slots if step.up is not None else 0)
-        found += [None] * count if step.binders is None else step.binders
-    return found
+def _sources_of(
+    node: Node, binders: list[Binder]
+) -> Iterator[tuple[Node, list[Binder]]]:
+    """The nodes whose steps have the values of *node*, each with their *binders*."""
+    position = 0
+    for source in node.sources():
+        end = position + source.own_slots
+        yield source, binders[position:end]
+        position = end
 
 
 def _has_expressions(node: Node) -> bool:
@@ -244,8 +240,7 @@ def _refuse_what_changes(query: Any, connection: Any) -> None:
         field = getattr(join, "join_field", None)
         if field is not None and field.get_extra_restriction(None, None) is not None:
             raise Unplannable
-    refuse_what_changes(_conditions(query.where))
-    refuse_what_changes(query.annotations.values())
+    _refuse_expressions([query.where, *query.annotations.values()], connection)
     if hasattr(query, "inner_query"):
         _refuse_what_changes(query.inner_query, connection)
         return
@@ -256,60 +251,40 @@ def _refuse_what_changes(query: Any, connection: Any) -> None:
         if update.related_updates:
             raise Unplannable
         values = [value for _, _, value in update.values]
-        refuse_what_changes(filter(is_expression, values))
+        _refuse_expressions(filter(is_expression, values), connection)
         return
     # To find the columns and the ordering, a compiler changes the query.
     compiler = query.clone().get_compiler(connection=connection)
     _, ordering, _ = compiler.pre_sql_setup()
-    refuse_what_changes(column[0] for column in compiler.select)
-    refuse_what_changes(expression for expression, _ in ordering)
+    _refuse_expressions((column[0] for column in compiler.select), connection)
+    _refuse_expressions((expression for expression, _ in ordering), connection)
 
 
-def _conditions(where: Any) -> Iterator[Any]:
-    for child in where.children:
-        if isinstance(child, WhereNode):
-            yield from _conditions(child)
-        elif isinstance(child, Lookup) and not hasattr(child.lhs, "flatten"):
-            raise Unplannable
-        else:
-            yield child
+def _refuse_expressions(expressions: Iterable[Any], connection: Any) -> None:
+    for query in inner_queries(expressions):
+        _refuse_what_changes(query, connection)
 
 
 def _referring(
-    query: Any, values: tuple[Any, ...], connection: Any
+    query: Any, runs: Runs, values: tuple[Any, ...], connection: Any
 ) -> tuple[str, tuple[Any, ...], list[Binder]]:
     """
     Compile *query* with references to the values: return its SQL, its parameters and
     the binder of each slot.
     """
-    found: dict[int, tuple[Any, Any]] = {}
-
-    def refer(lookup: Any, slot: int, compiler: Any, connection: Any) -> Any:
-        text, params = type(lookup).process_rhs(lookup, compiler, connection)
-        if found.setdefault(slot, (lookup, text)) != (lookup, text):
-            raise Unplannable
-        return text, [Reference(slot, position) for position in range(len(params))]
-
-    where = getattr(query, "inner_query", query).where
-    tied: list[Any] = [one for one in _conditions(where) if hasattr(one, "vinyl_slot")]
-    for lookup in tied:
-        lookup.process_rhs = partial(refer, lookup, lookup.vinyl_slot)
-    try:
+    with runs.referring() as tied:
         text, params = query.get_compiler(connection.alias).as_sql()
-    finally:
-        for lookup in tied:
-            del lookup.process_rhs
     slots = {
         param.slot
         for param in params
         if type(param) is Reference and param.slot < len(values)
     }
-    if slots != set(range(len(values))) or slots != found.keys():
+    if slots != set(range(len(values))) or slots != tied.keys():
         raise Unplannable
     binders = []
     for slot, value in enumerate(values):
         given = value.given if type(value) is Kept else value
-        binders.append(binder_for(*found[slot], given, connection))
+        binders.append(binder_for(*tied[slot], given, connection))
     return text, params, binders
 
 

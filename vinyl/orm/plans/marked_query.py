@@ -1,20 +1,36 @@
-"""Queries of marked values, which record their lookups and the SQL that is executed."""
+"""
+Queries of marked values, which record the SQL that is executed, and can be compiled
+with references in place of the parameters of the values.
+"""
 
 from __future__ import annotations
 
+import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from weakref import ref
 
 from django.db.models import sql
 from django.db.models.sql.constants import ROW_COUNT
 from django.db.models.sql.subqueries import DeleteQuery, UpdateQuery
 
-from vinyl.orm.plans.values import Marks
+from vinyl.orm.plans.shapes import Reference
+from vinyl.orm.plans.values import Marks, Unplannable
 
-__all__ = ["MarkedQuery", "Run", "Runs", "patch_aggregate_query", "unmark"]
+__all__ = [
+    "MarkedQuery",
+    "One",
+    "Run",
+    "Runs",
+    "Tied",
+    "marking",
+    "patch_aggregate_query",
+    "unmark",
+]
 
 
 class Run(NamedTuple):
@@ -36,24 +52,90 @@ class Runs(list[Run]):
     def __init__(self, marks: Marks) -> None:
         super().__init__()
         self.marks = marks
+        # By slot, while compilers put references in place of parameters.
+        self.tied: dict[int, Tied] | None = None
+
+    @contextmanager
+    def referring(self) -> Iterator[dict[int, Tied]]:
+        """
+        In the block, compilers of the query put a Reference in the place of each
+        parameter that comes from a marked value, and a One in that of `exists()`. Gives
+        what they have found, by slot.
+        """
+        self.tied = {}
+        try:
+            yield self.tied
+        finally:
+            self.tied = None
+
+
+class Tied(NamedTuple):
+    """The lookup of a marked value, and the SQL of its right-hand side."""
+
+    lookup: Any
+    sql: str
+
+
+class One(NamedTuple):
+    """
+    The parameter 1 of the row that `exists()` asks for.
+
+    Args:
+        param: The parameter, as it is sent.
+        owner: The id of what it belongs to. Copies have the same.
+    """
+
+    param: Any
+    owner: int
+
+
+_runs: ContextVar[Runs] = ContextVar("vinyl_marked_runs")
+
+
+@contextmanager
+def marking(runs: Runs) -> Iterator[None]:
+    """In the block, the marked queries that Django creates belong to *runs*."""
+    token = _runs.set(runs)
+    try:
+        yield
+    finally:
+        _runs.reset(token)
 
 
 class MarkedQuery(sql.Query):
     """
-    A query that gives the lookups of marked values the attribute `vinyl_slot`, and
-    records the SQL that its compilers execute.
+    A query that ties marked values to their lookups, and records the SQL that its
+    compilers execute. Inner queries do so, too.
     """
 
-    # None in subqueries, whose values are not followed, and after the plan is complete.
-    marks: Marks | None = None
+    # None after the plan is complete.
     runs: Runs | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.runs = _runs.get(None)
 
     def build_lookup(self, lookups: Any, lhs: Any, rhs: Any) -> Any:
         lookup = super().build_lookup(lookups, lhs, rhs)
-        if lookup is not None and self.marks is not None:
-            if (slot := self.marks.slot_of(rhs)) is not None:
-                cast(Any, lookup).vinyl_slot = slot
+        if lookup is not None:
+            self.tie(lookup, rhs)
         return lookup
+
+    def tie(self, lookup: Any, value: Any) -> None:
+        """Tie *lookup* to its *value*, if that is marked. Never switches."""
+        if self.runs is None:
+            return
+        slot = self.runs.marks.slot_of(value)
+        if slot is not None:
+            # Copies of the lookup, of which Django makes some, call the same.
+            lookup.process_rhs = partial(_rhs, copy.copy(lookup), slot, self.runs)
+
+    def exists(self, *args: Any, **kwargs: Any) -> Any:
+        query = super().exists(*args, **kwargs)
+        if self.runs is not None:
+            value: Any = query.annotations["a"]
+            value.as_sql = partial(_one, copy.copy(value), self.runs)
+        return query
 
     def get_compiler(self, *args: Any, **kwargs: Any) -> Any:
         compiler = super().get_compiler(*args, **kwargs)
@@ -63,6 +145,25 @@ class MarkedQuery(sql.Query):
 
     def chain(self, klass: Any = None) -> Any:
         return super().chain(_MARKED.get(klass, klass))
+
+
+def _rhs(lookup: Any, slot: int, runs: Runs, compiler: Any, connection: Any) -> Any:
+    """The right-hand side of *lookup*, as its `process_rhs()` returns it."""
+    text, params = lookup.process_rhs(compiler, connection)
+    if runs.tied is None:
+        return text, params
+    tied = Tied(lookup, text)
+    if runs.tied.setdefault(slot, tied) != tied:
+        raise Unplannable
+    return text, [Reference(slot, position) for position in range(len(params))]
+
+
+def _one(value: Any, runs: Runs, compiler: Any, connection: Any) -> Any:
+    """The SQL of the *value* in the row that `exists()` asks for."""
+    text, params = value.as_sql(compiler, connection)
+    if runs.tied is not None:
+        params = [One(param, id(value)) for param in params]
+    return text, params
 
 
 class _Recording(sql.Query):
@@ -120,7 +221,7 @@ def _recording_compiler(query: Any, runs: Runs, *args: Any, **kwargs: Any) -> An
 
 def unmark(query: Any) -> None:
     """Stop recording the SQL of *query*. Never switches."""
-    query.marks = query.runs = None
+    query.runs = None
     vars(query).pop("get_compiler", None)
     if hasattr(query, "inner_query"):
         unmark(query.inner_query)

@@ -19,6 +19,8 @@ from vinyl.orm.backends.reconnection import prepare_retry
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import begin, is_observed, needs_cursor
 from vinyl.orm.plans.execution import converted
+from vinyl.orm.plans.inners import Found as Inside
+from vinyl.orm.plans.inners import are_fixed, values_of
 from vinyl.orm.plans.loaders import has_init_receivers, key_names
 from vinyl.orm.plans.pipelined_reads import may_join, rows_with_others
 from vinyl.orm.plans.plan import Plan
@@ -117,10 +119,11 @@ def _filtered(
 ) -> tuple[Node, list[Any]] | None:
     """The node that a filter of *queryset* leads to, and its values, if it is known."""
     values: list[Any] = []
+    inside: list[Inside] = []
     if queryset._sticky_filter or queryset._defer_next_filter:
         return None
     try:
-        key = "filter", False, False, keyed(args, kwargs, values)
+        key = "filter", False, False, keyed(args, kwargs, values, inside)
     except Unplannable:
         return None
     child = node.child(key)
@@ -132,7 +135,9 @@ def _filtered(
         if binder.is_of_instances:
             return None
         kept.append(binder.kept(value) if binder.prepares else value)
-    return child, kept
+    if not are_fixed(inside):
+        return None
+    return child, [*kept, *values_of(inside)]
 
 
 def _fetches_keys(queryset: Any, plan: Plan) -> bool:

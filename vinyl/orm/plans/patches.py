@@ -16,6 +16,7 @@ from vinyl.orm.plans import (
     saves,
     steps,
     streams,
+    subqueries,
     terminals,
     updates,
 )
@@ -23,6 +24,7 @@ from vinyl.orm.plans import (
 __all__ = ["PATCHES"]
 
 _QUERYSET = "django.db.models.query:QuerySet"
+_SUBQUERY = "django.db.models.expressions:Subquery"
 _LOOKUPS = "django.db.models.query_utils:RegisterLookupMixin"
 PATCHES = (
     Patch(_LOOKUPS, "register_lookup", steps.patch_register_lookup),
@@ -44,6 +46,13 @@ PATCHES = (
         steps.patch_step,
     ),
     Patch(_QUERYSET, "prefetch_related", steps.patch_prefetch_related),
+    Patch(_QUERYSET, "resolve_expression", subqueries.patch_resolve_expression),
+    Patch(_SUBQUERY, "query", lambda _: subqueries.HeldQuery()),
+    Patch(_SUBQUERY, "__init__", subqueries.patch_init),
+    Patch("django.db.models.expressions:Exists", "__init__", subqueries.patch_init),
+    Patch(_SUBQUERY, "__getstate__", subqueries.patch_getstate),
+    Patch(_SUBQUERY, "__copy__", subqueries.patch_copy),
+    Patch(_SUBQUERY, "__deepcopy__", subqueries.patch_deepcopy),
     Patch(_QUERYSET, "extra", steps.patch_extra),
     Patch(_QUERYSET, "using", steps.patch_setter("_db")),
     Patch(_QUERYSET, "fetch_mode", steps.patch_setter("_fetch_mode"), since=(6, 1)),

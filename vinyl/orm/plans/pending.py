@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from vinyl.orm.plans import shapes
+from vinyl.orm.plans.inners import Template
 from vinyl.orm.plans.retaking import materialize, retaken
-from vinyl.orm.plans.shapes import Trail
+from vinyl.orm.plans.shapes import Trail, Unplannable
 from vinyl.orm.plans.trails import (
     PENDING,
     django_method,
@@ -96,10 +97,13 @@ def patch_ordered(ordered: property) -> property:
 def patch_copying(method: Callable[..., Any]) -> Callable[..., Any]:
     """
     Patch a method that copies all attributes: the copy gets the query, not the trail.
+    A queryset in a step is not copied.
     """
 
     @functools.wraps(method)
     def copying(self: Any, *args: Any) -> Any:
+        if args and isinstance(args[0], Template):
+            raise Unplannable
         self.query  # noqa: B018
         return method(self, *args)
 

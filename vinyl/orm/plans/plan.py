@@ -9,9 +9,10 @@ from django.db.models.sql.subqueries import DeleteQuery, UpdateQuery
 
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.plans.assignments import Assignment
-from vinyl.orm.plans.binders import Binder, Reference
+from vinyl.orm.plans.binders import Binder
 from vinyl.orm.plans.converters import Converters
-from vinyl.orm.plans.marked_query import unmark
+from vinyl.orm.plans.marked_query import One, unmark
+from vinyl.orm.plans.shapes import Reference
 from vinyl.orm.plans.values import Unplannable
 
 __all__ = ["Plan", "is_djangos"]
@@ -25,7 +26,7 @@ class Plan:
         compiler: Django's compiler of the query, after it has compiled it.
         sql: The SQL, with placeholders.
         params: The parameters. A Reference stands for a parameter that comes from a
-            value.
+            value, a One for that of `exists()`.
         binders: The binder of each slot, first of lookups, then of assignments.
     """
 
@@ -57,13 +58,15 @@ class Plan:
         # The statement whose parameters the server binds; None if a parameter could get
         # another type there. SQLite binds parameters in every statement.
         is_bindable = compiler.connection.vendor == "sqlite" or _is_bindable(
-            self.query, params, binders
+            params, binders
         )
         self.statement: Statement | None = None
         if is_bindable:
             counts = isinstance(self.query, (DeleteQuery, UpdateQuery))
             self.statement = Statement(sql, counts=counts)
-        self.params = params
+        self.params = tuple(
+            [param.param if type(param) is One else param for param in params]
+        )
         self.binders = binders
         # The number of parameters of each value, if they are in the order of the values
         # and there are no others; None otherwise.
@@ -127,16 +130,19 @@ def _counts(params: tuple[Any, ...], slots: int) -> list[int] | None:
     return counts if [*params] == in_order else None
 
 
-def _is_bindable(
-    query: Any, params: tuple[Any, ...], binders: list[Binder | Assignment]
-) -> bool:
+def _is_bindable(params: tuple[Any, ...], binders: list[Binder | Assignment]) -> bool:
     """
     Whether PostgreSQL infers the same types for the parameters as for literals, which
-    it does where they are compared with a column or assigned to one.
+    it does where they are compared with a column or assigned to one. Nothing reads the
+    value of a One.
     """
-    literals = [param for param in params if type(param) is not Reference]
-    is_exists = literals == [1] and [*query.annotation_select] == ["a"]
-    return (is_exists or not literals) and all(binder.is_bindable for binder in binders)
+    if not all(type(param) in (Reference, One) for param in params):
+        return False
+    # A second placeholder for a value makes another expression than the first, which
+    # matters to GROUP BY and DISTINCT.
+    if len({*params}) < len(params):
+        return False
+    return all(binder.is_bindable for binder in binders)
 
 
 def is_djangos(field: Any) -> bool:

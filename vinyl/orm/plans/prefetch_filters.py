@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.db.models.expressions import ColPairs
 from django.db.models.fields.tuple_lookups import TupleIn
 
+from vinyl.orm.plans.marked_query import MarkedQuery
 from vinyl.orm.plans.steps import record_filter
 from vinyl.orm.plans.trails import django_method, trail_of
 
@@ -57,8 +58,8 @@ def _filter_unordered(queryset: Any, field: Any, args: Any, kwargs: Any) -> Any:
         table = queryset.model._meta.db_table
         pairs = ColPairs(table, targets, targets, field)
         lookup: Any = TupleIn(pairs, [(key,) for key in keys])
-        if (slot := getattr(keys, "vinyl_slot", None)) is not None:
-            lookup.vinyl_slot = slot
+        if isinstance(queryset.query, MarkedQuery):
+            queryset.query.tie(lookup, keys)
         result = queryset.filter(lookup)
     result.query.clear_ordering()
     return result

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models import Model
@@ -24,8 +24,10 @@ __all__ = [
     "LITERAL",
     "PLAIN",
     "SLOT",
+    "Inner",
     "Kept",
     "Node",
+    "Reference",
     "Step",
     "Trail",
     "Unplannable",
@@ -72,6 +74,7 @@ class Step(NamedTuple):
         kwargs: Its keyword arguments, likewise.
         is_sticky: Whether `_next_is_sticky()` had been called before.
         is_in_place: Whether it changes the queryset itself and makes no copy.
+        inners: What stands for the querysets in its arguments.
     """
 
     method: str
@@ -79,6 +82,7 @@ class Step(NamedTuple):
     kwargs: dict[str, Any] = {}
     is_sticky: bool = False
     is_in_place: bool = False
+    inners: tuple[Inner, ...] = ()
 
     def __str__(self) -> str:
         method, args, kwargs = self.method, self.args, self.kwargs
@@ -90,11 +94,37 @@ class Step(NamedTuple):
         return f"{method}({', '.join(given)})"
 
 
+class Inner:
+    """
+    A placeholder for an inner queryset in a step.
+
+    Args:
+        node: Its shape.
+        make: Returns what the step was given, from such a queryset.
+    """
+
+    __slots__ = ("make", "node")
+
+    def __init__(self, node: Node, make: Callable[[Any], Any]) -> None:
+        self.node = node
+        self.make = make
+
+    def __repr__(self) -> str:
+        return str(self.node)
+
+
 class Kept(NamedTuple):
     """A value as it was passed to a filter, and the lookup that has prepared it."""
 
     given: Any
     lookup: Any
+
+
+class Reference(NamedTuple):
+    """A parameter that comes from a value: the *position*-th of those of *slot*."""
+
+    slot: int
+    position: int
 
 
 class _Slot:
@@ -122,6 +152,7 @@ class Node:
         "is_sliced",
         "model",
         "made_for",
+        "own_slots",
         "plans",
         "refused",
         "seen",
@@ -140,10 +171,13 @@ class Node:
         self.generation = _generation
         # In a root: the ordering and the fields of the model when it was created.
         self.made_for: tuple[Any, Any] = (None, None)
-        # The number of values in the steps up to here.
-        self.slots = slots
-        # The binders of the values of the last step; None until a plan was made.
-        self.binders: tuple[Binder, ...] | None = None if step is not None else ()
+        # The number of values of the last step itself, and of all steps up to here,
+        # with those of inner querysets.
+        self.own_slots = self.slots = slots
+        if up is not None and step is not None:
+            self.slots += up.slots + sum(inner.node.slots for inner in step.inners)
+        # The binders of the last step's own values; None until a plan was made.
+        self.binders: tuple[Binder, ...] | None = None if slots else ()
         # The attributes of a queryset here that are not part of its query.
         self.attributes: dict[str, Any] = {
             "_iterable_class": ModelIterable,
@@ -170,7 +204,7 @@ class Node:
         Return a new node for *key*; None if there is no room for it. Never switches.
 
         Args:
-            slots: The number of values of the step.
+            slots: The number of values of the step itself, without inner querysets.
         """
         global _nodes
         if len(self._children) >= MAX_CHILDREN or self.generation != _generation:
@@ -179,9 +213,7 @@ class Node:
             forget()
             return None
         _nodes += 1
-        child = self._children[key] = Node(self.model, self, step, self.slots + slots)
-        if slots == 0:
-            child.binders = ()
+        child = self._children[key] = Node(self.model, self, step, slots)
         return child
 
     def is_current(self) -> bool:
@@ -200,6 +232,17 @@ class Node:
             nodes.append(node)
             node = node.up
         return nodes[::-1]
+
+    def sources(self) -> Iterator[Node]:
+        """
+        Yield the nodes whose last steps have the values, in the order of the values.
+        Never switches.
+        """
+        for node in self.path():
+            yield node
+            assert node.step is not None
+            for inner in node.step.inners:
+                yield from inner.node.sources()
 
 
 class Trail(NamedTuple):

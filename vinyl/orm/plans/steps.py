@@ -5,7 +5,6 @@ takes it, so that errors come where Django raises them.
 
 from __future__ import annotations
 
-import copy
 import functools
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -15,6 +14,7 @@ from django.db.models.query_utils import RegisterLookupMixin
 
 from vinyl.orm.plans import shapes
 from vinyl.orm.plans.expressions import key_of
+from vinyl.orm.plans.inners import Found, are_fixed, template_of, values_of
 from vinyl.orm.plans.shapes import SLOT, Step, Trail
 from vinyl.orm.plans.trails import (
     FILTERS,
@@ -87,38 +87,57 @@ def record_filter(
     if trail is None or (is_in_place and queryset._result_cache is not None):
         return method(queryset, what, args, kwargs)
     values: list[Any] = []
+    found: list[Found] = []
     is_sticky, is_deferred = queryset._sticky_filter, queryset._defer_next_filter
     try:
-        key: Any = "filter", what, is_sticky, keyed(args, kwargs, values)
+        key: Any = "filter", what, is_sticky, keyed(args, kwargs, values, found)
     except Unplannable:
         key = None
     # Outside the handler, so that an error of Django has its usual context.
-    if key is None:
+    if key is None or (found and is_deferred):
         return method(queryset, what, args, kwargs)
     if is_in_place or name == "unordered":
         key = name, *key
     node = trail.node.child(key)
     if node is None:
-        args_, kwargs_ = copy.deepcopy(replaced(args, kwargs, lambda _: SLOT))
+        args_, kwargs_ = replaced(args, kwargs, lambda _: SLOT)
         step = Step(name, (what, args_, kwargs_), {}, is_sticky, is_in_place)
+        template = _template(step, found)
         result = method(queryset, what, args, kwargs)
-        return _explored(queryset, result, trail, key, step, values, is_deferred)
+        return _explored(
+            queryset, result, trail, key, template, values, found, is_deferred
+        )
     now = settled(trail)
     if can_move(queryset, now):
         if is_deferred:
             queryset._defer_next_filter = False
             to = extended(now, node, values, is_deferred=True)
             return moved(queryset, to, is_in_place)
-        if node.binders is not None:
+        if node.binders is not None and are_fixed(found):
             kept = [
                 binder.kept(value)
                 for binder, value in zip(node.binders, values, strict=True)
             ]
+            kept += values_of(found)
             return moved(queryset, Trail(node, (*now.values, *kept)), is_in_place)
     result = method(queryset, what, args, kwargs)
+    values += values_of(found)
     to = extended(trail, node, values, is_deferred=is_deferred)
     mark(queryset, result, trail, to)
     return result
+
+
+def _template(step: Step, found: list[Found]) -> Step | None:
+    """
+    Return a copy of *step* without the inner querysets *found*; None if it cannot be.
+    """
+    try:
+        # The caller may change expressions and dictionaries later.
+        args, kwargs = template_of((step.args, step.kwargs), found)
+    except Unplannable:
+        return None
+    inners = tuple([one.inner for one in found])
+    return step._replace(args=args, kwargs=kwargs, inners=inners)
 
 
 def _explored(
@@ -126,24 +145,36 @@ def _explored(
     result: Any,
     trail: Trail,
     key: Any,
-    step: Step,
+    step: Step | None,
     values: list[Any],
+    found: list[Found],
     is_deferred: bool = False,
 ) -> Any:
     """
     Add the step that led from *queryset* to *result*, which Django returned, to the
     trie.
     """
-    node = trail.node.add(key, step, len(values))
+    node = None if step is None else trail.node.add(key, step, len(values))
     if node is not None:
         node.attributes = {name: getattr(result, name) for name in _DECIDED}
+        values += values_of(found)
         to = extended(trail, node, values, is_deferred=is_deferred)
         mark(queryset, result, trail, to)
     return result
 
 
-def _take(queryset: Any, key: Any, step: Step, method: Callable[..., Any]) -> Any:
-    """Take a *step* without values, which Django's *method* takes if it is unknown."""
+def _take(
+    queryset: Any,
+    key: Any,
+    step: Step,
+    method: Callable[..., Any],
+    found: list[Found] | None = None,
+) -> Any:
+    """
+    Take a *step* without values of its own, which Django's *method* takes if it is
+    unknown. Its arguments have the inner querysets *found*.
+    """
+    found = [] if found is None else found
     trail = trail_of(queryset)
     assert trail is not None
     is_in_place = in_place(queryset)
@@ -154,15 +185,14 @@ def _take(queryset: Any, key: Any, step: Step, method: Callable[..., Any]) -> An
     node = trail.node.child(key)
     if node is not None:
         now = settled(trail)
-        if can_move(queryset, now):
-            return moved(queryset, now._replace(node=node), is_in_place)
+        if can_move(queryset, now) and are_fixed(found):
+            values = (*now.values, *values_of(found))
+            return moved(queryset, Trail(node, values), is_in_place)
+    template = _template(step, found) if node is None else None
     result = method(queryset, *step.args, **step.kwargs)
     if node is None:
-        # The caller may change expressions and dictionaries later.
-        args, kwargs = copy.deepcopy((step.args, step.kwargs))
-        step = step._replace(args=args, kwargs=kwargs)
-        return _explored(queryset, result, trail, key, step, [])
-    mark(queryset, result, trail, extended(trail, node, []))
+        return _explored(queryset, result, trail, key, template, [], found)
+    mark(queryset, result, trail, extended(trail, node, values_of(found)))
     return result
 
 
@@ -183,13 +213,15 @@ def patch_step(method: Callable[..., Any]) -> Callable[..., Any]:
         else:
             key: Any = name, args, tuple(kwargs.items())
             return _take(self, key, Step(name, args, kwargs), method)
+        found: list[Found] = []
         try:
-            key = "expressions", name, key_of(args), key_of(tuple(kwargs.items()))
+            names = key_of(tuple(kwargs.items()), found)
+            key = "expressions", name, key_of(args, found), names
         except Unplannable:
             key = None
         if key is None:
             return method(self, *args, **kwargs)
-        return _take(self, key, Step(name, args, kwargs), method)
+        return _take(self, key, Step(name, args, kwargs), method, found)
 
     return step
 

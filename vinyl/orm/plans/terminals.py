@@ -119,8 +119,8 @@ def learned(
     node = trail.node
     key = terminal, connection.alias, type(connection)
 
-    def build(query: sql.Query, values: tuple[Any, ...]) -> Any:
-        replica = retake(node, iter(values), query)
+    def build(make_query: type[sql.Query], values: tuple[Any, ...]) -> Any:
+        replica = retake(node, iter(values), make_query)
         for name in COPIED:
             replica.__dict__[name] = queryset.__dict__[name]
         replica._trail = None

@@ -115,6 +115,7 @@ def has_djangos_methods(cls: type) -> bool:
                 "order_by",
                 "ordered",
                 "query",
+                "resolve_expression",
                 "reverse",
             )
         )

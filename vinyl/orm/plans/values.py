@@ -15,9 +15,11 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from django.db.models import Model, Q
+from django.db.models.query import QuerySet
 
 from vinyl.bridge.patching import is_subclass_of
 from vinyl.orm.plans.expressions import is_expression, key_of
+from vinyl.orm.plans.inners import Found
 from vinyl.orm.plans.shapes import LITERAL, PLAIN, Unplannable
 
 __all__ = ["Marks", "Unplannable", "keyed", "replaced", "type_of"]
@@ -40,48 +42,52 @@ _WRAPPERS = frozenset(
 
 
 def keyed(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any], values: list[Any]
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    values: list[Any],
+    found: list[Found],
 ) -> Hashable:
     """
-    Return the key of a filter, and append its interchangeable values to *values*.
+    Return the key of a filter, append its interchangeable values to *values*, and its
+    inner querysets to *found*.
 
     Raises:
-        Unplannable: One of its values has no kind, such as a queryset.
+        Unplannable: One of its values has no kind, such as a dictionary.
 
     Never switches.
     """
-    parts: list[Hashable] = [_keyed_q(arg, values) for arg in args]
+    parts: list[Hashable] = [_keyed_q(arg, values, found) for arg in args]
     for name, value in kwargs.items():
         kind = type(value)
         if kind in PLAIN:
             parts.append((name, kind))
             values.append(value)
         else:
-            parts.append((name, _kind_of(name, value, values)))
+            parts.append((name, _kind_of(name, value, values, found)))
     return tuple(parts)
 
 
-def _keyed_q(q: Any, values: list[Any]) -> Hashable:
+def _keyed_q(q: Any, values: list[Any], found: list[Found]) -> Hashable:
     if type(q) is tuple:
         name, value = q
-        return name, _kind_of(name, value, values)
+        return name, _kind_of(name, value, values, found)
     if is_expression(q):
-        return key_of(q)
+        return key_of(q, found)
     if type(q) is not Q:
         raise Unplannable
-    children = tuple(_keyed_q(child, values) for child in q.children)
+    children = tuple([_keyed_q(child, values, found) for child in q.children])
     return q.connector, q.negated, children
 
 
-def _kind_of(name: str, value: Any, values: list[Any]) -> Hashable:
+def _kind_of(name: str, value: Any, values: list[Any], found: list[Found]) -> Hashable:
     kind: Any = type(value)
     if kind in LITERAL:
         return kind, value
     if kind in PLAIN or issubclass(kind, Model):
         values.append(value)
         return kind
-    if is_expression(value):
-        return key_of(value)
+    if is_expression(value) or isinstance(value, QuerySet):
+        return key_of(value, found)
     is_range = name.endswith("__range")
     if (kind in _LISTS and name.endswith("__in")) or (kind in _PAIRS and is_range):
         kinds = set(map(type, value))
@@ -118,7 +124,9 @@ def _replaced_q(q: Any, replace: Callable[[Any], Any]) -> Any:
 
 
 def _replaced(value: Any, replace: Callable[[Any], Any]) -> Any:
-    is_part_of_shape = type(value) in LITERAL or is_expression(value)
+    is_part_of_shape = (
+        type(value) in LITERAL or is_expression(value) or isinstance(value, QuerySet)
+    )
     return value if is_part_of_shape else replace(value)
 
 
@@ -215,22 +223,19 @@ class Marks:
     def mark(self, value: Any) -> Any:
         """
         Return a marked copy of *value* for the next slot, or *value* itself if it is a
-        model instance.
-
-        Raises:
-            Unplannable: The instance has a slot already.
-
-        Never switches.
+        model instance that has no slot yet. Never switches.
         """
         slot = len(self._slots)
         if type(value) is list:
             # Django copies lists, by their class.
             copy = type("_List", (list,), {"vinyl_slot": slot})(value)
+        elif (make := _COPIES.get(type(value))) is not None:
+            copy = make(value)
+        elif id(value) in self._slots:
+            copy = object.__new__(type(value))
+            copy.__dict__.update(value.__dict__)
         else:
-            make = _COPIES.get(type(value))
-            copy = value if make is None else make(value)
-        if id(copy) in self._slots:
-            raise Unplannable
+            copy = value
         self._slots[id(copy)] = slot, copy, value
         return copy
 
