@@ -6,11 +6,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from django.template import TemplateDoesNotExist, TemplateSyntaxError, loader
+from django.conf import settings
+from django.template import (
+    TemplateDoesNotExist,
+    TemplateSyntaxError,
+    engines,
+    loader,
+)
+from django.template.backends.django import DjangoTemplates
 from django.test import override_settings
 from django.views.decorators.cache import never_cache
 from jinja2 import UndefinedError
@@ -279,3 +288,50 @@ class TestMistakes:
 
         with pytest.raises(ZeroDivisionError, match="in the template"):
             await run(rendered, "{{ fail() }}", fail=fail)
+
+
+# A package, as pip installs it, and an app of the project.
+APPS = {"site-packages/packaged": "jinja2", "lib/ours": "templates"}
+ENGINES = [
+    {"BACKEND": "vinyl.web.templating.Jinja2", "APP_DIRS": True},
+    {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True},
+]
+
+
+@pytest.fixture
+def apps_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for folder, jinja2_folder in APPS.items():
+        app = tmp_path / folder
+        for name in ("templates", "jinja2"):
+            (app / name).mkdir(parents=True)
+            (app / name / f"{app.name}_{name}.html").write_text(
+                "{{ items.0 }}" if name != jinja2_folder else "{{ items[0] }}"
+            )
+        (app / "__init__.py").touch()
+        monkeypatch.syspath_prepend(str(app.parent))
+    with override_settings(
+        INSTALLED_APPS=[*settings.INSTALLED_APPS, "packaged", "ours"]
+    ):
+        yield
+
+
+@pytest.mark.usefixtures("apps_of_others")
+@pytest.mark.parametrize(
+    "name", ["packaged_templates.html", "packaged_jinja2.html", "ours_templates.html"]
+)
+def test_packages_keep_djangos_language(name: str) -> None:
+    with override_settings(TEMPLATES=ENGINES):
+        template: Any = loader.get_template(name)
+        is_djangos = isinstance(template.backend, DjangoTemplates)
+        assert is_djangos is (name == "packaged_templates.html")
+        assert template.render({"items": ["first"]}) == "first"
+
+
+@pytest.mark.usefixtures("apps_of_others")
+def test_apps_of_the_project_may_keep_it() -> None:
+    named = [{**ENGINES[0], "OPTIONS": {"apps": ["records"]}}, ENGINES[1]]
+    with override_settings(TEMPLATES=named):
+        with pytest.raises(TemplateDoesNotExist):
+            engines["templating"].get_template("ours_templates.html")
+        # Vinyl's own are found anyway.
+        assert engines["templating"].get_template("vinyl/base.html")

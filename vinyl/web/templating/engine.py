@@ -12,7 +12,6 @@ from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
-import django
 import jinja2
 from django.apps import apps
 from django.template import loader
@@ -21,6 +20,7 @@ from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
 from jinja2.runtime import Context
 
+from vinyl.bridge.bytecode import PROJECT, VINYL, owner_of
 from vinyl.bridge.flows import use_driver
 from vinyl.bridge.mode import dual_if_async, suspend_or_refuse
 from vinyl.web.http.requests import Request
@@ -182,12 +182,16 @@ class Jinja2(django_jinja2.Jinja2):
 
         TEMPLATES = [{"BACKEND": "vinyl.web.templating.Jinja2", "APP_DIRS": True}]
 
-    It searches DIRS and, with APP_DIRS, the `templates` folder of each app.
+    It searches DIRS and, with APP_DIRS, the `templates` folders of the project's apps.
+    The templates of installed packages are in Django's template language: list Django's
+    engine after this one for them. A package may have a `jinja2` folder for this one.
 
     Args:
         params: The entry of `settings.TEMPLATES`, without BACKEND.
 
     OPTIONS:
+        apps: Labels of the apps whose `templates` folders to search, in place of all
+            apps of the project, if others are in Django's template language.
         environment: Dotted path of a subclass of `vinyl.web.templating.Environment`.
         context_processors: Dotted paths of functions of the request that return
             variables; they may be async.
@@ -199,11 +203,21 @@ class Jinja2(django_jinja2.Jinja2):
     @cached_property
     def template_dirs(self) -> tuple[Any, ...]:
         """
-        The folders to search: DIRS, and the apps' folders without those of Django's own
-        apps, whose templates are in Django's template language. An app config with a
+        The folders to search: DIRS, and those of the apps. An app config with a
         `files_path` has its templates there.
         """
-        return (*self.dirs, *(_app_folders(self.app_dirname) if self.app_dirs else ()))
+        return (*self.dirs, *(self._app_folders() if self.app_dirs else ()))
+
+    def _app_folders(self) -> Iterator[Path]:
+        for config in apps.get_app_configs():
+            own = getattr(config, "files_path", None)
+            folder = Path(own or config.path)
+            is_jinja = own is not None or owner_of(f"{folder}/") in (PROJECT, VINYL)
+            if self._labels is not None and owner_of(f"{folder}/") != VINYL:
+                is_jinja = config.label in self._labels
+            folder /= self.app_dirname if is_jinja else "jinja2"
+            if folder.is_dir():
+                yield folder
 
     def __init__(self, params: dict[str, Any]) -> None:
         options = {
@@ -211,6 +225,7 @@ class Jinja2(django_jinja2.Jinja2):
             "undefined": jinja2.StrictUndefined,
             **params.get("OPTIONS", {}),
         }
+        self._labels: list[str] | None = options.pop("apps", None)
         super().__init__({**params, "OPTIONS": options})
 
     def get_template(self, template_name: str) -> Template:
@@ -227,14 +242,6 @@ class Jinja2(django_jinja2.Jinja2):
     def from_string(self, template_code: str) -> Template:
         """Return a template made from its source. Never switches."""
         return Template(self.env.from_string(template_code), self)
-
-
-def _app_folders(name: str) -> Iterator[Path]:
-    djangos = Path(django.__file__).parent
-    for config in apps.get_app_configs():
-        folder = Path(getattr(config, "files_path", config.path), name)
-        if djangos not in folder.parents and folder.is_dir():
-            yield folder
 
 
 class Template(django_jinja2.Template):
