@@ -59,6 +59,7 @@ ROOMS = (
     "vinyl.orm.dualmode",
     "vinyl.orm.live",
     "vinyl.orm.management",
+    "vinyl.orm.asgi",
     "vinyl.orm.lint",
     "vinyl.orm.checks",
     "vinyl.orm.testing",

@@ -263,6 +263,16 @@ class VinylSettings:
         "Use a number of threads such as 10.",
         id="vinyl.E006",
     )
+    # Where Django's own ASGI handler runs sync middleware and sync views.
+    DJANGO_HANDLER = Key[Literal["threads", "bridge"]](
+        "threads",
+        _one_of("threads", "bridge"),
+        "'threads' or 'bridge'",
+        "Use 'bridge' for sync views on the event loop, or 'threads' as in Django.",
+        id="vinyl.E009",
+        fallback="threads",
+        consequence="sync views run in threads",
+    )
     # The aliases that PrimaryReplicaRouter reads from.
     REPLICAS = Key[Sequence[str]](
         [],

@@ -239,3 +239,11 @@ def test_whether_a_function_runs_in_a_thread() -> None:
     assert runs_in_thread(thread_and_ticket)
     assert runs_in_thread(decorated)
     assert not runs_in_thread(len)
+
+
+def test_a_class_is_marked_and_stays_itself() -> None:
+    class Middleware:
+        pass
+
+    assert in_thread(Middleware) is Middleware
+    assert runs_in_thread(Middleware())

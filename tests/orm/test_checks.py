@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from django.core import checks
 from django.db import connections
 from django.test import override_settings
+
+from vinyl.orm.checks import check_django_handler
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,6 +46,31 @@ def test_replicas_that_are_in_the_settings_are_fine(
     default = connections.settings["default"]
     monkeypatch.setitem(connections.settings, "replica", default)
     assert run_checks(VINYL={"REPLICAS": ("replica",)}) == []
+
+
+# What the check of DJANGO_HANDLER looks for in the module of a middleware.
+_state = threading.local()
+
+
+class Middleware:
+    """A middleware of a module with a `threading.local`, for the check below."""
+
+
+@pytest.mark.parametrize(("handler", "count"), [("bridge", 1), ("threads", 0)])
+def test_middleware_that_keeps_state_in_a_thread_local(
+    handler: str, count: int
+) -> None:
+    path = f"{__name__}.Middleware"
+    with override_settings(MIDDLEWARE=[path], VINYL={"DJANGO_HANDLER": handler}):
+        found = check_django_handler()
+    assert [message.id for message in found] == ["vinyl.W021"] * count
+    assert all(f"MIDDLEWARE contains {path!r}" in message.msg for message in found)
+
+
+def test_an_unknown_place_for_sync_views_is_an_error() -> None:
+    (told,) = run_checks(VINYL={"DJANGO_HANDLER": "loop"})
+    assert "(vinyl.E009) settings.VINYL['DJANGO_HANDLER'] is 'loop', which is" in told
+    assert "so sync views run in threads." in told
 
 
 class Shards:

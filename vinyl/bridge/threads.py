@@ -89,8 +89,11 @@ def in_thread(
     not see uncommitted changes. Context variables are copied. A thread cannot be
     stopped, so a cancelled task waits for it to finish.
 
+    A middleware class of Django's kind can be decorated, too, for
+    `vinyl.orm.asgi`: its methods run in the thread of the request.
+
     Args:
-        fn: The function, if the decorator is used without parentheses.
+        fn: The function or class, if the decorator is used without parentheses.
         limit: Maximum number of calls of *fn* that run at the same time; further calls
             wait. If None, all functions share the threads of
             `settings.VINYL["THREADS"]`, 10 for each event loop.
@@ -112,6 +115,8 @@ def in_thread(
 
 
 def _in_thread(fn: Callable[..., Any], limit: int | None) -> Callable[..., Any]:
+    if isinstance(fn, type):
+        return _IN_THREAD.put_on(fn)
     name = getattr(fn, "__qualname__", repr(fn))
     if iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn):
         raise TypeError(

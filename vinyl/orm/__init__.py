@@ -5,6 +5,7 @@ transaction.py  atomic, on_commit, retry_on_conflict
 models.py       what model modules import
 recording.py    recording the queries of a block
 retry.py        retrying transactions after conflicts
+asgi.py         Django's ASGI application, with its sync code in the bridge
 routers.py      database routing: reads from replicas, writes to the primary
 testing.py      the pytest plugin
 checks.py       the system checks

@@ -10,12 +10,14 @@ from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
 from vinyl.conf import VinylSettings, check_keys, vinyl_settings
+from vinyl.orm.contrib.handlers import middleware_with_thread_locals
 from vinyl.orm.observe import fetch_modes
 from vinyl.orm.observe.tracing import opentelemetry_is_installed
 from vinyl.orm.pools.options import IGNORED
 from vinyl.orm.pools.registry import configured_pools
 
 __all__ = [
+    "check_django_handler",
     "check_fetch_mode",
     "check_opentelemetry",
     "check_pools",
@@ -55,7 +57,7 @@ def check_pools(**kwargs: Any) -> list[checks.CheckMessage]:
 @checks.register("vinyl")
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
     """
-    vinyl.E003, E004, E005, E006: a value in `settings.VINYL` is not valid.
+    vinyl.E003, E004, E005, E006, E008, E009: a value in `settings.VINYL` is not valid.
 
     Never switches.
     """
@@ -142,4 +144,26 @@ def check_routers(**kwargs: Any) -> list[checks.CheckMessage]:
         for each in router.routers
         for name in ("db_for_read", "db_for_write", "allow_relation", "allow_migrate")
         if inspect.iscoroutinefunction(getattr(each, name, None))
+    ]
+
+
+@checks.register("vinyl")
+def check_django_handler(**kwargs: Any) -> list[checks.CheckMessage]:
+    """
+    vinyl.W021: requests in the bridge would share the state of a middleware.
+
+    Never switches.
+    """
+    if vinyl_settings.DJANGO_HANDLER != "bridge":
+        return []
+    return [
+        checks.Warning(
+            f"settings.MIDDLEWARE contains {path!r}, whose module keeps state in a "
+            f"threading.local. Requests in the bridge share one thread, so one request "
+            f"would see the state of another.",
+            "Use a version that keeps it in a contextvars.ContextVar, or set "
+            "VINYL['DJANGO_HANDLER'] to 'threads'.",
+            id="vinyl.W021",
+        )
+        for path in middleware_with_thread_locals()
     ]

@@ -31,6 +31,7 @@ from vinyl.orm.contrib import (
     contenttypes,
     forms,
     generic_foreign_keys,
+    handlers,
     managers,
     validators,
 )
@@ -301,6 +302,7 @@ TABLE = (
         "get_response get_response_async",
         routers.patch_get_response,
     ),
+    *handlers.TABLE,
 )
 
 

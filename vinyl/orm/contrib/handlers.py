@@ -1,0 +1,257 @@
+"""
+Django's ASGI handler, with its sync code in the bridge: sync middleware, sync views,
+the rendering and closing of responses run on the event loop instead of in threads.
+
+Django passes each of them to `sync_to_async()`, which the modules of the handler import
+by name. Here, the object that it returns decides with each call where it runs: in the
+bridge if a bridged handler serves the request, and in Django's thread otherwise.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
+from contextvars import ContextVar
+from time import perf_counter
+from typing import Any
+
+from asgiref.sync import SyncToAsync, sync_to_async
+from django.conf import settings
+from django.db import close_old_connections
+from django.utils.module_loading import import_string
+
+from vinyl.bridge.greenlets import current_shield, in_steps, run
+from vinyl.bridge.patching import Patch
+from vinyl.bridge.threads import runs_in_thread
+from vinyl.conf import vinyl_settings
+
+__all__ = ["TABLE", "middleware_with_thread_locals", "names_reported"]
+
+logger = logging.getLogger("vinyl.orm")
+
+# Sync code that keeps the event loop from other work for this long, in seconds, is
+# reported.
+BLOCKS_AFTER = 0.2
+# What has been reported, by name, since once is enough.
+names_reported: set[str] = set()
+
+# Whether the running code serves a request of a bridged handler.
+_is_bridged: ContextVar[bool] = ContextVar("vinyl_is_bridged", default=False)
+
+
+class _Nested(threading.local):
+    # How long the running step of sync code has been in steps of other sync code, which
+    # a sync middleware has called, in seconds.
+    seconds = 0.0
+
+
+_nested = _Nested()
+
+
+class BridgedSyncToAsync(SyncToAsync[..., Any]):
+    """
+    A sync callable of Django's handler, to be awaited. It runs in the bridge if the
+    handler is bridged and the callable is not marked with `in_thread`.
+    """
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
+        if not _is_bridged.get() or _stays_in_thread(self.func):
+            return await super().__call__(*args, **kwargs)
+        running = run(_undisturbed, self.func, *args, **kwargs)
+        return await in_steps(running, functools.partial(_timed, self.func))
+
+
+def _undisturbed(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """
+    Call *fn*, and complete its queries even if the client leaves, as a thread would.
+    The cancellation is raised after *fn* has returned.
+    """
+    __traceback_hide__ = True
+    with current_shield().undoing():
+        return fn(*args, **kwargs)
+
+
+def _timed(fn: Callable[..., Any], step: Callable[[], Any]) -> Any:
+    """Take a *step* of *fn*, and report it if it blocks the event loop for long."""
+    around, _nested.seconds = _nested.seconds, 0.0
+    started = perf_counter()
+    try:
+        return step()
+    finally:
+        took = perf_counter() - started
+        if took - _nested.seconds > BLOCKS_AFTER:
+            _report(fn, took - _nested.seconds)
+        _nested.seconds = around + took
+
+
+def _report(fn: Callable[..., Any], seconds: float) -> None:
+    name = _name(fn)
+    if name not in names_reported:
+        names_reported.add(name)
+        logger.warning(
+            "%s blocked the event loop for %d ms, in which no other request was "
+            "served: it computes, or waits for something other than the database. "
+            "Decorate the view or middleware with vinyl.orm.asgi.in_thread, or only "
+            "the function that blocks. This is reported once.",
+            name,
+            seconds * 1000,
+        )
+
+
+def _name(fn: Callable[..., Any]) -> str:
+    """The name of a view, or of a method of a middleware, with its module."""
+    fn = inspect.unwrap(fn)
+    fn = getattr(fn, "view_class", fn)
+    owner = getattr(fn, "__self__", None)
+    if owner is not None:
+        return f"{type(owner).__module__}.{type(owner).__qualname__}.{fn.__name__}"
+    named = fn if hasattr(fn, "__qualname__") else type(fn)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _stays_in_thread(fn: Any) -> bool:
+    """Whether *fn*, or the middleware class that it belongs to, has that mark."""
+    if runs_in_thread(fn):
+        return True
+    owner = getattr(fn, "__self__", None)
+    if owner is None:
+        # Around a middleware, Django wraps a function that makes errors responses.
+        return runs_in_thread(inspect.unwrap(fn))
+    # A handler calls the process_exception() of all middleware in one thread.
+    hooks = getattr(owner, "_exception_middleware", None) or ()
+    return runs_in_thread(owner) or any(map(_stays_in_thread, hooks))
+
+
+def patch_handlers_sync_to_async(original: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Patch `sync_to_async` in modules of Django's handler. What may run in any thread
+    (`thread_sensitive=False`), such as logging, still does.
+    """
+
+    def sync_to_async(fn: Callable[..., Any], *, thread_sensitive: bool = True) -> Any:
+        if not thread_sensitive:
+            return original(fn, thread_sensitive=False)
+        return BridgedSyncToAsync(fn)
+
+    return sync_to_async
+
+
+def patch_errors_sync_to_async(original: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Patch `sync_to_async` where Django makes responses of errors. The views for that,
+    such as `handler404`, may run in any thread, and render pages that use the database.
+    """
+
+    def sync_to_async(fn: Callable[..., Any], *, thread_sensitive: bool = True) -> Any:
+        @functools.wraps(fn)
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            bridged = BridgedSyncToAsync(fn, thread_sensitive=thread_sensitive)
+            return await bridged(*args, **kwargs)
+
+        return call
+
+    return sync_to_async
+
+
+def _is_bridged_by(handler: Any) -> bool:
+    is_bridged = getattr(handler, "is_bridged", None)
+    if is_bridged is None:
+        return vinyl_settings.DJANGO_HANDLER == "bridge"
+    return bool(is_bridged)
+
+
+def patch_handle(
+    handle: Callable[..., Coroutine[Any, Any, None]],
+) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Patch `ASGIHandler.handle`, which serves one request."""
+
+    @functools.wraps(handle)
+    async def bridged(self: Any, *args: Any) -> None:
+        if not _is_bridged_by(self):
+            await handle(self, *args)
+            return
+        token = _is_bridged.set(True)
+        try:
+            await handle(self, *args)
+        except GeneratorExit:
+            # Nothing can be awaited any more.
+            raise
+        except BaseException:
+            await _close_connections_of_thread()
+            raise
+        else:
+            await _close_connections_of_thread()
+        finally:
+            with suppress(ValueError):
+                # The garbage collector may close this in another context.
+                _is_bridged.reset(token)
+
+    return bridged
+
+
+async def _close_connections_of_thread() -> None:
+    """
+    Do in the thread of the request, if it has one, what Django does in it at the end of
+    the request: the response was closed in the bridge.
+    """
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    if context is not None and context in SyncToAsync.context_to_thread_executor:
+        await sync_to_async(close_old_connections)()
+
+
+def patch_get_response_async(
+    get_response_async: Callable[..., Coroutine[Any, Any, Any]],
+) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Patch `get_response_async`, by which Django's test client serves a request."""
+
+    @functools.wraps(get_response_async)
+    async def bridged(self: Any, request: Any) -> Any:
+        if _is_bridged.get() or not _is_bridged_by(self):
+            return await get_response_async(self, request)
+        token = _is_bridged.set(True)
+        try:
+            return await get_response_async(self, request)
+        finally:
+            with suppress(ValueError):
+                _is_bridged.reset(token)
+
+    return bridged
+
+
+def middleware_with_thread_locals() -> Iterator[str]:
+    """
+    Yield the entries of `settings.MIDDLEWARE` whose module keeps a `threading.local`.
+    In the bridge all requests share a thread, so one would see the values of another.
+    Middleware marked with `in_thread` is left out. Never switches.
+    """
+    for path in settings.MIDDLEWARE:
+        try:
+            middleware = import_string(path)
+        except ImportError:
+            # Django reports it.
+            continue
+        module = sys.modules.get(getattr(middleware, "__module__", ""))
+        names = {} if module is None else vars(module)
+        has_local = any(isinstance(value, threading.local) for value in names.values())
+        if has_local and not runs_in_thread(middleware):
+            yield path
+
+
+_BASE = "django.core.handlers.base"
+_ASGI = "django.core.handlers.asgi"
+TABLE = (
+    Patch(f"{_ASGI}:ASGIHandler", "handle", patch_handle),
+    Patch(f"{_BASE}:BaseHandler", "get_response_async", patch_get_response_async),
+    Patch(_ASGI, "sync_to_async", patch_handlers_sync_to_async),
+    Patch(_BASE, "sync_to_async", patch_handlers_sync_to_async),
+    Patch("django.utils.deprecation", "sync_to_async", patch_handlers_sync_to_async),
+    Patch(
+        "django.core.handlers.exception", "sync_to_async", patch_errors_sync_to_async
+    ),
+)
