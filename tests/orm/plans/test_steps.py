@@ -14,6 +14,7 @@ from django.core.paginator import Paginator
 from django.db import connection
 from django.db.models import Prefetch, Q
 from django.test.utils import CaptureQueriesContext
+from django.utils.functional import SimpleLazyObject
 
 from tests.orm.plans.planning import catalogue, thrice
 from tests.records.models import Album, Track
@@ -123,6 +124,17 @@ class TestQueries:
             return Album.objects.filter(
                 Q(artist__in=artists) & ~Q(year__in={5, 6}), artist=album.artist
             ).count()
+
+        assert thrice(number, used) == 3
+
+    def test_with_a_lazy_instance_such_as_the_user_of_a_request(
+        self, used: list[str]
+    ) -> None:
+        artist = catalogue().artist
+
+        def number() -> int:
+            lazy: Any = SimpleLazyObject(lambda: artist)
+            return Album.objects.filter(artist=lazy).count()
 
         assert thrice(number, used) == 3
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from django.db.models import Model, Q
 from django.db.models.query import QuerySet
+from django.utils.functional import SimpleLazyObject
 
 from vinyl.bridge.patching import is_subclass_of
 from vinyl.orm.plans.expressions import is_expression, key_of
@@ -88,6 +89,10 @@ def _kind_of(name: str, value: Any, values: list[Any], found: list[Found]) -> Ha
         return kind
     if is_expression(value) or isinstance(value, QuerySet):
         return key_of(value, found)
+    if issubclass(kind, SimpleLazyObject) and isinstance(value._wrapped, Model):
+        # Such as the user of a request.
+        values.append(value._wrapped)
+        return type(value._wrapped)
     is_range = name.endswith("__range")
     if (kind in _LISTS and name.endswith("__in")) or (kind in _PAIRS and is_range):
         kinds = set(map(type, value))
