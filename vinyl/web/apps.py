@@ -27,6 +27,7 @@ class VinylWebConfig(AppConfig):
         for module in (
             csrf,
             decorators,
+            deploy,
             exception_reporter,
             form_templates,
             forms,
@@ -37,4 +38,3 @@ class VinylWebConfig(AppConfig):
         ):
             apply_patches(module.TABLE)
         prefix.patch_settings()
-        deploy.patch_security_checks()

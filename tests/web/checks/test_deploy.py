@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.admin.checks import check_dependencies
 from django.core import checks
+from django.core.checks.registry import CheckRegistry
 from django.test import override_settings
 
 from vinyl.web.checks.deploy import (
@@ -86,3 +88,32 @@ def test_a_policy_that_this_django_cannot_send(
     monkeypatch.setattr(csp, "AVAILABLE", True)
     with override_settings(**policy):
         assert check_csp() == []
+
+
+def test_the_checks_of_djangos_admin_accept_vinyls_classes() -> None:
+    registry = CheckRegistry()
+    registry.register(check_dependencies, "admin")
+    processors = (
+        "auth.context_processors.auth",
+        "messages.context_processors.messages",
+    )
+    engine = {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                *(f"django.contrib.{name}" for name in processors),
+            ]
+        },
+    }
+    listed = [
+        "vinyl.web.sessions.SessionMiddleware",
+        "vinyl.web.auth.AuthenticationMiddleware",
+        "vinyl.web.messages.MessagesMiddleware",
+    ]
+    with override_settings(TEMPLATES=[engine], MIDDLEWARE=listed):
+        assert registry.run_checks() == []
+    with override_settings(TEMPLATES=[engine], MIDDLEWARE=listed[:1]):
+        issues = registry.run_checks(tags=["admin"])
+    assert [issue.id for issue in issues] == ["admin.E408", "admin.E409"]
+    assert f"'{listed[1]}' must be in MIDDLEWARE" in issues[0].msg

@@ -1,5 +1,6 @@
 """
-Django's security checks, `vinyl check --deploy`, for vinyl's middleware.
+Django's checks of the middleware, for vinyl's: those of security, `vinyl check
+--deploy`, and those of its admin.
 
 They look for Django's middleware by name. So each runs with Django's names in place of
 the classes of vinyl that replace them, and its messages name vinyl's classes.
@@ -15,30 +16,37 @@ from typing import Any
 from django import VERSION
 from django.conf import settings
 from django.core import checks
-from django.core.checks.registry import registry
 from django.utils.module_loading import import_string
 
+from vinyl.bridge.patching import Patch
 from vinyl.web.http import csp
 from vinyl.web.middleware import REPLACEMENTS, middleware_classes
 
-__all__ = ["check_csp", "patch_security_checks"]
+__all__ = ["TABLE", "check_csp"]
 
+# The modules of Django's checks that look for middleware.
+LOOKING = ("django.contrib.admin.checks", "django.core.checks.security.")
 # Not applicable: there is no CSRF cookie, and templates always have the nonce.
 NOT_APPLICABLE = frozenset({"security.W016", "security.W027"})
 
 
-def patch_security_checks() -> None:
+def patch_get_checks(get_checks: Callable[..., Any]) -> Callable[..., Any]:
     """
-    Make Django's security checks accept vinyl's classes, for the rest of the process.
-    Never switches.
+    The patch for `CheckRegistry.get_checks()`: those of Django that look for middleware
+    accept vinyl's classes, whichever app registers them first.
     """
-    for known in (registry.registered_checks, registry.deployment_checks):
-        for check in list(known):
-            if check.__module__.startswith("django.core.checks.security."):
-                known.discard(check)
-                known.add(patch_check(check))
+
+    @functools.wraps(get_checks)
+    def changed(self: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        return [
+            patch_check(check) if check.__module__.startswith(LOOKING) else check
+            for check in get_checks(self, *args, **kwargs)
+        ]
+
+    return changed
 
 
+@functools.cache
 def patch_check(check: Callable[..., Any]) -> Any:
     """One of Django's checks, which accepts vinyl's classes and names them."""
 
@@ -78,6 +86,11 @@ def renamed(issue: checks.CheckMessage) -> checks.CheckMessage:
         if ours:
             msg = msg.replace(f"'{theirs}'", f"'{ours}'")
     return checks.CheckMessage(issue.level, msg, issue.hint, issue.obj, issue.id)
+
+
+TABLE = (
+    Patch("django.core.checks.registry:CheckRegistry", "get_checks", patch_get_checks),
+)
 
 
 @checks.register("vinyl")
