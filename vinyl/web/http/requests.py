@@ -99,7 +99,9 @@ class Request(ReadableRequest):
         match = self.scope.get("resolver_match")
         if match is None:
             urlconf = getattr(self, "urlconf", None) or django_setting("ROOT_URLCONF")
-            match = find_match(get_resolver(urlconf), self.path_info)
+            # Looked up here: in a descriptor it takes three calls.
+            path = self.__dict__.get("path_info") or path_info(self.scope)
+            match = find_match(get_resolver(urlconf), path)
             if match.kwargs:
                 refuse_coroutines(match)
             self.scope["resolver_match"] = match
