@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db.models import Avg, Count, F, Max, Sum
+from django.db.models import Avg, Count, Exists, F, Max, OuterRef, Sum
 
 from tests.orm.plans.planning import catalogue, thrice
+from tests.orm.plans.test_on_loop import warmed
 from tests.records.models import Album, Artist, Track
+from vinyl.orm import run, transaction
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db", "nothing_known")]
 
@@ -62,6 +64,58 @@ class TestAggregate:
                 Album.objects.aggregate(n=F("year"))
             with pytest.raises(TypeError, match="Complex aggregates"):
                 Album.objects.aggregate(Max("year") + 1)
+
+    async def test_runs_on_the_event_loop_itself(self, direct: list[str]) -> None:
+        artist = (await run(catalogue)).artist
+        for make, expected in (
+            (
+                lambda: Album.objects.filter(year__gt=0).aggregate(
+                    Max("year"), tracks=Count("tracks"), mean=Avg("year")
+                ),
+                {"year__max": 2, "tracks": 4, "mean": 1.5},
+            ),
+            (lambda: Album.objects.all()[:2].aggregate(n=Count("pk")), {"n": 2}),
+            (lambda: artist.albums.aggregate(n=Max("year")), {"n": 2}),
+            (
+                lambda: Album.objects.filter(year=9).aggregate(n=Sum("year")),
+                {"n": None},
+            ),
+        ):
+            await warmed(make)
+            direct.clear()
+            assert await make() == expected
+            assert direct == ["SELECT"]
+
+    async def test_counts_what_its_transaction_has_written(
+        self, direct: list[str]
+    ) -> None:
+        def count() -> Any:
+            return Artist.objects.aggregate(n=Count("pk"))
+
+        await warmed(count)
+        async with transaction.atomic():
+            await Artist.objects.create(name="Nina Simone")
+            direct.clear()
+            assert await count() == {"n": 1}
+            assert direct == ["SELECT"]
+            transaction.set_rollback(True)
+        assert await count() == {"n": 0}
+
+    async def test_raises_what_django_raises_on_the_event_loop(self) -> None:
+        for _ in range(3):
+            with pytest.raises(TypeError, match="is not an aggregate"):
+                await Album.objects.aggregate(n=F("year"))
+            with pytest.raises(TypeError, match="Complex aggregates"):
+                await Album.objects.aggregate(Max("year") + 1)
+
+    async def test_with_an_inner_queryset_is_what_django_gives(self) -> None:
+        await run(catalogue)
+        for year, expected in ((1, 1), (0, 2), (1, 1)):
+            newer = Album.objects.filter(pk=OuterRef("pk"), year__gt=year)
+            found = await Album.objects.aggregate(
+                n=Count("pk", filter=Exists(newer)),
+            )
+            assert found == {"n": expected}
 
     async def test_in_async_code(self, used: list[str]) -> None:
         for _ in range(3):

@@ -81,6 +81,8 @@ def patch_terminal(method: Callable[..., Any]) -> Callable[..., Any]:
     result = RESULTS.get(terminal)
     if method.__module__ != QuerySet.__module__:
         return dual(method)
+    if terminal == "aggregate":
+        return dual(method, in_async=functools.partial(_aggregate, method))
     if terminal in _WRITES:
         return _patch_write(method, _WRITES[terminal])
     if result is None:
@@ -93,6 +95,13 @@ def patch_terminal(method: Callable[..., Any]) -> Callable[..., Any]:
         return result(self.model, found)
 
     return dual(method, in_async=in_async)
+
+
+async def _aggregate(
+    method: Callable[..., Any], queryset: Any, *args: Any, **kwargs: Any
+) -> dict[str, Any]:
+    found = await on_loop.aggregate(queryset, args, kwargs)
+    return await run(method, queryset, *args, **kwargs) if found is None else found
 
 
 # The methods that write, and what runs them without the bridge.

@@ -7,12 +7,13 @@ Their arguments are the last step of the shape.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from vinyl.orm.plans.expressions import key_of
-from vinyl.orm.plans.shapes import Step, Trail, Unplannable
+from vinyl.orm.plans.plan import Plan
+from vinyl.orm.plans.shapes import LastStep, Step, Trail, Unplannable
 from vinyl.orm.plans.terminals import (
     Unknown,
     fetched,
@@ -23,7 +24,7 @@ from vinyl.orm.plans.terminals import (
 )
 from vinyl.orm.plans.trails import django_method, in_place, trail_of
 
-__all__ = ["patch_aggregate", "patch_earliest"]
+__all__ = ["arguments_of", "named", "patch_aggregate", "patch_earliest"]
 
 
 def _stay(queryset: Any, *args: Any, **kwargs: Any) -> Any:
@@ -37,6 +38,26 @@ def _stay(queryset: Any, *args: Any, **kwargs: Any) -> Any:
 django_method["aggregate"] = django_method["earliest"] = _stay
 
 
+def arguments_of(
+    method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> LastStep:
+    """
+    Return the arguments of *method* as the last step of a shape.
+
+    Raises:
+        Unplannable: They have parts that may change, such as inner querysets.
+
+    Never switches.
+    """
+    return LastStep((method, key_of(args), key_of(tuple(kwargs.items()))))
+
+
+def named(plan: Plan, rows: Sequence[Any]) -> dict[str, Any]:
+    """Return the row of *plan* as `aggregate()` does. Never switches."""
+    [row] = rows
+    return dict(zip(plan.query.annotation_select, row, strict=True))
+
+
 def _trail_with(
     queryset: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Trail | None:
@@ -45,12 +66,12 @@ def _trail_with(
     if trail is None or queryset._sticky_filter or in_place(queryset):
         return None
     try:
-        key = method, key_of(args), key_of(tuple(kwargs.items()))
+        last = arguments_of(method, args, kwargs)
     except Unplannable:
         return None
-    node = trail.node.child(key)
+    node = trail.node.child(last.key)
     if node is None:
-        node = trail.node.add(key, Step(method), 0)
+        node = trail.node.add(last.key, Step(method), 0)
         if node is None:
             return None
         node.attributes = trail.node.attributes
@@ -72,9 +93,7 @@ def patch_aggregate(method: Callable[..., Any]) -> Callable[..., Any]:
             with suppress(Unplannable):
                 return learned(self, trail, "aggregate", found.connection, run)
             return method(self, *args, **kwargs)
-        selected = found.plan.query.annotation_select
-        [row] = fetched(found)
-        return dict(zip(selected, row, strict=True))
+        return named(found.plan, fetched(found))
 
     return aggregate
 

@@ -18,20 +18,20 @@ from vinyl.bridge.greenlets import run
 from vinyl.orm.backends.reconnection import prepare_retry
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import begin, is_observed, needs_cursor
+from vinyl.orm.plans.aggregates import arguments_of, named
 from vinyl.orm.plans.execution import converted
 from vinyl.orm.plans.inners import Found as Inside
 from vinyl.orm.plans.inners import are_fixed, values_of
 from vinyl.orm.plans.loaders import has_init_receivers, key_names
 from vinyl.orm.plans.pipelined_reads import may_join, rows_with_others
 from vinyl.orm.plans.plan import Plan
-from vinyl.orm.plans.shapes import Node
+from vinyl.orm.plans.shapes import LastStep, Node
 from vinyl.orm.plans.trails import is_as_made, is_enabled, settled, trail_of
-from vinyl.orm.plans.updates import Assigned
 from vinyl.orm.plans.values import Unplannable, keyed
 from vinyl.orm.pools.registry import pool_for
 from vinyl.orm.scopes.operation import acquire, lease_here, needs_run, release
 
-__all__ = ["Found", "can_fetch_rows", "fetch", "find", "sent"]
+__all__ = ["Found", "aggregate", "can_fetch_rows", "fetch", "find", "sent"]
 
 
 class Found(NamedTuple):
@@ -48,7 +48,7 @@ def find(
     terminal: str,
     args: tuple[Any, ...] = (),
     kwargs: Mapping[str, Any] = MappingProxyType({}),
-    what: Assigned | None = None,
+    last: LastStep | None = None,
     has_prefetches: bool = False,
 ) -> Found | None:
     """
@@ -57,10 +57,11 @@ def find(
 
     Args:
         queryset: The queryset.
-        terminal: As for `fetch()`; also "update" and "delete".
+        terminal: As for `fetch()`; also "aggregate", "update" and "delete".
         args: The conditions of `get()`.
         kwargs: The keyword arguments of `get()`.
-        what: The assignments of an UPDATE; None for other statements.
+        last: The assignments of an UPDATE, or the expressions of `aggregate()`; None
+            for other methods.
         has_prefetches: Whether the caller does the prefetches of *queryset*.
 
     Never switches.
@@ -85,12 +86,12 @@ def find(
             return None
         node, more = found
         values = (*values, *more)
-    if what is not None:
-        child = node.child(what.key)
+    if last is not None:
+        child = node.child(last.key)
         if child is None:
             return None
         node = child
-        values = (*values, *what.values)
+        values = (*values, *last.values)
     alias = queryset._db
     if alias is None:
         if router.routers:
@@ -267,3 +268,23 @@ async def fetch(
         return rows
     objects: list[Any] = found.plan.load(rows, queryset, found.alias)
     return objects
+
+
+async def aggregate(
+    queryset: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """
+    Return the result of `queryset.aggregate(*args, **kwargs)`; None if the query has to
+    run in the bridge.
+
+    Raises: the errors of the database.
+
+    Switches to the event loop.
+    """
+    try:
+        last = arguments_of("aggregate", args, kwargs)
+    except Unplannable:
+        return None
+    found = find(queryset, "aggregate", last=last)
+    rows = None if found is None else await _rows(found)
+    return None if found is None or rows is None else named(found.plan, rows)

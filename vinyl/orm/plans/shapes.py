@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models import Model
@@ -26,6 +26,7 @@ __all__ = [
     "SLOT",
     "Inner",
     "Kept",
+    "LastStep",
     "Node",
     "Reference",
     "Step",
@@ -58,6 +59,19 @@ PLAIN = frozenset(
 )
 # Types of values that are part of the shape.
 LITERAL = frozenset({bool, type(None)})
+
+
+class LastStep(NamedTuple):
+    """
+    The arguments of a method that runs a query, as the last step of its shape.
+
+    Args:
+        key: Equal for calls of the same shape.
+        values: The values that are not part of the shape.
+    """
+
+    key: Hashable
+    values: Sequence[Any] = ()
 
 
 class Unplannable(Exception):

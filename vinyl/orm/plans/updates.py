@@ -10,18 +10,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import transaction
 
 from vinyl.orm.plans.columns import WRITTEN
 from vinyl.orm.plans.execution import write
 from vinyl.orm.plans.expressions import is_expression, key_of
-from vinyl.orm.plans.shapes import Node, Step, Unplannable
+from vinyl.orm.plans.shapes import LastStep, Node, Step, Unplannable
 from vinyl.orm.plans.terminals import Ready, Unknown, learned, ready
 from vinyl.orm.plans.trails import django_method, in_place, trail_of
 
-__all__ = ["Assigned", "assigned", "patch_update", "patch_update_fields"]
+__all__ = ["assigned", "patch_update", "patch_update_fields"]
 
 
 def _stay(queryset: Any, *args: Any, **kwargs: Any) -> Any:
@@ -32,20 +32,7 @@ def _stay(queryset: Any, *args: Any, **kwargs: Any) -> Any:
 django_method["update"] = django_method["_update"] = _stay
 
 
-class Assigned(NamedTuple):
-    """
-    The assignments of an update.
-
-    Args:
-        key: Equal for updates of the same shape.
-        values: The values that are not expressions.
-    """
-
-    key: Hashable
-    values: list[Any]
-
-
-def assigned(method: str, pairs: Iterable[tuple[Hashable, Any]]) -> Assigned:
+def assigned(method: str, pairs: Iterable[tuple[Hashable, Any]]) -> LastStep:
     """
     Return the assignments of *method*, `update` or `_update`.
 
@@ -69,17 +56,17 @@ def assigned(method: str, pairs: Iterable[tuple[Hashable, Any]]) -> Assigned:
             kinds.append((field, key_of(value)))
         else:
             raise Unplannable
-    return Assigned(tuple(kinds), values)
+    return LastStep(tuple(kinds), values)
 
 
-def _node_of(node: Node, what: Assigned, step: Step) -> Node | None:
+def _node_of(node: Node, last: LastStep, step: Step) -> Node | None:
     """
     Return the node of an update after the steps of *node*; None if *node* has
     the maximum number of children. Never switches.
     """
-    child = node.child(what.key)
+    child = node.child(last.key)
     if child is None:
-        if node.is_sliced or (child := node.add(what.key, step, 0)) is None:
+        if node.is_sliced or (child := node.add(last.key, step, 0)) is None:
             return None
         child.attributes = node.attributes
     return child
@@ -87,7 +74,7 @@ def _node_of(node: Node, what: Assigned, step: Step) -> Node | None:
 
 def _planned(
     queryset: Any,
-    what: Assigned,
+    last: LastStep,
     step: Step,
     method: Callable[[Any], Any],
     guard: Callable[[str], AbstractContextManager[Any]],
@@ -106,9 +93,9 @@ def _planned(
         return None, method(queryset)
     # Django asks the router for a database to write to.
     queryset._for_write = True
-    if (node := _node_of(trail.node, what, step)) is None:
+    if (node := _node_of(trail.node, last, step)) is None:
         return None, method(queryset)
-    values = (*trail.values, *what.values)
+    values = (*trail.values, *last.values)
     with guard(queryset.db):
         found = ready(queryset, trail._replace(node=node, values=values), "update")
         if isinstance(found, Ready):
@@ -120,7 +107,7 @@ def _planned(
         trail = trail._replace(node=node)
         connection = found.connection
         try:
-            result = learned(queryset, trail, "update", connection, method, what.values)
+            result = learned(queryset, trail, "update", connection, method, last.values)
         except Unplannable:
             pass
         else:
@@ -138,12 +125,12 @@ def patch_update(method: Callable[..., Any]) -> Callable[..., Any]:
         if trail_of(self) is None:
             return method(self, **kwargs)
         try:
-            what = assigned("update", kwargs.items())
+            last = assigned("update", kwargs.items())
         except Unplannable:
             return method(self, **kwargs)
         count, result = _planned(
             self,
-            what,
+            last,
             Step("update"),
             lambda queryset: method(queryset, **kwargs),
             transaction.mark_for_rollback_on_error,
@@ -162,7 +149,7 @@ def patch_update_fields(method: Callable[..., Any]) -> Callable[..., Any]:
         if trail_of(self) is None or returning_fields:
             return method(self, values, *more)
         try:
-            what = assigned(
+            last = assigned(
                 "_update", ((id(field), value) for field, _, value in values)
             )
         except Unplannable:
@@ -172,7 +159,7 @@ def patch_update_fields(method: Callable[..., Any]) -> Callable[..., Any]:
         # The caller has marked the transaction for a rollback on an error.
         count, result = _planned(
             self,
-            what,
+            last,
             step,
             lambda queryset: method(queryset, values, *more),
             nullcontext,

@@ -65,11 +65,11 @@ async def update(queryset: Any, kwargs: Mapping[str, Any]) -> int | None:
     Switches to the event loop.
     """
     try:
-        what = assigned("update", kwargs.items())
+        last = assigned("update", kwargs.items())
     except Unplannable:
         return None
     queryset._for_write = True
-    found = find(queryset, "update", what=what)
+    found = find(queryset, "update", last=last)
     if found is None:
         return None
     async with _Writing(found.alias) as wrapper:
