@@ -67,6 +67,9 @@ class Hooks:
         """
         Add the methods of *middleware*, the object outside of all that were added
         before. Never switches.
+
+        Args:
+            path: Its entry in `settings.MIDDLEWARE`.
         """
         for name, hooks in vars(self).items():
             if (method := getattr(middleware, name, None)) is not None:

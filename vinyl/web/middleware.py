@@ -133,10 +133,12 @@ def is_of_djangos_kind(middleware: Any) -> bool:
     """
     Return whether *middleware* is of Django's kind: called with `get_response`, it
     returns a callable that takes a request and returns a response. Otherwise it is pure
-    ASGI middleware. Never switches.
+    ASGI middleware.
 
     Args:
         middleware: What an entry of `settings.MIDDLEWARE` names.
+
+    Never switches.
     """
     if any(hasattr(middleware, name) for name in _DJANGOS_ATTRIBUTES):
         return True

@@ -26,7 +26,6 @@ __all__ = [
     "One",
     "Run",
     "Runs",
-    "Tied",
     "marking",
     "patch_aggregate_query",
     "unmark",
