@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.auth import aauthenticate
+from django.contrib.auth.models import User
+from django.test import override_settings
 
 from vinyl.orm import run
 from vinyl.orm.contrib.auth import _is_plain_overridden, twins
@@ -115,3 +118,24 @@ async def test_a_backend_that_calls_super_does_not_call_itself(
         expected = perm in permissions
         assert await cls().ahas_perm(User(), perm) is expected, perm
         assert await run(cls().has_perm, User(), perm) is expected, perm
+
+
+class PlainBackend:
+    """A backend of a package, which does not inherit from Django's."""
+
+    def authenticate(self, request: Any, **credentials: Any) -> Any:
+        return User.objects.filter(username=credentials.get("username")).first()
+
+    def has_perm(self, user: Any, perm: str, obj: Any = None) -> bool:
+        return User.objects.filter(pk=user.pk, username=perm).exists()
+
+
+@pytest.mark.anyio
+@override_settings(AUTHENTICATION_BACKENDS=[f"{__name__}.PlainBackend"])
+async def test_async_code_asks_a_backend_with_plain_methods_only(db: str) -> None:
+    made = await User.objects.acreate_user("ada")
+    user = await aauthenticate(username="ada")
+    assert user == made
+    assert await user.ahas_perm("ada")
+    assert not await user.ahas_perm("grace")
+    assert await aauthenticate(username="grace") is None

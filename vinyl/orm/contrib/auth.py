@@ -164,6 +164,34 @@ def patch_factory(names: str) -> Callable[[Callable[..., Any]], Callable[..., An
     return patch
 
 
+def patch_load_backend(load_backend: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Patch the function that makes an authentication backend. One that does not inherit
+    from Django's may have the plain methods only; Django's async code would pass over
+    its `has_perm()`, and so refuse what it grants.
+    """
+
+    @functools.wraps(load_backend)
+    def load(path: str) -> Any:
+        backend = load_backend(path)
+        for name in _BACKEND_METHODS.split():
+            plain = getattr(backend, name, None)
+            if plain is not None and not hasattr(backend, f"a{name}"):
+                setattr(backend, f"a{name}", functools.partial(_run_plain, plain))
+        return backend
+
+    return load
+
+
+async def _run_plain(plain: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    __traceback_hide__ = True
+    return await run(plain, *args, **kwargs)
+
+
+_BACKEND_METHODS = (
+    "authenticate get_user get_all_permissions get_group_permissions "
+    "get_user_permissions has_module_perms has_perm"
+)
 _AUTH = "django.contrib.auth"
 _PERMISSIONS = (
     "get_all_permissions get_group_permissions get_user_permissions has_module_perms "
@@ -232,11 +260,9 @@ TABLE = tuple(
         Patch(
             _AUTH,
             "load_backend",
-            patch_factory(
-                "authenticate get_user get_all_permissions get_group_permissions "
-                "get_user_permissions has_module_perms has_perm user_can_authenticate"
-            ),
+            patch_factory(f"{_BACKEND_METHODS} user_can_authenticate"),
         ),
+        Patch(_AUTH, "load_backend", patch_load_backend),
         Patch(
             f"{_AUTH}.password_validation",
             "get_password_validators",
