@@ -66,10 +66,12 @@ class Hooks:
     def add(self, middleware: Any, path: str) -> None:
         """
         Add the methods of *middleware*, the object outside of all that were added
-        before. Never switches.
+        before.
 
         Args:
             path: Its entry in `settings.MIDDLEWARE`.
+
+        Never switches.
         """
         for name, hooks in vars(self).items():
             if (method := getattr(middleware, name, None)) is not None:
