@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vinyl.web import path, re_path
-from vinyl.web.http.url_match import find_match
+from vinyl.web.http.url_match import find_match, route_for_tools
 
 ATTRIBUTES = (
     "func",
@@ -221,8 +221,21 @@ def test_one_class_serves_all_languages() -> None:
         german = find_match(resolver, "/Montag")
     assert (english.route, german.route) == ("Monday", "Montag")
     assert type(english) is type(german)
+    assert route_for_tools(english).path == "/Monday"
+    assert route_for_tools(german).path == "/Montag"
     # As debug pages read it, after the view has activated another language.
     assert german.tried == [[resolver.url_patterns[0]]]
+
+
+def test_tools_read_the_same_route_for_each_match() -> None:
+    resolver = root(SITES["nested"])
+    one, other = find_match(resolver, "/b/x/1/"), find_match(resolver, "/b/y/2/")
+    route = route_for_tools(one)
+    assert (route.path, route.name) == (f"/{one.route}", one.view_name)
+    assert route.endpoint is one.func
+    assert route_for_tools(other) is route
+    django = resolver.resolve("/b/x/1/")
+    assert route_for_tools(django) == route
 
 
 def test_the_view_of_a_pattern_may_be_replaced() -> None:
@@ -231,3 +244,4 @@ def test_the_view_of_a_pattern_may_be_replaced() -> None:
     assert find_match(resolver, "/a").func is view
     pattern.callback = other = View()
     assert find_match(resolver, "/a").func is other
+    assert route_for_tools(find_match(resolver, "/a")).endpoint is other

@@ -79,17 +79,19 @@ class ErrorMiddleware:
             await self.app(scope, receive, send)
             return
         last_sent = ""
+        outermost = self.outermost
 
         async def tracked_send(message: Message) -> None:
             nonlocal last_sent
-            if self.outermost and message["type"] in STARTS:
+            kind = message["type"]
+            if outermost and kind in STARTS:
                 refuse_injection(message)
             try:
                 await send(message)
             except OSError as error:
                 # Servers raise it for a client that has left, since ASGI 2.4.
                 raise ClientLeft from error
-            last_sent = message["type"]
+            last_sent = kind
 
         try:
             if self.outermost and "\0" in scope["path"]:

@@ -12,12 +12,12 @@ argument.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver
 from django.urls.resolvers import RegexPattern, RoutePattern
 
-__all__ = ["find_match"]
+__all__ = ["find_match", "route_for_tools"]
 
 # The pattern that matches, below the resolvers inside the root that lead to it; the
 # positional and the keyword arguments; and the keywords that the last pattern captured.
@@ -28,8 +28,20 @@ Found: TypeAlias = (
 NOTHING: dict[str, Any] = {}
 
 
+class Route(NamedTuple):
+    """What tools read about a route, under Starlette's names."""
+
+    path: str
+    path_format: str
+    name: str | None
+    endpoint: Any
+
+
 class Match(ResolverMatch):
     """A match that finds out only on demand which patterns were tried before it."""
+
+    # None if the route depends on the language.
+    _route_for_tools: Route | None
 
     # Whether the route is the same in all languages.
     _is_fixed: bool
@@ -143,6 +155,7 @@ class Finder:
         attributes["func"] = staticmethod(attributes["func"])
         attributes["_is_fixed"] = all(is_fixed(each.pattern) for each in chain)
         cls = self.classes[chain] = type("ResolverMatch", (Match,), attributes)
+        cls._route_for_tools = _made_route(cls) if cls._is_fixed else None
         return cls
 
 
@@ -186,6 +199,16 @@ def find_match(resolver: URLResolver, path: str) -> ResolverMatch:
     match._resolver = resolver
     match._path = path
     return match
+
+
+def route_for_tools(match: ResolverMatch) -> Route:
+    """Return the route of *match* as tools read it. Never switches."""
+    return getattr(match, "_route_for_tools", None) or _made_route(match)
+
+
+def _made_route(match: Any) -> Route:
+    path = f"/{match.route}"
+    return Route(path, path, match.view_name, match.func)
 
 
 def below(

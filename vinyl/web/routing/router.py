@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from inspect import CO_COROUTINE
-from typing import Any, NamedTuple
+from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
@@ -36,8 +36,9 @@ from vinyl.web.http.bodies import Body
 from vinyl.web.http.django_responses import AnyResponse, convert_response
 from vinyl.web.http.parsers import FORM_TYPES
 from vinyl.web.http.requests import Request
+from vinyl.web.http.url_match import route_for_tools
 from vinyl.web.routing.mounted_apps import Mounted
-from vinyl.web.routing.unawaited import refusing_unawaited
+from vinyl.web.routing.unawaited import is_watching, refusing_unawaited
 from vinyl.web.routing.view_names import describe_view, explain_result
 from vinyl.web.routing.websockets import WebSocket, finish
 
@@ -73,22 +74,12 @@ async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
     await app(scope, receive, send)
 
 
-class Route(NamedTuple):
-    """What tools read about a route, under Starlette's names."""
-
-    path: str
-    path_format: str
-    name: str | None
-    endpoint: Callable[..., Any]
-
-
 def note_route(scope: Scope, match: ResolverMatch) -> None:
     """
     Put the view and its route into *scope*, where tools look for them. Never switches.
     """
-    path = f"/{match.route}"
-    scope["endpoint"] = match.func
-    scope["route"] = Route(path, path, match.view_name, match.func)
+    route = scope["route"] = route_for_tools(match)
+    scope["endpoint"] = route.endpoint
     scope["path_params"] = match.kwargs
 
 
@@ -232,13 +223,13 @@ async def response_of(
 
     Switches to the event loop.
     """
-    with refusing_unawaited(describe_view, view, request.method):
-        if _is_async(called):
-            response = await called(request, *args, **kwargs)
-        else:
-            response = await run(called, request, *args, **kwargs)
-            if isinstance(response, Coroutine):
-                response = await response
+    if is_watching():
+        with refusing_unawaited(describe_view, view, request.method):
+            response = await _result_of(called, request, *args, **kwargs)
+    elif _is_async(called):
+        response = await called(request, *args, **kwargs)
+    else:
+        response = await _result_of(called, request, *args, **kwargs)
     scope = request.scope
     scope["vinyl.response"] = response
     if (body := scope.get("vinyl.body")) is not None:
@@ -246,6 +237,15 @@ async def response_of(
     if isinstance(response, (Response, HttpResponseBase)):
         return response
     raise TypeError(f"{describe_view(view, request.method)} {explain_result(response)}")
+
+
+async def _result_of(
+    called: Callable[..., Any], request: Request, /, *args: Any, **kwargs: Any
+) -> Any:
+    if _is_async(called):
+        return await called(request, *args, **kwargs)
+    result = await run(called, request, *args, **kwargs)
+    return await result if isinstance(result, Coroutine) else result
 
 
 def _is_async(view: Callable[..., Any]) -> bool:
@@ -278,9 +278,12 @@ def _is_of_package(view: Callable[..., Any]) -> bool:
 
 def _atomic_databases(view: Callable[..., Any]) -> list[str]:
     """Return the databases with ATOMIC_REQUESTS, without those *view* opts out of."""
-    aliases = []
-    for alias, database in connections.settings.items():
-        if database.get("ATOMIC_REQUESTS"):
-            if alias not in getattr(view, "_non_atomic_requests", ()):
-                aliases.append(alias)
-    return aliases
+    aliases = [
+        alias
+        for alias, database in connections.settings.items()
+        if database.get("ATOMIC_REQUESTS")
+    ]
+    if not aliases:
+        return aliases
+    exempt = getattr(view, "_non_atomic_requests", ())
+    return [alias for alias in aliases if alias not in exempt]

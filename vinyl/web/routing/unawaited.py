@@ -18,7 +18,7 @@ from typing import Any
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm.dualmode.awaited_value import note_awaited_value
 
-__all__ = ["refusing_unawaited", "watch"]
+__all__ = ["is_watching", "refusing_unawaited", "watch"]
 
 logger = logging.getLogger("django.request")
 
@@ -44,6 +44,11 @@ def watch() -> None:
     warnings.filterwarnings("error", r"coroutine '.*' was never", RuntimeWarning)
     sys.set_coroutine_origin_tracking_depth(FRAMES)
     sys.unraisablehook = _note
+
+
+def is_watching() -> bool:
+    """Return whether `watch()` has been called. Never switches."""
+    return _watching
 
 
 def _note(unraisable: Any) -> None:
