@@ -60,6 +60,7 @@ def test_another_library_is_refused_by_its_name_and_version(
 
 # Names that are in no table, and why.
 NOT_CHECKED = {
+    "_backoff": "of redis-py's Retry, used if the option `retry` is",
     "_cloning_enabled": "of Django 6.1",
     "_constructor_args": "set by `deconstructible`, in a nested function",
     "_csp_config": "set on responses by Django's decorators, if they are used",
@@ -76,7 +77,9 @@ NOT_CHECKED = {
     "_prefetched_objects_cache": "set on instances by Django's prefetches",
     "_queued_messages": "of contrib.messages, which vinyl.orm does not need",
     "_ready": "of vinyl, set on querysets of Django",
+    "_reject": "of Django's CSRF middleware, which vinyl.orm does not need",
     "_replace": "of named tuples",
+    "_retries": "of redis-py's Retry, used if the option `retry` is",
     "_set_running_loop": "of Python's asyncio",
     "_setupfunc": "of SimpleLazyObject, set through its __dict__",
 }

@@ -154,7 +154,8 @@ class Finder:
         # A function in a class would become a method.
         attributes["func"] = staticmethod(attributes["func"])
         attributes["_is_fixed"] = all(is_fixed(each.pattern) for each in chain)
-        cls = self.classes[chain] = type("ResolverMatch", (Match,), attributes)
+        cls: Any = type("ResolverMatch", (Match,), attributes)
+        self.classes[chain] = cls
         cls._route_for_tools = _made_route(cls) if cls._is_fixed else None
         return cls
 
