@@ -35,22 +35,25 @@ class _Inner(threading.local):
 _inner = _Inner()
 
 
-async def run_reporting(name: str, fn: Callable[..., T], /, *args: Any) -> T:
+async def run_reporting(
+    name: str | Callable[[], str], fn: Callable[..., T], /, *args: Any, **kwargs: Any
+) -> T:
     """
-    Return `fn(*args)`, called in the bridge. Log a warning, once for each *name*, if
-    the function blocks the event loop for more than 200 ms.
+    Return `fn(*args, **kwargs)`, called in the bridge. Log a warning, once for each
+    *name*, if the function blocks the event loop for more than 200 ms.
 
     Args:
-        name: What the warning calls the function.
+        name: What the warning calls the function; or a function that returns it, called
+            only if there is something to report.
         fn: The function.
-        args: Its arguments.
+        args, kwargs: Its arguments.
 
     Raises: any error of *fn*.
 
     Switches to the event loop.
     """
     __traceback_hide__ = True
-    return await in_steps(run(fn, *args), functools.partial(_timed, name))
+    return await in_steps(run(fn, *args, **kwargs), functools.partial(_timed, name))
 
 
 async def not_counted(awaitable: Coroutine[Any, Any, T]) -> T:
@@ -62,7 +65,7 @@ async def not_counted(awaitable: Coroutine[Any, Any, T]) -> T:
     return await in_steps(awaitable, functools.partial(_timed, None))
 
 
-def _timed(name: str | None, step: Callable[[], Any]) -> Any:
+def _timed(name: str | Callable[[], str] | None, step: Callable[[], Any]) -> Any:
     around, _inner.seconds = _inner.seconds, 0.0
     started = perf_counter()
     try:
@@ -71,13 +74,19 @@ def _timed(name: str | None, step: Callable[[], Any]) -> Any:
         took = perf_counter() - started
         own = took - _inner.seconds
         _inner.seconds = around + took
-        if name is not None and own > BLOCKS_AFTER and name not in _reported:
-            _reported.add(name)
-            logger.warning(
-                "%s blocked the event loop for %d ms, in which no other request was "
-                "served: it computes, or waits for something other than the database. "
-                "Decorate the function that blocks with vinyl.web.in_thread, or wait "
-                "for it in async code. This is reported once.",
-                name,
-                own * 1000,
-            )
+        if name is not None and own > BLOCKS_AFTER:
+            _report(name if isinstance(name, str) else name(), own)
+
+
+def _report(name: str, seconds: float) -> None:
+    if name in _reported:
+        return
+    _reported.add(name)
+    logger.warning(
+        "%s blocked the event loop for %d ms, in which no other request was served: it "
+        "computes, or waits for something other than the database. Decorate the view, "
+        "the middleware or only the function that blocks with in_thread, from "
+        "vinyl.web or vinyl.orm.asgi. This is reported once.",
+        name,
+        seconds * 1000,
+    )

@@ -35,6 +35,7 @@ from django.views import View
 from tests.fix_db import only_postgresql
 from tests.orm.scopes.test_lending import add, names
 from tests.records.models import Artist
+from vinyl.bridge import blocking
 from vinyl.bridge.threads import in_thread
 from vinyl.orm import await_, connection, in_bridge, run
 from vinyl.orm.asgi import BridgedASGIHandler
@@ -231,7 +232,7 @@ def meeting(request: HttpRequest) -> HttpResponse:
     return respond(place(), *names())
 
 
-def blocking(request: HttpRequest) -> HttpResponse:
+def blocking_view(request: HttpRequest) -> HttpResponse:
     time.sleep(0.03)
     return respond("done")
 
@@ -254,7 +255,7 @@ urlpatterns = [
     path("uses-a-thread/", uses_a_thread),
     path("nested/", nested),
     path("meeting/", meeting),
-    path("blocking/", blocking),
+    path("blocking/", blocking_view),
 ]
 
 
@@ -442,8 +443,8 @@ class TestTheSetting:
 class TestReports:
     @pytest.fixture(autouse=True)
     def short(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(handlers, "BLOCKS_AFTER", 0.025)
-        handlers.names_reported.clear()
+        monkeypatch.setattr(blocking, "BLOCKS_AFTER", 0.025)
+        monkeypatch.setattr(blocking, "_reported", set())
 
     async def test_what_blocks_the_loop_is_reported_once(
         self, caplog: pytest.LogCaptureFixture
@@ -452,11 +453,11 @@ class TestReports:
             async with client() as http:
                 await http.get("/blocking/")
                 await http.get("/blocking/")
-        name = f"{__name__}.blocking"
+        name = f"{__name__}.blocking_view"
         told = [text for text in caplog.messages if "blocked the event loop" in text]
         assert [text for text in told if text.startswith(f"{name} ")] == told[:1]
         assert not [text for text in told if "sync_only" in text]
-        assert "vinyl.orm.asgi.in_thread" in told[0]
+        assert "in_thread, from vinyl.web or vinyl.orm.asgi" in told[0]
 
     async def test_waiting_for_the_database_is_not(
         self, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
@@ -465,7 +466,7 @@ class TestReports:
             await cursor.execute("SELECT 1")
         global barrier
         barrier = asyncio.Barrier(2)
-        monkeypatch.setattr(handlers, "BLOCKS_AFTER", 0.2)
+        monkeypatch.setattr(blocking, "BLOCKS_AFTER", 0.2)
         with site():
             async with client() as http:
                 request = asyncio.create_task(http.get("/meeting/"))

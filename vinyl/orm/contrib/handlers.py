@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-import logging
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
-from time import perf_counter
 from typing import Any
 
 from asgiref.sync import SyncToAsync, sync_to_async
@@ -25,32 +23,16 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils.module_loading import import_string
 
-from vinyl.bridge.greenlets import current_shield, in_steps, run
+from vinyl.bridge.blocking import run_reporting
+from vinyl.bridge.greenlets import current_shield
 from vinyl.bridge.patching import Patch
 from vinyl.bridge.threads import runs_in_thread
 from vinyl.conf import vinyl_settings
 
-__all__ = ["TABLE", "middleware_with_thread_locals", "names_reported"]
-
-logger = logging.getLogger("vinyl.orm")
-
-# Sync code that keeps the event loop from other work for this long, in seconds, is
-# reported.
-BLOCKS_AFTER = 0.2
-# What has been reported, by name, since once is enough.
-names_reported: set[str] = set()
+__all__ = ["TABLE", "middleware_with_thread_locals"]
 
 # Whether the running code serves a request of a bridged handler.
 _is_bridged: ContextVar[bool] = ContextVar("vinyl_is_bridged", default=False)
-
-
-class _Nested(threading.local):
-    # How long the running step of sync code has been in steps of other sync code, which
-    # a sync middleware has called, in seconds.
-    seconds = 0.0
-
-
-_nested = _Nested()
 
 
 class BridgedSyncToAsync(SyncToAsync[..., Any]):
@@ -63,8 +45,8 @@ class BridgedSyncToAsync(SyncToAsync[..., Any]):
         __traceback_hide__ = True
         if not _is_bridged.get() or _stays_in_thread(self.func):
             return await super().__call__(*args, **kwargs)
-        running = run(_undisturbed, self.func, *args, **kwargs)
-        return await in_steps(running, functools.partial(_timed, self.func))
+        name = functools.partial(_name, self.func)
+        return await run_reporting(name, _undisturbed, self.func, *args, **kwargs)
 
 
 def _undisturbed(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -75,33 +57,6 @@ def _undisturbed(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     __traceback_hide__ = True
     with current_shield().undoing():
         return fn(*args, **kwargs)
-
-
-def _timed(fn: Callable[..., Any], step: Callable[[], Any]) -> Any:
-    """Take a *step* of *fn*, and report it if it blocks the event loop for long."""
-    around, _nested.seconds = _nested.seconds, 0.0
-    started = perf_counter()
-    try:
-        return step()
-    finally:
-        took = perf_counter() - started
-        if took - _nested.seconds > BLOCKS_AFTER:
-            _report(fn, took - _nested.seconds)
-        _nested.seconds = around + took
-
-
-def _report(fn: Callable[..., Any], seconds: float) -> None:
-    name = _name(fn)
-    if name not in names_reported:
-        names_reported.add(name)
-        logger.warning(
-            "%s blocked the event loop for %d ms, in which no other request was "
-            "served: it computes, or waits for something other than the database. "
-            "Decorate the view or middleware with vinyl.orm.asgi.in_thread, or only "
-            "the function that blocks. This is reported once.",
-            name,
-            seconds * 1000,
-        )
 
 
 def _name(fn: Callable[..., Any]) -> str:
