@@ -43,7 +43,7 @@ class Request(ReadableRequest):
         scope, receive, send: The arguments of the ASGI application.
     """
 
-    # So that Django.s middleware looks for no token. See vinyl.web.csrf for its check.
+    # So that Django's middleware looks for no token. See vinyl.web.csrf for its check.
     csrf_processing_done = True
 
     @classmethod
