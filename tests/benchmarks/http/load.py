@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import shutil
 import statistics
 import subprocess
@@ -165,7 +166,8 @@ async def main(port: int, connections: int, seconds: float, paths: list[str]) ->
     for client in clients:
         client.stop()
     times = [one for client in clients for one in client.times]
-    cuts = statistics.quantiles(times, n=100)
+    # A slow page may have been answered less than twice.
+    cuts = statistics.quantiles(times, n=100) if len(times) > 1 else [math.nan] * 99
     return Result(
         rate=len(times) / took,
         p50=cuts[49] * 1e3,
