@@ -163,6 +163,18 @@ class TestOnTheLoop:
         assert "Listening on database 'default' has failed" in caplog.text
         await closed(admin)
 
+    async def test_a_new_listener_does_not_notice_a_killed_session(
+        self, admin: psycopg.Connection
+    ) -> None:
+        """It waits for the session that replaces the one whose loss is discovered."""
+        async with listen("a") as old:
+            kill_listener(admin)
+            async with listen("b") as new:
+                await notify("b", "hello")
+                assert (await anext(new)).payload == "hello"
+            assert await anext(old) == Note("a", missed=True)
+        await closed(admin)
+
     async def test_what_is_missed_is_in_the_database(
         self, admin: psycopg.Connection
     ) -> None:

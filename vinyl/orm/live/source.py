@@ -55,6 +55,8 @@ class Source:
         self.subscribers: dict[str, dict[Subscriber, None]] = {}
         # The channels whose notes arrive; empty while nothing does.
         self.channels: set[str] = set()
+        # Whether notes have arrived since `_listen()` was called.
+        self._has_served = False
         # The subscribers that receive everything, and those that wait for that.
         self._served: dict[Subscriber, None] = {}
         self._waiting: dict[Subscriber, asyncio.Future[None]] = {}
@@ -115,6 +117,7 @@ class Source:
     def _serve_from_here(self, channels: Iterable[str]) -> None:
         """Note that the notes of *channels* arrive, after none did."""
         self.channels = set(channels)
+        self._has_served = True
         # Not before: a subscriber reads from the database what it has missed, which
         # is complete only if it receives whatever is committed from here on.
         for subscriber in self._served:
@@ -148,13 +151,17 @@ class Source:
         pause = FIRST_PAUSE
         try:
             while self.subscribers:
+                self._has_served = False
                 try:
                     await self._listen()
                 except Exception as error:
-                    if self.channels:
-                        pause = FIRST_PAUSE
                     self.channels = set()
-                    self._refuse_waiting(error)
+                    if self._has_served:
+                        # New subscribers wait for the next attempt: that something is
+                        # lost does not mean that the database cannot be reached.
+                        pause = FIRST_PAUSE
+                    else:
+                        self._refuse_waiting(error)
                     note_failure(self.alias, error)
                     await self._rest(pause * random.uniform(0.5, 1))
                     pause = min(pause * 2, LONGEST_PAUSE)
