@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.db.transaction import TransactionManagementError
 
 from tests.fix_db import only_postgresql
 from tests.orm.live.listeners import closed, kill_listener, sessions
@@ -164,6 +165,13 @@ class TestUncommitted:
                 await no_more(lists)
             transaction.set_rollback(True)
 
+    async def test_it_ends_with_the_transaction(self) -> None:
+        async with aclosing(watch(Artist.objects.all(), interval=0)) as lists:
+            async with transaction.atomic():
+                assert await following(lists) == []
+            with pytest.raises(TransactionManagementError, match="which has ended"):
+                await following(lists)
+
 
 @only_postgresql
 class TestPostgreSQL:
@@ -229,6 +237,9 @@ class TestMisuse:
             (Artist.objects.raw("SELECT 1"), {}, TypeError, "not a queryset"),
             (Artist.objects.all(), {"interval": -1}, ValueError, "interval=-1"),
             (Artist.objects.all(), {"interval": "1"}, ValueError, "interval='1'"),
+            (Artist.objects.all(), {"models": Artist}, TypeError, "list of model"),
+            (Artist.objects.all(), {"models": ["Artist"]}, TypeError, "list of model"),
+            (Artist.objects.all(), {"models": []}, ValueError, "given no models"),
         ],
     )
     def test_of_arguments(

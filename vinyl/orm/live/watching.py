@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from django.db import NotSupportedError, connections, router
 from django.db.models import Model, QuerySet
+from django.db.transaction import TransactionManagementError
 
 from vinyl.bridge.cancellation import outlast
 from vinyl.bridge.greenlets import run
@@ -63,8 +64,10 @@ def watch(
         ImproperlyConfigured: A table has no trigger. Raised by the first iteration.
         NotSupportedError: The database is neither PostgreSQL nor SQLite.
         OperationalError: The database cannot be reached. Raised by the iteration.
-        TypeError: *queryset* is not a queryset.
-        ValueError: *interval* is not a number of seconds.
+        TransactionManagementError: The transaction in which it watches has ended.
+            Raised by the iteration.
+        TypeError: *queryset* is not a queryset, or *models* does not consist of models.
+        ValueError: *interval* is not a number of seconds, or *models* is empty.
 
     Switches to the event loop in each iteration.
     """
@@ -79,9 +82,26 @@ def watch(
             f"watch() was given interval={interval!r}, which must be a number of "
             f"seconds, 0 or greater."
         )
+    if models is not None:
+        models = _check_models(models)
     own: Any = queryset
     alias = own._db or router.db_for_write(own.model, **own._hints)
     return _lists(queryset.using(alias), models, interval)
+
+
+def _check_models(models: Any) -> tuple[type[Model], ...]:
+    classes = tuple(models) if isinstance(models, Iterable) else (None,)
+    if not all(isinstance(each, type) and issubclass(each, Model) for each in classes):
+        raise TypeError(
+            f"watch() was given models={models!r}, which must be a list of model "
+            f"classes, such as [Album]."
+        )
+    if not classes:
+        raise ValueError(
+            "watch() was given no models, so no change would lead to another list. "
+            "Name one or more, or omit `models` for all that the queryset reads."
+        )
+    return classes
 
 
 async def _lists(
@@ -117,9 +137,15 @@ def _changes_of(alias: str, tables: set[str]) -> Changes:
             f"{connection.settings_dict['ENGINE']!r} reports no changes. Use "
             f"PostgreSQL or SQLite."
         )
-    if connection.in_atomic_block or getattr(connection, "is_in_memory_db", bool)():
+    if _is_private(connection):
         return UncommittedChanges(alias, tables)
     return CommittedChanges(alias, tables)
+
+
+def _is_private(connection: Any) -> bool:
+    """Whether nobody else can see what is changed there."""
+    in_memory = getattr(connection, "is_in_memory_db", bool)
+    return bool(connection.in_atomic_block or in_memory())
 
 
 class Changes:
@@ -221,8 +247,15 @@ class UncommittedChanges(Changes):
             raise
 
     def _ask(self) -> int:
-        with connections[self.alias].cursor() as cursor:
-            if connections[self.alias].vendor == "sqlite":
+        connection = connections[self.alias]
+        if not _is_private(connection):
+            raise TransactionManagementError(
+                "watch() was started inside of a transaction, which has ended, so it "
+                "cannot notice changes any more. Leave the loop before the end of the "
+                "transaction, or call watch() outside."
+            )
+        with connection.cursor() as cursor:
+            if connection.vendor == "sqlite":
                 cursor.execute("SELECT total_changes()")
             else:
                 cursor.execute(
