@@ -41,7 +41,8 @@ async def test_watchers_share_one_connection_and_the_log_says_so_once(
             await each.aclose()
         await until(lambda poller=poller: poller._task is None)
         assert wrapper.connection is None
-    [told] = caplog.messages
+    # The log may also say that the event loop is slow, on a busy machine.
+    [told] = [each.message for each in caplog.records if each.name == "vinyl.live"]
     assert "has no notifications, so watch() asks it for changes" in told
 
 
