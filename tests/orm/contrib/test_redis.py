@@ -42,12 +42,13 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     path = tmp_path_factory.mktemp("redis") / "socket"
     options = ["--port", "0", "--unixsocket", str(path), "--save", ""]
     with subprocess.Popen([SERVER, *options], stdout=subprocess.DEVNULL) as server:
-        client = redis.Redis(unix_socket_path=str(path))
-        wait_for(path.exists)
-        wait_for(client.ping)
-        client.close()
-        yield f"unix://{path}"
-        server.terminate()
+        try:
+            wait_for(path.exists)
+            with redis.Redis(unix_socket_path=str(path)) as client:
+                wait_for(client.ping)
+            yield f"unix://{path}"
+        finally:
+            server.terminate()
 
 
 def wait_for(condition: Callable[[], Any]) -> None:
