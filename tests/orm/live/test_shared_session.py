@@ -42,8 +42,6 @@ async def test_a_silent_session_is_checked_and_replaced(
         assert first.connection is connection
         await notify("orders", "still")
         assert (await anext(notes)).payload == "still"
-        # The server cannot answer a session whose process is stopped.
-        monkeypatch.setattr(shared_session, "ANSWER_TIMEOUT", 0.05)
         monkeypatch.setattr(first, "is_usable", lambda: False)
         assert await anext(notes) == Note("orders", missed=True)
         assert shared()._session is not session
