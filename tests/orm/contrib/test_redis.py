@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import shutil
 import subprocess
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -284,12 +286,17 @@ async def test_options(server: Any, url: str) -> None:
 
 
 def test_the_end_of_the_loop_closes_the_connections(url: str) -> None:
-    settings = {"BACKEND": OURS, "LOCATION": url}
+    settings = {"BACKEND": OURS, "LOCATION": url, "OPTIONS": {"max_connections": 1}}
+    loops: list[weakref.ref[asyncio.AbstractEventLoop]] = []
 
     async def work() -> None:
-        await caches["default"].set("a", 1)
+        loops.append(weakref.ref(asyncio.get_running_loop()))
+        # The second waits for the connection of the first.
+        await asyncio.gather(*(caches["default"].aset("a", n) for n in range(2)))
 
     with override_settings(CACHES={"default": settings}):
         asyncio.run(work())
+        gc.collect()
+        assert loops[0]() is None
     with redis.Redis.from_url(url) as client:
         wait_for(lambda: not [c for c in client.client_list() if c["cmd"] == "set"])

@@ -18,6 +18,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -100,8 +101,13 @@ class RedisCacheClient(django_redis.RedisCacheClient):
         if (connections := of_loop.get(index)) is None:
             connections = Connections(self._urls[index], self._options)
             of_loop[index] = connections
-            at_loop_end(loop, connections.close)
+            at_loop_end(loop, partial(self._close, of_loop, index))
         return Client(connections)
+
+    async def _close(self, of_loop: dict[int, Connections], index: int) -> None:
+        await of_loop[index].close()
+        # They refer to the loop, which could not be garbage collected.
+        del of_loop[index]
 
 
 class Connections:
