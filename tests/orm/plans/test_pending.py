@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from django.db.models import Count
 from tests.orm.plans.planning import catalogue
 from tests.records.models import Album
 from vinyl.orm import models
+from vinyl.orm.plans import pending, shapes, steps
 from vinyl.orm.plans.trails import trail_of
 
 pytestmark = pytest.mark.usefixtures("db", "nothing_known")
@@ -34,6 +36,35 @@ class TestQuerysets:
             list(make())
         assert "_Pending" in repr(vars(make())["_query"])
         return make
+
+    def test_threads_get_the_same_query(
+        self, known: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        queryset, materialize = known(), pending.materialize
+        others: list[Any] = []
+
+        def late(one: Any) -> None:
+            if not others:
+                others.append(None)
+                with ThreadPoolExecutor() as pool:
+                    others.append(pool.submit(getattr, one, "query").result())
+            materialize(one)
+
+        monkeypatch.setattr(pending, "materialize", late)
+        assert queryset.query is others[1]
+
+    def test_another_thread_may_read_it_during_a_step(
+        self, known: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        queryset, expected = known(), list(known().reverse())
+
+        def step(*args: Any) -> Any:
+            with ThreadPoolExecutor() as pool:
+                pool.submit(getattr, queryset, "query").result()
+            return shapes.Step(*args)
+
+        monkeypatch.setattr(steps, "Step", step)
+        assert list(queryset.order_by("year")) == expected
 
     def test_its_query(self, known: Callable[[], Any]) -> None:
         assert str(known().query).endswith("DESC")

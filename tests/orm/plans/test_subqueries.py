@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ from django.db.models.functions import Coalesce
 from tests.orm.plans.planning import catalogue, queries_of, thrice
 from tests.records.models import Album, Artist, Track
 from vinyl.orm import run
-from vinyl.orm.plans import trails
+from vinyl.orm.plans import subqueries, trails
 
 pytestmark = [
     pytest.mark.anyio,
@@ -175,6 +176,22 @@ class TestSubqueries:
             assert len(Album.objects.filter(condition, pk__in=keys)) == 1
             assert len(Album.objects.filter(condition).order_by("year")) == 3
         assert len(used) == 2
+
+    def test_threads_get_the_same_query(
+        self, known: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        condition, retaken = known(), subqueries.retaken
+        others: list[Any] = []
+
+        def slow(trail: Any) -> Any:
+            if not others:
+                others.append(None)
+                with ThreadPoolExecutor() as pool:
+                    others.append(pool.submit(getattr, condition, "query").result())
+            return retaken(trail)
+
+        monkeypatch.setattr(subqueries, "retaken", slow)
+        assert condition.query is others[1]
 
     def test_a_queryset_that_was_read_is_left_to_django(
         self, known: Callable[[], Any], used: list[str]

@@ -20,7 +20,10 @@ __all__ = ["materialize", "retake", "retaken"]
 
 def materialize(queryset: Any) -> None:
     """Give *queryset* the query that its steps make. Never switches."""
-    queryset._query = retaken(queryset._trail)._query
+    trail = queryset._trail
+    # None if another thread has just done so.
+    if trail is not None:
+        queryset._query = retaken(trail)._query
 
 
 def retaken(trail: Trail) -> Any:

@@ -165,18 +165,17 @@ def _explored(
 
 def _take(
     queryset: Any,
+    trail: Trail,
     key: Any,
     step: Step,
     method: Callable[..., Any],
     found: list[Found] | None = None,
 ) -> Any:
     """
-    Take a *step* without values of its own, which Django's *method* takes if it is
-    unknown. Its arguments have the inner querysets *found*.
+    Take a *step* from *trail* without values of its own, which Django's *method* takes
+    if it is unknown. Its arguments have the inner querysets *found*.
     """
     found = [] if found is None else found
-    trail = trail_of(queryset)
-    assert trail is not None
     is_in_place = in_place(queryset)
     if is_in_place:
         if queryset._result_cache is not None:
@@ -203,7 +202,8 @@ def patch_step(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def step(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if trail_of(self) is None or self._sticky_filter:
+        trail = trail_of(self)
+        if trail is None or self._sticky_filter:
             return method(self, *args, **kwargs)
         if not args and name in _WARNING:
             return method(self, **kwargs)
@@ -212,7 +212,7 @@ def patch_step(method: Callable[..., Any]) -> Callable[..., Any]:
                 break
         else:
             key: Any = name, args, tuple(kwargs.items())
-            return _take(self, key, Step(name, args, kwargs), method)
+            return _take(self, trail, key, Step(name, args, kwargs), method)
         found: list[Found] = []
         try:
             names = key_of(tuple(kwargs.items()), found)
@@ -221,7 +221,7 @@ def patch_step(method: Callable[..., Any]) -> Callable[..., Any]:
             key = None
         if key is None:
             return method(self, *args, **kwargs)
-        return _take(self, key, Step(name, args, kwargs), method, found)
+        return _take(self, trail, key, Step(name, args, kwargs), method, found)
 
     return step
 
@@ -238,7 +238,9 @@ def _copied(queryset: Any) -> Any:
     step = trail.node.step
     if step is not None and step.method in FILTERS:
         # Django copies the query without the joins that the filter could reuse.
-        return _take(queryset, ("_chain",), Step("_chain"), django_method["_chain"])
+        return _take(
+            queryset, trail, ("_chain",), Step("_chain"), django_method["_chain"]
+        )
     now = settled(trail)
     return moved(queryset, now) if can_move(queryset, now) else None
 
@@ -256,12 +258,13 @@ def patch_prefetch_related(method: Callable[..., Any]) -> Callable[..., Any]:
         names = tuple(
             [one.prefetch_to if type(one) is Prefetch else one for one in lookups]
         )
-        if trail_of(self) is None or not (is_reset or {*map(type, names)} <= {str}):
+        trail = trail_of(self)
+        if trail is None or not (is_reset or {*map(type, names)} <= {str}):
             return method(self, *lookups)
         # Taking the step may change this queryset.
         before = self._prefetch_related_lookups
         step = Step("prefetch_related", names)
-        result = _take(self, ("prefetch_related", names), step, method)
+        result = _take(self, trail, ("prefetch_related", names), step, method)
         result._prefetch_related_lookups = () if is_reset else before + lookups
         return result
 
@@ -303,8 +306,9 @@ def patch_extra(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def extra(self: Any, select: Any = None, *args: Any, **kwargs: Any) -> Any:
+        trail = trail_of(self)
         if (
-            trail_of(self) is None
+            trail is None
             or self._sticky_filter
             or args
             or kwargs
@@ -313,7 +317,7 @@ def patch_extra(method: Callable[..., Any]) -> Callable[..., Any]:
         ):
             return method(self, select, *args, **kwargs)
         key = "extra", tuple(select.items())
-        return _take(self, key, Step("extra", (select,)), method)
+        return _take(self, trail, key, Step("extra", (select,)), method)
 
     return extra
 
@@ -323,11 +327,8 @@ def patch_getitem(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def __getitem__(self: Any, k: Any) -> Any:
-        if (
-            trail_of(self) is None
-            or self._result_cache is not None
-            or self._sticky_filter
-        ):
+        trail = trail_of(self)
+        if trail is None or self._result_cache is not None or self._sticky_filter:
             return method(self, k)
         if type(k) is int and k >= 0 and not in_place(self):
             return list(self[k : k + 1])[0]
@@ -338,7 +339,7 @@ def patch_getitem(method: Callable[..., Any]) -> Callable[..., Any]:
         ):
             return method(self, k)
         key = "slice", k.start, k.stop
-        return _take(self, key, Step("__getitem__", (k,)), method)
+        return _take(self, trail, key, Step("__getitem__", (k,)), method)
 
     return __getitem__
 

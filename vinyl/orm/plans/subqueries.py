@@ -53,9 +53,11 @@ class HeldQuery:
         if instance is None:
             return self
         attributes = instance.__dict__
-        held: Held | None = attributes.pop("_held", None)
+        held: Held | None = attributes.get("_held")
         if held is not None:
-            attributes["query"] = _built(held)
+            # Other threads may do so meanwhile. All have to get the same query.
+            attributes.setdefault("query", _built(held))
+            attributes.pop("_held", None)
         try:
             return attributes["query"]
         except KeyError:
