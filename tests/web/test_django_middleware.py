@@ -249,6 +249,43 @@ async def test_a_stream_that_middleware_drops_is_closed() -> None:
     assert closed == [True]
 
 
+async def test_each_captured_app_is_ended_even_if_another_fails() -> None:
+    closed: list[bool] = []
+
+    async def view(request: Any) -> Any:
+        async def forever() -> Any:
+            try:
+                while True:
+                    yield b"x"
+            finally:
+                closed.append(True)
+
+        if request.attempt == 1:
+            return PlainTextResponse("first")
+        return StreamingResponse(forever())
+
+    async with serving(
+        path("", view), **named("calling_twice", "FailingAfter")
+    ) as page:
+        assert (await page.get("/")).text == "dropped"
+    assert closed == [True]
+
+
+class FailingAfter(Pure):
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await super().__call__(scope, receive, send)
+        raise ZeroDivisionError("after the response")
+
+
+def calling_twice(get_response: Any) -> Any:
+    def middleware(request: Any) -> Any:
+        for request.attempt in (1, 2):
+            get_response(request)
+        return HttpResponse("dropped")
+
+    return middleware
+
+
 def dropping(get_response: Any) -> Any:
     def middleware(request: Any) -> Any:
         get_response(request)

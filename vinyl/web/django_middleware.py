@@ -17,6 +17,7 @@ import functools
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
@@ -48,8 +49,8 @@ logger = logging.getLogger("django.request")
 Answer: TypeAlias = Response | HttpResponseBase
 Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Answer]]
 
-# The apps whose responses have been captured for the running request.
-_captures: ContextVar[list[Capture]] = ContextVar("vinyl_captures")
+# Ends the apps whose responses have been captured for the running request.
+_captures: ContextVar[AsyncExitStack] = ContextVar("vinyl_captures")
 
 
 class Hooks:
@@ -111,20 +112,18 @@ class DjangoMiddleware:
             await self.app(scope, receive, send)
             return
         request = Request.of(scope, receive, send)
-        captures: list[Capture] = []
-        token = _captures.set(captures)
         urlconf = get_urlconf()
-        try:
-            response = await self.handler(request)
-            scope["vinyl.response"] = response
-            app = await as_app(response)
-            await app(scope, receive, send)
-        finally:
-            _captures.reset(token)
-            # The context may be that of the caller, as with the client for tests.
-            set_urlconf(urlconf)
-            for capture in captures:
-                await capture.end()
+        async with AsyncExitStack() as captures:
+            token = _captures.set(captures)
+            try:
+                response = await self.handler(request)
+                scope["vinyl.response"] = response
+                app = await as_app(response)
+                await app(scope, receive, send)
+            finally:
+                _captures.reset(token)
+                # The context may be that of the caller, as with the client for tests.
+                set_urlconf(urlconf)
 
     async def _captured(self, request: Request) -> Answer:
         return await captured(self.app, request)
@@ -135,7 +134,7 @@ async def captured(app: ASGIApp, request: Request) -> Answer:
     if (response := as_response(app)) is not None:
         return response
     capture = Capture(app, request.scope, request.receive)
-    _captures.get().append(capture)
+    _captures.get().push_async_callback(capture.end)
     return await capture.response()
 
 

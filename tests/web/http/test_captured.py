@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import starlette.responses
 from django.http import HttpResponse
+from starlette.requests import ClientDisconnect
 
 from vinyl.web.http.background import BackgroundTask
 from vinyl.web.http.captured import Capture, as_response
@@ -21,7 +22,7 @@ async def receive() -> Any:
     await asyncio.Event().wait()
 
 
-def capture(app: Any) -> Capture:
+def capture(app: Any, receive: Any = receive) -> Capture:
     scope: Any = {"type": "http", "method": "GET", "path": "/", "headers": []}
     scope["extensions"] = {"http.response.pathsend": {}, "http.response.debug": {}}
     return Capture(app, scope, receive)
@@ -83,6 +84,43 @@ async def test_an_error_is_raised() -> None:
         with pytest.raises(error):
             await captured.response()
         await captured.end()
+
+
+async def test_more_than_a_response_is_refused() -> None:
+    """The app does not wait for a reader that does not come."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for _ in range(3):
+            await PlainTextResponse("x")(scope, receive, send)
+
+    captured = capture(app)
+    assert (await captured.response()).content == b"x"
+    with pytest.raises(RuntimeError, match="after the end of its response"):
+        await asyncio.wait_for(captured.end(), 10)
+
+
+async def test_the_client_leaves_and_only_the_app_is_told() -> None:
+    """Some servers have a queue, which gives each message to one reader."""
+    closed: list[bool] = []
+
+    async def pieces() -> Any:
+        try:
+            yield b"x"
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    messages: asyncio.Queue[Any] = asyncio.Queue()
+    captured = capture(StreamingResponse(pieces()), messages.get)
+    response: Any = await captured.response()
+    content = aiter(response.streaming_content)
+    assert await anext(content) == b"x"
+    messages.put_nowait({"type": "http.disconnect"})
+    with pytest.raises(ClientDisconnect):
+        await anext(content)
+    assert closed == [True]
+    await captured.end()
+    assert captured._task.done()
 
 
 async def test_files_are_sent_by_content() -> None:

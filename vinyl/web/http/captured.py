@@ -8,6 +8,7 @@ from typing import Any
 
 import starlette.responses
 from django.http.response import HttpResponseBase
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope
 
 from vinyl.web.http.responses import Response
@@ -15,8 +16,12 @@ from vinyl.web.http.streaming import StreamingResponse, cancel_and_wait
 
 __all__ = ["Capture", "as_response"]
 
-# Servers offer to send a file by its path, which would leave its content out.
-FILE_EXTENSIONS = ("http.response.pathsend", "http.response.zerocopysend")
+# What servers offer to send besides the content, or in its place: a response has none.
+HIDDEN_EXTENSIONS = (
+    "http.response.pathsend",
+    "http.response.trailers",
+    "http.response.zerocopysend",
+)
 
 
 class Capture:
@@ -37,17 +42,25 @@ class Capture:
             scope["extensions"] = {
                 name: value
                 for name, value in extensions.items()
-                if name not in FILE_EXTENSIONS
+                if name not in HIDDEN_EXTENSIONS
             }
         # At most one message ahead, so that a stream waits for its reader. None is the
         # end of the app.
         self._messages: asyncio.Queue[Message | None] = asyncio.Queue(1)
+        # Whether the app has sent the whole response, and whether it has been read.
+        self._is_sent = False
         self._is_whole = False
+        self._has_left = False
         self._task = asyncio.ensure_future(self._run(app, scope, receive))
 
     async def _run(self, app: ASGIApp, scope: Scope, receive: Receive) -> None:
+        async def noting_disconnect() -> Message:
+            message = await receive()
+            self._has_left = message["type"] == "http.disconnect"
+            return message
+
         try:
-            await app(scope, receive, self._messages.put)
+            await app(scope, noting_disconnect, self._send)
         except asyncio.CancelledError:
             # Nobody reads any more.
             raise
@@ -57,12 +70,24 @@ class Capture:
         if not self._is_whole:
             await self._messages.put(None)
 
+    async def _send(self, message: Message) -> None:
+        if self._is_sent:
+            # Nobody would read it, so the app would wait for ever.
+            raise RuntimeError(
+                f"The application inside the middleware has sent "
+                f"{message['type']!r} after the end of its response."
+            )
+        if message["type"] == "http.response.body":
+            self._is_sent = not message.get("more_body", False)
+        await self._messages.put(message)
+
     async def response(self) -> Response:
         """
         Return the response that the app begins to send.
 
         Raises:
             RuntimeError: The app has sent none.
+            ClientDisconnect: It has sent none, because the client has left.
             Exception: The error that the app has raised instead.
 
         Switches to the event loop.
@@ -85,6 +110,9 @@ class Capture:
                 return message
         # Raises the error of the app, if there was one.
         await self._task
+        if self._has_left:
+            # Some servers tell this one caller of receive() only.
+            raise ClientDisconnect
         raise RuntimeError(
             "The application inside the middleware has ended without a whole response."
         )
