@@ -191,5 +191,12 @@ def test_a_header_has_underscores_in_templates() -> None:
     headers = [(b"user-agent", b"vinyl")]
     request = Request({"type": "http", "headers": headers})
     assert request.headers["User-Agent"] == request.headers["user_agent"] == "vinyl"
-    with pytest.raises(KeyError, match="x-no"):
+    with pytest.raises(KeyError, match="x_no"):
         request.headers["x_no"]
+
+
+def test_a_client_cannot_replace_the_header_of_a_proxy() -> None:
+    headers = [(b"x_real_ip", b"10.0.0.1"), (b"x-real-ip", b"192.0.2.1")]
+    request = Request({"type": "http", "headers": [*headers, (b"own_name", b"x")]})
+    assert request.headers["X_Real_IP"] == request.headers["X-Real-IP"] == "192.0.2.1"
+    assert request.headers["own_name"] == "x"

@@ -46,12 +46,12 @@ class RequestHeaders(Headers):
     """
 
     def __getitem__(self, key: str) -> str:
+        # The name with hyphens first: proxies set and remove that one, and a client may
+        # send the other besides.
         try:
-            return super().__getitem__(key)
+            return super().__getitem__(key.replace("_", "-"))
         except KeyError:
-            if "_" not in key:
-                raise
-        return super().__getitem__(key.replace("_", "-"))
+            return super().__getitem__(key)
 
 
 class ResponseHeaders(MutableHeaders):
