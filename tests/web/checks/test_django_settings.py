@@ -116,6 +116,35 @@ async def failing(request: Request) -> Any:
 
 
 @pytest.mark.anyio
+async def test_the_settings_of_middleware_of_django(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It runs here as well, and mails and caches by its settings."""
+    mailed: list[str] = []
+    monkeypatch.setattr(
+        "django.middleware.common.mail_managers",
+        lambda subject, message, **options: mailed.append(message),
+    )
+    settings = {
+        "MIDDLEWARE": [
+            "django.middleware.common.BrokenLinkEmailsMiddleware",
+            "django.middleware.cache.UpdateCacheMiddleware",
+            "django.middleware.cache.FetchFromCacheMiddleware",
+        ],
+        "IGNORABLE_404_URLS": [re.compile("^/ignored")],
+        "CACHE_MIDDLEWARE_SECONDS": 77,
+        "CACHE_MIDDLEWARE_KEY_PREFIX": "settings",
+    }
+    async with serving(path("", page), **settings) as http:
+        for missing in ("/ignored", "/missing"):
+            response = await http.get(missing, headers={"referer": "http://other/"})
+            assert response.status_code == 404
+        assert (await http.get("/")).headers["cache-control"] == "max-age=77"
+    (message,) = mailed
+    assert "/missing" in message
+
+
+@pytest.mark.anyio
 async def test_user_agents_that_are_not_wanted() -> None:
     agents = {"DISALLOWED_USER_AGENTS": [re.compile("^Bad")]}
     async with serving(path("", page), **SECURITY, **agents) as http:

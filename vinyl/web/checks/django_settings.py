@@ -69,6 +69,14 @@ NEED_MIDDLEWARE = {
         """.split()
     ),
     "vinyl.web.messages.MessagesMiddleware": frozenset(["MESSAGE_STORAGE"]),
+    "django.middleware.cache.UpdateCacheMiddleware": frozenset(
+        """
+        CACHE_MIDDLEWARE_ALIAS CACHE_MIDDLEWARE_KEY_PREFIX CACHE_MIDDLEWARE_SECONDS
+        """.split()
+    ),
+    "django.middleware.common.BrokenLinkEmailsMiddleware": frozenset(
+        ["IGNORABLE_404_URLS"]
+    ),
     "vinyl.web.i18n.LocaleMiddleware": frozenset(
         """
         LANGUAGE_COOKIE_AGE LANGUAGE_COOKIE_DOMAIN LANGUAGE_COOKIE_HTTPONLY
@@ -91,15 +99,8 @@ CSRF = Vain(
     "a token",
     "Remove it.",
 )
-CACHE = Vain(
-    "vinyl has no middleware that caches the whole site",
-    "Decorate views with cache_page(seconds, cache=..., key_prefix=...).",
-)
 
 NO_EFFECT = {
-    "CACHE_MIDDLEWARE_ALIAS": CACHE,
-    "CACHE_MIDDLEWARE_KEY_PREFIX": CACHE,
-    "CACHE_MIDDLEWARE_SECONDS": CACHE,
     "CSRF_COOKIE_AGE": CSRF,
     "CSRF_COOKIE_DOMAIN": CSRF,
     "CSRF_COOKIE_HTTPONLY": CSRF,
@@ -112,10 +113,6 @@ NO_EFFECT = {
     "DEFAULT_CHARSET": Vain(
         "responses are encoded in UTF-8",
         "For another charset, encode the content and name the charset in media_type.",
-    ),
-    "IGNORABLE_404_URLS": Vain(
-        "broken links are logged and not mailed to MANAGERS",
-        "Filter the logger 'django.request'.",
     ),
     "WSGI_APPLICATION": Vain(
         "the site is served by ASGI", "Set ASGI_APPLICATION, or remove it."
