@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import Any
 
 import pytest
@@ -16,15 +15,26 @@ from vinyl.bridge.greenlets import await_
 pytestmark = pytest.mark.anyio
 
 
+# The time by which the steps are measured, in seconds.
+clock = 0.0
+
+
+def pass_time() -> None:
+    global clock
+    clock += 1
+
+
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(blocking, "BLOCKS_AFTER", 0.02)
+def own_clock(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(blocking, "perf_counter", lambda: clock)
     monkeypatch.setattr(blocking, "_reported", set())
     caplog.set_level(logging.WARNING, "vinyl.bridge")
 
 
 def block() -> str:
-    time.sleep(0.03)
+    pass_time()
     return "done"
 
 
@@ -37,7 +47,13 @@ async def test_what_blocks_is_reported_once(caplog: pytest.LogCaptureFixture) ->
 
 
 async def test_waiting_is_not_blocking(caplog: pytest.LogCaptureFixture) -> None:
-    await run_reporting("mysite.waits", lambda: await_(asyncio.sleep(0.03)))
+    async def wait() -> None:
+        asyncio.get_running_loop().call_soon(pass_time)
+        await asyncio.sleep(0)
+
+    before = clock
+    await run_reporting("mysite.waits", lambda: await_(wait()))
+    assert clock > before
     assert not caplog.records
 
 
