@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 import django
+from django.conf import settings
 from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
@@ -165,5 +166,5 @@ def check_django_handler(**kwargs: Any) -> list[checks.CheckMessage]:
             "VINYL['DJANGO_HANDLER'] to 'threads'.",
             id="vinyl.W021",
         )
-        for path in middleware_with_thread_locals()
+        for path in middleware_with_thread_locals(settings.MIDDLEWARE)
     ]

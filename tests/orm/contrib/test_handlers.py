@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.core.handlers.asgi import ASGIHandler
 from django.core.signals import request_finished
@@ -484,11 +485,14 @@ class TestReports:
 
 class TestThreadLocals:
     def test_are_found_by_middleware(self) -> None:
+        def found() -> list[str]:
+            return list(handlers.middleware_with_thread_locals(settings.MIDDLEWARE))
+
         path = f"{__name__}.Hooks"
-        assert not list(handlers.middleware_with_thread_locals())
+        assert not found()
         with site("Hooks", "HooksInThread", "missing_middleware"):
             globals()["state"] = threading.local()
             try:
-                assert list(handlers.middleware_with_thread_locals()) == [path]
+                assert found() == [path]
             finally:
                 del globals()["state"]

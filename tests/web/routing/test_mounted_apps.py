@@ -7,12 +7,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 
+import httpx
 import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.middleware.csrf import get_token
+from django.urls import get_script_prefix, get_urlconf
+from django.urls import reverse as django_reverse
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -21,6 +30,8 @@ from starlette.websockets import WebSocket
 
 from tests.records.models import Artist
 from tests.web.serving import serving, settings_for
+from vinyl.orm import in_bridge
+from vinyl.orm.asgi import get_asgi_application as legacy_application
 from vinyl.orm.pools.registry import pool_for
 from vinyl.web import get_asgi_application, include, mount, path, reverse
 from vinyl.web.http import requests as vinyl_requests
@@ -178,6 +189,78 @@ async def test_posts_from_other_sites(exempt: bool) -> None:
     async with serving(pattern, **options) as http:
         response = await http.post("/api/", headers={"sec-fetch-site": "cross-site"})
     assert response.status_code == (200 if exempt else 403)
+
+
+class TestDjangosHandler:
+    """A part of the site with Django's own handler, middleware and URLs."""
+
+    middleware: ClassVar = [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+    ]
+
+    @pytest.fixture
+    def legacy(self) -> Iterator[str]:
+        def visit(request: HttpRequest) -> HttpResponse:
+            session = request.session
+            session["visits"] = session.get("visits", 0) + 1
+            session["token"] = get_token(request)
+            user, place = (
+                request.user.get_username(),
+                "bridge" if in_bridge() else "thread",
+            )
+            url = django_reverse("visit")
+            return JsonResponse([url, session["visits"], user, place], safe=False)
+
+        urlconf = ModuleType("tests.legacy_urls")
+        urlconf.urlpatterns = [path("visit/", visit, name="visit")]  # type: ignore[attr-defined]
+        sys.modules[urlconf.__name__] = urlconf
+        yield urlconf.__name__
+        del sys.modules[urlconf.__name__]
+
+    async def test_shares_sessions_and_users(self, db: str, legacy: str) -> None:
+        app = legacy_application(middleware=self.middleware, urlconf=legacy)
+
+        async def visits(request: Any) -> Any:
+            session = await request.session
+            return JSONResponse([session["visits"], reverse("visits")])
+
+        nina = await User.objects.create_user("nina")
+        patterns = mount("legacy/", app), path("visits/", visits, name="visits")
+        names = ("sessions.SessionMiddleware", "auth.AuthenticationMiddleware")
+        paths = [f"vinyl.web.{name}" for name in names]
+        async with serving(*patterns, MIDDLEWARE=paths) as http:
+            await http.force_login(nina)
+            for count in (1, 2):
+                response = await http.get("/legacy/visit/")
+                url = "/legacy/visit/"
+                assert response.json() == [url, count, "nina", "bridge"]
+                assert (await http.get("/visits/")).json() == [count, "/visits/"]
+            redirect = await http.get("/legacy/visit")
+            assert redirect.headers["location"] == "/legacy/visit/"
+            assert (await http.get("/legacy/visits/")).status_code == 404
+            posted = await http.post("/legacy/visit/")
+            assert posted.status_code == 403
+            assert settings.MIDDLEWARE == paths
+
+    async def test_leaves_nothing_in_the_context(self, db: str, legacy: str) -> None:
+        app = legacy_application(middleware=self.middleware, urlconf=legacy)
+        transport = httpx.ASGITransport(app, root_path="/below")
+        with settings_for((), {}):
+            async with httpx.AsyncClient(
+                transport=transport, base_url="http://testserver"
+            ) as http:
+                response = await http.get("/below/visit/")
+            assert response.json()[0] == "/below/visit/"
+            assert (get_script_prefix(), get_urlconf()) == ("/", None)
+
+    def test_a_middleware_that_does_not_exist(self) -> None:
+        before = settings.MIDDLEWARE
+        with pytest.raises(ImportError, match="missing"):
+            legacy_application(middleware=[f"{__name__}.missing"])
+        assert settings.MIDDLEWARE == before
 
 
 @pytest.mark.parametrize(

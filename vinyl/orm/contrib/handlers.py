@@ -13,13 +13,12 @@ import functools
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
 from asgiref.sync import SyncToAsync, sync_to_async
-from django.conf import settings
 from django.db import close_old_connections
 from django.utils.module_loading import import_string
 
@@ -179,13 +178,13 @@ def patch_get_response_async(
     return bridged
 
 
-def middleware_with_thread_locals() -> Iterator[str]:
+def middleware_with_thread_locals(paths: Iterable[str]) -> Iterator[str]:
     """
-    Yield the entries of `settings.MIDDLEWARE` whose module keeps a `threading.local`.
-    In the bridge all requests share a thread, so one would see the values of another.
-    Middleware marked with `in_thread` is left out. Never switches.
+    Yield those of *paths*, entries such as in `settings.MIDDLEWARE`, whose module keeps
+    a `threading.local`. In the bridge all requests share a thread, so one would see the
+    values of another. Middleware marked with `in_thread` is left out. Never switches.
     """
-    for path in settings.MIDDLEWARE:
+    for path in paths:
         try:
             middleware = import_string(path)
         except ImportError:
