@@ -75,7 +75,10 @@ def fetch_tests() -> Path:
             )
             [archive] = Path(scratch).iterdir()
             with tarfile.open(archive) as tar:
-                tar.extractall(CACHE, filter="data")
+                # Python has filters from version 3.11.4 on.
+                plain = getattr(tarfile, "data_filter", lambda member, path: member)
+                tar.extraction_filter = plain
+                tar.extractall(CACHE)
     return folder / "tests"
 
 
