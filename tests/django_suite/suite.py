@@ -212,6 +212,8 @@ def orm_code_that_calls() -> str:
         "asyncio/",
         "concurrent/futures/",
         "threading.py",
+        # Here Django's handler gives its sync code to threads.
+        "vinyl/orm/contrib/handlers.py",
         "vinyl/orm/scopes/lending.py",
     )
     orm = (
