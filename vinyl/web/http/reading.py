@@ -35,7 +35,7 @@ from vinyl.web.http.parsers import (
     parse_form_now,
 )
 from vinyl.web.http.prefix import path_info
-from vinyl.web.http.spool import Spool
+from vinyl.web.http.spool import Spool, SpoolReader
 from vinyl.web.http.strict_json import load_json
 
 __all__ = ["MalformedJSON", "ReadableRequest", "django_request"]
@@ -91,28 +91,6 @@ def django_request(scope: Scope) -> ASGIRequest:
         raise BadRequest(f"The query string is not UTF-8: {error}") from error
     except ValueError as error:
         raise BadRequest(f"The Content-Type header is malformed: {error}") from error
-
-
-class SpoolReader(io.RawIOBase):
-    """A file that reads *spool* from its beginning, besides its other readers."""
-
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        where = self._position, len(buffer)
-        piece: bytes | None
-        if can_wait():
-            piece = wait(self._spool.read(*where))
-        elif (piece := self._spool.read_now(*where)) is None:
-            raise BlockingIOError("A task of this request is reading its body.")
-        buffer[: len(piece)] = piece
-        self._position += len(piece)
-        return len(piece)
 
 
 class Meta(dict[str, Any]):

@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 from django.conf import settings
 from starlette.concurrency import run_in_threadpool
 
-__all__ = ["Spool"]
+from vinyl.bridge.threads import can_wait, wait
+
+__all__ = ["Spool", "SpoolReader"]
 
 T = TypeVar("T")
 
@@ -106,3 +108,25 @@ class Spool:
 def _close(files: Iterable[Any]) -> None:
     for file in files:
         file.close()
+
+
+class SpoolReader(io.RawIOBase):
+    """A file that reads *spool* from its beginning, besides its other readers."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        where = self._position, len(buffer)
+        piece: bytes | None
+        if can_wait():
+            piece = wait(self._spool.read(*where))
+        elif (piece := self._spool.read_now(*where)) is None:
+            raise BlockingIOError("A task of this request is reading its body.")
+        buffer[: len(piece)] = piece
+        self._position += len(piece)
+        return len(piece)
