@@ -76,14 +76,15 @@ def listen(
 
 class Listener:
     """
-    The notes of some channels; see `listen()`.
+    The notes of some channels; see `listen()`. Errors are raised when it is entered or
+    read.
 
     Args:
         alias: The alias of the database.
         channels: The names of the channels, each once.
         limit: Maximum number of notes that wait to be read.
 
-    Raises, when it is entered or read:
+    Raises:
         InterfaceError: It was entered twice, read outside its block, or read by two
             tasks at once.
         NotAwaitedError: It was used with `for` on the event loop.
