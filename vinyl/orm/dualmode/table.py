@@ -28,6 +28,7 @@ from vinyl.orm.contrib import (
     auth,
     blocking,
     caches,
+    commands,
     contenttypes,
     forms,
     generic_foreign_keys,
@@ -287,6 +288,7 @@ TABLE = (
     ),
     *caches.TABLE,
     *blocking.TABLE,
+    *commands.TABLE,
     Patch("django.dispatch.dispatcher", "sync_to_async", patch_sync_to_async),
     Patch("django.tasks.base", "sync_to_async", patch_sync_to_async, since=(6, 0)),
     Patch(

@@ -38,7 +38,13 @@ from vinyl.orm.scopes.scope import (
 )
 from vinyl.orm.scopes.storage import has_transaction
 
-__all__ = ["Loan", "leave_loans", "patch_async_to_sync", "patch_sync_to_async"]
+__all__ = [
+    "Loan",
+    "leave_loans",
+    "lent_by_thread",
+    "patch_async_to_sync",
+    "patch_sync_to_async",
+]
 
 
 def patch_async_to_sync(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,14 +58,14 @@ def patch_async_to_sync(call: Callable[..., Any]) -> Callable[..., Any]:
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
         if in_bridge():
             return await_(self.awaitable(*args, **kwargs))
-        with _lent_by_thread():
+        with lent_by_thread():
             return call(self, *args, **kwargs)
 
     return __call__
 
 
 @contextmanager
-def _lent_by_thread() -> Iterator[None]:
+def lent_by_thread() -> Iterator[None]:
     """
     In the block, async code that the calling thread waits for uses the thread's
     connections that have an open transaction or have been lent to the thread.
