@@ -215,6 +215,37 @@ async def test_pages_work_under_a_strict_content_security_policy() -> None:
             assert not re.search(r"<style|\sstyle=|\son\w+=", page), url
 
 
+async def test_errors_stand_in_the_frame_of_the_other_pages() -> None:
+    def broken(request: Any) -> Any:
+        raise ZeroDivisionError("A secret")
+
+    class Site(AdminSite):
+        def get_urls(self) -> Any:
+            return [path("broken/", self.admin_view(broken)), *super().get_urls()]
+
+    await user("ada", "view_label")
+    site = Site()
+    site.register([Album, Label])
+    async with administering(site=site) as http:
+        for url, status in [
+            ("records/album/", 403),
+            ("nowhere/", 404),
+            ("records/label/?albums__artist__name=x", 400),
+        ]:
+            response = await http.get(f"/admin/{url}")
+            assert response.status_code == status, url
+            # The sidebar and the breadcrumbs are there.
+            assert 'href="/admin/records/label/"' in response.text
+            assert f'<span class="status">{status}</span>' in response.text
+        response = await http.get("/admin/broken/")
+        assert response.status_code == 500
+        assert "vinyl/admin.css" in response.text
+        assert "secret" not in response.text
+        # Those who may not be there see the page for logging in.
+        await http.post("/admin/logout/")
+        assert (await http.get("/admin/nowhere/")).status_code == 302
+
+
 async def test_the_static_files_of_the_pages_are_found() -> None:
     await superuser()
     async with administering(DEBUG=True) as http:

@@ -117,3 +117,15 @@ def test_the_language_of_a_page(code: str, direction: str) -> None:
         assert tags.language() == {"code": code, "dir": direction}
     with translation.override(None):
         assert tags.language()["code"] == "en-us"
+
+
+class TestLabelled:
+    def test_a_cell_carries_the_header_of_its_column(self) -> None:
+        cell = mark_safe('<th class="field-x"><a href="/">td</a></th>')
+        assert tags.labelled(cell, mark_safe('<i>A</i> "\\1"')) == (
+            '<th data-label="A &quot;\\1&quot;" class="field-x"><a href="/">td</a></th>'
+        )
+
+    def test_a_checkbox_has_none(self) -> None:
+        cell = mark_safe('<td class="action-checkbox"><input></td>')
+        assert 'data-label=""' in tags.labelled(cell, "Select all")

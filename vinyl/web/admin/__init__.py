@@ -7,6 +7,7 @@ options.py     ModelAdmin and the inlines
 awaiting.py    patches for methods that are `async def`
 changelist.py  the rows of a change list
 widgets.py     the fields of forms, without scripts
+preferences.py what a visitor has arranged: colours, folded parts, favourites
 static.py      vinyl's static files in place of those of Django's pages
 tags.py        functions for the templates
 checks.py      system checks

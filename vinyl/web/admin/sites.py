@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
-from django.urls import reverse
+from django.http import HttpResponse
+from django.template import loader
+from django.urls import path, reverse
 from django.utils.translation import gettext, gettext_lazy
+from django.views.decorators.http import require_POST
 
 from vinyl.bridge.mode import dual_if_async
 from vinyl.web.admin import tags
 from vinyl.web.admin.options import ModelAdmin, adapted
+from vinyl.web.admin.preferences import Preferences
+from vinyl.web.errors.framed import frame_errors
+from vinyl.web.http.responses import reason_phrase
 
 __all__ = ["AdminSite"]
 
@@ -29,6 +36,8 @@ class AdminSite(admin.AdminSite):
     logout_template = "admin/logged_out.html"
     password_change_template = "admin/password_change_form.html"
     password_change_done_template = "admin/password_change_done.html"
+    # The template of errors such as 403 and 404, inside the frame of the other pages.
+    error_template = "admin/error.html"
 
     def register(
         self,
@@ -46,9 +55,27 @@ class AdminSite(admin.AdminSite):
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """
         Return *view*, plain or async, restricted to users with permission to view the
-        admin.
+        admin. Its errors are shown in the site's frame.
         """
-        return super().admin_view(dual_if_async(view), cacheable)
+        inner = super().admin_view(dual_if_async(view), cacheable)
+
+        @functools.wraps(inner)
+        def framed(request: Any, *args: Any, **kwargs: Any) -> Any:
+            frame_errors(request, self.error_response)
+            return inner(request, *args, **kwargs)
+
+        return framed
+
+    def get_urls(self) -> list[Any]:
+        """Return Django's URLs, and those of vinyl's own pages."""
+        own = [
+            path(
+                "preferences/",
+                self.admin_view(require_POST(self.preferences)),
+                name="preferences",
+            ),
+        ]
+        return [*own, *super().get_urls()]
 
     def each_context(self, request: Any) -> dict[str, Any]:
         """Return the variables of every page: Django's, and those of the templates."""
@@ -58,9 +85,53 @@ class AdminSite(admin.AdminSite):
             "admin_url": self._url,
             "messages": messages.get_messages(request),
             "model_url": self._model_url,
+            "preferences": Preferences.of(request),
             "tags": tags,
             "user": request.user,
         }
+
+    def preferences(self, request: Any) -> Any:
+        """
+        Store how the visitor of *request* arranges the pages, and go back.
+        Never switches.
+        """
+        preferences = Preferences.of(request)
+        preferences.update(request.POST)
+        return preferences.response(request, self._url("index"))
+
+    def error_response(self, request: Any, status: int, detail: str) -> HttpResponse:
+        """
+        Return the page for an error of *status*.
+
+        Args:
+            request: The request that failed.
+            status: From 400 on.
+            detail: What went wrong, if the visitor may know it.
+
+        Switches to the event loop.
+        """
+        context: dict[str, Any] = {
+            "status": status,
+            "title": gettext(reason_phrase(status)),
+            "detail": detail,
+        }
+        if status < 500:
+            context = {**self.each_context(request), **context}
+        else:
+            # Without a query: it may be the database that failed.
+            context |= {
+                "_": gettext,
+                "admin_url": self._url,
+                "has_permission": False,
+                "is_popup": False,
+                "messages": [],
+                "preferences": Preferences.of(request),
+                "site_header": self.site_header,
+                "site_title": self.site_title,
+                "tags": tags,
+            }
+        text = loader.render_to_string(self.error_template, context, request)
+        return HttpResponse(text, status=status)
 
     def _url(self, name: str, *args: Any) -> str:
         return reverse(f"admin:{name}", args=args, current_app=self.name)

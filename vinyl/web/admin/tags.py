@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import Any
@@ -12,6 +13,8 @@ from django.contrib.admin.templatetags import admin_list, admin_modify, admin_ur
 from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, SEARCH_VAR
 from django.forms import Media
 from django.utils import formats, text, translation
+from django.utils.html import escape, strip_tags
+from django.utils.safestring import mark_safe
 from django.utils.timezone import template_localtime  # type: ignore[attr-defined]
 from django.utils.translation import gettext
 from jinja2 import pass_context
@@ -27,6 +30,7 @@ __all__ = [
     "form_errors",
     "kept",
     "kind",
+    "labelled",
     "language",
     "media",
     "moment",
@@ -40,6 +44,8 @@ __all__ = [
 
 # How many of the objects that a deletion includes are listed, at each level.
 MAX_LISTED = 100
+
+OPENING = re.compile(r"<t[dh]\b")
 
 date_hierarchy = admin_list.date_hierarchy
 pagination = admin_list.pagination
@@ -152,6 +158,17 @@ def some(items: list[Any], limit: int = MAX_LISTED) -> list[Any]:
 def capfirst(value: Any) -> Any:
     """Return *value* with a capital letter at its start; markup is not changed."""
     return value if hasattr(value, "__html__") else text.capfirst(value)
+
+
+def labelled(cell: str, header: Any) -> str:
+    """
+    Return *cell*, the markup of a cell in a change list, with the text of its column's
+    header for narrow windows, where each row is a card.
+    """
+    # The checkbox of an action has no header of text.
+    label = "" if "action-checkbox" in cell[:40] else escape(strip_tags(str(header)))
+    opened = OPENING.sub(lambda tag: f'{tag[0]} data-label="{label}"', cell, count=1)
+    return mark_safe(opened)
 
 
 def kind(entry: Any) -> str:

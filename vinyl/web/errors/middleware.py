@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.bridge.greenlets import run
 from vinyl.web.errors import debug_pages
+from vinyl.web.errors.framed import framed_response
 from vinyl.web.errors.plain_pages import plain_response
 from vinyl.web.errors.problem import Problem
 from vinyl.web.errors.report import (
@@ -184,13 +185,19 @@ async def response_to(error: Exception, request: Request) -> AnyResponse:
 
 
 async def _chosen_response(problem: Problem, request: Request) -> AnyResponse:
-    """The first of these: debug page, handler of the project, template, plain page."""
+    """
+    The first of these: debug page, page of the part of the site, handler of the
+    project, template, plain page.
+    """
     error, status, media_type = problem.error, problem.status, problem.media_type
     if settings.DEBUG:
         if isinstance(error, Http404):
             return debug_pages.not_found_response(error, media_type, request)
         if status == 500 or isinstance(error, (BadRequest, SuspiciousOperation)):
             return debug_pages.exception_response(error, status, media_type, request)
+    framed = await framed_response(problem, request)
+    if framed is not None:
+        return framed
     is_http = isinstance(error, HTTPException)
     templates = getattr(error, "templates", None) if is_http else None
     if templates is None and (handler := _handler_of(status, request)) is not None:

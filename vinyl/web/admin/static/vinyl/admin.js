@@ -97,11 +97,35 @@ if (all) {
   count();
 }
 
-// ----- Narrow windows: what stands beside the content is folded
+// ----- What the visitor arranges: at once, and remembered by the server's cookie
 
-if (matchMedia("(max-width: 60rem)").matches) {
-  for (const fold of document.querySelectorAll(".side-fold, [data-fold]")) fold.open = false;
+const narrow = matchMedia("(max-width: 60rem)");
+
+function shown(id) {
+  const part = document.getElementById(id);
+  return part !== null && getComputedStyle(part).display !== "none";
 }
+
+for (const form of document.querySelectorAll("form[data-prefer]")) {
+  const name = form.dataset.prefer;
+  const button = form.querySelector("button");
+  const id = button.getAttribute("aria-controls");
+  if (!id) continue;
+  button.setAttribute("aria-expanded", shown(id));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const value = shown(id) ? "closed" : "open";
+    form.elements[name].value = value;
+    document.documentElement.dataset[name] = value;
+    button.setAttribute("aria-expanded", shown(id));
+    // In a narrow window it covers the page: open for this time only.
+    if (narrow.matches) return;
+    fetch(form.action, { method: "POST", body: new FormData(form), redirect: "manual", keepalive: true });
+  });
+}
+
+// ----- The menu
+
 for (const menu of document.querySelectorAll("details.menu")) {
   document.addEventListener("click", (event) => {
     if (!menu.contains(event.target)) menu.open = false;

@@ -1,0 +1,91 @@
+"""What a visitor arranges is remembered, whatever the cookie holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import RequestFactory
+
+from tests.web.admin.administering import administering, superuser
+from vinyl.web.admin.preferences import COOKIE, MAX_FAVOURITES, Preferences
+
+URL = "/admin/preferences/"
+
+
+def with_cookie(value: str) -> Any:
+    request = RequestFactory().get("/admin/")
+    request.COOKIES[COOKIE] = value
+    return request
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "scheme=pink", "side", "pk=1&of=2", "=&&;%00", "scheme=%22%3E%3Cscript%3E"],
+)
+def test_a_cookie_without_sense_is_none(value: str) -> None:
+    found = Preferences.of(with_cookie(value))
+    assert vars(found) == vars(Preferences())
+
+
+def test_favourites_are_limited_in_number_and_length() -> None:
+    pairs = [f"favourite=app.model{i}" for i in range(100)]
+    found = Preferences.of(with_cookie("&".join(pairs)))
+    assert len(found.favourites) == MAX_FAVOURITES
+    found.favourites.clear()
+    found.toggle("x" * 101)
+    assert found.favourites == []
+
+
+def test_a_favourite_is_taken_off_by_the_second_click() -> None:
+    found = Preferences()
+    found.update({"favourite": "records.album"})
+    assert found.favourites == ["records.album"]
+    found.update({"favourite": "records.album"})
+    assert found.favourites == []
+
+
+def test_the_button_goes_round_the_schemes() -> None:
+    found = Preferences()
+    seen = []
+    for _ in range(4):
+        seen.append(found.scheme)
+        found.choose("scheme", found.next_scheme)
+    assert seen == ["auto", "light", "dark", "auto"]
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("db")
+async def test_a_form_stores_them_and_leads_back() -> None:
+    await superuser()
+    async with administering() as http:
+        here = "/admin/records/album/?q=blues"
+        data = {"scheme": "dark", "next": here}
+        response = await http.post(URL, data=data)
+        assert response.headers["location"] == here
+        [cookie] = response.headers.get_list("set-cookie")
+        assert "Path=/admin/;" in cookie
+        assert "HttpOnly" in cookie
+        assert "SameSite=Lax" in cookie
+        await http.post(URL, data={"side": "closed", "next": here})
+        page = (await http.get(here)).text
+        assert 'data-scheme="dark" data-side="closed">' in page
+        assert '<meta name="color-scheme" content="dark">' in page
+        assert 'name="side" value="open"' in page
+        # Also on the page for logging in.
+        await http.post("/admin/logout/")
+        assert 'data-scheme="dark"' in (await http.get("/admin/login/")).text
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("db")
+async def test_they_lead_to_no_other_site_and_need_a_post_of_the_staff() -> None:
+    await superuser()
+    async with administering() as http:
+        for target in ("https://evil.example/", "//evil.example", ""):
+            response = await http.post(URL, data={"side": "open", "next": target})
+            assert response.headers["location"] == "/admin/"
+        assert (await http.get(URL)).status_code == 405
+        await http.post("/admin/logout/")
+        response = await http.post(URL, data={"side": "open"})
+        assert response.headers["location"].startswith("/admin/login/")

@@ -1,0 +1,116 @@
+"""How a visitor has arranged the admin: in a cookie, so that no page flickers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from django.http import HttpResponseRedirect
+from django.utils.http import url_has_allowed_host_and_scheme
+
+__all__ = ["Preferences"]
+
+COOKIE = "vinyl_admin"
+# In seconds.
+MAX_AGE = 365 * 24 * 60 * 60
+# What browsers store in a cookie is limited to about 4,000 bytes.
+MAX_FAVOURITES = 30
+MAX_NAME_CHARACTERS = 100
+CHOICES = {
+    "scheme": ("auto", "light", "dark"),
+    "side": ("auto", "open", "closed"),
+    "filters": ("auto", "open", "closed"),
+}
+
+
+class Preferences:
+    """
+    What the visitor has chosen: the colour scheme, whether the sidebar and the filters
+    are folded, and favourite models. Templates have it as `preferences`.
+
+    Args:
+        scheme: "auto", "light" or "dark".
+        side: "auto", "open" or "closed"; "auto" depends on the window's width.
+        filters: As *side*.
+        favourites: Labels of models, such as "records.album".
+    """
+
+    def __init__(
+        self,
+        scheme: str = "auto",
+        side: str = "auto",
+        filters: str = "auto",
+        favourites: Iterable[str] = (),
+    ) -> None:
+        self.scheme = scheme
+        self.side = side
+        self.filters = filters
+        self.favourites = list(favourites)
+
+    @classmethod
+    def of(cls, request: Any) -> Preferences:
+        """Return those of a visitor; values that are not valid are left out."""
+        preferences = cls()
+        for name, value in parse_qsl(request.COOKIES.get(COOKIE, "")):
+            if name == "favourite":
+                preferences.toggle(value)
+            else:
+                preferences.choose(name, value)
+        return preferences
+
+    def choose(self, name: str, value: str) -> None:
+        """Set the preference *name*; nothing changes if there is none of this value."""
+        if value in CHOICES.get(name, ()):
+            setattr(self, name, value)
+
+    def toggle(self, label: str) -> None:
+        """Add the model *label* to the favourites, or remove it from them."""
+        if label in self.favourites:
+            self.favourites.remove(label)
+        elif (
+            len(self.favourites) < MAX_FAVOURITES and len(label) <= MAX_NAME_CHARACTERS
+        ):
+            self.favourites.append(label)
+
+    def update(self, data: Any) -> None:
+        """Take over what a form posts: names of preferences, or `favourite`."""
+        for name in CHOICES:
+            if name in data:
+                self.choose(name, data[name])
+        if "favourite" in data:
+            self.toggle(data["favourite"])
+
+    @property
+    def next_scheme(self) -> str:
+        """The colour scheme that the button of the page chooses."""
+        schemes = CHOICES["scheme"]
+        return schemes[(schemes.index(self.scheme) + 1) % len(schemes)]
+
+    def response(self, request: Any, home: str) -> HttpResponseRedirect:
+        """
+        Return a redirect to the page that the visitor came from, which sets the cookie.
+
+        Args:
+            home: The path of the site, which receives the cookie. Also the target if
+                the form names none, or one of another site.
+        """
+        target = request.POST.get("next", "")
+        if not url_has_allowed_host_and_scheme(
+            target, {request.get_host()}, request.is_secure()
+        ):
+            target = home
+        chosen = {name: getattr(self, name) for name in CHOICES}
+        pairs = [(name, value) for name, value in chosen.items() if value != "auto"]
+        pairs += [("favourite", label) for label in self.favourites]
+        response = HttpResponseRedirect(target)
+        response.set_cookie(
+            COOKIE,
+            urlencode(pairs),
+            max_age=MAX_AGE,
+            path=home,
+            secure=request.is_secure(),
+            httponly=True,
+            samesite="Lax",
+        )
+        return response
