@@ -117,7 +117,7 @@ async def test_as_many_queries_for_many_rows_as_for_one(queries: list[str]) -> N
     await some_albums(3)
     counts = []
     async with administering() as http:
-        for query in ("year=1955", ""):
+        for query in ("year=1955", "year__gt=1900"):
             queries.clear()
             response = await http.get(f"{LIST}?{query}")
             counts.append(len(queries))
@@ -127,8 +127,8 @@ async def test_as_many_queries_for_many_rows_as_for_one(queries: list[str]) -> N
         await http.get(LIST)
         [rows] = [sql for sql in queries if sql.count("JOIN") == 2]
         assert '"records_label"' in rows
-        # Session and user; for the filters the years and the labels; for the dates
-        # their range and the years; how many there are and how many are shown; rows.
+        # Session and user; for the filters the size of the table, the years and the
+        # labels; for the dates their range and the years; how many rows; the rows.
         assert len(queries) == 9, queries
 
 
@@ -213,8 +213,8 @@ async def test_columns_behind_relations_are_joined(queries: list[str]) -> None:
         queries.clear()
         page = text(await http.get("/admin/records/track/"))
     assert "Sun Ra" in page
-    # Session, user, two counts, rows.
-    assert len(queries) == 5, queries
+    # Session, user, one count, rows.
+    assert len(queries) == 4, queries
 
 
 async def test_a_bulk_action_asks_and_then_deletes() -> None:
@@ -294,6 +294,12 @@ BAD_QUERIES = [
     "_facets=x",
     "_to_field=nothing",
     "_to_field=id",
+    "p=2&_after=x",
+    "p=2&_after=%00",
+    "p=2&_before=99999999999999999999999",
+    "p=2&_before=0",
+    "p=9223372036854775807",
+    "p=3&_after=0",
 ]
 
 

@@ -6,6 +6,11 @@ sites.py       AdminSite: the registered models, and the context of every page
 options.py     ModelAdmin and the inlines
 awaiting.py    patches for methods that are `async def`
 changelist.py  the rows of a change list
+counting.py    counts up to a limit
+seeking.py     pages by key
+peers.py       relations that columns read, fetched for all rows
+periods.py     the links of `date_hierarchy`
+filters.py     Django's filters with a bounded number of choices
 widgets.py     the fields of forms, without scripts
 preferences.py what a visitor has arranged: colours, folded parts, favourites
 static.py      vinyl's static files in place of those of Django's pages

@@ -27,10 +27,10 @@ class AdminConfig(apps.SimpleAdminConfig):
 
     def ready(self) -> None:
         # Not Django's ready(), which registers checks for Django's own pages.
-        from vinyl.web.admin import awaiting, static
+        from vinyl.web.admin import awaiting, filters, static
         from vinyl.web.admin.checks import check_dependencies, check_middleware
 
-        for module in (awaiting, static):
+        for module in (awaiting, filters, static):
             apply_patches(module.TABLE)
         checks.register(check_admin_app, checks.Tags.admin)
         checks.register(check_dependencies, checks.Tags.admin)

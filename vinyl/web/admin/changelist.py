@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from django import forms
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views import main
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.core.paginator import InvalidPage
 from django.db import DatabaseError
 from django.db.models import ManyToOneRel, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 
+from vinyl.web.admin.counting import count, estimate, same_rows
+from vinyl.web.admin.filters import FIND_VAR, MAX_SEARCH_LENGTH
+from vinyl.web.admin.peers import fetch_together
+from vinyl.web.admin.seeking import rows_after, rows_before
+
 __all__ = ["ChangeList"]
 
-# In characters. Each word adds a condition for each field, and databases limit those.
-MAX_SEARCH_LENGTH = 200
+# The primary key of the row that a page begins after, or ends before. Beside the number
+# of the page, which counts if there is no such row any more.
+AFTER_VAR = "_after"
+BEFORE_VAR = "_before"
 
 
 class SearchForm(main.ChangeListSearchForm):
@@ -30,9 +38,13 @@ class SearchForm(main.ChangeListSearchForm):
 
 class ChangeList(main.ChangeList):
     """
-    Django's ChangeList, with the same number of queries for any number of rows:
-    relations in `list_display` are joined, with nullable and nested ones
-    (`"album__artist"`), unless `list_select_related` names the relations to join.
+    Django's ChangeList, for tables of any size. Counts stop at the `count_limit` of the
+    ModelAdmin, and the next page is found by the key of the last row.
+
+    It makes the same number of queries for any number of rows: relations in
+    `list_display` are joined, with nullable and nested ones (`"album__artist"`), unless
+    `list_select_related` names the relations to join; those that other columns read are
+    fetched for all rows together.
     """
 
     search_form_class = SearchForm
@@ -61,6 +73,19 @@ class ChangeList(main.ChangeList):
             opts = field.remote_field.model._meta
         return LOOKUP_SEP.join(path)
 
+    def get_query_string(
+        self, new_params: Any = None, remove: Iterable[str] | None = None
+    ) -> str:
+        """Return a query string of the list, without the place of this page."""
+        return super().get_query_string(
+            new_params, [*(remove or ()), AFTER_VAR, BEFORE_VAR]
+        )
+
+    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
+        """Return the parameters that filter, without those that find choices."""
+        found = super().get_filters_params(params)
+        return {n: v for n, v in found.items() if not n.startswith(FIND_VAR)}
+
     def get_filters(self, request: Any) -> Any:
         """
         Return the filters, as in Django.
@@ -68,7 +93,10 @@ class ChangeList(main.ChangeList):
         Raises:
             IncorrectLookupParameters: As for `get_results`.
         """
-        with self._errors_of_the_query_string():
+        for name in (AFTER_VAR, BEFORE_VAR):
+            self.params.pop(name, None)
+            self.filter_params.pop(name, None)
+        with self._errors_of_the_query_string(request):
             return super().get_filters(request)
 
     def get_results(self, request: Any) -> None:
@@ -79,17 +107,101 @@ class ChangeList(main.ChangeList):
             IncorrectLookupParameters: The query string has a value that the database
                 cannot look up, such as the year 99999 or a text with a NUL.
         """
-        with self._errors_of_the_query_string():
-            super().get_results(request)
-            # Otherwise the template would fetch them, outside of this block.
-            len(self.result_list)
+        with self._errors_of_the_query_string(request):
+            self._count(request)
+            # Here, since the template would fetch them outside of this block.
+            self._fetch(request)
+        fetch_together(self.result_list)
+
+    def _count(self, request: Any) -> None:
+        admin: Any = self.model_admin
+        paginator = admin.get_paginator(request, self.queryset, self.list_per_page)
+        limit = getattr(paginator, "limit", None)
+        shown = full = paginator.count
+        is_exact = getattr(shown, "is_exact", True)
+        if not same_rows(self.queryset, self.root_queryset):
+            full = None
+        elif not is_exact:
+            shown = full = estimate(self.root_queryset) or shown
+        if full is None and admin.show_full_result_count:
+            full = count(self.root_queryset, limit)
+            if not full.is_exact:
+                full = estimate(self.root_queryset) or full
+        self.paginator = paginator
+        self.result_count = shown
+        self.show_full_result_count = admin.show_full_result_count
+        self.full_result_count = full if admin.show_full_result_count else None
+        # Without a count there may be rows.
+        self.show_admin_actions = not admin.show_full_result_count or bool(full)
+        self.can_show_all = is_exact and shown <= self.list_max_show_all
+        self.multi_page = shown > self.list_per_page
+
+    def _fetch(self, request: Any) -> None:
+        self.has_next = self.has_previous = False
+        rows = self.queryset._chain()
+        if self.multi_page and not (self.show_all and self.can_show_all):
+            rows._result_cache = self._page(request)
+        self.result_list = rows
+        len(rows)
+
+    def _page(self, request: Any) -> list[Any]:
+        """The rows of one page of several, by key if the URL has one."""
+        after, before = request.GET.get(AFTER_VAR), request.GET.get(BEFORE_VAR)
+        size, number = self.list_per_page, self.page_num
+        try:
+            self.paginator.validate_number(number)
+        except InvalidPage as error:
+            raise IncorrectLookupParameters(error) from error
+        self.has_previous = number > 1
+        if before is not None and number > 1:
+            beyond = rows_before(self.queryset, self.root_queryset, before)
+            page = [] if beyond is None else [*beyond[:size]]
+            # With fewer rows it is not the page of this number any more.
+            if len(page) == size:
+                self.has_next = True
+                return page[::-1]
+        elif after is not None and number > 1:
+            beyond = rows_after(self.queryset, self.root_queryset, after)
+            if beyond is not None:
+                page = [*beyond[: size + 1]]
+                self.has_next = len(page) > size
+                return page[:size]
+        start = (number - 1) * size
+        page = [*self.queryset[start : start + size + 1]]
+        if not page and number > 1:
+            raise IncorrectLookupParameters(f"There is no page {number}.")
+        self.has_next = len(page) > size
+        return page[:size]
+
+    def next_page(self) -> str | None:
+        """Return the query string of the next page; None if this is the last one."""
+        return self._neighbour(self.page_num + 1, AFTER_VAR) if self.has_next else None
+
+    def previous_page(self) -> str | None:
+        """Return the query string of the page before; None if this is the first one."""
+        if not self.has_previous:
+            return None
+        return self._neighbour(self.page_num - 1, BEFORE_VAR)
+
+    def _neighbour(self, number: int, name: str) -> str:
+        parameters = {main.PAGE_VAR: number}
+        rows = [*self.result_list]
+        if number > 1 and rows:
+            parameters[name] = rows[-1 if name == AFTER_VAR else 0].pk
+        return self.get_query_string(parameters)
 
     @contextmanager
-    def _errors_of_the_query_string(self) -> Iterator[None]:
+    def _errors_of_the_query_string(self, request: Any) -> Iterator[None]:
         try:
             yield
         # An IndexError comes from a range with one end.
-        except (ValueError, OverflowError, IndexError, DatabaseError) as error:
-            if self.query or self.filter_params:
+        except (
+            ValueError,
+            OverflowError,
+            IndexError,
+            ValidationError,
+            DatabaseError,
+        ) as error:
+            if self.query or self.filter_params or len(request.GET):
                 raise IncorrectLookupParameters(error) from error
             raise

@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 
 from vinyl.bridge.mode import dual_if_async
 from vinyl.web.admin.changelist import ChangeList
+from vinyl.web.admin.counting import BoundedPaginator
 from vinyl.web.admin.widgets import FORM_FIELDS, Renderer
 
 __all__ = ["ModelAdmin", "StackedInline", "TabularInline", "adapted"]
@@ -73,6 +74,20 @@ class ModelAdmin(_Options, admin.ModelAdmin):  # type: ignore[type-arg]
     `fieldsets` and all its methods. It runs in the bridge, so a method that you
     override may use the database without `await`, or be `async def`.
     """
+
+    paginator = BoundedPaginator
+    # Rows of a change list are counted up to this number, or all of them if it is None.
+    count_limit: int | None = 10_000
+
+    def get_paginator(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        paginator = super().get_paginator(request, *args, **kwargs)
+        if isinstance(paginator, BoundedPaginator):
+            limit = self.count_limit
+            if limit is not None:
+                # Enough to know whether there are more rows than one page shows.
+                limit = max(limit, self.list_max_show_all, self.list_per_page)
+            paginator.limit = limit
+        return paginator
 
     def changelist_view(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         with _refusing_huge_numbers():

@@ -20,6 +20,9 @@ from django.utils.translation import gettext
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
+from vinyl.web.admin.filters import finder
+from vinyl.web.admin.filters import other_parameters as parameters_beside
+from vinyl.web.admin.periods import date_hierarchy
 from vinyl.web.admin.static import files_of_django
 
 __all__ = [
@@ -27,6 +30,7 @@ __all__ = [
     "capfirst",
     "change_link",
     "date_hierarchy",
+    "finder",
     "form_errors",
     "kept",
     "kind",
@@ -37,6 +41,7 @@ __all__ = [
     "other_parameters",
     "page_query",
     "pagination",
+    "parameters_beside",
     "result_list",
     "rows",
     "some",
@@ -47,8 +52,6 @@ MAX_LISTED = 100
 
 OPENING = re.compile(r"<t[dh]\b")
 
-date_hierarchy = admin_list.date_hierarchy
-pagination = admin_list.pagination
 result_list = admin_list.result_list
 
 
@@ -139,6 +142,27 @@ def other_parameters(changelist: Any) -> Iterator[tuple[str, str]]:
         if name not in (SEARCH_VAR, PAGE_VAR, ERROR_FLAG):
             for value in values:
                 yield name, value
+
+
+def pagination(changelist: Any) -> dict[str, Any]:
+    """
+    Return Django's variables of the pages of a list, with the query strings of the
+    `previous` and `next` page; None where there is none.
+    """
+    pages: dict[str, Any] = admin_list.pagination(changelist)
+    required, number = pages["pagination_required"], changelist.page_num
+    if hasattr(changelist, "next_page"):
+        previous, following = changelist.previous_page(), changelist.next_page()
+    else:
+        # A project's own class.
+        last = changelist.paginator.num_pages
+        previous = page_query(changelist, number - 1) if number > 1 else None
+        following = page_query(changelist, number + 1) if number < last else None
+    return {
+        **pages,
+        "previous": previous if required else None,
+        "next": following if required else None,
+    }
 
 
 def page_query(changelist: Any, number: int) -> str:
