@@ -9,7 +9,8 @@ A real browser for tests: Chromium without a window, driven over its DevTools pr
 
 Each step waits, with a deadline, until the page lets it happen. What the page
 writes to the console as an error, and what it asks for and does not get, is in
-`browser.problems`.
+`browser.problems`. Dialogs, such as that of a page which does not want to be left,
+are accepted, and listed in `browser.dialogs`.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Browser:
         self.connection = connection
         self.numbers = itertools.count(1)
         self.problems: list[str] = []
+        self.dialogs: list[str] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
         self.session = attached["sessionId"]
@@ -58,17 +60,21 @@ class Browser:
 
     def call(self, method: str, **params: Any) -> Any:
         """Send a command of the protocol; return its result."""
-        number = next(self.numbers)
-        message = {"id": number, "method": method, "params": params}
-        if self.session:
-            message["sessionId"] = self.session
-        self.connection.send(json.dumps(message))
+        number = self._send(method, **params)
         while True:
             answer = json.loads(self.connection.recv(PATIENCE))
             if answer.get("id") == number:
                 assert "error" not in answer, (method, answer["error"])
                 return answer["result"]
             self._note(answer.get("method"), answer.get("params", {}))
+
+    def _send(self, method: str, **params: Any) -> int:
+        number = next(self.numbers)
+        message = {"id": number, "method": method, "params": params}
+        if self.session:
+            message["sessionId"] = self.session
+        self.connection.send(json.dumps(message))
+        return number
 
     def _note(self, event: str | None, params: dict[str, Any]) -> None:
         if event == "Runtime.exceptionThrown":
@@ -78,6 +84,9 @@ class Browser:
         elif event == "Log.entryAdded" and params["entry"]["level"] == "error":
             entry = params["entry"]
             self.problems.append(f"{entry['text']} {entry.get('url', '')}")
+        elif event == "Page.javascriptDialogOpening":
+            self.dialogs.append(params["type"])
+            self._send("Page.handleJavaScriptDialog", accept=True)
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page."""

@@ -26,6 +26,7 @@ from django.test import override_settings
 
 from tests.records.models import Album, Artist, Track
 from tests.web.admin.administering import AlbumAdmin, administering, superuser
+from vinyl.web import admin
 from vinyl.web.admin import AdminSite
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +40,10 @@ MIDDLEWARE = [
     "vinyl.web.csrf.CSRFMiddleware",
 ]
 SIGNS = {f"admin/img/icon-{answer}.svg" for answer in ("yes", "no", "unknown")}
-OWN = {f"vinyl/admin.{kind}" for kind in ("css", "js", "svg")}
+OWN = {
+    f"vinyl/{file.name}"
+    for file in (Path(admin.__file__).parent / "static" / "vinyl").iterdir()
+}
 DJANGOS = Path(djangos.__file__).parent / "static" / "admin"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from django import forms
@@ -50,16 +49,14 @@ class TestSome:
         ]
 
 
-def test_the_empty_form_that_scripts_copy_is_left_out() -> None:
+def test_the_empty_form_that_scripts_copy_is_set_apart() -> None:
     formset = forms.formset_factory(Form, extra=2)()
-    inline = [SimpleNamespace(form=form) for form in (*formset, formset.empty_form)]
-
-    class Formset(list[Any]):
-        pass
-
-    found = Formset(inline)
-    found.formset = formset  # type: ignore[attr-defined]
-    assert tags.rows(found) == inline[:2]
+    forms_of_it = (*formset, formset.empty_form)
+    inline = [SimpleNamespace(form=form, formset=formset) for form in forms_of_it]
+    assert tags.rows(inline) == (inline[:2], inline[2])
+    assert tags.rows(inline[:2]) == (inline[:2], None)
+    assert tags.rows([]) == ([], None)
+    assert [*map(tags.row_id, inline)] == ["form-0", "form-1", "form-empty"]
 
 
 class TestMedia:

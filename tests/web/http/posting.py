@@ -9,6 +9,7 @@ class Page(HTMLParser):
     """
     What a browser makes of a page: `posted`, the fields of its last form as they are
     sent when nothing is changed, and for each row of a table the texts of its cells.
+    What is in a <template> is not on the page.
     """
 
     def __init__(self, markup: str) -> None:
@@ -18,9 +19,13 @@ class Page(HTMLParser):
         self.rows: list[list[str]] = []
         self.links: list[str] = []
         self._select = self._text = ""
+        self._templates = 0
         self.feed(markup)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._templates += tag == "template"
+        if self._templates:
+            return
         found = {name: value or "" for name, value in attrs}
         name, kind = found.get("name", ""), found.get("type", "text")
         if tag == "form":
@@ -49,10 +54,13 @@ class Page(HTMLParser):
                 self.posted.setdefault(name, [])
 
     def handle_endtag(self, tag: str) -> None:
+        self._templates -= tag == "template"
         if tag in ("select", "textarea"):
             self._select = self._text = ""
 
     def handle_data(self, data: str) -> None:
+        if self._templates:
+            return
         if self._text:
             # The first line break after the tag is none of the text's.
             self.posted[self._text][0] += data.removeprefix("\n").removeprefix("\r\n")

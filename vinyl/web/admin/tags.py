@@ -43,6 +43,7 @@ __all__ = [
     "pagination",
     "parameters_beside",
     "result_list",
+    "row_id",
     "rows",
     "some",
 ]
@@ -112,10 +113,25 @@ def form_errors(form: Any, shown: Collection[str] = ()) -> Any:
     return form.error_class(errors, error_class="nonfield", renderer=form.renderer)
 
 
-def rows(formset: Any) -> list[Any]:
-    """Return the forms of an inline, without the empty one that scripts copy."""
-    model = formset.formset.empty_form.prefix
-    return [one for one in formset if one.form.prefix != model]
+def rows(formset: Any) -> tuple[list[Any], Any]:
+    """
+    Return the forms of an inline, and the empty one that scripts copy for a new row:
+    None where the visitor may not add one.
+    """
+    forms = [*formset]
+    empty = forms.pop() if forms and _is_empty(forms[-1]) else None
+    return forms, empty
+
+
+def row_id(inline: Any) -> str:
+    """Return the id of a row on the page, such as "tracks-0"; Django's has the same."""
+    prefix: str = inline.formset.prefix
+    return f"{prefix}-empty" if _is_empty(inline) else str(inline.form.prefix)
+
+
+def _is_empty(inline: Any) -> bool:
+    # The number of the other forms takes the place of "__prefix__".
+    return bool(inline.form.prefix == inline.formset.add_prefix("__prefix__"))
 
 
 def media(own: Any) -> list[Any]:
