@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -17,6 +18,7 @@ from django.utils.html import escape, strip_tags
 from django.utils.safestring import mark_safe
 from django.utils.timezone import template_localtime  # type: ignore[attr-defined]
 from django.utils.translation import gettext
+from django.utils.translation.trans_real import DjangoTranslation
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
@@ -32,6 +34,7 @@ __all__ = [
     "date_hierarchy",
     "finder",
     "form_errors",
+    "js_gettext",
     "kept",
     "kind",
     "labelled",
@@ -42,6 +45,7 @@ __all__ = [
     "page_query",
     "pagination",
     "parameters_beside",
+    "prepopulated",
     "result_list",
     "row_id",
     "rows",
@@ -50,6 +54,8 @@ __all__ = [
 
 # How many of the objects that a deletion includes are listed, at each level.
 MAX_LISTED = 100
+# The length of a prepopulated field that has no limit of its own.
+MAX_PREPOPULATED = 50
 
 OPENING = re.compile(r"<t[dh]\b")
 
@@ -111,6 +117,32 @@ def form_errors(form: Any, shown: Collection[str] = ()) -> Any:
             words = gettext("(Hidden field %(name)s) %(error)s")
             errors += [words % {"name": field.name, "error": e} for e in field.errors]
     return form.error_class(errors, error_class="nonfield", renderer=form.renderer)
+
+
+def prepopulated(form: Any) -> Iterator[dict[str, Any]]:
+    """
+    Yield, for each field of `prepopulated_fields`, the `id` of its input and the ids
+    that it is made `from`, the `length` of the longest value, and whether it may have
+    `unicode` letters.
+    """
+    for one in form.prepopulated_fields:
+        bound = one["field"]
+        yield {
+            "id": bound.auto_id,
+            "from": " ".join(source.auto_id for source in one["dependencies"]),
+            "length": getattr(bound.field, "max_length", None) or MAX_PREPOPULATED,
+            "unicode": getattr(bound.field, "allow_unicode", False),
+        }
+
+
+def js_gettext(message: str) -> str:
+    """Return the translation of a text that Django has in its scripts only."""
+    return _js_catalog(translation.get_language() or settings.LANGUAGE_CODE)(message)
+
+
+@cache
+def _js_catalog(language: str) -> Callable[[str], str]:
+    return DjangoTranslation(language, domain="djangojs").gettext
 
 
 def rows(formset: Any) -> tuple[list[Any], Any]:

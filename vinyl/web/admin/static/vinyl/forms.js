@@ -14,7 +14,8 @@ for (const form of document.querySelectorAll("form[data-guarded]")) {
   });
 
   form.addEventListener("submit", (event) => {
-    if (event.defaultPrevented) return;
+    // An action may answer with a file, after which the page is still here.
+    if (event.defaultPrevented || event.submitter?.name === "index") return;
     if (sent) {
       event.preventDefault();
       return;
