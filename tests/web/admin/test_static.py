@@ -28,6 +28,7 @@ from tests.records.models import Album, Artist, Track
 from tests.web.admin.administering import AlbumAdmin, administering, superuser
 from vinyl.web import admin
 from vinyl.web.admin import AdminSite
+from vinyl.web.admin.static import LIBRARIES
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +45,9 @@ OWN = {
     f"vinyl/{file.name}"
     for file in (Path(admin.__file__).parent / "static" / "vinyl").iterdir()
 }
+INIT = "admin/js/jquery.init.js"
+JQUERY = "admin/js/vendor/jquery/jquery.min.js"
+UNMINIFIED = "admin/js/vendor/jquery/jquery.js"
 DJANGOS = Path(djangos.__file__).parent / "static" / "admin"
 
 
@@ -154,7 +158,10 @@ async def test_every_file_that_a_page_names_is_served_during_development(
             names = {url.removeprefix("/static/") for url in urls}
             assert names > OWN | {"own/form.css", "own/form.js"}
             assert names & SIGNS
-            assert not {n for n in names if n.startswith("admin/")} - SIGNS
+            # The libraries that widgets and the form name, and no other of Django's.
+            assert "admin/js/jquery.init.js" in names
+            djangos = {n for n in names if n.startswith("admin/")}
+            assert djangos <= SIGNS | LIBRARIES
             for url in urls:
                 assert (await http.get(url)).status_code == 200, url
             for name in ("js/core.js", "css/base.css", "img/search.svg", "js/", ""):
@@ -181,7 +188,7 @@ def test_vinyls_files_are_collected_and_djangos_are_not(
     tmp_path: Path,
 ) -> None:
     with collected(tmp_path / "root") as names:
-        assert names == OWN | SIGNS | {"staticfiles.json"} | {
+        assert names == OWN | SIGNS | LIBRARIES | {"staticfiles.json"} | {
             name for name in names if name.startswith("vinyl/")
         }
 
@@ -201,8 +208,11 @@ def test_the_signs_have_the_names_that_django_gives_them() -> None:
 
 def test_a_finder_of_some_apps_only() -> None:
     found = finders.AppDirectoriesFinder(["django.contrib.admin"])
-    assert [*found.storages] == ["django.contrib.admin"]
-    assert {path for path, _ in found.list([])} == SIGNS | OWN
+    assert {path for path, _ in found.list([])} == SIGNS | OWN | LIBRARIES
+    for name in LIBRARIES:
+        assert found.find(name) == str(DJANGOS.parent / name)
+    for name in ("admin/js/core.js", "admin/js/../js/jquery.init.js", "admin/nothing"):
+        assert not found.find(name)
     assert finders.AppDirectoriesFinder(["tests.records"]).storages == {}
 
 
@@ -213,10 +223,32 @@ def test_media_keep_what_is_not_djangos_in_their_order() -> None:
         css={"print": ["a.css", "admin/css/base.css"]},
         js=["b.js", "admin/js/core.js", "shop/admin/js/c.js", "https://e.org/d.js"],
     )
-    tags = " ".join(map(str, media(own)))
-    assert re.findall(r'(?:href|src)="([^"]+)"', tags) == [
+    assert addresses(media(own)) == [
         "/static/a.css",
         "/static/b.js",
         "/static/shop/admin/js/c.js",
         "https://e.org/d.js",
     ]
+
+
+@pytest.mark.parametrize(
+    ("js", "expected"),
+    [
+        ([INIT, "own.js"], [JQUERY, INIT, "own.js"]),
+        (["first.js", Script(INIT)], ["first.js", JQUERY, INIT]),
+        # As Django's page of a site under development.
+        ([UNMINIFIED, INIT, "own.js"], [UNMINIFIED, INIT, "own.js"]),
+        (["own.js", "admin/js/core.js"], ["own.js"]),
+    ],
+    ids=["alone", "as an asset", "with jQuery", "not asked for"],
+)
+def test_media_that_name_djangos_jquery_have_all_of_it(
+    js: list[Any], expected: list[str]
+) -> None:
+    from vinyl.web.admin.tags import media
+
+    assert addresses(media(Media(js=js))) == [f"/static/{name}" for name in expected]
+
+
+def addresses(tags: list[Any]) -> list[str]:
+    return re.findall(r'(?:href|src)="([^"]+)"', " ".join(map(str, tags)))

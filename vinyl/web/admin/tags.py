@@ -25,7 +25,7 @@ from jinja2.runtime import Context
 from vinyl.web.admin.filters import finder
 from vinyl.web.admin.filters import other_parameters as parameters_beside
 from vinyl.web.admin.periods import date_hierarchy
-from vinyl.web.admin.static import files_of_django
+from vinyl.web.admin.static import files_of_django, with_jquery
 
 __all__ = [
     "buttons",
@@ -167,7 +167,10 @@ def _is_empty(inline: Any) -> bool:
 
 
 def media(own: Any) -> list[Any]:
-    """Return the tags for the media of a project's forms, without Django's files."""
+    """
+    Return the tags for the media of a project's forms, without Django's files: but with
+    the libraries of Django that they name, such as jQuery.
+    """
     # Before they are rendered: collected files have no address for one of Django's. A
     # list, since an asset with attributes equals its path and has another hash.
     missing = [*files_of_django()]
@@ -175,7 +178,8 @@ def media(own: Any) -> list[Any]:
         medium: [path for path in paths if path not in missing]
         for medium, paths in own._css.items()
     }
-    kept = Media(css=css, js=[path for path in own._js if path not in missing])
+    js = with_jquery([path for path in own._js if path not in missing])
+    kept = Media(css=css, js=js)
     return [*kept.render_css(), *kept.render_js()]
 
 
