@@ -57,6 +57,7 @@ autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 72
 napoleon_numpy_docstring = False
+napoleon_custom_sections = [("Settings", "params_style")]
 toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"

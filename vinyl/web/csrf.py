@@ -64,7 +64,7 @@ class CSRFMiddleware:
 
     Settings:
         CSRF_TRUSTED_ORIGINS: Other origins that may send unsafe requests, with
-            wildcards: "https://*.example.org".
+            wildcards: `"https://*.example.org"`.
         CSRF_FAILURE_VIEW: The view that answers instead of the template `403_csrf.html`
             or `403.html`, or a plain page.
     """
