@@ -254,6 +254,16 @@ class VinylSettings:
         fallback=True,
         consequence="plans are used",
     )
+    # The number of objects after which Python looks for garbage. None leaves it alone.
+    GC_THRESHOLD = Key[int | None](
+        50_000,
+        _or_none(_is_positive_integer),
+        "a positive number of objects",
+        "Use an integer such as 50_000, or None to leave the collector alone.",
+        id="vinyl.E010",
+        fallback=None,
+        consequence="the garbage collector is left alone",
+    )
     # Threads of in_thread in each event loop, and again for each kind of cache, of
     # file storage and of e-mail backend that blocks.
     THREADS = Key[int](

@@ -9,6 +9,7 @@ from django.core.signals import setting_changed
 
 from vinyl.bridge import mode
 from vinyl.conf import vinyl_settings
+from vinyl.orm.backends.collection import raise_threshold
 from vinyl.orm.dualmode import table
 from vinyl.orm.observe import events, fetch_modes, lazy_loads
 from vinyl.orm.observe.slow_log import SlowLog
@@ -41,6 +42,7 @@ class VinylORMConfig(AppConfig):
 
         table.apply(with_apps=True)
         read_settings()
+        raise_threshold(vinyl_settings.GC_THRESHOLD)
         setting_changed.connect(forget, dispatch_uid="vinyl.orm.plans")
         setting_changed.connect(_reread_settings, dispatch_uid="vinyl.orm.settings")
 

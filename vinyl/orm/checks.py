@@ -58,7 +58,8 @@ def check_pools(**kwargs: Any) -> list[checks.CheckMessage]:
 @checks.register("vinyl")
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
     """
-    vinyl.E003, E004, E005, E006, E008, E009: a value in `settings.VINYL` is not valid.
+    vinyl.E003, E004, E005, E006, E008, E009, E010: a value in `settings.VINYL` is
+    invalid.
 
     Never switches.
     """

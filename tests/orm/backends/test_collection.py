@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -10,7 +12,14 @@ import pytest
 from django.db import connection
 
 from tests.fix_db import only_postgresql
-from vinyl.orm.backends.collection import MANY, Pause, with_pauses
+from vinyl.conf import vinyl_settings
+from vinyl.orm.backends.collection import (
+    DEFAULT_THRESHOLDS,
+    MANY,
+    Pause,
+    raise_threshold,
+    with_pauses,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +27,49 @@ def collector() -> Iterator[None]:
     gc.enable()
     yield
     gc.enable()
+
+
+@pytest.fixture
+def thresholds() -> Iterator[tuple[int, ...]]:
+    """Those that are in effect, which are restored."""
+    found = gc.get_threshold()
+    yield found
+    gc.set_threshold(*found)
+
+
+def test_the_threshold_is_raised_at_start_up(thresholds: tuple[int, ...]) -> None:
+    assert thresholds[0] == vinyl_settings.GC_THRESHOLD
+
+
+def test_the_default_threshold_is_known() -> None:
+    code = "import gc; print(gc.get_threshold()[0])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert int(found.stdout) in DEFAULT_THRESHOLDS
+
+
+@pytest.mark.parametrize("default", DEFAULT_THRESHOLDS)
+def test_only_the_first_threshold_is_raised(
+    default: int, thresholds: tuple[int, ...]
+) -> None:
+    gc.set_threshold(default, *thresholds[1:])
+    raise_threshold(123_456)
+    assert gc.get_threshold() == (123_456, *thresholds[1:])
+
+
+@pytest.mark.parametrize("first", [0, 600, 10_000])
+def test_a_threshold_that_code_has_set_stays(
+    first: int, thresholds: tuple[int, ...]
+) -> None:
+    gc.set_threshold(first, 7, 8)
+    expected = gc.get_threshold()
+    raise_threshold(123_456)
+    assert gc.get_threshold() == expected
+
+
+def test_none_raises_no_threshold(thresholds: tuple[int, ...]) -> None:
+    gc.set_threshold(700)
+    raise_threshold(None)
+    assert gc.get_threshold()[0] == 700
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,9 @@ def copies(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     def noted(*args: Any) -> Any:
         make = copying(*args)
 
-        def made(instance: Any, objects: Any) -> Any:
+        def made(instance: Any, *args: Any) -> Any:
             found.append(instance)
-            return make(instance, objects)
+            return make(instance, *args)
 
         return None if make is None else made
 
@@ -129,6 +129,37 @@ def test_instances_do_not_keep_each_other_alive() -> None:
     gc.collect()
     assert first() is None
     assert last.tracks.all()[0].album is last
+
+
+def kept_cache() -> dict[str, Any]:
+    _, album, *_ = Album.objects.order_by("pk").prefetch_related("tracks", "genres")
+    cache: dict[str, Any] = vars(album)["_prefetched_objects_cache"]
+    return cache
+
+
+def kept_copy() -> dict[str, Any]:
+    _, album, *_ = Album.objects.order_by("pk").prefetch_related("tracks", "genres")
+    cache: dict[str, Any] = vars(copy.copy(album))["_prefetched_objects_cache"]
+    return cache
+
+
+@pytest.mark.parametrize("keep", [kept_cache, kept_copy])
+def test_the_cache_may_outlive_its_instance(keep: Callable[[], Any]) -> None:
+    fill()
+
+    def make() -> Any:
+        cache = keep()
+        gc.collect()
+        tracks, genres = cache["tracks"], cache["genres"]
+        key = tracks[0].album_id
+        return (
+            [(one.pk, one.album.pk, one.album.title) for one in tracks],
+            [one.pk for one in genres],
+            [one.pk for one in tracks.filter(album=key).order_by("-pk")],
+            {one.pk for one in genres.all()} == {one.pk for one in genres},
+        )
+
+    compare(make)
 
 
 # Each returns a dictionary with the queryset of tracks, or that queryset.

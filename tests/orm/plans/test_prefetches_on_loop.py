@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Callable
 from typing import Any
 
+import django
 import pytest
+from django.db import models
 from django.db.models import Manager, Prefetch
 from django.db.models.signals import post_init
 from hypothesis import HealthCheck, given, settings
@@ -21,6 +24,7 @@ from tests.orm.plans.scenarios.outcomes import shown
 from tests.records.models import Album, Artist, Biography, Genre, Label, Track
 from vinyl.bridge.greenlets import in_bridge
 from vinyl.orm import connection, run, transaction
+from vinyl.orm.backends.collection import MANY, Pause
 from vinyl.orm.plans import trails
 from vinyl.orm.pools.registry import pool_for
 
@@ -155,6 +159,61 @@ async def test_gives_what_django_gives(case: str, direct: list[str]) -> None:
     await run(fill)
     make, expected = CASES[case]
     await compare(lambda: make().order_by("pk"), direct, expected)
+
+
+async def test_what_is_not_read_needs_no_garbage_collector(direct: list[str]) -> None:
+    await run(fill)
+    with Pause(MANY):
+        for _ in range(4):
+            direct.clear()
+            albums = Album.objects.order_by("pk")
+            found = [*await albums.prefetch_related("tracks", "genres", "artist")]
+            # Django makes the queryset of the first one, which refers to it.
+            refs = [weakref.ref(album) for album in found[1:]]
+            read = found[2]
+            assert all(track.album is read for track in read.tracks.all())
+            del found, read
+        alive = [ref() is not None for ref in refs]
+    assert alive == [False, True, *[False] * (len(refs) - 2)]
+    assert len(direct) == 4
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="needs Django 6.1")
+async def test_peers_have_their_instance_at_once() -> None:
+    await run(fill)
+    mode: Any = getattr(models, "FETCH_PEERS", None)
+    for _ in range(4):
+        tracks: Any = Prefetch("tracks", Track.objects.fetch_mode(mode))
+        found = await Album.objects.order_by("pk").prefetch_related(tracks)
+        first = next(album for album in found if album.tracks.all())
+        peers = [ref() for ref in first.tracks.all()[0]._state.peers]
+        assert len(peers) > len(first.tracks.all())
+        assert all(peer._state.fields_cache["album"] in found for peer in peers)
+
+
+async def test_objects_that_are_read_have_their_instance() -> None:
+    await run(fill)
+    for _ in range(4):
+        with_year = Prefetch("tracks", Track.objects.filter(position__gte=0))
+        for lookup in ("tracks", with_year):
+            albums = await Album.objects.order_by("pk").prefetch_related(lookup)
+            assert any(album.tracks.all() for album in albums)
+            for album in albums:
+                for track in album.tracks.all():
+                    assert track.album is album
+                assert album.tracks.all() is album.tracks.all()
+
+
+async def test_an_instance_that_is_set_already_stays() -> None:
+    await run(fill)
+    joined = Prefetch("tracks", Track.objects.select_related("album"))
+    for _ in range(4):
+        albums = await Album.objects.order_by("pk").prefetch_related(joined)
+        tracks = [(track, album) for album in albums for track in album.tracks.all()]
+        assert tracks
+        assert all(
+            track.album == album and track.album is not album for track, album in tracks
+        )
 
 
 # Lookups beyond those that the tests of sync mode combine.

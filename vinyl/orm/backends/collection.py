@@ -1,8 +1,9 @@
 """
-Pausing the garbage collector while the rows of a result become objects.
+How often Python's garbage collector runs, and pausing it while rows become objects.
 
-All of these objects stay alive, so the collector would scan them in vain, and trigger
-scans of older generations, which contain all that the process has imported.
+All objects of a result stay alive for a while, so the collector would scan them in
+vain, and trigger scans of older generations, which contain all that the process has
+imported.
 """
 
 from __future__ import annotations
@@ -11,12 +12,26 @@ import gc
 from collections.abc import Generator
 from typing import Any, TypeVar
 
-__all__ = ["Pause", "with_pauses"]
+__all__ = ["Pause", "raise_threshold", "with_pauses"]
 
 T = TypeVar("T")
 
 # From this number of rows on, the collector would run while they become objects.
 MANY = 50
+
+
+# What Python's versions begin with.
+DEFAULT_THRESHOLDS = (700, 2000)
+
+
+def raise_threshold(threshold: int | None) -> None:
+    """
+    Have the collector scan new objects each time *threshold* of them have not been
+    freed, unless code or None leaves that to others. Never switches.
+    """
+    first, *others = gc.get_threshold()
+    if threshold is not None and first in DEFAULT_THRESHOLDS:
+        gc.set_threshold(threshold, *others)
 
 
 class Pause:

@@ -5,11 +5,16 @@ Django makes the queryset of the first instance. Unless the manager overrides me
 the querysets of the other instances differ only in the instance, so they are copies.
 Each is made when code reads it: with its attributes it would be a third of all objects
 that a prefetch creates, which the garbage collector has to go through.
+
+On the event loop, the related objects cache their instance when they are read, too, and
+nothing of a prefetch refers to the instance before. So objects that code does not read
+are freed without the collector.
 """
 
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,13 +23,15 @@ from django.db import router
 from django.db.models.manager import BaseManager
 from django.db.models.query import QuerySet
 
+from vinyl.orm.plans.prefetch_relations import Relation
 from vinyl.orm.plans.shapes import Trail
 from vinyl.orm.plans.trails import PENDING, trail_of
 
-__all__ = ["QUERYSET_METHODS", "set_querysets"]
+__all__ = ["QUERYSET_METHODS", "patch_getstate", "set_querysets"]
 
-# Returns the queryset of an instance that holds a list of objects.
-Make = Callable[[Any, list[Any]], Any]
+# Returns the queryset that holds a list of objects, for an instance and its id. An
+# instance that no longer exists is None.
+Make = Callable[[Any, int, list[Any]], Any]
 
 _HAS_FETCH_MODES = django.VERSION >= (6, 1)
 # What managers and querysets call for the queryset of an instance.
@@ -39,17 +46,20 @@ class Prefetched(dict[str, Any]):
     of querysets, as Django has it.
     """
 
-    __slots__ = ("_instance", "_makers")
+    __slots__ = ("_id", "_instance", "_makers")
 
     # Not in `__init__()`, which would take as long as the rest.
-    _instance: Any
+    # A weak reference, and the id. The instance refers to this, so only the garbage
+    # collector could free them both.
+    _instance: weakref.ref[Any]
+    _id: int
     # What makes each queryset. Instances that were prefetched together share it.
     _makers: dict[str, Make]
 
     def __getitem__(self, name: str) -> Any:
         value = dict.__getitem__(self, name)
         if type(value) is list and name in self._makers:
-            value = self._makers[name](self._instance, value)
+            value = self._makers[name](self._instance(), self._id, value)
             dict.__setitem__(self, name, value)
         return value
 
@@ -66,6 +76,19 @@ class Prefetched(dict[str, Any]):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return dict, (), None, None, iter(self.items())
+
+
+def patch_getstate(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Patch `Model.__getstate__()`, after which a copy may outlive the instance."""
+
+    @functools.wraps(method)
+    def __getstate__(self: Any) -> Any:
+        cache = self.__dict__.get("_prefetched_objects_cache")
+        if type(cache) is Prefetched:
+            cache.make_all()
+        return method(self)
+
+    return __getstate__
 
 
 def _after_making(name: str) -> Callable[..., Any]:
@@ -91,11 +114,12 @@ def set_querysets(
     instances: list[Any],
     keys: list[Any],
     found: list[list[Any]],
-    descriptor: Any,
+    relation: Relation,
     attribute: str,
     name: str,
     field: Any,
     given: Any,
+    is_late: bool,
 ) -> None:
     """
     Set the related objects of each instance, so that its manager returns them.
@@ -104,15 +128,19 @@ def set_querysets(
         instances: Instances of one model.
         keys: The key of each.
         found: The related objects of each.
-        descriptor: The descriptor of the relation.
+        relation: The relation.
         attribute: The name of the descriptor in the model.
         name: The key of the relation in `_prefetched_objects_cache`.
         field: The field of the related objects that holds the key; None for a
             many-to-many relation.
         given: The queryset of the `Prefetch`; None if the manager makes it.
+        is_late: Whether the related objects are given their instance when they are
+            read; they have it already otherwise.
 
     Never switches.
     """
+
+    remote = relation.remote if is_late else None
 
     def by_django(instance: Any, objects: list[Any]) -> Any:
         manager = getattr(instance, attribute)
@@ -122,16 +150,17 @@ def set_querysets(
             queryset = manager._apply_rel_filters(_chained(given))
         queryset._result_cache = objects
         queryset._prefetch_done = True
+        _cache_instance(instance, objects, remote)
         return queryset
 
     make: Make | None = None
-    can_copy = _can_copy(instances, keys, descriptor, given)
+    can_copy = _can_copy(instances, keys, relation.descriptor, given)
     for instance, objects in zip(instances, found, strict=True):
         queryset = by_django(instance, objects)
         instance._prefetched_objects_cache[name] = queryset
         if can_copy and instance is instances[0]:
             by_id = dict(zip(map(id, instances), keys, strict=True))
-            make = _copying(queryset, instance, by_id, field, given)
+            make = _copying(queryset, instance, by_id, relation, field, given, remote)
             if make is not None:
                 break
     if make is None:
@@ -141,6 +170,13 @@ def set_querysets(
     if given is not None:
         # Its querysets share its hints, of which the last instance is one.
         queryset._hints["instance"] = instances[-1]
+
+
+def _cache_instance(instance: Any, objects: list[Any], remote: str | None) -> None:
+    """Cache *instance* on its related *objects*, unless they have one, as *remote*."""
+    if remote is not None:
+        for related in objects:
+            related._state.fields_cache.setdefault(remote, instance)
 
 
 def _chained(given: Any) -> Any:
@@ -157,7 +193,7 @@ def _hold(
     Have *make* make the queryset *name* of each instance when it is read. Yield the
     instances that need one at once, with their objects and their cache.
     """
-    new, set_item = Prefetched.__new__, dict.__setitem__
+    new, set_item, new_ref = Prefetched.__new__, dict.__setitem__, weakref.ref
     makers = alone = {name: make}
     others: dict[str, Make] = {}
     for instance, objects in zip(instances, found, strict=True):
@@ -173,7 +209,8 @@ def _hold(
             cache._makers = makers
         elif type(cache) is dict and not cache:
             cache = instance._prefetched_objects_cache = new(Prefetched)
-            cache._instance = instance
+            cache._instance = new_ref(instance)
+            cache._id = id(instance)
             cache._makers = alone
         else:
             yield instance, objects, cache
@@ -205,7 +242,13 @@ def _can_copy(
 
 
 def _copying(
-    queryset: Any, instance: Any, keys: dict[int, Any], field: Any, given: Any
+    queryset: Any,
+    instance: Any,
+    keys: dict[int, Any],
+    relation: Relation,
+    field: Any,
+    given: Any,
+    remote: str | None,
 ) -> Make | None:
     """
     Return what makes copies of *queryset*, which Django has made for *instance*; None
@@ -213,6 +256,8 @@ def _copying(
 
     Args:
         keys: The key of each instance, by its id.
+        relation: The relation.
+        remote: The name under which objects cache their instance when they are read.
     """
     cls: Any = type(queryset)
     trail = trail_of(queryset)
@@ -235,11 +280,15 @@ def _copying(
     if field is not None:
         attributes["_known_related_objects"] = None
     new, new_tuple = object.__new__, tuple.__new__
+    model, db = type(instance), instance._state.db
 
-    def make(instance: Any, objects: list[Any]) -> Any:
+    def make(instance: Any, number: int, objects: list[Any]) -> Any:
         result = new(cls)
         found = result.__dict__ = attributes.copy()
-        key = keys[id(instance)]
+        key = keys[number]
+        if instance is None:
+            # Code has kept its cache only. The other fields are deferred.
+            instance = model.from_db(db, [relation.key], [key])
         if given is None:
             found["_hints"] = {"instance": instance}
         if field is None:
@@ -249,7 +298,8 @@ def _copying(
             found["_known_related_objects"] = {field: {key: instance}}
         found["_trail"] = new_tuple(Trail, (node, values, is_fixed, is_deferred))
         found["_result_cache"] = objects
+        _cache_instance(instance, objects, remote)
         return result
 
-    copied = make(instance, queryset._result_cache)
+    copied = make(instance, id(instance), queryset._result_cache)
     return make if copied.__dict__ == queryset.__dict__ else None

@@ -45,11 +45,14 @@ class Level:
         prefetcher: The descriptor, or for relations to many its manager.
         lookup: The `Prefetch`.
         level: The position of the relation in the path of *lookup*.
+        is_lazy: Whether the objects of a relation to many are given their instance when
+            code reads them from it. Nothing else may reach them before.
     """
 
     __slots__ = (
         "attribute",
         "instances",
+        "is_lazy",
         "keys",
         "prefetcher",
         "querysets",
@@ -65,8 +68,10 @@ class Level:
         prefetcher: Any,
         lookup: Any,
         level: int,
+        is_lazy: bool = False,
     ) -> None:
         self.relation = relation
+        self.is_lazy = is_lazy
         self.instances = instances
         self.keys = keys
         self.prefetcher = prefetcher
@@ -84,8 +89,19 @@ class Level:
             else:
                 instance._state.fields_cache[name] = value
 
-    def set_many(self, name: str, found: list[list[Any]], field: Any) -> None:
-        """Set the related objects of each instance, as its prefetched *name*."""
+    def set_many(
+        self,
+        name: str,
+        found: list[list[Any]],
+        field: Any,
+        is_late: bool = False,
+    ) -> None:
+        """
+        Set the related objects of each instance, as its prefetched *name*.
+
+        Args:
+            is_late: Whether they are given their instance when they are read.
+        """
         if self.to_attr:
             for instance, objects in zip(self.instances, found, strict=True):
                 setattr(instance, self.attribute, objects)
@@ -95,11 +111,12 @@ class Level:
             self.instances,
             self.keys,
             found,
-            self.relation.descriptor,
+            self.relation,
             self.attribute,
             name,
             field,
             given,
+            is_late,
         )
 
 
@@ -181,6 +198,29 @@ def _own_lookups(queryset: Any) -> list[Any]:
     return lookups
 
 
+def _in_lists(level: Level, objects: list[Any]) -> list[list[Any]] | None:
+    """
+    Return the *objects* of each instance, without caching the instance on them. None if
+    that has to be done at once.
+    """
+    found: dict[Any, list[Any]] = {key: [] for key in level.keys}
+    if (
+        not level.is_lazy
+        or level.to_attr
+        or len(found) < len(level.keys)
+        or (objects and getattr(objects[0]._state, "peers", None))
+    ):
+        return None
+    name = level.relation.name
+    try:
+        for related in objects:
+            found[related.__dict__[name]].append(related)
+    except KeyError:
+        # The key is deferred, or equal only in the database.
+        return None
+    return list(found.values())
+
+
 def _grouped(
     level: Level, objects: list[Any], is_always: bool = True
 ) -> dict[Any, list[Any]]:
@@ -229,10 +269,13 @@ def _many_flow(level: Level) -> Flow:
     )
     # Its prefetches stay, so that they are done with it; Django finds them done.
     objects = yield queryset
-    found = _grouped(level, objects, is_always=False)
-    lists = [found.get(key, []) for key in level.keys]
+    lists = _in_lists(level, objects)
+    is_late = lists is not None
+    if lists is None:
+        found = _grouped(level, objects, is_always=False)
+        lists = [found.get(key, []) for key in level.keys]
     lookups = _own_lookups(queryset)
-    level.set_many(field.remote_field.cache_name, lists, field)
+    level.set_many(field.remote_field.cache_name, lists, field, is_late)
     return objects, lookups
 
 

@@ -119,7 +119,14 @@ def _level_of(
     if is_many:
         prefetcher = getattr(instances[0], part.name)
     level = Level(
-        relation, instances, keys, prefetcher, lookup, part.path.count(LOOKUP_SEP)
+        relation,
+        instances,
+        keys,
+        prefetcher,
+        lookup,
+        part.path.count(LOOKUP_SEP),
+        # No part goes back to the instances.
+        is_lazy=True,
     )
     if level.to_attr:
         is_fetched = any(level.attribute in one.__dict__ for one in instances)
