@@ -15,8 +15,9 @@ import vinyl
 
 __all__ = ["copy", "target_of"]
 
-# The extensions of the files that are rendered, besides Python files.
-RENDERED = ["toml", "md"]
+# The extensions of the files that are rendered, besides Python files, and further names.
+RENDERED = ["conf", "md", "service", "toml"]
+RENDERED_NAMES = ["Dockerfile"]
 
 
 def folder_of_templates() -> Path:
@@ -67,6 +68,7 @@ def copy(
         handle(**options)
         return
     options["extensions"] = [*options["extensions"], *RENDERED]
+    options["files"] = [*options["files"], *RENDERED_NAMES]
     with staged(layers) as folder:
         refuse_names_in_use(folder, options)
         refuse_overwriting(folder, options)
