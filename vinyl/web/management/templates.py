@@ -15,7 +15,7 @@ import vinyl
 
 __all__ = ["copy", "target_of"]
 
-# The extensions of the files that are rendered, besides Python files, and further names.
+# The extensions of the files that are rendered, besides Python, and other names.
 RENDERED = ["conf", "md", "service", "toml"]
 RENDERED_NAMES = ["Dockerfile"]
 
