@@ -134,36 +134,21 @@ async def test_mistakes_are_shown_beside_the_fields_and_nothing_is_saved() -> No
     assert await LogEntry.objects.count() == 0
 
 
-async def test_a_raw_key_loads_no_table_into_the_page(queries: list[str]) -> None:
+async def test_a_raw_key_loads_no_table_into_the_page() -> None:
     artist, *_ = await some()
     for i in range(20):
         await Artist.objects.create(name=f"Somebody {i}")
     album = await Album.objects.create(title="Pastel Blues", artist=artist)
-    site = AdminSite()
-    options: Any = {"fields": ["title", "artist"]}
-    site.register(Album, autocomplete_fields=["artist"], **options)
-    site.register(Artist, search_fields=["name"])
-    async with administering() as http, administering(site=site) as other:
-        for client in (http, other):
-            page = await client.get(f"{LIST}{album.pk}/change/")
-            assert values(page)["artist"] == str(artist.pk)
-            assert "Nina Simone" in text(page)
-            assert "Somebody" not in page.text
-            assert 'href="/admin/records/artist/?_to_field=id"' in page.text
+    async with administering() as http:
+        page = await http.get(f"{LIST}{album.pk}/change/")
+        assert values(page)["artist"] == str(artist.pk)
+        assert "Nina Simone" in text(page)
+        assert "Somebody" not in page.text
+        assert 'href="/admin/records/artist/?_to_field=id"' in page.text
         # The window that opens lets one choose.
         popup = await http.get("/admin/records/artist/?_popup=1&_to_field=id")
         assert f'data-popup-opener="{artist.pk}"' in popup.text
         assert "View site" not in text(popup)
-        data = {"name": 'Sun "Ra"', "_popup": "1", "_to_field": "id"}
-        added = await http.post("/admin/records/artist/add/", data=data)
-        pk = (await Artist.objects.get(name='Sun "Ra"')).pk
-        [answer] = re.findall(r'data-popup-response="([^"]*)"', added.text)
-        assert f'"value": "{pk}"' in unescape(answer)
-        found = await http.get(
-            "/admin/autocomplete/?app_label=records&model_name=album"
-            "&field_name=artist&term=body+1"
-        )
-        assert len(found.json()["results"]) == 11
 
 
 async def test_dates_and_times_use_the_browsers_fields_and_keep_the_seconds() -> None:

@@ -9,14 +9,23 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.options import BaseModelAdmin
 from django.core.exceptions import BadRequest, ValidationError
 from django.forms import Media
 from django.utils.translation import gettext
 
 from vinyl.bridge.mode import dual_if_async
 from vinyl.web.admin.changelist import ChangeList
+from vinyl.web.admin.completion import LookupView
 from vinyl.web.admin.counting import BoundedPaginator
+from vinyl.web.admin.held import (
+    asks_for_lookup,
+    hold_form,
+    hold_formset,
+    reason_of,
+    take_choice,
+)
+from vinyl.web.admin.popups import finish_popup
+from vinyl.web.admin.related import RelatedFields
 from vinyl.web.admin.widgets import FORM_FIELDS, Renderer
 
 __all__ = ["ModelAdmin", "StackedInline", "TabularInline", "adapted"]
@@ -41,7 +50,7 @@ def adapted(cls: type, base: type) -> type:
     return metaclass(cls.__name__, (cls, base), namespace)
 
 
-class _Options(BaseModelAdmin):  # type: ignore[type-arg]  # not generic at runtime
+class _Options(RelatedFields):
     """The options that ModelAdmin and the inlines share."""
 
     def __init__(self, *args: Any) -> None:
@@ -55,12 +64,6 @@ class _Options(BaseModelAdmin):  # type: ignore[type-arg]  # not generic at runt
                 **options,
                 **chosen.get(field, {}),
             }
-        # Autocompletion needs a script. A raw id field avoids loading a whole table
-        # into a select, too.
-        own.raw_id_fields = (*self.raw_id_fields, *self.autocomplete_fields)
-
-    def get_autocomplete_fields(self, request: Any) -> tuple[str, ...]:
-        return ()
 
     @property
     def media(self) -> Media:
@@ -91,11 +94,29 @@ class ModelAdmin(_Options, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def changelist_view(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         with _refusing_huge_numbers():
+            if asks_for_lookup(request):
+                return self._lookup(request)
+            take_choice(request, "_save")
             return super().changelist_view(request, *args, **kwargs)
 
     def changeform_view(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         with _refusing_huge_numbers():
-            return super().changeform_view(request, *args, **kwargs)
+            if asks_for_lookup(request):
+                return self._lookup(request)
+            take_choice(request)
+            return finish_popup(super().changeform_view(request, *args, **kwargs))
+
+    def delete_view(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        return finish_popup(super().delete_view(request, *args, **kwargs))
+
+    def _lookup(self, request: Any) -> Any:
+        return LookupView.as_view(admin_site=self.admin_site)(request)
+
+    def render_change_form(
+        self, request: Any, context: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        context["held"] = reason_of(request)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_object(
         self, request: Any, object_id: str, from_field: str | None = None
@@ -108,10 +129,16 @@ class ModelAdmin(_Options, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_form(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         form = super().get_form(request, *args, **kwargs)
+        hold_form(form, request, main=True)
         return _rendered(form)
 
     def get_changelist_form(self, request: Any, **kwargs: Any) -> Any:
         return _rendered(super().get_changelist_form(request, **kwargs))
+
+    def get_changelist_formset(self, request: Any, **kwargs: Any) -> Any:
+        formset = super().get_changelist_formset(request, **kwargs)
+        hold_formset(formset, request)
+        return formset
 
     def get_inlines(self, request: Any, obj: Any) -> list[Any]:
         inlines = super().get_inlines(request, obj)
@@ -137,6 +164,7 @@ class ModelAdmin(_Options, admin.ModelAdmin):  # type: ignore[type-arg]
 class _Inline(_Options):
     def get_formset(self, request: Any, obj: Any = None, **kwargs: Any) -> Any:
         formset = super().get_formset(request, obj, **kwargs)  # type: ignore[misc]
+        hold_form(formset.form, request)
         _rendered(formset.form)
         return formset
 

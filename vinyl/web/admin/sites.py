@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from vinyl.bridge.mode import dual_if_async
 from vinyl.web.admin import tags
+from vinyl.web.admin.completion import CompletionView
 from vinyl.web.admin.options import ModelAdmin, adapted
 from vinyl.web.admin.preferences import Preferences
 from vinyl.web.errors.framed import frame_errors
@@ -33,6 +34,9 @@ class AdminSite(admin.AdminSite):
 
     site_title = gettext_lazy("Administration")
     site_header = gettext_lazy("Administration")
+    # A field for related objects has a list of them all up to this number. Above it, it
+    # completes what is typed, or takes keys. None for no limit.
+    autocomplete_threshold: int | None = 100
     logout_template = "admin/logged_out.html"
     password_change_template = "admin/password_change_form.html"
     password_change_done_template = "admin/password_change_done.html"
@@ -51,6 +55,9 @@ class AdminSite(admin.AdminSite):
     def add_action(self, action: Any, name: str | None = None) -> None:
         """Make *action*, plain or async, available for every model."""
         super().add_action(dual_if_async(action), name)
+
+    def autocomplete_view(self, request: Any) -> Any:
+        return CompletionView.as_view(admin_site=self)(request)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """

@@ -1,62 +1,9 @@
 // What the admin's pages can do without, and are nicer with: every form and link works
 // without scripts, too.
-// ----- Windows that choose or add an object for a field
-
-// The opener's window is told which field asked, by the name of the new window.
-function ask(field, url) {
-  const address = new URL(url, location.href);
-  address.searchParams.set("_popup", "1");
-  const opened = window.open(address, `vinyl-${field}`, "width=960,height=640,resizable,scrollbars");
-  if (opened) opened.focus();
-}
-
-function answer(data) {
-  if (window.opener && window.name.startsWith("vinyl-")) {
-    const field = window.name.slice("vinyl-".length);
-    window.opener.postMessage({ vinyl: field, ...data }, location.origin);
-    window.close();
-  }
-}
-
-window.addEventListener("message", (event) => {
-  if (event.origin !== location.origin || !event.data || !event.data.vinyl) return;
-  const { vinyl, value, label } = event.data;
-  const field = document.getElementById(vinyl);
-  if (!field) return;
-  if (field.tagName === "SELECT") {
-    let option = [...field.options].find((o) => o.value === value);
-    if (!option) {
-      option = new Option(label, value);
-      field.add(option);
-    }
-    option.selected = true;
-  } else if (field.dataset.several !== undefined && field.value) {
-    field.value += `,${value}`;
-  } else {
-    field.value = value;
-  }
-  field.dispatchEvent(new Event("change", { bubbles: true }));
-  field.focus();
-});
-
-const saved = document.body.dataset.popupResponse;
-if (saved) {
-  const { value, new_value, obj } = JSON.parse(saved);
-  answer({ value: String(new_value ?? value), label: obj });
-}
-
 document.addEventListener("click", (event) => {
   if (event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  const link = event.target.closest("a");
-  if (!link) return;
-  const field = link.dataset.lookup || link.dataset.popup;
-  if (field) {
-    event.preventDefault();
-    ask(field, link.href);
-  } else if (link.dataset.popupOpener !== undefined && window.opener) {
-    event.preventDefault();
-    answer({ value: link.dataset.popupOpener, label: link.textContent });
-  } else if (link.dataset.back !== undefined && history.length > 1) {
+  const link = event.target.closest("a[data-back]");
+  if (link && history.length > 1) {
     event.preventDefault();
     history.back();
   }
