@@ -21,7 +21,7 @@ from tests.web.admin.administering import (
     user,
 )
 from tests.web.admin.test_options import values
-from vinyl.web.admin import AdminSite, ModelAdmin
+from vinyl.web.admin import AdminSite, ModelAdmin, TabularInline
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -51,9 +51,9 @@ async def test_pages_of_results_are_never_counted(queries: list[str]) -> None:
     await superuser()
     await artists(45)
     async with administering(site=completing_site()) as http:
-        for page, count, more in ((1, 20, True), (2, 20, True), (3, 5, False)):
+        for number, count, more in ((1, 20, True), (2, 20, True), (3, 5, False)):
             queries.clear()
-            found = (await http.get(f"{COMPLETE}&page={page}")).json()
+            found = (await http.get(f"{COMPLETE}&page={number}")).json()
             assert len(found["results"]) == count
             assert found["pagination"]["more"] is more
             assert not [sql for sql in queries if "COUNT(" in sql]
@@ -166,7 +166,7 @@ async def test_a_row_of_an_inline_completes() -> None:
     album = await Album.objects.create(title="Pastel Blues", artist=artist)
     site = completing_site()
 
-    class AlbumInline(TrackInline):
+    class AlbumInline(TabularInline):
         model = Album
         fields = ["title", "label"]
         autocomplete_fields = ["label"]

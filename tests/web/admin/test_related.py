@@ -62,7 +62,7 @@ async def test_many_objects_are_completed_and_never_loaded(queries: list[str]) -
         assert "LIMIT 4" in counts[0]
         queries.clear()
         genres = [genre.pk async for genre in Genre.objects.all()[:2]]
-        label = await Label.objects.afirst()
+        label = await Label.objects.aget(name="Name 0")
         data = posted(chosen, label=label.pk, genres=genres, title="")
         page = await http.post(f"{LIST}add/", data=data)
         assert f'<option value="{chosen.pk}" selected>Name 2<' in page.text

@@ -11,6 +11,10 @@ seeking.py     pages by key
 peers.py       relations that columns read, fetched for all rows
 periods.py     the links of `date_hierarchy`
 filters.py     Django's filters with a bounded number of choices
+related.py     the fields for related objects
+completion.py  what these complete, and the page to search without scripts
+popups.py      what windows for related objects answer
+held.py        forms that are shown again and not saved
 widgets.py     the fields of forms, without scripts
 preferences.py what a visitor has arranged: colours, folded parts, favourites
 static.py      vinyl's static files in place of those of Django's pages

@@ -10,13 +10,13 @@ from typing import Any
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
 from django.core.exceptions import BadRequest, PermissionDenied
-from django.core.paginator import EmptyPage, Paginator
+from django.core.paginator import EmptyPage, Page, Paginator
 from django.db import DatabaseError
 from django.http import QueryDict
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext
 
-from vinyl.web.admin.changelist import MAX_SEARCH_LENGTH
+from vinyl.web.admin.filters import MAX_SEARCH_LENGTH
 from vinyl.web.admin.held import LOOKUP, kept_fields
 
 __all__ = ["CompletionView", "LookupView"]
@@ -36,7 +36,7 @@ class UncountedPaginator(Paginator):  # type: ignore[type-arg]  # not generic at
             raise EmptyPage(gettext("That page contains no results"))
         self.count = start + len(rows)
         vars(self).pop("num_pages", None)
-        return self._get_page(rows[: self.per_page], number, self)
+        return Page(rows[: self.per_page], number, self)
 
 
 class CompletionView(AutocompleteJsonView):
@@ -54,8 +54,8 @@ class CompletionView(AutocompleteJsonView):
         # Pages of rows without an order could repeat some and leave others out.
         return queryset if queryset.ordered else queryset.order_by("pk")
 
-    def get_paginator(self, queryset: Any, per_page: int, **kwargs: Any) -> Any:
-        return UncountedPaginator(queryset, per_page, **kwargs)
+    def get_paginator(self, queryset: Any, per_page: int, *args: Any, **kw: Any) -> Any:
+        return UncountedPaginator(queryset, per_page, *args, **kw)
 
     def process_request(self, request: Any) -> Any:
         term, *rest = super().process_request(request)
@@ -97,8 +97,9 @@ class LookupView(CompletionView):
             page = self.get_context_data()["page_obj"]
             results = [self.serialize_result(one, to_field) for one in page]
         opts = self.model_admin.opts
+        site: Any = self.admin_site
         context = {
-            **self.admin_site.each_context(request),
+            **site.each_context(request),
             "title": gettext("Select %s") % opts.verbose_name,
             "asked": asked,
             "field": request.GET.get("name", ""),

@@ -12,10 +12,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 
 __all__ = [
-    "HELD",
     "LOOKUP",
     "asks_for_lookup",
-    "hold",
     "hold_form",
     "hold_formset",
     "kept_fields",

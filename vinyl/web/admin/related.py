@@ -7,12 +7,10 @@ from copy import copy
 from functools import partial
 from typing import Any
 
-from django import forms
 from django.contrib.admin import widgets
 from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.utils import quote
-from django.contrib.admin.widgets import AutocompleteMixin
 from django.forms import Media
 from django.utils.http import urlencode
 from django.utils.translation import gettext, ngettext
@@ -124,7 +122,7 @@ def _admin_of(site: Any, model: Any) -> Any:
         return None
 
 
-class _Completing(AutocompleteMixin):
+class _Completing(widgets.AutocompleteMixin):
     """A select with the chosen objects alone. The script related.js completes it."""
 
     template_name = "admin/widgets/completing.html"
@@ -150,7 +148,8 @@ class _Completing(AutocompleteMixin):
         return attrs
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
-        context: dict[str, Any] = super().get_context(name, value, attrs)
+        widget: Any = super()
+        context: dict[str, Any] = widget.get_context(name, value, attrs)
         opts = self.field.model._meta
         query = {
             "app_label": opts.app_label,
@@ -162,11 +161,15 @@ class _Completing(AutocompleteMixin):
         return context
 
 
-class CompletingSelect(_Completing, forms.Select):
+class CompletingSelect(  # type: ignore[misc]  # the mixin has no base
+    _Completing, widgets.AutocompleteSelect
+):
     """For a foreign key."""
 
 
-class CompletingSelectMultiple(_Completing, forms.SelectMultiple):
+class CompletingSelectMultiple(  # type: ignore[misc]  # as above
+    _Completing, widgets.AutocompleteSelectMultiple
+):
     """For a many-to-many relation."""
 
 
@@ -200,7 +203,7 @@ class RelatedWidget(widgets.RelatedFieldWidgetWrapper):
         self, name: str, value: Any, attrs: Any = None, renderer: Any = None
     ) -> Any:
         # Django's renders the widget inside with the project's renderer.
-        own = copy(self)
+        own: Any = copy(self)
         own.widget = _Inside(self.widget, renderer)
         return super(RelatedWidget, own).render(name, value, attrs, renderer)
 

@@ -129,7 +129,7 @@ class Combobox {
     this.select = select;
     this.texts = { clear: "Clear", failed: "", found: "", loading: "", none: "", remove: "Remove" };
     Object.assign(this.texts, JSON.parse(select.dataset.texts ?? "{}"));
-    this.canClear = select.multiple || JSON.parse(select.dataset.allowClear ?? "false");
+    this.canClear = select.multiple || select.dataset.allowClear === "true";
     this.options = [];
     this.active = -1;
     this.more = false;
@@ -174,6 +174,9 @@ class Combobox {
     const { input, list } = this;
     input.addEventListener("input", () => {
       clearTimeout(this.timer);
+      // What is shown was found for another text.
+      this.options = [];
+      this.highlight(-1);
       this.timer = setTimeout(() => this.search(), 200);
     });
     input.addEventListener("click", () => this.isOpen || this.search());
@@ -282,9 +285,11 @@ class Combobox {
     const shown = this.chips ? "" : this.chosen[0]?.text ?? "";
     // The name of what is chosen is not what one searches for.
     this.term = this.input.value === shown ? "" : this.input.value;
+    clearTimeout(this.timer);
     this.page = 0;
     this.more = true;
     this.options = [];
+    this.loading = null;
     this.load();
   }
 
@@ -292,13 +297,13 @@ class Combobox {
     if (!this.more || this.loading === this.term) return;
     const { term, page } = this;
     this.loading = term;
-    const { ajaxUrl, appLabel, modelName, fieldName } = this.select.dataset;
+    const { "ajax-Url": url, appLabel, modelName, fieldName } = this.select.dataset;
     const query = new URLSearchParams({
       term, page: page + 1, app_label: appLabel, model_name: modelName, field_name: fieldName,
     });
     let found = null;
     try {
-      const response = await fetch(`${ajaxUrl}?${query}`, { headers: { accept: "application/json" } });
+      const response = await fetch(`${url}?${query}`, { headers: { accept: "application/json" } });
       if (response.ok && !response.redirected) found = await response.json();
     } catch {
       // Told below.
@@ -343,6 +348,9 @@ class Combobox {
   close() {
     this.list.hidden = true;
     this.highlight(-1);
+    this.list.replaceChildren();
+    this.options = [];
+    this.more = false;
     this.input.setAttribute("aria-expanded", "false");
     this.status.textContent = "";
   }
