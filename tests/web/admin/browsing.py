@@ -17,7 +17,14 @@ from vinyl.web import path
 from vinyl.web.admin import AdminSite
 
 POLICY = "default-src 'self'"
-KEYS = {"Enter": (13, "\r"), "Tab": (9, ""), " ": (32, " "), "Escape": (27, "")}
+KEYS = {
+    "Enter": (13, "\r"),
+    "Tab": (9, ""),
+    " ": (32, " "),
+    "Escape": (27, ""),
+    "ArrowDown": (40, ""),
+    "ArrowUp": (38, ""),
+}
 
 
 class StrictPolicy:
