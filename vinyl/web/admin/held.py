@@ -26,6 +26,8 @@ __all__ = [
 LOOKUP = "_lookup"
 CHOSEN, CHOSEN_FOR, SEVERAL = "_chosen", "_chosen_for", "_several"
 HELD, LOST_FILES = "_held", "_lost_files"
+# Where a request has why its form is held.
+_HELD = "_vinyl_held"
 _OWN = {LOOKUP, CHOSEN, CHOSEN_FOR, SEVERAL, HELD, LOST_FILES, "_term", "_page"}
 
 
@@ -45,12 +47,12 @@ def hold(request: Any, reason: Any, *, quiet: bool = False) -> None:
         reason: What the page says about it.
         quiet: Without the errors of what was typed, where nobody asked to save it.
     """
-    request._vinyl_held = (reason, quiet)
+    vars(request)[_HELD] = (reason, quiet)
 
 
 def reason_of(request: Any) -> Any:
     """Return why the form is held; None if it is not. Never switches."""
-    return getattr(request, "_vinyl_held", (None, False))[0]
+    return vars(request).get(_HELD, (None, False))[0]
 
 
 def asks_for_lookup(request: Any) -> bool:
@@ -97,15 +99,15 @@ def hold_form(form: Any, request: Any, *, main: bool = False) -> None:
     Args:
         main: Whether it is the form of the page, which has the reason as its error.
     """
-    if reason_of(request) is None:
+    reason, quiet = vars(request).get(_HELD, (None, False))
+    if reason is None:
         return
-    reason, quiet = request._vinyl_held
     full_clean: Callable[[Any], None] = form.full_clean
 
     def held_clean(self: Any) -> None:
         full_clean(self)
         if quiet:
-            self._errors.clear()
+            self.errors.clear()
         if main:
             self.add_error(None, reason)
 
