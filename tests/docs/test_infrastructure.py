@@ -10,15 +10,21 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
+import psycopg
 import pytest
+from django.contrib.auth.models import User
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import call_command
+from django.db.utils import ConnectionRouter
 from django.test import override_settings
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
-from tests.docs.pages import DOCS, Example, blocks
+from tests.docs.pages import DOCS, Example, awaited, blocks
 from tests.smtp import mail_server
 from tests.web.serving import serving, templates
+from vinyl.conf import vinyl_settings
 from vinyl.orm import run
 from vinyl.web import PlainTextResponse, Request, Response, path
 
@@ -100,3 +106,81 @@ async def test_i18n(example: Example) -> None:
 
     await names["TimeZoneMiddleware"](app)({}, None, None)
     assert seen == ["Europe/Berlin"]
+
+
+async def test_djangos_handler() -> None:
+    names = await awaited("topics/django-handler.md")
+    with override_settings(VINYL=names["VINYL"]):
+        assert vinyl_settings.DJANGO_HANDLER == "bridge"
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(names["application"]), base_url="http://test"
+    ) as http:
+        assert (await http.get("/no-such-page/")).status_code == 404
+    for blocking in ("exchange_rates", "ExchangeRateMiddleware"):
+        assert callable(names[blocking])
+
+
+async def test_the_toolbar() -> None:
+    names = await awaited("topics/toolbar.md")
+    assert all(map(import_string, names["MIDDLEWARE"]))
+    assert names["INTERNAL_IPS"] == ["192.0.2.7"]
+
+
+async def test_read_replicas() -> None:
+    names = await awaited("howto/read-replicas.md", 0, 1)
+    replicas = {name: names[name] for name in ("DATABASE_ROUTERS", "VINYL")}
+    with override_settings(**replicas):
+        [router] = ConnectionRouter().routers
+        assert (router.primary, list(router.replicas)) == ("default", ["replica"])
+        names = await awaited(
+            "howto/read-replicas.md", 2, PrimaryReplicaRouter=type(router)
+        )
+        metrics = names["MetricsRouter"]()
+        assert metrics.db_for_read(User) is None
+
+
+async def test_observing_queries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = "howto/observe-queries.md"
+    monkeypatch.chdir(tmp_path)
+    names = await awaited(page, 0, 1)
+    with override_settings(VINYL=names["VINYL"]):
+        assert vinyl_settings.SLOW_QUERIES == 0.5
+    logger = logging.getLogger("vinyl.queries")
+    before = logger.handlers, logger.propagate
+    logging.config.dictConfig(names["LOGGING"])
+    try:
+        logger.warning("slow")
+        written = await run(Path("slow-queries.log").read_text)
+        assert "WARNING vinyl.queries: slow" in written
+    finally:
+        logger.handlers[0].close()
+        logger.handlers, logger.propagate = before
+    names = await awaited(page, 2)
+    with override_settings(VINYL=names["VINYL"]):
+        assert vinyl_settings.SLOW_QUERIES_PARAMS is True
+
+
+async def test_options_of_connections() -> None:
+    databases: dict[str, Any] = {"default": {}}
+    await awaited("topics/connections.md", 1, DATABASES=databases)
+    # libpq knows them all.
+    assert psycopg.conninfo.make_conninfo("", **databases["default"]["OPTIONS"])
+
+
+def test_every_page_with_code_is_run() -> None:
+    tests = "".join(
+        path.read_text()
+        for folder in ("docs", "project", "web", "orm")
+        for path in (DOCS.parent / "tests" / folder).rglob("test_*.py")
+    )
+    pages = [path.relative_to(DOCS) for path in DOCS.rglob("*.md")]
+    missing = [
+        str(page)
+        for page in pages
+        if blocks(str(page), "python") and page.name not in tests
+        # Followed as a whole, by tests/project/test_tutorial.py.
+        if page.parts[0] != "tutorial"
+    ]
+    assert not missing

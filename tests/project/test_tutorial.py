@@ -47,6 +47,11 @@ def to_production(reader: Follower, database_url: str) -> None:
             assert client.get("/health/").status_code == 200
 
 
+def test_the_quick_start(tmp_path: Path) -> None:
+    # It ends with a test of the page that it builds.
+    Follower(tmp_path).follow(TUTORIAL.parent / "quickstart.md")
+
+
 def test_all_parts_are_followed() -> None:
     listed = re.findall(r"^(\d-\w+)$", (TUTORIAL / "index.md").read_text(), re.M)
     assert listed == [page.stem for page in PARTS]
