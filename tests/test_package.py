@@ -55,6 +55,7 @@ ROOMS = (
     "vinyl.orm.transaction",
     "vinyl.orm.routers",
     "vinyl.orm.models",
+    "vinyl.orm.types",
     "vinyl.orm.contrib",
     "vinyl.orm.dualmode",
     "vinyl.orm.live",
@@ -82,6 +83,7 @@ ROOMS = (
     "vinyl.__main__",
     "vinyl.web.management",
     "vinyl.pytest_plugin",
+    "vinyl.mypy_plugin",
 )
 
 
@@ -186,6 +188,7 @@ def test_modules_import_only_from_those_above_in_the_map(package: str) -> None:
 # Modules without a test file of their own.
 UNTESTED = {
     "vinyl.__main__": "calls vinyl.cli",
+    "vinyl.mypy_plugin": "runs in mypy, on tests/types",
     "vinyl.orm.dualmode.connections": "adds types, which mypy tests in tests/types",
     "vinyl.orm.models": "re-exports django.db.models",
     "vinyl.orm.recording": "re-exports vinyl.orm.observe.recorder",

@@ -10,6 +10,7 @@ web/              the web layer, on Starlette
 cli.py            the command `vinyl`
 __main__.py       `python -m vinyl`
 pytest_plugin.py  fixtures, and errors for calls that nobody awaits
+mypy_plugin.py    the plugin of django-stubs for mypy, with vinyl's types
 """
 
 __version__ = "0.1.0"

@@ -111,7 +111,7 @@ class TestWithoutUnit:
             return [await where(), *await asyncio.gather(where())]
 
         def sync() -> list[str]:
-            found = [where()]
+            found: list[str] = [where()]
             with transaction.atomic():
                 found += [where(), *await_(native())]
             return [*found, where()]

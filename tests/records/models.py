@@ -17,6 +17,7 @@ from vinyl.orm import models
 
 class Artist(models.Model):
     name = models.CharField(max_length=100, unique=True)
+    albums: models.RelatedManager[Album]
 
     class Meta:
         ordering = ["name"]
@@ -66,6 +67,7 @@ class Album(models.Model):
     label = models.ForeignKey(Label, models.SET_NULL, null=True, related_name="albums")
     genres = models.ManyToManyField(Genre, related_name="albums")
     tags = GenericRelation("Tag")
+    tracks: models.RelatedManager[Track]
 
     objects = AlbumQuerySet.as_manager()
 

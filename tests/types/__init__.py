@@ -1,3 +1,4 @@
 """
-Modules of a project that `mypy --strict` accepts; see scripts/check. Nothing runs them.
+Modules of projects that `mypy --strict` and pyright accept; see scripts/check. Nothing
+runs them.
 """

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import starlette.responses
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.views.generic import TemplateView
 
@@ -90,7 +91,8 @@ async def posted(request: Request) -> RedirectResponse:
     user = await request.user
     session = await request.session
     session["title"] = form["title"]
-    return RedirectResponse(user.get_absolute_url())
+    assert isinstance(user, User)
+    return RedirectResponse(user.get_username())
 
 
 @login_not_required

@@ -190,7 +190,8 @@ async def test_djangos_login_is_not_forgotten_in_silence(nina: User) -> None:
         with pytest.raises(NotAwaitedError, match="'login' was called"):
             bool(call)
         await djangos(request, nina, "django.contrib.auth.backends.ModelBackend")
-        return PlainTextResponse((await get_user(request)).username)
+        user: Any = await get_user(request)
+        return PlainTextResponse(user.username)
 
     async with serving(path("", view), **AUTH) as page:
         assert (await page.get("/")).text == "nina"

@@ -143,7 +143,7 @@ async def test_backends_of_a_project(nina: User, name: str) -> None:
 
 async def test_the_backend_for_users_whom_the_web_server_knows(db: Any) -> None:
     async def enter(request: Any) -> Any:
-        user = await authenticate(request, remote_user="abbey")
+        user: Any = await authenticate(request, remote_user="abbey")
         await login(request, user)
         return PlainTextResponse(user.username)
 

@@ -51,7 +51,7 @@ FILES = {
 def albums(db: Any) -> list[Album]:
     """Five albums of two artists, from 1961 on. Made in sync mode."""
     artists = [Artist.objects.create(name=name) for name in ("Nina", "<Bach>")]
-    albums = [
+    albums: list[Album] = [
         Album.objects.create(
             title=f"Album {n}",
             year=1960 + n,
@@ -326,7 +326,7 @@ class Hooks(views.ListView):
     heading = ""
 
     async def get_queryset(self) -> Any:
-        newest = await Album.objects.order_by("-year").first()
+        newest = await Album.objects.latest("year")
         return Album.objects.filter(year__lt=newest.year)
 
     async def get_context_data(self, **kwargs: Any) -> Any:

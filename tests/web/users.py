@@ -37,7 +37,7 @@ async def enter(request: Any) -> Any:
 
 def enter_plainly(request: Any) -> Any:
     user = authenticate(request, **request.POST.dict())
-    if user is None:
+    if not user:
         return HttpResponse("no", status=403)
     login(request, user)
     assert request.user == user

@@ -6,12 +6,14 @@ import asyncio
 import sys
 from collections.abc import Coroutine, Generator
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vinyl.bridge.refusals import refusing
 from vinyl.exceptions import AlreadyAwaitedError, NotAwaitedError
 
-__all__ = ["Call", "Done"]
+__all__ = ["Call", "Done", "Dual"]
+
+T = TypeVar("T", covariant=True)
 
 
 # Who runs a call, if it is not a task by itself: an `await`, or code outside any task.
@@ -138,3 +140,15 @@ _COROUTINE_ATTRIBUTES = frozenset(
     "__name__ __qualname__ cr_await cr_code cr_frame cr_origin cr_running "
     "cr_suspended".split()
 )
+
+
+if TYPE_CHECKING:
+
+    class Dual(Coroutine[Any, Any, T], Any):  # type: ignore[misc]
+        """
+        What a dual-mode call returns that gives a *T*: in async mode a coroutine, and
+        in sync mode the value, for which `Any` stands.
+        """
+
+else:
+    Dual = Call

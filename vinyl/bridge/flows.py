@@ -10,14 +10,23 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast, overload
 
+from vinyl.bridge.calls import Dual
 from vinyl.bridge.mode import dual, suspend_or_refuse
 
 __all__ = ["drive", "drive_async", "use_driver"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+@overload
+def use_driver(fn: Callable[P, Generator[Any, Any, T]]) -> Callable[P, Dual[T]]: ...
+
+
+@overload
+def use_driver(fn: Callable[P, T]) -> Callable[P, Dual[T]]: ...
 
 
 def use_driver(fn: Callable[P, Any]) -> Callable[P, Any]:

@@ -24,12 +24,15 @@ import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextvars import Context
 from types import FrameType
-from typing import Any, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, overload
 
 from greenlet import getcurrent, greenlet
 
 from vinyl.bridge.cancellation import Shield, Waiter
 from vinyl.exceptions import BridgeError
+
+if TYPE_CHECKING:
+    from vinyl.bridge.calls import Dual
 
 __all__ = [
     "Bridge",
@@ -114,7 +117,19 @@ class _Idle(threading.local):
 _idle = _Idle()
 
 
-async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+@overload
+def run(
+    fn: Callable[P, Dual[T]], /, *args: P.args, **kwargs: P.kwargs
+) -> Coroutine[Any, Any, T]: ...
+
+
+@overload
+def run(
+    fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+) -> Coroutine[Any, Any, T]: ...
+
+
+async def run(fn: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Any:
     """
     Return `fn(*args, **kwargs)`, called so that it waits on the event loop for the
     database.
@@ -154,7 +169,7 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         while awaitable is not _DONE:
             if bridge.dead:
                 # fn raised GreenletExit, which ends a greenlet without an error.
-                return cast(T, awaitable)
+                return awaitable
             try:
                 value = await awaitable
             except GeneratorExit:
@@ -171,7 +186,7 @@ async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
                 # continues in that of the event loop.
                 bridge.parent, bridge.task = getcurrent(), _current_task()
                 awaitable = bridge.switch(value)
-        return cast(T, bridge.result)
+        return bridge.result
     finally:
         if bridge.scope is not None:
             bridge.scope.close()

@@ -18,6 +18,7 @@ scopes/         which connection the running code uses
 plans/          query plans: reusing SQL and row loading for queries of the same shape
 contrib/        Django's contrib apps, forms, caches, files and mail
 dualmode/       Django's entry points in both modes
+types/          what type checkers know of models.py
 live/           listen(), notify() and watch()
 management/     the management commands
 lint/           `vinyl check` for forgotten awaits
@@ -25,6 +26,7 @@ lint/           `vinyl check` for forgotten awaits
 The bridge itself is vinyl.bridge. Imports flow one way: see tests/test_package.py.
 """
 
+from vinyl.bridge.calls import Dual
 from vinyl.bridge.flows import use_driver
 from vinyl.bridge.greenlets import await_, in_bridge, run
 from vinyl.exceptions import NotAwaitedError, NotFetchedError, PoolTimeout
@@ -34,6 +36,7 @@ from vinyl.orm.dualmode.lazy import NotFetched, fetch
 from vinyl.orm.dualmode.querysets import prefetch_related_objects
 
 __all__ = [
+    "Dual",
     "NotAwaitedError",
     "NotFetched",
     "NotFetchedError",

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
 from django.utils.decorators import method_decorator
-from django.views.decorators import cache, http
+from django.views.decorators import cache, gzip, http
 from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.clickjacking import (
     xframe_options_deny,
@@ -21,16 +21,7 @@ from django.views.decorators.clickjacking import (
 from django.views.decorators.common import no_append_slash
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from django.views.decorators.gzip import gzip_page
-from django.views.decorators.http import (
-    conditional_page,
-    etag,
-    last_modified,
-    require_GET,
-    require_http_methods,
-    require_POST,
-    require_safe,
-)
+from django.views.decorators.http import etag, last_modified, require_http_methods
 from django.views.decorators.vary import vary_on_cookie, vary_on_headers
 
 from vinyl.bridge.greenlets import await_, run
@@ -119,8 +110,19 @@ def patch_condition(condition: F) -> F:
     return cast(F, patched)
 
 
+class Decorator(Protocol):
+    """A decorator, for which pyright finds no types in django-stubs."""
+
+    def __call__(self, view: F, /) -> F: ...
+
+
 cache_page = patch_cache_page(cache.cache_page)
 condition = patch_condition(http.condition)
+conditional_page: Decorator = http.conditional_page
+gzip_page: Decorator = gzip.gzip_page
+require_GET: Decorator = http.require_GET
+require_POST: Decorator = http.require_POST
+require_safe: Decorator = http.require_safe
 
 TABLE = (
     Patch("django.views.decorators.cache", "cache_page", patch_cache_page),

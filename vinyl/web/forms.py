@@ -1,4 +1,8 @@
-"""Django's forms and formsets, made from what `await request.form()` returns."""
+"""
+Django's `django.forms`, which takes what `await request.form()` returns as data.
+
+forms.pyi has the types, which know what is dual-mode.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,11 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from django.forms import *  # noqa: F403
 from starlette.datastructures import FormData
 
 from vinyl.bridge.patching import Patch
 from vinyl.web.http.parsers import submitted
-
-__all__ = ["TABLE"]
 
 
 def patch_init(init: Callable[..., Any]) -> Callable[..., Any]:

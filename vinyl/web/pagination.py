@@ -6,10 +6,10 @@ view, the same without `await` in sync code.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from django.core.paginator import EmptyPage, InvalidPage, PageNotAnInteger, Paginator
+from django.core.paginator import EmptyPage, InvalidPage, Page, PageNotAnInteger
 from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
@@ -18,7 +18,35 @@ from vinyl.bridge.mode import dual, runs_sync
 from vinyl.bridge.patching import Patch
 from vinyl.exceptions import NotAwaitedError
 
-__all__ = ["TABLE", "EmptyPage", "InvalidPage", "PageNotAnInteger", "Paginator"]
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    import django.core.paginator
+
+    from vinyl.bridge.calls import Dual
+
+    class Paginator(django.core.paginator.Paginator[T]):
+        """Django's, whose stubs do not know `await`."""
+
+        @overload
+        def __init__(
+            self, object_list: QuerySet[Any, T], per_page: int | str, **options: Any
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self, object_list: Sequence[T], per_page: int | str, **options: Any
+        ) -> None: ...
+
+        def __init__(self, object_list: Any, per_page: Any, **options: Any) -> None: ...
+
+        def get_page(self, number: float | str | None) -> Dual[Page[T]]: ...
+        def page(self, number: int | str) -> Dual[Page[T]]: ...
+
+else:
+    from django.core.paginator import Paginator
+
+__all__ = ["TABLE", "EmptyPage", "InvalidPage", "Page", "PageNotAnInteger", "Paginator"]
 
 
 def patch_get_page(method: Callable[..., Any]) -> Callable[..., Any]:

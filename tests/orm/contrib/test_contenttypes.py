@@ -55,7 +55,7 @@ async def from_a_cache() -> Album:
 
 
 async def made_by_hand() -> Album:
-    return Album(pk=(await Album.objects.first()).pk, title="by hand")
+    return Album(pk=(await Album.objects.get()).pk, title="by hand")
 
 
 async def prefetched() -> Album:

@@ -62,7 +62,7 @@ async def field(album: Album) -> None:
 
 
 async def reverse(album: Album) -> None:
-    await album.artist.biography
+    await album.artist.biography  # type: ignore[attr-defined]
 
 
 async def generic(album: Album) -> None:
@@ -160,7 +160,7 @@ async def a_method(album: Album) -> None:
 
 
 async def another_error(album: Album) -> None:
-    _ = album.title + 1
+    _ = album.title + 1  # type: ignore[operator]
 
 
 async def raised_by_hand(album: Album) -> None:

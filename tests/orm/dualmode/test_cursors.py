@@ -269,7 +269,7 @@ class TestSavepoints:
 
 class TestOnCommitOutside:
     async def test_runs_at_once(self) -> None:
-        seen = []
+        seen: list[Any] = []
 
         async def hook() -> None:
             seen.append(await Artist.objects.count())

@@ -96,7 +96,8 @@ class TestInterface:
         await make_tracks(250)
         stream = Track.objects.iterator(20)
         assert (await anext(stream)).position == 0
-        assert (await anext(stream, None)).position == 1
+        second: Any = await anext(stream, None)
+        assert second.position == 1
         async for track in stream:
             if track.position == 120:
                 break

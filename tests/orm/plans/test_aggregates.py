@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -67,6 +68,8 @@ class TestAggregate:
 
     async def test_runs_on_the_event_loop_itself(self, direct: list[str]) -> None:
         artist = (await run(catalogue)).artist
+        make: Callable[[], Any]
+        expected: Any
         for make, expected in (
             (
                 lambda: Album.objects.filter(year__gt=0).aggregate(

@@ -70,7 +70,7 @@ class TestMethods:
             return Album(pk=album.pk, artist_id=album.artist_id)
 
         async def pair() -> list[Artist]:
-            return await asyncio.gather(known(album).artist, known(album).artist)
+            return list(await asyncio.gather(known(album).artist, known(album).artist))
 
         for make, expected in (
             (lambda: known(album).artist, artist),
@@ -80,7 +80,7 @@ class TestMethods:
         ):
             await warmed(make)
             direct.clear()
-            found = await make()
+            found: Any = await make()
             assert len(direct) == 1
             assert found == expected
         assert found[0] is not found[1]

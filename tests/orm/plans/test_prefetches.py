@@ -224,7 +224,7 @@ def test_django_prefetches_for_several_models(levels: list[str]) -> None:
     fill()
 
     def make() -> Any:
-        found = [albums()[0], Loud.objects.order_by("pk")[1]]
+        found: list[Any] = [albums()[0], Loud.objects.order_by("pk")[1]]
         prefetch_related_objects(found, "tracks")
         return found
 
@@ -271,7 +271,7 @@ class TestManagers:
         asked: list[Any] = []
 
         class Own(models.Manager[Track]):
-            def get_queryset(self) -> QuerySet[Track]:
+            def get_queryset(self) -> models.QuerySet[Track]:
                 instance: Any = getattr(self, "instance", None)
                 asked.append(instance.pk if instance else None)
                 found = super().get_queryset().filter(position__lt=9)

@@ -132,9 +132,12 @@ async def test_connections_past_their_life_are_replaced(
 ) -> None:
     options["max_lifetime"] = 1e-9
     await Artist.objects.count()
-    first = await run(lambda: (connection.ensure_connection(), connection.connection))
-    second = await run(lambda: (connection.ensure_connection(), connection.connection))
-    assert first[1] is not second[1]
+
+    def opened() -> Any:
+        connection.ensure_connection()
+        return connection.connection
+
+    assert await run(opened) is not await run(opened)
 
 
 def session() -> int:

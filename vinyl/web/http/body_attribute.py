@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from vinyl.bridge.calls import Dual
 from vinyl.bridge.refusals import refusing
 from vinyl.bridge.threads import dual_coroutine
 from vinyl.exceptions import NotAwaitedError
@@ -23,7 +24,12 @@ _body.__name__ = "body"
 class _BodyCall:
     _read: Callable[[], Coroutine[Any, Any, bytes]]
 
-    __call__ = dual_coroutine("Request.body")(_body)
+    if TYPE_CHECKING:
+
+        def __call__(self) -> Dual[bytes]: ...
+
+    else:
+        __call__ = dual_coroutine("Request.body")(_body)
 
 
 class ReadBody(_BodyCall, bytes):

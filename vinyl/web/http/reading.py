@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
 import starlette.requests
 from django.core.exceptions import BadRequest
@@ -21,7 +21,7 @@ from django.utils.functional import cached_property
 from starlette.datastructures import FormData
 from starlette.types import Scope
 
-from vinyl.bridge.calls import Call
+from vinyl.bridge.calls import Call, Dual
 from vinyl.bridge.threads import can_wait, dual_coroutine, wait
 from vinyl.exceptions import NotAwaitedError
 from vinyl.web.http.bodies import Body
@@ -39,6 +39,8 @@ from vinyl.web.http.spool import Spool, SpoolReader
 from vinyl.web.http.strict_json import load_json
 
 __all__ = ["MalformedJSON", "ReadableRequest", "django_request"]
+
+P = ParamSpec("P")
 
 # The keys of the scope that ASGI defines. Those of vinyl hold its own request.
 ASGI_KEYS = (
@@ -73,6 +75,22 @@ class FormCall(Call):
 
     async def __aexit__(self, *error: object) -> None:
         await self._form.close()
+
+
+if TYPE_CHECKING:
+
+    class DualForm(Dual[FormData]):
+        """What `request.form()` returns: the form in sync mode, else a call."""
+
+        async def __aenter__(self) -> FormData: ...
+        async def __aexit__(self, *error: object) -> None: ...
+
+
+def dual_form(
+    form: Callable[P, Coroutine[Any, Any, FormData]],
+) -> Callable[P, DualForm]:
+    """Make *form* dual-mode, with a type for both modes."""
+    return dual_coroutine("Request.form", FormCall)(form)
 
 
 def django_request(scope: Scope) -> ASGIRequest:
@@ -245,8 +263,8 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
             vars(self).pop(name, None)
         self._form = None
 
-    @dual_coroutine("Request.form", FormCall)
-    async def form(self, **limits: Any) -> Any:
+    @dual_form
+    async def form(self, **limits: Any) -> FormData:
         """
         Return the submitted form, a `FormData` that contains its files, too. It is
         parsed once, by Django's parsers and upload handlers and within Django's limits.
@@ -313,7 +331,7 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
         yield b""
 
     @property
-    def body(self) -> Any:
+    def body(self) -> ReadBody:
         """
         The body in bytes: `request.body()`, awaited in an async view, or Django's
         `request.body` where no `await` is needed: in a plain view, and once the body
@@ -328,7 +346,8 @@ class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[
         """
         content = wait(self._read()) if can_wait() else self._whole_body.content_now()
         if content is None:
-            return UnreadBody(self._read)
+            # It can be called as well, but has no value.
+            return cast(Any, UnreadBody(self._read))
         return ReadBody.of(content, self._read)
 
     async def _read(self) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from inspect import getattr_static
 from types import CoroutineType
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from django.urls import Resolver404, ResolverMatch, get_resolver
 from django.utils.functional import cached_property
@@ -23,6 +23,12 @@ from vinyl.web.http.prefix import path_info
 from vinyl.web.http.reading import MalformedJSON, ReadableRequest
 from vinyl.web.http.redaction import report_filter
 from vinyl.web.http.url_match import find_match
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, _User
+    from django.contrib.sessions.backends.base import SessionBase
+
+    from vinyl.bridge.calls import Dual
 
 __all__ = ["MalformedJSON", "Request"]
 
@@ -133,8 +139,8 @@ class Request(ReadableRequest):
             "auth", "starlette.middleware.authentication.AuthenticationMiddleware"
         )
 
-    @property
-    def session(self) -> Any:
+    @property  # type: ignore[override]
+    def session(self) -> Dual[SessionBase]:
         """
         The session, which SessionMiddleware provides.
 
@@ -148,7 +154,7 @@ class Request(ReadableRequest):
         self.scope["session"] = session
 
     @property
-    def user(self) -> Any:
+    def user(self) -> Dual[_User | AnonymousUser]:
         """
         The user who is logged in, whom AuthenticationMiddleware provides: awaitable.
 
@@ -166,7 +172,7 @@ class Request(ReadableRequest):
         if "user" in self.scope:
             self.scope["user"] = user
 
-    async def auser(self) -> Any:
+    async def auser(self) -> _User | AnonymousUser:
         """Return the user, as in Django. Switches to the event loop."""
         return await self.user
 

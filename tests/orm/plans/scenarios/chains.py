@@ -120,7 +120,7 @@ STARTS: dict[type[models.Model], list[Callable[[], Any]]] = {
     Artist: [lambda: Artist.objects],
     Track: [
         lambda: Track.objects,
-        lambda: Album.objects.filter(title="Blues 3").first().tracks,  # type: ignore[union-attr]
+        lambda: Album.objects.filter(title="Blues 3").first().tracks,
     ],
 }
 PREFETCHES: dict[type[models.Model], list[Any]] = {

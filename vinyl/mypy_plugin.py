@@ -1,0 +1,172 @@
+"""
+The plugin of mypy for projects that use django-stubs: the plugin of django-stubs, with
+vinyl's types for what it adds to models.
+
+    [tool.mypy]
+    plugins = ["vinyl.mypy_plugin"]
+
+Relations that only the other side declares, such as `artist.albums`, and models that
+derive from Django's own Model, such as `User`, are dual-mode with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mypy.build import PRI_MYPY
+from mypy.nodes import MypyFile, TypeInfo
+from mypy.plugin import ClassDefContext, MethodContext, Plugin
+from mypy.types import Instance, Type, get_proper_type
+from mypy_django_plugin.lib import fullnames
+from mypy_django_plugin.main import NewSemanalDjangoPlugin
+from mypy_django_plugin.transformers.models import AddManagers
+
+__all__ = ["VinylPlugin", "plugin"]
+
+NO_LINE = -1
+_DUAL = "vinyl.bridge.calls.Dual"
+_MODEL = "vinyl.orm.types.models.Model"
+_QUERYSETS = "vinyl.orm.types.querysets"
+_RELATIONS = "vinyl.orm.types.relations"
+_DESCRIPTORS = "django.db.models.fields.related_descriptors"
+
+# The methods of Django's querysets, managers and forms that are dual-mode.
+_DUAL_METHODS = frozenset(
+    "add aggregate bulk_create bulk_update clear contains count create "
+    "create_superuser create_user delete earliest exists explain first full_clean get "
+    "get_or_create in_bulk is_valid last latest refresh_from_db remove save set update "
+    "update_or_create".split()
+)
+_HAVE_DUAL_METHODS = (
+    fullnames.MODEL_CLASS_FULLNAME,
+    fullnames.QUERYSET_CLASS_FULLNAME,
+    fullnames.BASE_MANAGER_CLASS_FULLNAME,
+    fullnames.BASEFORM_CLASS_FULLNAME,
+    "django.forms.formsets.BaseFormSet",
+)
+# Django's classes, and vinyl's with the same parameters.
+_OURS = {
+    fullnames.QUERYSET_CLASS_FULLNAME: f"{_QUERYSETS}.QuerySet",
+    fullnames.MANAGER_CLASS_FULLNAME: f"{_QUERYSETS}.Manager",
+    f"{_DESCRIPTORS}.RelatedManager": f"{_RELATIONS}.RelatedManager",
+    f"{_DESCRIPTORS}.ManyRelatedManager": f"{_RELATIONS}.ManyRelatedManager",
+}
+# What django-stubs makes the classes of related managers from.
+fullnames.RELATED_MANAGER_CLASS = _OURS[f"{_DESCRIPTORS}.RelatedManager"]  # type: ignore[misc]
+fullnames.MANY_RELATED_MANAGER = _OURS[f"{_DESCRIPTORS}.ManyRelatedManager"]  # type: ignore[misc]
+
+
+class VinylPlugin(NewSemanalDjangoPlugin):
+    """The plugin of django-stubs, whose answers become vinyl's types."""
+
+    def get_additional_deps(self, file: MypyFile) -> list[tuple[int, str, int]]:
+        found = super().get_additional_deps(file)
+        if file.fullname in self.django_context.model_modules:
+            found += [
+                (PRI_MYPY, name, NO_LINE)
+                for name in ("vinyl.bridge.calls", _QUERYSETS, _RELATIONS)
+            ]
+        return found
+
+    def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
+        hook = super().get_method_hook(fullname)
+        class_name, _, name = fullname.rpartition(".")
+        if class_name.startswith(f"{_DESCRIPTORS}.") and name == "__get__":
+            return _Answer(self, hook)
+        info = find(self, class_name)
+        if info is None or not any(map(info.has_base, _HAVE_DUAL_METHODS)):
+            return hook
+        # Methods of users say themselves what they return.
+        owner = info.get_containing_type_info(name)
+        if owner is None or not owner.fullname.startswith("django."):
+            return hook
+        return _Answer(self, hook, is_dual=name in _DUAL_METHODS)
+
+    def get_base_class_hook(
+        self, fullname: str
+    ) -> Callable[[ClassDefContext], None] | None:
+        hook = super().get_base_class_hook(fullname)
+        if hook is None:
+            return None
+
+        def process(ctx: ClassDefContext) -> None:
+            # django-stubs gives each model its `objects`, and each queryset its
+            # `as_manager()`, unless a base class declares one.
+            if ctx.cls.fullname == _MODEL:
+                ctx.cls.info.names.pop("objects", None)
+            if ctx.cls.fullname == _OURS[fullnames.QUERYSET_CLASS_FULLNAME]:
+                ctx.cls.info.names.pop("as_manager", None)
+            else:
+                hook(ctx)
+
+        return process
+
+
+class _Answer:
+    """
+    What a method returns, in vinyl's types.
+
+    Args:
+        plugin: Finds vinyl's classes.
+        hook: The hook of django-stubs for the method.
+        is_dual: Whether the method is dual-mode.
+    """
+
+    def __init__(
+        self,
+        plugin: Plugin,
+        hook: Callable[[MethodContext], Type] | None,
+        is_dual: bool = False,
+    ) -> None:
+        self.plugin = plugin
+        self.hook = hook
+        self.is_dual = is_dual
+
+    def __call__(self, ctx: MethodContext) -> Type:
+        given = self._ours(ctx.default_return_type)
+        if self.hook is not None:
+            given = self._ours(self.hook(ctx._replace(default_return_type=given)))
+        if self.is_dual:
+            proper = get_proper_type(given)
+            is_awaitable = isinstance(proper, Instance) and proper.type.get("__await__")
+            if not is_awaitable and (dual := find(self.plugin, _DUAL)) is not None:
+                return Instance(dual, [given])
+        return given
+
+    def _ours(self, given: Type) -> Type:
+        proper = get_proper_type(given)
+        if isinstance(proper, Instance) and proper.type.fullname in _OURS:
+            info = find(self.plugin, _OURS[proper.type.fullname])
+            if info is not None:
+                return Instance(info, proper.args, extra_attrs=proper.extra_attrs)
+        return given
+
+
+def find(plugin: Plugin, fullname: str) -> TypeInfo | None:
+    """Return the class called *fullname* if mypy has read it."""
+    symbol = plugin.lookup_fully_qualified(fullname)
+    return symbol.node if symbol and isinstance(symbol.node, TypeInfo) else None
+
+
+def _patch_lookup_manager() -> None:
+    """Let vinyl's models that name no manager have vinyl's."""
+    djangos = AddManagers.lookup_manager
+
+    def lookup_manager(
+        self: AddManagers, fullname: str, manager: Any
+    ) -> TypeInfo | None:
+        is_ours = self.model_classdef.info.has_base(_MODEL)
+        return djangos(
+            self, _OURS.get(fullname, fullname) if is_ours else fullname, manager
+        )
+
+    AddManagers.lookup_manager = lookup_manager  # type: ignore[method-assign]
+
+
+_patch_lookup_manager()
+
+
+def plugin(version: str) -> type[VinylPlugin]:
+    """Return the plugin for mypy of *version*. Never switches."""
+    return VinylPlugin
