@@ -24,15 +24,12 @@ import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
 from contextvars import Context
 from types import FrameType
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 from greenlet import getcurrent, greenlet
 
 from vinyl.bridge.cancellation import Shield, Waiter
 from vinyl.exceptions import BridgeError
-
-if TYPE_CHECKING:
-    from vinyl.bridge.calls import Dual
 
 __all__ = [
     "Bridge",
@@ -117,19 +114,7 @@ class _Idle(threading.local):
 _idle = _Idle()
 
 
-@overload
-def run(
-    fn: Callable[P, Dual[T]], /, *args: P.args, **kwargs: P.kwargs
-) -> Coroutine[Any, Any, T]: ...
-
-
-@overload
-def run(
-    fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-) -> Coroutine[Any, Any, T]: ...
-
-
-async def run(fn: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Any:
+async def run(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """
     Return `fn(*args, **kwargs)`, called so that it waits on the event loop for the
     database.
@@ -169,7 +154,7 @@ async def run(fn: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Any
         while awaitable is not _DONE:
             if bridge.dead:
                 # fn raised GreenletExit, which ends a greenlet without an error.
-                return awaitable
+                return cast(T, awaitable)
             try:
                 value = await awaitable
             except GeneratorExit:
@@ -186,7 +171,7 @@ async def run(fn: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Any
                 # continues in that of the event loop.
                 bridge.parent, bridge.task = getcurrent(), _current_task()
                 awaitable = bridge.switch(value)
-        return bridge.result
+        return cast(T, bridge.result)
     finally:
         if bridge.scope is not None:
             bridge.scope.close()
