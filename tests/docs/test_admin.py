@@ -5,14 +5,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from jinja2 import ChoiceLoader, PackageLoader
 
 from tests.docs.pages import Example
 from tests.records import models
 from tests.web.admin.administering import administering, superuser, text
+from tests.web.serving import templates
 from vinyl.web import admin
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
+
+
+def engine(files: dict[str, str]) -> list[Any]:
+    """A setting for TEMPLATES with *files* beside those of the admin."""
+    [engine] = templates(files=files)["TEMPLATES"]
+    options = engine["OPTIONS"]
+    options["loader"] = ChoiceLoader(
+        [options["loader"], PackageLoader("vinyl.web.admin")]
+    )
+    return [engine]
 
 
 async def test_the_examples(example: Example) -> None:
@@ -25,6 +39,15 @@ async def test_the_examples(example: Example) -> None:
         async with administering(site=admin.site, MIDDLEWARE=middleware) as http:
             page = text(await http.get("/admin/records/album/?q=nina"))
         assert "Pastel Blues Nina Simone 1965" in page
+        site = names["ShopSite"]()
+        site.register(models.Album, names["TabbedAlbumAdmin"])
+        template = {"shop/sales.html": "{{ card.title }} of today"}
+        async with administering(site=site, TEMPLATES=engine(template)) as http:
+            page = text(await http.get("/admin/"))
+            assert "Albums 1 Newest Pastel Blues" in page
+            assert "Sales of today" in page
+            page = text(await http.get("/admin/records/album/add/"))
+            assert "Details Tracks" in page
         assert [pattern.pattern._route for pattern in names["urlpatterns"]] == [
             "admin/"
         ]

@@ -81,7 +81,8 @@ class FormAdmin(AlbumAdmin):
 
 site = AdminSite()
 site.register(Album, FormAdmin)
-site.register([Artist, Track])
+site.register(Artist, fieldsets=[("A", {"fields": ["name"], "classes": ["tab"]})])
+site.register(Track)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ apps.py        the app config: `"vinyl.web.admin"` in INSTALLED_APPS
 sites.py       AdminSite: the registered models, and the context of every page
 options.py     ModelAdmin and the inlines
 awaiting.py    patches for methods that are `async def`
+cards.py       what a project shows on the first page
 changelist.py  the rows of a change list
 counting.py    counts up to a limit
 seeking.py     pages by key
@@ -17,7 +18,9 @@ popups.py      what windows for related objects answer
 held.py        forms that are shown again and not saved
 widgets.py     the fields of forms, without scripts
 preferences.py what a visitor has arranged: colours, folded parts, favourites
+search.py      the search over all models
 static.py      vinyl's static files in place of those of Django's pages
+tabs.py        fieldsets and inlines behind tabs
 tags.py        functions for the templates
 checks.py      system checks
 
@@ -46,6 +49,7 @@ from django.contrib.admin import (
     site,
 )
 
+from vinyl.web.admin.cards import Card, ListCard, TemplateCard
 from vinyl.web.admin.options import ModelAdmin, StackedInline, TabularInline
 from vinyl.web.admin.sites import AdminSite
 
@@ -55,10 +59,12 @@ __all__ = [
     "AdminSite",
     "AllValuesFieldListFilter",
     "BooleanFieldListFilter",
+    "Card",
     "ChoicesFieldListFilter",
     "DateFieldListFilter",
     "EmptyFieldListFilter",
     "FieldListFilter",
+    "ListCard",
     "ListFilter",
     "ModelAdmin",
     "RelatedFieldListFilter",
@@ -67,6 +73,7 @@ __all__ = [
     "SimpleListFilter",
     "StackedInline",
     "TabularInline",
+    "TemplateCard",
     "action",
     "autodiscover",
     "display",

@@ -20,7 +20,7 @@ from vinyl.web.admin.filters import FIND_VAR, MAX_SEARCH_LENGTH
 from vinyl.web.admin.peers import fetch_together
 from vinyl.web.admin.seeking import rows_after, rows_before
 
-__all__ = ["ChangeList"]
+__all__ = ["ChangeList", "SearchForm"]
 
 # The primary key of the row that a page begins after, or ends before. Beside the number
 # of the page, which counts if there is no such row any more.
@@ -29,6 +29,8 @@ BEFORE_VAR = "_before"
 
 
 class SearchForm(main.ChangeListSearchForm):
+    """The words of a search, as `q`: at most 200 characters, without NULs."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields[main.SEARCH_VAR] = forms.CharField(

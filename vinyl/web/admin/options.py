@@ -76,7 +76,14 @@ class ModelAdmin(_Options, admin.ModelAdmin):  # type: ignore[type-arg]
     Django's ModelAdmin, with `list_display`, `search_fields`, `list_filter`,
     `fieldsets` and all its methods. It runs in the bridge, so a method that you
     override may use the database without `await`, or be `async def`.
+
+    Args:
+        model: The model.
+        admin_site: The site that it is registered at.
     """
+
+    # Whether the search over all models looks here, if there are `search_fields`.
+    in_site_search = True
 
     paginator = BoundedPaginator
     # Rows of a change list are counted up to this number, or all of them if it is None.

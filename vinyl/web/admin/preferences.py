@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
 
 from django.http import HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
 __all__ = ["Preferences"]
 
+# Such as "scheme:dark&favourite:records.album", where nothing has to be quoted. Scripts
+# read and write it, too, so that a fold takes no request.
 COOKIE = "vinyl_admin"
 # In seconds.
 MAX_AGE = 365 * 24 * 60 * 60
 # What browsers store in a cookie is limited to about 4,000 bytes.
 MAX_FAVOURITES = 30
-MAX_NAME_CHARACTERS = 100
+LABEL = re.compile(r"[\w.]{1,100}")
 CHOICES = {
     "scheme": ("auto", "light", "dark"),
     "side": ("auto", "open", "closed"),
@@ -52,7 +54,8 @@ class Preferences:
     def of(cls, request: Any) -> Preferences:
         """Return those of a visitor; values that are not valid are left out."""
         preferences = cls()
-        for name, value in parse_qsl(request.COOKIES.get(COOKIE, "")):
+        for pair in request.COOKIES.get(COOKIE, "").split("&"):
+            name, _, value = pair.partition(":")
             if name == "favourite":
                 preferences.toggle(value)
             else:
@@ -68,9 +71,7 @@ class Preferences:
         """Add the model *label* to the favourites, or remove it from them."""
         if label in self.favourites:
             self.favourites.remove(label)
-        elif (
-            len(self.favourites) < MAX_FAVOURITES and len(label) <= MAX_NAME_CHARACTERS
-        ):
+        elif len(self.favourites) < MAX_FAVOURITES and LABEL.fullmatch(label):
             self.favourites.append(label)
 
     def update(self, data: Any) -> None:
@@ -100,17 +101,16 @@ class Preferences:
             target, {request.get_host()}, request.is_secure()
         ):
             target = home
-        chosen = {name: getattr(self, name) for name in CHOICES}
-        pairs = [(name, value) for name, value in chosen.items() if value != "auto"]
-        pairs += [("favourite", label) for label in self.favourites]
+        chosen = [(name, getattr(self, name)) for name in CHOICES]
+        pairs = [f"{name}:{value}" for name, value in chosen if value != "auto"]
+        pairs += [f"favourite:{label}" for label in self.favourites]
         response = HttpResponseRedirect(target)
         response.set_cookie(
             COOKIE,
-            urlencode(pairs),
+            "&".join(pairs),
             max_age=MAX_AGE,
             path=home,
             secure=request.is_secure(),
-            httponly=True,
             samesite="Lax",
         )
         return response

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
-from django.http import HttpResponse
+from django.contrib.admin.views.main import SEARCH_VAR
+from django.http import Http404, HttpResponse
 from django.template import loader
+from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
 from vinyl.bridge.mode import dual_if_async
 from vinyl.web.admin import tags
+from vinyl.web.admin.cards import Card
 from vinyl.web.admin.completion import CompletionView
 from vinyl.web.admin.options import ModelAdmin, adapted
 from vinyl.web.admin.preferences import Preferences
+from vinyl.web.admin.search import search
 from vinyl.web.errors.framed import frame_errors
 from vinyl.web.http.responses import reason_phrase
 
@@ -42,6 +47,9 @@ class AdminSite(admin.AdminSite):
     password_change_done_template = "admin/password_change_done.html"
     # The template of errors such as 403 and 404, inside the frame of the other pages.
     error_template = "admin/error.html"
+    # The template of the search over all models, and whether there is one.
+    search_template = "admin/search.html"
+    enable_search = True
 
     def register(
         self,
@@ -81,21 +89,82 @@ class AdminSite(admin.AdminSite):
                 self.admin_view(require_POST(self.preferences)),
                 name="preferences",
             ),
+            path("search/", self.admin_view(self.search), name="search"),
         ]
         return [*own, *super().get_urls()]
 
     def each_context(self, request: Any) -> dict[str, Any]:
         """Return the variables of every page: Django's, and those of the templates."""
+        context = super().each_context(request)
+        preferences = Preferences.of(request)
         return {
-            **super().each_context(request),
+            **context,
             "_": gettext,
             "admin_url": self._url,
+            "enable_search": self.enable_search,
+            "favourites": _chosen(context["available_apps"], preferences.favourites),
             "messages": messages.get_messages(request),
             "model_url": self._model_url,
-            "preferences": Preferences.of(request),
+            "preferences": preferences,
             "tags": tags,
             "user": request.user,
         }
+
+    def get_cards(self, request: Any) -> Iterable[Card]:
+        """
+        Return the cards of the first page: `Card`, `ListCard` and `TemplateCard`. A
+        project overrides it, also as `async def`.
+
+        Args:
+            request: Of the visitor; a card may depend on `request.user`.
+
+        Never switches.
+        """
+        return ()
+
+    def index(
+        self, request: Any, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """
+        Return the first page: cards, models and recent actions.
+
+        Args:
+            request: Of the visitor.
+            extra_context: Further variables of the template.
+
+        Switches to the event loop.
+        """
+        cards = [*self.get_cards(request)]
+        return super().index(request, {"cards": cards, **(extra_context or {})})
+
+    def search(
+        self, request: Any, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """
+        Return the page of the search over all models.
+
+        Args:
+            request: Its query string has the words as `q`.
+            extra_context: Further variables of the template.
+
+        Raises:
+            Http404: `enable_search` is off.
+
+        Switches to the event loop.
+        """
+        if not self.enable_search:
+            raise Http404
+        form, found = search(self, request)
+        context = {
+            **self.each_context(request),
+            "title": gettext("Search"),
+            "form": form,
+            "found": found,
+            "query": request.GET.get(SEARCH_VAR, ""),
+            **(extra_context or {}),
+        }
+        request.current_app = self.name
+        return TemplateResponse(request, self.search_template, context)
 
     def preferences(self, request: Any) -> Any:
         """
@@ -146,3 +215,13 @@ class AdminSite(admin.AdminSite):
     def _model_url(self, opts: Any, page: str, pk: Any = None) -> str:
         args = () if pk is None else (quote(pk),)
         return self._url(f"{opts.app_label}_{opts.model_name}_{page}", *args)
+
+
+def _chosen(apps: Iterable[Any], labels: Iterable[str]) -> list[Any]:
+    """The models of *apps* that have *labels*, in the order of the labels."""
+    by_label = {
+        model["model"]._meta.label_lower: model
+        for app in apps
+        for model in app["models"]
+    }
+    return [by_label[label] for label in labels if label in by_label]

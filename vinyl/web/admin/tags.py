@@ -26,6 +26,7 @@ from vinyl.web.admin.filters import finder
 from vinyl.web.admin.filters import other_parameters as parameters_beside
 from vinyl.web.admin.periods import date_hierarchy
 from vinyl.web.admin.static import files_of_django, with_jquery
+from vinyl.web.admin.tabs import tabs
 
 __all__ = [
     "buttons",
@@ -39,6 +40,7 @@ __all__ = [
     "kind",
     "labelled",
     "language",
+    "localized",
     "media",
     "moment",
     "other_parameters",
@@ -50,6 +52,7 @@ __all__ = [
     "row_id",
     "rows",
     "some",
+    "tabs",
 ]
 
 # How many of the objects that a deletion includes are listed, at each level.
@@ -181,6 +184,11 @@ def media(own: Any) -> list[Any]:
     js = with_jquery([path for path in own._js if path not in missing])
     kept = Media(css=css, js=js)
     return [*kept.render_css(), *kept.render_js()]
+
+
+def localized(value: Any) -> Any:
+    """Return a number, date or time in the visitor's format; others as they are."""
+    return formats.localize(template_localtime(value), use_l10n=True)
 
 
 def moment(value: Any) -> str:

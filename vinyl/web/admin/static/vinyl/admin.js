@@ -44,13 +44,20 @@ if (all) {
   count();
 }
 
-// ----- What the visitor arranges: at once, and remembered by the server's cookie
+// ----- What the visitor arranges: at once, and remembered by a cookie that the server reads
 
 const narrow = matchMedia("(max-width: 60rem)");
 
 function shown(id) {
   const part = document.getElementById(id);
   return part !== null && getComputedStyle(part).display !== "none";
+}
+
+function remember(name, value, path) {
+  const [, before = ""] = document.cookie.match(/(?:^|; )vinyl_admin=([^;]*)/) ?? [];
+  const pairs = before.split("&").filter((pair) => pair && !pair.startsWith(`${name}:`));
+  const secure = location.protocol === "https:" ? "; secure" : "";
+  document.cookie = `vinyl_admin=${[...pairs, `${name}:${value}`].join("&")}; path=${path}; max-age=31536000; samesite=lax${secure}`;
 }
 
 for (const form of document.querySelectorAll("form[data-prefer]")) {
@@ -66,9 +73,31 @@ for (const form of document.querySelectorAll("form[data-prefer]")) {
     document.documentElement.dataset[name] = value;
     button.setAttribute("aria-expanded", shown(id));
     // In a narrow window it covers the page: open for this time only.
-    if (narrow.matches) return;
-    fetch(form.action, { method: "POST", body: new FormData(form), redirect: "manual", keepalive: true });
+    if (!narrow.matches) remember(name, value, new URL("..", form.action).pathname);
   });
+}
+
+// ----- Keys: the search over all models by / and Ctrl+K
+
+const find = document.getElementById("find");
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select, [contenteditable]");
+  const slash = event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey;
+  const k = event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey;
+  if (find && (slash || k)) {
+    event.preventDefault();
+    find.focus();
+    find.select();
+  }
+});
+
+// ----- A form that was refused: the reader starts at what is wrong
+
+const refused = document.querySelector("form > .note.error");
+if (refused) {
+  refused.tabIndex = -1;
+  refused.focus();
 }
 
 // ----- The menu
