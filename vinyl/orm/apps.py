@@ -32,6 +32,8 @@ class VinylORMConfig(AppConfig):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        # Before the models are imported, which makes many objects.
+        raise_threshold(vinyl_settings.GC_THRESHOLD)
         # Not in ready(): here no model class exists yet, so all become dual-mode.
         table.apply()
 
@@ -42,7 +44,6 @@ class VinylORMConfig(AppConfig):
 
         table.apply(with_apps=True)
         read_settings()
-        raise_threshold(vinyl_settings.GC_THRESHOLD)
         setting_changed.connect(forget, dispatch_uid="vinyl.orm.plans")
         setting_changed.connect(_reread_settings, dispatch_uid="vinyl.orm.settings")
 

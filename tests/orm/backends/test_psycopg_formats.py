@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 from psycopg.pq import Format
 
 from tests.fix_db import default_at, only_postgresql
@@ -142,3 +142,58 @@ def test_times_follow_the_session() -> None:
             cursor.execute(sql, [True])
             expected = cursor.fetchall()
         assert fetch(sql, True) == expected
+
+
+def stream(sql: str) -> tuple[list[Any], Any]:
+    """The rows that a server-side cursor returns, and the format that they came in."""
+    with transaction.atomic(), connection.chunked_cursor() as cursor:
+        cursor.execute(sql)
+        rows = [row for _ in range(5) for row in cursor.fetchmany(2)]
+        return rows, cursor.cursor._format
+
+
+def as_cursor_gives(sql: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return list(cursor.fetchall())
+
+
+class TestServerSideCursors:
+    @pytest.mark.parametrize("name", VALUES)
+    def test_values_are_those_of_a_cursor(self, name: str) -> None:
+        connection.ensure_connection()
+        literals = [
+            psycopg.sql.Literal(value).as_string(connection.connection)
+            for value in VALUES[name]
+        ]
+        rows = " UNION ALL ".join(
+            f"SELECT {number}::int4 AS n, CAST({literal} AS {name})"
+            for number, literal in enumerate(literals)
+        )
+        found, format = stream(f"{rows} ORDER BY n")
+        assert repr(found) == repr(as_cursor_gives(f"{rows} ORDER BY n"))
+        assert format == Format.BINARY
+
+    @pytest.mark.parametrize("columns", ["1.5::numeric, 1", "'a', true"])
+    def test_other_types_come_as_text(self, columns: str) -> None:
+        found, format = stream(f"SELECT {columns}")
+        assert found == as_cursor_gives(f"SELECT {columns}")
+        assert format == Format.TEXT
+
+    def test_a_custom_loader_is_used(self) -> None:
+        class Loader(psycopg.adapt.Loader):
+            def load(self, data: Any) -> str:
+                return f"loaded {bytes(data).decode()}"
+
+        connection.ensure_connection()
+        connection.connection.adapters.register_loader("int4", Loader)
+        assert stream("SELECT 1::int4") == ([("loaded 1",)], Format.TEXT)
+
+    def test_times_come_in_binary_in_utc_only(self) -> None:
+        sql = "SELECT TIMESTAMPTZ '2026-07-01 12:00Z', 1"
+        for zone, expected in (("Europe/Paris", Format.TEXT), ("UTC", Format.BINARY)):
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('TimeZone', %s, false)", [zone])
+            found, format = stream(sql)
+            assert found == as_cursor_gives(sql)
+            assert format == expected

@@ -24,6 +24,7 @@ from tests.fix_db import default_database, only_sqlite
 from tests.records.models import Album, Artist, Track
 from vinyl.exceptions import PoolTimeout, ScopeClosedError
 from vinyl.orm import connection, run, transaction
+from vinyl.orm.dualmode.streams import CHUNK_ROWS, _next_rows
 from vinyl.orm.pools import registry
 from vinyl.orm.pools.registry import close_pools, pool_for
 
@@ -37,6 +38,32 @@ async def make_tracks(number: int = 5) -> Album:
         Track(title=f"Track {n}", position=n, album=album) for n in range(number)
     )
     return album
+
+
+def nested(*lists: list[int]) -> Iterator[int]:
+    """As Django's iterator: generators that yield from each other, and from lists."""
+
+    def inner() -> Iterator[int]:
+        for numbers in lists:
+            yield from numbers
+
+    yield from inner()
+
+
+def test_rows_are_read_a_list_at_a_time() -> None:
+    whole, rest = [*range(CHUNK_ROWS + 50)], [1, 2]
+    rows = nested(whole, [], rest)
+    assert _next_rows(rows) == whole
+    assert _next_rows(rows) == rest
+    assert _next_rows(rows) == []
+
+
+def test_rows_that_come_one_by_one_are_read_together() -> None:
+    single = nested(*[[number] for number in range(CHUNK_ROWS + 1)])
+    for rows in (single, (n for n in range(CHUNK_ROWS + 1))):
+        assert _next_rows(rows) == [*range(CHUNK_ROWS)]
+        assert _next_rows(rows) == [CHUNK_ROWS]
+        assert _next_rows(rows) == []
 
 
 class TestStreaming:

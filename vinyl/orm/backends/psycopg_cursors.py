@@ -12,6 +12,8 @@ from psycopg.pq import TransactionStatus
 
 from vinyl.bridge.greenlets import current_shield
 from vinyl.orm.backends.collection import with_pauses
+from vinyl.orm.backends.psycopg_adapters import TIMESTAMPTZ, is_in_utc
+from vinyl.orm.backends.psycopg_formats import format_of
 
 __all__ = [
     "STALE_PLAN_NOTE",
@@ -27,8 +29,9 @@ def server_cursor_class(cls: Any) -> type:
     """
     Return a subclass of *cls*, a class of server-side cursors. A cancellation does not
     leave its cursors open in the server, closing one after its session has ended is no
-    error, and the garbage collector does not run while rows are loaded. It can be
-    assigned to `__class__` of an object of *cls*. Never switches.
+    error, rows come in binary if that is faster, and the garbage collector does not run
+    while they are loaded. It can be assigned to `__class__` of an object of *cls*.
+    Never switches.
     """
 
     class ServerCursor(cls):  # type: ignore[misc]  # known at runtime only
@@ -42,6 +45,16 @@ def server_cursor_class(cls: Any) -> type:
                 # Django closes it after an Exception only.
                 self.close()
                 raise
+
+        def _describe_gen(self) -> Any:
+            yield from super()._describe_gen()
+            result = self.pgresult
+            oids = {result.ftype(number) for number in range(result.nfields)}
+            # The session's time zone decides how psycopg reads datetimes in binary.
+            if TIMESTAMPTZ not in oids or is_in_utc(self.connection):
+                # A slot of psycopg's class.
+                self._format = format_of(self, oids)  # type: ignore[misc]
+                self._select_current_result(0, format=self._format)
 
         def _fetch_gen(self, num: int | None) -> Any:
             return with_pauses(super()._fetch_gen(num))

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import psycopg
+from psycopg.abc import AdaptContext
 from psycopg.adapt import AdaptersMap
 from psycopg.postgres import register_default_adapters
 from psycopg.pq import Format
@@ -43,17 +44,17 @@ def _faster() -> frozenset[int]:
     return frozenset(psycopg.adapters.types[name].oid for name in FASTER)
 
 
-def format_of(connection: psycopg.Connection[Any], oids: set[int]) -> Format:
+def format_of(context: AdaptContext, oids: set[int]) -> Format:
     """
     Return the format in which a session in UTC is to send rows.
 
     Args:
-        connection: Its adapters decide how the rows are read.
+        context: The connection or cursor whose adapters read the rows.
         oids: The types of their columns.
 
     Never switches.
     """
-    known, adapters = _loaders(), connection.adapters
+    known, adapters = _loaders(), context.adapters
     if oids.isdisjoint(_faster()) or not known.keys() >= oids:
         return Format.TEXT
     for oid in oids:

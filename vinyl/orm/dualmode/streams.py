@@ -11,6 +11,7 @@ import functools
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import suppress
 from itertools import islice
+from types import GeneratorType
 from typing import Any, NoReturn, cast
 
 from django.db import connections
@@ -24,8 +25,9 @@ from vinyl.orm.scopes.scope import ConnectionScope, current_scope, nearest_lease
 
 __all__ = ["Stream"]
 
-# Rows that are read in one run of the bridge.
+# Rows that are read in one run of the bridge, if they do not come in lists.
 CHUNK_ROWS = 100
+_ListIterator = type(iter([0]))
 
 
 def patch_iterator(iterator: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,6 +55,29 @@ def patch_aiterator(aiterator: Callable[..., Any]) -> Callable[..., Any]:
         return Stream(queryset, functools.partial(queryset.iterator, chunk_size))
 
     return stream
+
+
+def _next_rows(rows: Iterator[Any]) -> list[Any]:
+    """
+    Return the next objects of Django's iterator *rows*. Switches to the event loop,
+    inside the bridge.
+    """
+    chunk: list[Any] = []
+    while len(chunk) < CHUNK_ROWS:
+        before = len(chunk)
+        chunk += islice(rows, 1)
+        if len(chunk) == before:
+            break
+        # Several generators yield from each other. What the innermost one yields from
+        # is often a list, and reading the rest of that resumes none of them.
+        inner: Any = rows
+        while isinstance(inner, GeneratorType):
+            inner = inner.gi_yieldfrom
+        if type(inner) is _ListIterator:
+            chunk += inner
+        else:
+            chunk += islice(rows, CHUNK_ROWS - len(chunk))
+    return chunk
 
 
 class Stream(AsyncGenerator[Any, None]):
@@ -192,7 +217,7 @@ class Reader:
             self._check()
         if self.rows is None:
             self.rows = iter(self.start())
-        chunk = list(islice(self.rows, CHUNK_ROWS))
+        chunk = _next_rows(self.rows)
         if alone and not self.detached:
             self.detached = cast(BridgeMixin, wrapper).detach_cursors()
         return chunk

@@ -14,7 +14,7 @@ import itertools
 import keyword
 import weakref
 from collections.abc import Callable, Iterable
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, cast
 
 import django
@@ -74,11 +74,14 @@ def loader_of(iterable_class: type, compiler: Any) -> Loader:
         return _models(compiler)
     query = compiler.query
     if iterable_class is ValuesIterable:
-        return _values(names_of(query))
+        names = names_of(query)
+        if len(names) != compiler.col_count:
+            raise Unplannable
+        return _values(names)
     if iterable_class is ValuesListIterable:
-        return lambda rows, queryset, db: [tuple(row) for row in rows]
+        return lambda rows, queryset, db: list(map(tuple, rows))
     if iterable_class is FlatValuesListIterable:
-        return lambda rows, queryset, db: [row[0] for row in rows]
+        return lambda rows, queryset, db: list(map(itemgetter(0), rows))
     raise Unplannable
 
 
@@ -91,9 +94,18 @@ def names_of(query: Any) -> tuple[str, ...]:
 
 
 def _values(names: tuple[str, ...]) -> Loader:
-    return lambda rows, queryset, db: [
-        dict(zip(names, row, strict=False)) for row in rows
-    ]
+    # Written out, which takes half as long as `dict(zip(names, row))`.
+    values = [f"value_{number}" for number in range(len(names))]
+    items = ", ".join(
+        f"{name!r}: {value}" for name, value in zip(names, values, strict=True)
+    )
+    row = ", ".join([*values, ""])
+    namespace: dict[str, Any] = {}
+    exec(
+        f"def load(rows, queryset, db):\n    return [{{{items}}} for {row} in rows]\n",
+        namespace,
+    )
+    return cast(Loader, namespace["load"])
 
 
 def _models(compiler: Any) -> Loader:
@@ -281,26 +293,36 @@ def _builder(
     # Setting a foreign key looks at the cache of relations, which makes it.
     has_key = " or ".join(f"row[{key}] is not None" for key in keys) or "False"
     columns = [*zip(names, itertools.count(start)), *annotations.items()]
-    # Setting an attribute is faster, and makes no `__dict__`. Where there is one, that
-    # is slower again, so the others come last.
-    simple = list(itertools.takewhile(lambda column: is_settable(column[0]), columns))
-    rest = columns[len(simple) :]
+    # Setting an attribute makes no `__dict__`. Where a descriptor needs one, it is
+    # faster to set all attributes there.
+    is_simple = all(is_settable(name) for name, _ in columns)
+    if is_simple:
+        state = ["        instance._state = state = state_class()"]
+        values = [
+            f"        instance.{name} = row[{column}]" for name, column in columns
+        ]
+    else:
+        state = [
+            "        values = instance.__dict__",
+            "        values['_state'] = state = state_class()",
+        ]
+        values = [
+            f"        values[{name!r}] = row[{column}]" for name, column in columns
+        ]
     lines = [
         "def build(rows, model, db, new, state_class, mode):",
         "    objects = []",
         "    append = objects.append",
         "    for row in rows:",
         "        instance = new(model)",
-        "        instance._state = state = state_class()",
+        *state,
         f"        if {has_key}:",
         "            state.fields_cache = {}",
         "        state.adding = False",
         "        state.db = db",
         "        if mode is not None:",
         "            state.fetch_mode = mode",
-        *(f"        instance.{name} = row[{column}]" for name, column in simple),
-        *(["        values = instance.__dict__"] if rest else []),
-        *(f"        values[{name!r}] = row[{column}]" for name, column in rest),
+        *values,
         "        append(instance)",
         "    return objects",
     ]

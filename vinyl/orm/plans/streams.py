@@ -20,7 +20,7 @@ __all__ = ["patch_iter"]
 
 # Objects are made of so many rows at a time. Those of a piece are freed before the next
 # one, so the garbage collector has little to scan.
-PIECE = 100
+PIECE = 500
 
 
 def patch_iter(iterate: Callable[..., Any]) -> Callable[..., Any]:
