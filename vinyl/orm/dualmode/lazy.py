@@ -128,6 +128,7 @@ def patch_get(
     places: Callable[[Any], Places],
     kind: str = "one",
     fetch: Callable[..., Coroutine[Any, Any, Any]] | None = None,
+    cached: Callable[[Any, models.Model], Any] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """
     Return a patch that makes a descriptor's `__get__` lazy.
@@ -140,6 +141,8 @@ def patch_get(
         kind: The kind of lazy load that reading is; see `LazyLoad`.
         fetch: Fetches the value on the event loop, as `fetch_related()` does. None to
             read the descriptor in the bridge.
+        cached: Returns the value as the descriptor would, if it is fetched; or None, if
+            the descriptor has to be asked. None to ask it always.
 
     Never switches.
     """
@@ -157,6 +160,9 @@ def patch_get(
         def __get__(self: Any, instance: Any, cls: type | None = None) -> Any:
             if instance is None:
                 return get(self, instance, cls)
+            # Most reads, in either mode.
+            if cached is not None and (value := cached(self, instance)) is not None:
+                return value
             if runs_sync():
                 if recorder.observes_loads:
                     return noticed(self, instance, cls)

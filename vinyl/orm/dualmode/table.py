@@ -16,6 +16,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db import connections
+from django.db.models import ForeignKey, OneToOneField, OneToOneRel
 
 from vinyl.bridge.async_methods import patch_instancecheck
 from vinyl.bridge.greenlets import in_bridge
@@ -99,6 +100,28 @@ def _is_cached(descriptor: Any, instance: Any) -> bool:
     return descriptor.is_cached(instance)
 
 
+# Django's descriptors of these return what is in the cache, unless it is None.
+_CACHING = frozenset({ForeignKey, OneToOneField, OneToOneRel})
+
+
+def _cached_related(descriptor: Any, instance: Any) -> Any:
+    field = descriptor.field
+    if type(field) in _CACHING:
+        return instance._state.fields_cache.get(field.cache_name)
+    return None
+
+
+def _cached_reverse(descriptor: Any, instance: Any) -> Any:
+    relation = descriptor.related
+    if type(relation) in _CACHING:
+        return instance._state.fields_cache.get(relation.cache_name)
+    return None
+
+
+def _cached_field(descriptor: Any, instance: Any) -> Any:
+    return instance.__dict__.get(descriptor.field.attname)
+
+
 def _is_loaded(descriptor: Any, instance: Any) -> bool:
     if descriptor.field.attname in instance.__dict__:
         return True
@@ -133,15 +156,21 @@ _relation = lazy.patch_get(
     lambda it: it.field.name,
     _places_of_relation,
     fetch=relations.fetch_related,
+    cached=_cached_related,
 )
 _reverse = lazy.patch_get(
     _is_cached,
     lambda it: it.related.name,
     _places_of_reverse,
     fetch=relations.fetch_related,
+    cached=_cached_reverse,
 )
 _deferred = lazy.patch_get(
-    _is_loaded, lambda it: it.field.attname, _places_of_field, "field"
+    _is_loaded,
+    lambda it: it.field.attname,
+    _places_of_field,
+    "field",
+    cached=_cached_field,
 )
 _generic = lazy.patch_get(
     generic_foreign_keys.is_fetched,

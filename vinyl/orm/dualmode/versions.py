@@ -95,7 +95,9 @@ READ_FROM_ENGINES = {
     "vinyl.orm.backends.postgresql": {
         "psycopg.generators": "execute fetch_many send",
         "psycopg.waiting": "Ready Wait wait_async",
-        "psycopg:ServerCursor": "_fetch_gen",
+        "psycopg:ServerCursor": (
+            "_describe_gen _fetch_gen _format _select_current_result"
+        ),
         "psycopg:Connection": "_commit_gen _get_tx_start_command _start_query wait",
     },
     "vinyl.orm.backends.sqlite3": {

@@ -21,6 +21,7 @@ import django
 from django.db import models, router
 from django.db.models.base import ModelState
 from django.db.models.fields.files import FileDescriptor
+from django.db.models.fields.mixins import FieldCacheMixin
 from django.db.models.fields.related_descriptors import (
     ForeignKeyDeferredAttribute,
     ForwardManyToOneDescriptor,
@@ -218,17 +219,30 @@ class _Related(_Instances):
             raise Unplannable
         self.key = self.start + self.names.index(key)
         self.set_local = info["local_setter"]
+        # What Django's own setter does, without its calls.
+        self.local_name: str | None = None
+        if (
+            getattr(self.set_local, "__func__", None)
+            is FieldCacheMixin.set_cached_value
+        ):
+            self.local_name = self.set_local.__self__.cache_name
         self.set_remote = info["remote_setter"]
+        field = info["field"]
+        if type(field) is models.ForeignKey and not (info["reverse"] or field.unique):
+            # Django's does nothing.
+            self.set_remote = None
 
     def populate(self, rows: list[Any], objects: list[Any], db: str, mode: Any) -> None:
-        key, set_local, set_remote = self.key, self.set_local, self.set_remote
+        key, name = self.key, self.local_name
+        set_local, set_remote = self.set_local, self.set_remote
         found = iter(self.load([row for row in rows if row[key] is not None], db, mode))
         for row, instance in zip(rows, objects, strict=True):
-            if row[key] is None:
-                set_local(instance, None)
+            related = None if row[key] is None else next(found)
+            if name is not None:
+                instance._state.fields_cache[name] = related
             else:
-                related = next(found)
                 set_local(instance, related)
+            if related is not None and set_remote is not None:
                 set_remote(related, instance)
 
 

@@ -12,6 +12,7 @@ import datetime
 import json
 import re
 from decimal import Decimal
+from itertools import chain
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -34,6 +35,8 @@ _PLAIN = frozenset(
     (str, SafeString, int, bool, type(None), UUID)
     + (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, Decimal)
 )
+
+_DICT = {dict}
 
 
 def load_json(text: bytes) -> Any:
@@ -89,8 +92,14 @@ def _is_plain(value: Any) -> bool:
         value = value.values()
     elif kind is not list and kind is not tuple:
         return kind in _PLAIN or (kind is float and _has_no_exponent(value))
-    if _PLAIN.issuperset(map(type, value)):
+    kinds = set(map(type, value))
+    if kinds <= _PLAIN:
         return True
+    if kinds == _DICT:
+        # Rows, whose values are looked at in one go.
+        values = chain.from_iterable(map(dict.values, value))
+        if _PLAIN.issuperset(map(type, values)):
+            return True
     for one in value:
         kind = type(one)
         if kind is float:
