@@ -11,6 +11,10 @@ counting.py    counts up to a limit
 seeking.py     pages by key
 peers.py       relations that columns read, fetched for all rows
 periods.py     the links of `date_hierarchy`
+listing.py     the options of ModelAdmin that concern its change list
+deletion.py    what a deletion includes, counted
+progress.py    actions that show their progress
+actions.py     the action that deletes
 filters.py     Django's filters with a bounded number of choices
 related.py     the fields for related objects
 completion.py  what these complete, and the page to search without scripts
@@ -51,6 +55,7 @@ from django.contrib.admin import (
 
 from vinyl.web.admin.cards import Card, ListCard, TemplateCard
 from vinyl.web.admin.options import ModelAdmin, StackedInline, TabularInline
+from vinyl.web.admin.progress import Progress
 from vinyl.web.admin.sites import AdminSite
 
 __all__ = [
@@ -67,6 +72,7 @@ __all__ = [
     "ListCard",
     "ListFilter",
     "ModelAdmin",
+    "Progress",
     "RelatedFieldListFilter",
     "RelatedOnlyFieldListFilter",
     "ShowFacets",

@@ -16,7 +16,6 @@ from django.utils.translation import gettext
 from vinyl.bridge.mode import dual_if_async
 from vinyl.web.admin.changelist import ChangeList
 from vinyl.web.admin.completion import LookupView
-from vinyl.web.admin.counting import BoundedPaginator
 from vinyl.web.admin.held import (
     asks_for_lookup,
     hold_form,
@@ -24,6 +23,7 @@ from vinyl.web.admin.held import (
     reason_of,
     take_choice,
 )
+from vinyl.web.admin.listing import ListOptions
 from vinyl.web.admin.popups import finish_popup
 from vinyl.web.admin.related import RelatedFields
 from vinyl.web.admin.widgets import FORM_FIELDS, Renderer
@@ -71,7 +71,7 @@ class _Options(RelatedFields):
         return Media()
 
 
-class ModelAdmin(_Options, admin.ModelAdmin):  # type: ignore[type-arg]
+class ModelAdmin(_Options, ListOptions):
     """
     Django's ModelAdmin, with `list_display`, `search_fields`, `list_filter`,
     `fieldsets` and all its methods. It runs in the bridge, so a method that you
@@ -84,20 +84,6 @@ class ModelAdmin(_Options, admin.ModelAdmin):  # type: ignore[type-arg]
 
     # Whether the search over all models looks here, if there are `search_fields`.
     in_site_search = True
-
-    paginator = BoundedPaginator
-    # Rows of a change list are counted up to this number, or all of them if it is None.
-    count_limit: int | None = 10_000
-
-    def get_paginator(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        paginator = super().get_paginator(request, *args, **kwargs)
-        if isinstance(paginator, BoundedPaginator):
-            limit = self.count_limit
-            if limit is not None:
-                # Enough to know whether there are more rows than one page shows.
-                limit = max(limit, self.list_max_show_all, self.list_per_page)
-            paginator.limit = limit
-        return paginator
 
     def changelist_view(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         with _refusing_huge_numbers():

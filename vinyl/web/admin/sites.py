@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST
 
 from vinyl.bridge.mode import dual_if_async
 from vinyl.web.admin import tags
+from vinyl.web.admin.actions import delete_selected
 from vinyl.web.admin.cards import Card
 from vinyl.web.admin.completion import CompletionView
 from vinyl.web.admin.options import ModelAdmin, adapted
@@ -50,6 +51,10 @@ class AdminSite(admin.AdminSite):
     # The template of the search over all models, and whether there is one.
     search_template = "admin/search.html"
     enable_search = True
+
+    def __init__(self, name: str = "admin") -> None:
+        super().__init__(name)
+        self.add_action(delete_selected, "delete_selected")
 
     def register(
         self,

@@ -1,0 +1,269 @@
+"""
+What a deletion includes, without loading it: objects are counted by their keys, and the
+first of each model are listed.
+
+Django's own preview loads and lists every object. It is used up to `MAX_DETAILED`
+objects, and where a relation has an `on_delete` of the project's own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import quote
+from django.db import models, router
+from django.db.models.deletion import get_candidate_relations_to_delete
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.text import capfirst
+from django.utils.translation import gettext
+
+from vinyl.web.admin.counting import Count
+from vinyl.web.admin.peers import fetch_together
+
+__all__ = ["MAX_DETAILED", "batches", "preview"]
+
+# Django's preview lists up to this many objects one below the other.
+MAX_DETAILED = 200
+
+# How many objects of a model a longer preview lists, and counts before a confirmation.
+MAX_LISTED = 50
+MAX_COUNTED = 100_000
+
+# Keys in one query.
+BATCH = 1000
+
+# Those in the database are new in Django 6.1.
+ACTIONS = {
+    getattr(models, name, name): name
+    for name in (
+        *("CASCADE", "PROTECT", "RESTRICT", "SET_NULL", "SET_DEFAULT", "DO_NOTHING"),
+        *("DB_CASCADE", "DB_SET_NULL", "DB_SET_DEFAULT"),
+    )
+}
+
+
+class _Unknown(Exception):
+    """A relation with an `on_delete` that is not Django's."""
+
+
+def preview(
+    objs: Any,
+    request: Any,
+    site: Any,
+    detailed: Callable[[], tuple[Any, Any, Any, Any]],
+    *,
+    is_confirmed: bool,
+) -> tuple[Any, Any, Any, Any]:
+    """
+    Return what `ModelAdmin.get_deleted_objects()` returns: a nested list of texts, the
+    counts by model, the names of models that the visitor may not delete, and the
+    objects that protect others.
+
+    Args:
+        objs: The chosen objects of one model, a list or a queryset.
+        request: The visitor's permissions apply.
+        site: The AdminSite, whose ModelAdmins decide about permissions.
+        detailed: Returns Django's preview, for a short list.
+        is_confirmed: Whether the objects are deleted next. Then permissions are
+            checked for all of them, however many there are.
+
+    Switches to the event loop.
+    """
+    walk = _Walk(request, site, None if is_confirmed else MAX_COUNTED)
+    try:
+        walk.start(objs)
+    except _Unknown:
+        return detailed()
+    if walk.total <= MAX_DETAILED:
+        return detailed()
+    return walk.texts(), walk.counts(), walk.lacking(), walk.protected_texts()
+
+
+def batches(items: Iterable[Any], size: int = BATCH) -> Iterator[list[Any]]:
+    """Yield lists of *size* items, the last one shorter. Never switches."""
+    rest = iter(items)
+    while batch := [*islice(rest, size)]:
+        yield batch
+
+
+class _Walk:
+    """The objects that a deletion reaches, by model."""
+
+    def __init__(self, request: Any, site: Any, limit: int | None) -> None:
+        self.request = request
+        self.site = site
+        self.limit = limit
+        self.using = ""
+        # The keys by model, in the order in which they were reached.
+        self.keys: dict[Any, dict[Any, None]] = defaultdict(dict)
+        # Models with more objects than were counted.
+        self.cut: set[Any] = set()
+        self.protecting: dict[Any, dict[Any, None]] = defaultdict(dict)
+        self.restricting: dict[Any, dict[Any, None]] = defaultdict(dict)
+
+    @property
+    def total(self) -> int:
+        kept = (*self.protecting.values(), *self.restricting.values())
+        return sum(map(len, (*self.keys.values(), *kept)))
+
+    def start(self, objs: Any) -> None:
+        if isinstance(objs, models.QuerySet):
+            model = objs.model
+            chosen: Any = objs.order_by().values_list("pk", flat=True)
+        elif objs:
+            model, chosen = type(objs[0]), [obj.pk for obj in objs]
+        else:
+            return
+        self.using = router.db_for_write(model)
+        rest = [(model, self._new(model, chosen))]
+        while rest:
+            model, keys = rest.pop()
+            self._add_parents(model, keys)
+            for batch in batches(keys):
+                for related, found in self._related(model, batch):
+                    if new := self._new(related, found):
+                        rest.append((related, new))
+
+    def _new(self, model: Any, keys: Iterable[Any]) -> list[Any]:
+        known, new = self.keys[model], []
+        for key in keys:
+            if self.limit is not None and len(known) >= self.limit:
+                self.cut.add(model)
+                break
+            if key not in known:
+                known[key] = None
+                new.append(key)
+        return new
+
+    def _add_parents(self, model: Any, keys: list[Any]) -> None:
+        for parent, link in model._meta.concrete_model._meta.parents.items():
+            if link is not None:
+                for batch in batches(keys):
+                    rows = self._rows(model, pk__in=batch)
+                    self._new(parent, rows.values_list(link.attname, flat=True))
+
+    def _related(
+        self, model: Any, keys: list[Any]
+    ) -> Iterator[tuple[Any, Iterable[Any]]]:
+        """Yield the models with the keys that are deleted with objects of *model*."""
+        relations: Any = get_candidate_relations_to_delete(model._meta)
+        for relation in relations:
+            field = relation.field
+            on_delete = field.remote_field.on_delete
+            action = ACTIONS.get(on_delete, "")
+            if not action and not hasattr(on_delete, "deconstruct"):
+                # Nor one that SET() has made.
+                raise _Unknown
+            if action not in ("CASCADE", "DB_CASCADE", "PROTECT", "RESTRICT"):
+                continue
+            related = relation.related_model
+            rows = self._rows(related, **{f"{field.name}__pk__in": keys})
+            found = rows.order_by().values_list("pk", flat=True)
+            if action.endswith("CASCADE"):
+                yield related, self._bounded(found)
+            else:
+                kept = self.protecting if action == "PROTECT" else self.restricting
+                kept[related].update(dict.fromkeys(self._bounded(found)))
+        for private in model._meta.private_fields:
+            if hasattr(private, "bulk_related_objects"):
+                objs = [model(pk=key) for key in keys]
+                found = private.bulk_related_objects(objs, self.using)
+                yield found.model, self._bounded(found.values_list("pk", flat=True))
+
+    def _rows(self, model: Any, **conditions: Any) -> Any:
+        return model._base_manager.using(self.using).filter(**conditions)
+
+    def _bounded(self, keys: Any) -> Any:
+        return keys if self.limit is None else keys[: self.limit + 1]
+
+    def counts(self) -> dict[Any, Count]:
+        return {
+            model._meta.verbose_name_plural: (
+                Count.at_least(len(keys))
+                if model in self.cut
+                else Count.exactly(len(keys))
+            )
+            for model, keys in self.keys.items()
+            if keys
+        }
+
+    def lacking(self) -> set[Any]:
+        """The names of the models that the visitor may not delete all of."""
+        return {
+            model._meta.verbose_name
+            for model, keys in self.keys.items()
+            if keys and not self._may_delete(model, keys)
+        }
+
+    def _may_delete(self, model: Any, keys: Iterable[Any]) -> bool:
+        if not self.site.is_registered(model):
+            return True
+        own = self.site.get_model_admin(model)
+        if type(own).has_delete_permission is admin.ModelAdmin.has_delete_permission:
+            # The same answer for each object.
+            return bool(own.has_delete_permission(self.request, None))
+        return all(
+            own.has_delete_permission(self.request, row)
+            for batch in batches(keys)
+            for row in self._rows(model, pk__in=batch)
+        )
+
+    def texts(self) -> list[Any]:
+        """The first objects of each model, those of the first one above the others."""
+        (_, first), *others = (
+            (model, self._listed(model, keys, model in self.cut))
+            for model, keys in self.keys.items()
+            if keys
+        )
+        return [*first, [text for _, texts in others for text in texts]]
+
+    def protected_texts(self) -> list[str]:
+        kept = {model: keys for model, keys in self.protecting.items() if keys}
+        for model, keys in self.restricting.items():
+            # Those that are deleted, too, restrict nothing.
+            left = {key: None for key in keys if key not in self.keys[model]}
+            if left:
+                kept[model] = {**kept.get(model, {}), **left}
+        return [
+            text
+            for model, keys in kept.items()
+            for text in self._listed(model, keys, is_cut=False)
+        ]
+
+    def _listed(self, model: Any, keys: dict[Any, None], is_cut: bool) -> list[str]:
+        chosen = [*islice(keys, MAX_LISTED)]
+        rows = [*self._rows(model, pk__in=chosen)]
+        fetch_together(rows)
+        texts = [self._text(row) for row in sorted(rows, key=_place_in(chosen))]
+        if (more := len(keys) - len(chosen)) > 0:
+            count = Count.at_least(more) if is_cut else Count.exactly(more)
+            texts.append(
+                gettext("… and %(count)s more %(objects)s")
+                % {"count": count, "objects": model._meta.verbose_name_plural}
+            )
+        return texts
+
+    def _text(self, obj: Any) -> str:
+        opts = obj._meta
+        name = capfirst(opts.verbose_name)
+        if self.site.is_registered(type(obj)):
+            try:
+                url = reverse(
+                    f"{self.site.name}:{opts.app_label}_{opts.model_name}_change",
+                    args=(quote(obj.pk),),
+                )
+            except NoReverseMatch:
+                pass
+            else:
+                return format_html('{}: <a href="{}">{}</a>', name, url, obj)
+        return f"{name}: {obj}"
+
+
+def _place_in(keys: list[Any]) -> Callable[[Any], int]:
+    places = {key: place for place, key in enumerate(keys)}
+    return lambda row: places[row.pk]
