@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from django.contrib.admin.models import LogEntry
 from tests.records.models import Album, Artist
 from tests.web.admin.administering import AlbumAdmin, administering, superuser, text
 from tests.web.admin.test_deletion import Guard, Owner, guards
-from vinyl.web.admin import AdminSite, ModelAdmin, Progress, action, actions
+from vinyl.web.admin import AdminSite, ModelAdmin, actions
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -149,44 +148,3 @@ async def test_protected_rows_that_appear_meanwhile_stop_the_deletion() -> None:
             page = await http.post("/admin/records/owner/", data=data)
             assert answer in text(page)
         assert await Owner.objects.count() == 10
-
-
-class Busy(ModelAdmin):
-    actions = ("publish", "count", "plain")
-
-    @action(description="Publish %(verbose_name_plural)s")
-    async def publish(self, request: Any, queryset: Any) -> AsyncIterator[Any]:
-        total = await queryset.count()
-        done = 0
-        async for album in queryset:
-            album.notes = "published"
-            await album.save()
-            done += 1
-            yield Progress(done, total)
-        yield "Published <all>."
-
-    def count(self, request: Any, queryset: Any) -> Iterator[Any]:
-        for number, _ in enumerate(queryset, 1):
-            yield Progress(number)
-        yield Progress(3, 4, "nearly")
-
-    def plain(self, request: Any, queryset: Any) -> None:
-        self.message_user(request, f"{len(queryset)} rows")
-
-
-async def test_an_action_that_is_a_generator_shows_its_progress() -> None:
-    albums = await some_albums(2)
-    site = AdminSite()
-    site.register(Album, Busy)
-    data = {"index": "0", "_selected_action": [str(album.pk) for album in albums]}
-    async with administering(site=site) as http:
-        page = await http.post(LIST, data={**data, "action": "publish"})
-        assert "Publish albums" in text(page)
-        assert "1 of 2 2 of 2 Published <all>." in text(page)
-        assert '<progress max="2" value="1">' in page.text
-        page = await http.post(LIST, data={**data, "action": "count"})
-        assert "1 2 nearly" in text(page)
-        page = await http.post(LIST, data={**data, "action": "plain"})
-        assert page.status_code == 302
-        assert "2 rows" in text(await http.get(LIST))
-    assert await Album.objects.filter(notes="published").count() == 2

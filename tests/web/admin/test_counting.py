@@ -80,11 +80,11 @@ async def test_rows_are_counted_up_to_the_limit(queries: list[str]) -> None:
 @pytest.mark.usefixtures("db")
 async def test_a_list_beyond_the_limit_links_to_its_neighbours() -> None:
     await some_albums(14)
-    # As far as PostgreSQL knows, the table is empty.
+    # PostgreSQL may have analyzed the table by itself, at some time.
     async with administering(site=small()) as http:
         first = await http.get(LIST)
-        assert "7+ albums" in text(first)
-        assert "Select all 7+ albums" in text(first)
+        assert re.search(r"Select all (7\+|~\d+) albums", text(first))
+        assert re.search(r"… › (7\+|~\d+) albums", text(first))
         assert "Show all" not in text(first)
         assert re.findall(r"\?p=(\d)[^\"]*\" *>", first.text) == ["2", "3"]
         # Beyond the pages that were counted, and the last one.
@@ -94,25 +94,6 @@ async def test_a_list_beyond_the_limit_links_to_its_neighbours() -> None:
             assert ('rel="next"' in page.text) is (number == 4)
         beyond = await http.get(f"{LIST}?p=6")
         assert beyond.headers["location"] == f"{LIST}?e=1"
-
-
-@pytest.mark.usefixtures("db")
-async def test_a_list_can_be_counted_wholly_or_its_total_not_at_all(
-    queries: list[str],
-) -> None:
-    await some_albums(14)
-    async with administering(site=small(count_limit=None)) as http:
-        assert "14 albums" in text(await http.get(LIST))
-        found = text(await http.get(f"{LIST}?q=13"))
-        assert "1 album · 14 total" in found
-    async with administering(site=small(show_full_result_count=False)) as http:
-        queries.clear()
-        page = await http.get(f"{LIST}?q=13")
-        assert "total" not in text(page)
-        assert 'name="action"' in page.text
-        assert len([sql for sql in queries if "COUNT" in sql]) == 1
-    async with administering(site=small()) as http:
-        assert "1 album · 7+ total" in text(await http.get(f"{LIST}?q=13"))
 
 
 @pytest.mark.usefixtures("db")

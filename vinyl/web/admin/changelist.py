@@ -124,11 +124,11 @@ class ChangeList(main.ChangeList):
         if not same_rows(self.queryset, self.root_queryset):
             full = None
         elif not is_exact:
-            shown = full = estimate(self.root_queryset) or shown
+            shown = full = self._estimated(shown)
         if full is None and admin.show_full_result_count:
             full = count(self.root_queryset, limit)
             if not full.is_exact:
-                full = estimate(self.root_queryset) or full
+                full = self._estimated(full)
         self.paginator = paginator
         self.result_count = shown
         self.show_full_result_count = admin.show_full_result_count
@@ -137,6 +137,11 @@ class ChangeList(main.ChangeList):
         self.show_admin_actions = not admin.show_full_result_count or bool(full)
         self.can_show_all = is_exact and shown <= self.list_max_show_all
         self.multi_page = shown > self.list_per_page
+
+    def _estimated(self, at_least: Any) -> Any:
+        number = estimate(self.root_queryset)
+        # An estimate from before most rows were added is lower.
+        return at_least if number is None or number < at_least else number
 
     def _fetch(self, request: Any) -> None:
         self.has_next = self.has_previous = False

@@ -52,8 +52,8 @@ class AdminSite(admin.AdminSite):
     search_template = "admin/search.html"
     enable_search = True
 
-    def __init__(self, name: str = "admin") -> None:
-        super().__init__(name)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.add_action(delete_selected, "delete_selected")
 
     def register(
