@@ -94,8 +94,9 @@ def test_a_file_of_sqlite_and_its_test_database(url: str, file: str, test: str) 
     assert "journal_mode=WAL" in entry["OPTIONS"]["init_command"]
 
 
-def test_sqlite_in_memory_has_no_file() -> None:
-    entry = database_from_url("sqlite:///:memory:", BASE)
+@pytest.mark.parametrize("url", ["sqlite:///:memory:", "sqlite://:memory:?timeout=1"])
+def test_sqlite_in_memory_has_no_file(url: str) -> None:
+    entry = database_from_url(url, BASE)
     assert entry["NAME"] == ":memory:"
     assert "TEST" not in entry
 

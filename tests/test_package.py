@@ -65,6 +65,7 @@ ROOMS = (
     "vinyl.orm.checks",
     "vinyl.orm.testing",
     "vinyl.orm.apps",
+    "vinyl.orm.standalone",
     "vinyl.orm",
     "vinyl.web.http",
     "vinyl.web.routing",

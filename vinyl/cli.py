@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 import sys
 import tomllib
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
 import django
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import ManagementUtility, load_command_class
 from django.core.management.base import BaseCommand
@@ -34,7 +37,9 @@ def main(argv: list[str] | None = None) -> None:
 
     The settings module is that of `--settings` or `DJANGO_SETTINGS_MODULE`, or else the
     one that `[tool.vinyl]` names in the nearest `pyproject.toml`, in the working
-    directory or above. The folder of that file comes first on the import path.
+    directory or above, where `configure` may name a module that calls
+    `vinyl.orm.configure()` instead. The folder of that file comes first on the import
+    path.
 
     Args:
         argv: The command line, starting with the program; None for `sys.argv`.
@@ -80,11 +85,13 @@ class Utility(ManagementUtility):
 
 def find_settings(start: Path) -> None:
     """
-    Set `DJANGO_SETTINGS_MODULE`, unless it is set, from the project around *start*.
+    Set `DJANGO_SETTINGS_MODULE`, unless it is set, from the project around *start*; or
+    import the module in which the project calls `vinyl.orm.configure()`.
 
     Raises:
-        ImproperlyConfigured: A `pyproject.toml` is not valid TOML, or its `settings` is
-            not the name of a module.
+        ImproperlyConfigured: A `pyproject.toml` is not valid TOML, its `settings` or
+            `configure` is not the name of a module, or the module does not call
+            `configure()`.
 
     Never switches.
     """
@@ -100,6 +107,11 @@ def find_settings(start: Path) -> None:
             ) from error
         if (configured := tool.get("vinyl")) is None:
             continue
+        if "configure" in configured and "settings" not in configured:
+            sys.path.insert(0, str(folder))
+            if "DJANGO_SETTINGS_MODULE" not in os.environ:
+                _import_configuration(configured["configure"], file)
+            return
         module = configured.get("settings")
         if not isinstance(module, str) or not module:
             raise ImproperlyConfigured(
@@ -110,6 +122,32 @@ def find_settings(start: Path) -> None:
         sys.path.insert(0, str(folder))
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", module)
         return
+
+
+def _import_configuration(module: object, file: Path) -> None:
+    """Import the *module* that calls `configure()`, as *file* says."""
+    problem = "must be the name of a module"
+    if isinstance(module, str) and module:
+        if find_module(module):
+            import_module(module)
+            if settings.configured:
+                return
+            problem = "does not call vinyl.orm.configure() when it is imported"
+        else:
+            problem = f"cannot be found in {file.parent}"
+    raise ImproperlyConfigured(
+        f"{file} has a table [tool.vinyl] whose `configure` is {module!r}, which "
+        f"{problem}. Name the module that calls vinyl.orm.configure(), for instance "
+        f'configure = "shop.database".'
+    )
+
+
+def find_module(name: str) -> bool:
+    """Whether there is a module called *name*. Imports the packages that contain it."""
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _settings_problem(error: Exception) -> str:

@@ -18,7 +18,7 @@ def database_from_url(url: str, base_dir: str | Path) -> dict[str, Any]:
 
         sqlite:///db.sqlite3                   a file in base_dir
         sqlite:////var/lib/site/db.sqlite3     a file anywhere
-        sqlite:///:memory:                     a database in memory
+        sqlite:///:memory:                     a database in memory; also sqlite://:memory:
         postgres://user:p%40ss@host:5432/name?sslmode=require
         postgres:///name?host=/run/postgresql  a server behind a Unix socket
 
@@ -37,6 +37,9 @@ def database_from_url(url: str, base_dir: str | Path) -> dict[str, Any]:
     Never switches.
     """
     scheme = url.partition("://")[0].lower() if "://" in url else ""
+    if scheme == "sqlite" and url.partition("?")[0].endswith("//:memory:"):
+        # With two slashes as well, as other libraries write it.
+        url = url.replace("//:memory:", "///:memory:", 1).replace("////", "///", 1)
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -8,6 +8,7 @@ retry.py        retrying transactions after conflicts
 asgi.py         Django's ASGI application, with its sync code in the bridge
 routers.py      database routing: reads from replicas, writes to the primary
 testing.py      the pytest plugin
+standalone.py   configure() in place of a settings module, lifespan()
 checks.py       the system checks
 apps.py         the app config, which applies the dual-mode table
 
@@ -34,6 +35,7 @@ from vinyl.orm import models, transaction
 from vinyl.orm.dualmode.connections import connection, connections
 from vinyl.orm.dualmode.lazy import NotFetched, fetch
 from vinyl.orm.dualmode.querysets import prefetch_related_objects
+from vinyl.orm.standalone import configure, lifespan
 
 __all__ = [
     "Dual",
@@ -42,10 +44,12 @@ __all__ = [
     "NotFetchedError",
     "PoolTimeout",
     "await_",
+    "configure",
     "connection",
     "connections",
     "fetch",
     "in_bridge",
+    "lifespan",
     "models",
     "prefetch_related_objects",
     "run",
