@@ -75,7 +75,7 @@ CHANGING = ("ALTER", "CREATE", "DEALLOCATE", "DISCARD", "DROP")
 class PreparedStatement:
     """A statement that the session has prepared."""
 
-    __slots__ = ("format", "has_times", "name")
+    __slots__ = ("format", "has_times", "loader", "name")
 
     def __init__(self, name: bytes) -> None:
         self.name = name
@@ -83,6 +83,9 @@ class PreparedStatement:
         self.format: Format | None = None
         # Whether the rows contain datetimes, which are binary only in sessions in UTC.
         self.has_times = False
+        # The transformer that has loaded rows in binary: finding the loaders of the
+        # columns again would take longer than loading a few rows.
+        self.loader: Any = None
 
     def format_for(self, connection: BridgeConnection) -> Format:
         """The format to ask for. Never switches."""
@@ -287,9 +290,26 @@ def loaded(
         oids = {result.ftype(number) for number in range(result.nfields)}
         known.format = format_of(connection, oids)
         known.has_times = TIMESTAMPTZ in oids
-    transformer.set_pgresult(result)
+    is_kept = (
+        known is not None
+        and not known.has_times
+        and result.nfields
+        and result.fformat(0) == Format.BINARY
+    )
+    if known is not None and is_kept:
+        if known.loader is None:
+            known.loader = transformer
+            transformer.set_pgresult(result)
+        else:
+            transformer = known.loader
+            transformer.set_pgresult(result, set_loaders=False)
+    else:
+        transformer.set_pgresult(result)
     with Pause(result.ntuples):
         rows: list[Any] = transformer.load_rows(0, result.ntuples, tuple)
+    if is_kept:
+        # It would keep the result.
+        transformer.set_pgresult(None, set_loaders=False)
     return rows
 
 
