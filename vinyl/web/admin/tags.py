@@ -35,6 +35,7 @@ __all__ = [
     "date_hierarchy",
     "finder",
     "form_errors",
+    "is_group",
     "js_gettext",
     "kept",
     "kind",
@@ -136,6 +137,13 @@ def prepopulated(form: Any) -> Iterator[dict[str, Any]]:
             "length": getattr(bound.field, "max_length", None) or MAX_PREPOPULATED,
             "unicode": getattr(bound.field, "allow_unicode", False),
         }
+
+
+def is_group(bound: Any) -> bool:
+    """Return whether a field has several inputs, which belong into a field set."""
+    widget = bound.field.widget
+    # The one that has links to add and change related objects is not the input.
+    return bool(getattr(widget, "widget", widget).use_fieldset)
 
 
 def js_gettext(message: str) -> str:
