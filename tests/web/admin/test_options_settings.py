@@ -1,7 +1,7 @@
 """Options of a ModelAdmin that concern its forms have Django's meaning."""
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
-# mypy: disable-error-code="attr-defined, func-returns-value, misc, override"
+# mypy: disable-error-code="attr-defined, func-returns-value, misc, override, type-var"
 # Not all helpers are annotated.
 # mypy: disable-error-code="type-arg"
 
@@ -384,7 +384,7 @@ class Hooks(ModelAdmin):
         return {**super().get_formset_kwargs(*args)}
 
     def formfield_for_dbfield(self, field: Any, request: Any, **kwargs: Any) -> Any:
-        made = super().formfield_for_dbfield(field, request, **kwargs)
+        made: Any = super().formfield_for_dbfield(field, request, **kwargs)
         if field.name == "title":
             made.help_text = "By a hook"
         return made

@@ -10,6 +10,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import BadRequest, ValidationError
+from django.db import models
 from django.forms import Media
 from django.utils.translation import gettext
 
@@ -26,7 +27,7 @@ from vinyl.web.admin.held import (
 from vinyl.web.admin.listing import ListOptions
 from vinyl.web.admin.popups import finish_popup
 from vinyl.web.admin.related import RelatedFields
-from vinyl.web.admin.widgets import FORM_FIELDS, Renderer
+from vinyl.web.admin.widgets import FORM_FIELDS, JSONField, Renderer
 
 __all__ = ["ModelAdmin", "StackedInline", "TabularInline", "adapted"]
 
@@ -64,6 +65,13 @@ class _Options(RelatedFields):
                 **options,
                 **chosen.get(field, {}),
             }
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        # Not in FORM_FIELDS: subclasses of the field may have form fields of their own.
+        chosen = self.formfield_overrides.get(models.JSONField, {})
+        if type(db_field) is models.JSONField and "form_class" not in chosen:
+            kwargs.setdefault("form_class", JSONField)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     @property
     def media(self) -> Media:

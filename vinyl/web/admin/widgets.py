@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django import forms
+from django.contrib.admin.widgets import AdminFileWidget
 from django.db import models
+from django.forms.fields import InvalidJSONInput
 from django.forms.renderers import BaseRenderer, get_default_renderer
 from django.template import TemplateDoesNotExist, loader
 from django.utils.translation import gettext
 
-__all__ = ["FORM_FIELDS", "Renderer"]
+__all__ = ["FORM_FIELDS", "JSONField", "Renderer"]
 
 
 class DateInput(forms.DateInput):
@@ -42,6 +45,21 @@ class SplitDateTime(forms.SplitDateTimeWidget):
         forms.MultiWidget.__init__(self, [DateInput, TimeInput], attrs)
 
 
+class ImageInput(AdminFileWidget):
+    """A file to upload, with a preview of the picture that is there."""
+
+    template_name = "admin/widgets/clearable_image_input.html"
+
+
+class JSONField(forms.JSONField):
+    """JSON, laid out to be read."""
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, InvalidJSONInput):
+            return value
+        return json.dumps(value, indent=2, ensure_ascii=False, cls=self.encoder)
+
+
 # Like Django's formfield_overrides: options of the form field by model field.
 FORM_FIELDS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
     models.DateTimeField: {
@@ -50,6 +68,7 @@ FORM_FIELDS: dict[type[models.Field[Any, Any]], dict[str, Any]] = {
     },
     models.DateField: {"widget": DateInput},
     models.TimeField: {"widget": TimeInput},
+    models.ImageField: {"widget": ImageInput},
     models.URLField: {"assume_scheme": "https"},
 }
 
