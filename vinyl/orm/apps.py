@@ -36,6 +36,8 @@ class VinylORMConfig(AppConfig):
         raise_threshold(vinyl_settings.GC_THRESHOLD)
         # Not in ready(): here no model class exists yet, so all become dual-mode.
         table.apply()
+        # Other packages replace them when they are ready, or later.
+        trails.note_compilers()
 
     def ready(self) -> None:
         # Importing them registers the checks. Here, since they need the models.

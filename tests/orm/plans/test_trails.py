@@ -9,9 +9,16 @@ from typing import Any
 
 import pytest
 from django.db.models.query import QuerySet
+from django.db.models.sql.compiler import (
+    SQLCompiler,
+    SQLDeleteCompiler,
+    SQLInsertCompiler,
+    SQLUpdateCompiler,
+)
 
 from tests.orm.plans.planning import catalogue
 from tests.records.models import Album, Track
+from vinyl.orm import run
 
 pytestmark = pytest.mark.usefixtures("db", "nothing_known")
 
@@ -67,3 +74,48 @@ class TestQuerysets:
         for _ in range(3):
             with pytest.raises(IndexError):
                 Refusing(Album).first()
+
+
+class TestCompilersOfPackages:
+    """Packages that record or cache queries replace methods of Django's compilers."""
+
+    @pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+    async def test_each_query_goes_through_them(
+        self, is_async: bool, used: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        album = await run(catalogue)
+        seen: list[str] = []
+
+        def replace(cls: Any, patches: pytest.MonkeyPatch) -> None:
+            execute_sql = cls.execute_sql
+
+            def recording(self: Any, *args: Any, **kwargs: Any) -> Any:
+                seen.append(cls.__name__)
+                return execute_sql(self, *args, **kwargs)
+
+            patches.setattr(cls, "execute_sql", recording)
+
+        async def call(method: Any, **kwargs: Any) -> Any:
+            return await method(**kwargs) if is_async else await run(method, **kwargs)
+
+        async def queries() -> None:
+            track = await call(Track.objects.create, title="x", album=album, position=9)
+            await call(Track.objects.filter(pk=track.pk).count)
+            track.title = "y"
+            await call(track.save)
+            await call(track.delete)
+
+        for _ in range(4):
+            await queries()
+        assert used
+        compilers = [SQLInsertCompiler, SQLCompiler, SQLUpdateCompiler]
+        for cls in [*compilers, SQLDeleteCompiler]:
+            with monkeypatch.context() as patches:
+                replace(cls, patches)
+                used.clear()
+                seen.clear()
+                await queries()
+                assert cls.__name__ in seen
+                assert not used
+        await queries()
+        assert used

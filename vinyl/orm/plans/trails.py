@@ -14,6 +14,12 @@ from typing import Any, cast
 import django
 from django.db.models import Model
 from django.db.models.query import QuerySet
+from django.db.models.sql.compiler import (
+    SQLCompiler,
+    SQLDeleteCompiler,
+    SQLInsertCompiler,
+    SQLUpdateCompiler,
+)
 
 from vinyl.conf import vinyl_settings
 from vinyl.orm.observe import recorder
@@ -32,6 +38,7 @@ __all__ = [
     "is_enabled",
     "mark",
     "moved",
+    "note_compilers",
     "read_settings",
     "settled",
     "trail_of",
@@ -39,6 +46,20 @@ __all__ = [
 
 # VINYL["PLANS"]. Kept here because each query reads it.
 _enabled = True
+
+# The methods of Django's compilers through which each query goes that has no plan, as
+# they are before packages replace them.
+_execute: Any
+_insert: Any
+_update: Any
+_delete: Any
+
+
+def note_compilers() -> None:
+    """Take the methods of Django's compilers for Django's own. Never switches."""
+    global _execute, _insert, _update, _delete
+    _execute, _insert = SQLCompiler.execute_sql, SQLInsertCompiler.execute_sql
+    _update, _delete = SQLUpdateCompiler.execute_sql, SQLDeleteCompiler.execute_sql
 
 
 def read_settings() -> None:
@@ -50,9 +71,18 @@ def read_settings() -> None:
 def is_enabled() -> bool:
     """
     Whether querysets use plans. They do not while lazy loads are observed, because that
-    needs their queries. Never switches.
+    needs their queries, nor while a package has a method of its own in the place of
+    `execute_sql()` of Django's compilers: to record queries, or to cache their results.
+    Never switches.
     """
-    return _enabled and not recorder.observes_loads
+    return (
+        _enabled
+        and not recorder.observes_loads
+        and SQLCompiler.execute_sql is _execute
+        and SQLInsertCompiler.execute_sql is _insert
+        and SQLUpdateCompiler.execute_sql is _update
+        and SQLDeleteCompiler.execute_sql is _delete
+    )
 
 
 class _Pending:
