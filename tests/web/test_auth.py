@@ -180,6 +180,27 @@ async def test_tasks_share_one_fetch(nina: User, queries: list[str]) -> None:
         assert (await page.get("/")).text == "2"
 
 
+async def test_a_session_that_code_assigns_says_who_the_user_is(nina: User) -> None:
+    """As packages do that find the session by a token of their own."""
+
+    def view(request: Any) -> Any:
+        cookies = request.session
+        request.session = type(cookies)(request.headers["X-Token"])
+        if "used" in request.GET:
+            # Django's lazy user, too, keeps what it has fetched.
+            assert request.user.username == "nina"
+            request.session = cookies
+        return PlainTextResponse(request.user.username or "nobody")
+
+    async with serving(path("", view), *VIEWS, **AUTH) as page:
+        await page.post("/enter/", data=NINA)
+        headers = {"X-Token": page.cookies.pop("sessionid")}
+        for url in ("/", "/?used"):
+            assert (await page.get(url, headers=headers)).text == "nina"
+        headers = {"X-Token": "none"}
+        assert (await page.get("/", headers=headers)).text == "nobody"
+
+
 async def test_djangos_login_is_not_forgotten_in_silence(nina: User) -> None:
     """Also the one from django.contrib.auth, imported where Django's users do."""
     from django.contrib.auth import login as djangos

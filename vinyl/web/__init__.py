@@ -4,6 +4,7 @@ The web layer: Django's conventions on Starlette, async first.
 application.py   the ASGI application, made from the settings
 middleware.py    the entries of settings.MIDDLEWARE, and their kinds
 django_middleware.py  the entries of Django's kind
+django_handlers.py  Django's handlers, which packages use, with that middleware
 views.py         Django's class-based views, whose methods may be async
 decorators.py    Django's decorators for views
 shortcuts.py     get_object_or_404, get_list_or_404

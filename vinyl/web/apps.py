@@ -18,7 +18,14 @@ class VinylWebConfig(AppConfig):
 
     def ready(self) -> None:
         # Registers the checks.
-        from vinyl.web import csrf, decorators, forms, pagination, views
+        from vinyl.web import (
+            csrf,
+            decorators,
+            django_handlers,
+            forms,
+            pagination,
+            views,
+        )
         from vinyl.web.checks import deploy, settings  # noqa: F401
         from vinyl.web.errors import exception_reporter
         from vinyl.web.http import local_value, prefix
@@ -28,6 +35,7 @@ class VinylWebConfig(AppConfig):
             csrf,
             decorators,
             deploy,
+            django_handlers,
             exception_reporter,
             form_templates,
             forms,

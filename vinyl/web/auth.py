@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vinyl.orm import run, use_driver
 from vinyl.web.http.django_responses import convert_response
-from vinyl.web.http.lazy_user import LAZY_USER, LazyUser
+from vinyl.web.http.lazy_user import LAZY_USER, USER_SOURCE, LazyUser
 from vinyl.web.http.requests import Request
 
 __all__ = [
@@ -138,8 +138,9 @@ class AuthenticationMiddleware:
                     "'vinyl.web.auth.AuthenticationMiddleware' in settings.MIDDLEWARE."
                 )
             # Not the request itself: its user would keep it alive.
-            request: Any = SimpleNamespace(session=scope["session"])
-            scope[LAZY_USER] = LazyUser(partial(auth.get_user, request))
+            source: Any = SimpleNamespace(session=scope["session"])
+            scope[USER_SOURCE] = source
+            scope[LAZY_USER] = LazyUser(partial(auth.get_user, source))
             # Set by an application around this one, which may have another user.
             scope.pop("user", None)
         await self.app(scope, receive, send)

@@ -14,10 +14,13 @@ from vinyl.bridge.mode import runs_sync
 from vinyl.bridge.refusals import asked_by
 from vinyl.exceptions import NotFetchedError
 
-__all__ = ["LAZY_USER", "LazyUser"]
+__all__ = ["LAZY_USER", "USER_SOURCE", "LazyUser"]
 
 # Its key in the scope. Tools use the value of the key "user" without awaiting it.
 LAZY_USER = "vinyl.user"
+
+# The key of the object whose `session` says who that is, when it is fetched.
+USER_SOURCE = "vinyl.user_source"
 
 # Modules that test whether an object can be awaited.
 _ASKING = "asyncio", "inspect"

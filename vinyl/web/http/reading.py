@@ -15,7 +15,7 @@ import starlette.requests
 from django.core.exceptions import BadRequest
 from django.core.files.uploadedfile import UploadedFile
 from django.core.handlers.asgi import ASGIRequest
-from django.http import HttpRequest, QueryDict
+from django.http import QueryDict
 from django.utils.datastructures import MultiValueDict
 from django.utils.functional import cached_property
 from starlette.datastructures import FormData
@@ -119,7 +119,7 @@ class Meta(dict[str, Any]):
         return False if key == "CSRF_COOKIE_NEEDS_UPDATE" else super().get(key, default)
 
 
-class ReadableRequest(starlette.requests.Request, HttpRequest):  # type: ignore[misc, override]
+class ReadableRequest(starlette.requests.Request, ASGIRequest):  # type: ignore[misc, override]
     """The part of `vinyl.web.Request` that reads headers, query and body."""
 
     _encoding: str | None = None

@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from vinyl.conf import django_setting
 from vinyl.web.http.csp import make_nonce
-from vinyl.web.http.lazy_user import LAZY_USER, LazyUser
+from vinyl.web.http.lazy_user import LAZY_USER, USER_SOURCE, LazyUser
 from vinyl.web.http.prefix import path_info
 from vinyl.web.http.reading import MalformedJSON, ReadableRequest
 from vinyl.web.http.redaction import report_filter
@@ -88,7 +88,7 @@ class Request(ReadableRequest):
         return path_info(self.scope)
 
     @property
-    def script_name(self) -> str:
+    def script_name(self) -> str:  # type: ignore[override]
         """The prefix: empty, or such as "/shop", without a slash at its end."""
         return self.scope.get("root_path") or ""
 
@@ -152,6 +152,8 @@ class Request(ReadableRequest):
     @session.setter
     def session(self, session: Any) -> None:
         self.scope["session"] = session
+        if (source := self.scope.get(USER_SOURCE)) is not None:
+            source.session = session
 
     @property
     def user(self) -> Dual[_User | AnonymousUser]:
