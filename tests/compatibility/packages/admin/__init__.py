@@ -1,0 +1,3 @@
+title = "Django's admin"
+requires: list[str] = []
+apps = ["django.contrib.admin", "django.contrib.admindocs"]

@@ -1,0 +1,3 @@
+title = "graphene-django"
+requires = ["graphene-django>=3.2"]
+apps = ["graphene_django"]

@@ -1,0 +1,1 @@
+requires = ["django-ninja", "pydantic"]

@@ -1,0 +1,4 @@
+title = "django-silk"
+requires = ["django-silk"]
+apps = ["silk"]
+middleware = ["silk.middleware.SilkyMiddleware"]

@@ -1,0 +1,4 @@
+title = "django-waffle"
+requires = ["django-waffle"]
+apps = ["waffle"]
+middleware = ["waffle.middleware.WaffleMiddleware"]
