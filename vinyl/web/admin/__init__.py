@@ -19,6 +19,9 @@ filters.py     Django's filters with a bounded number of choices
 related.py     the fields for related objects
 completion.py  what these complete, and the page to search without scripts
 popups.py      what windows for related objects answer
+editing.py     the pages that save, without losing what was typed
+conflicts.py   lost updates, detected
+violations.py  violated constraints, in words
 held.py        forms that are shown again and not saved
 widgets.py     the fields of forms, without scripts
 preferences.py what a visitor has arranged: colours, folded parts, favourites

@@ -14,8 +14,10 @@ from django.utils.translation import gettext
 __all__ = [
     "LOOKUP",
     "asks_for_lookup",
+    "hold",
     "hold_form",
     "hold_formset",
+    "is_quiet",
     "kept_fields",
     "reason_of",
     "take_choice",
@@ -53,6 +55,12 @@ def hold(request: Any, reason: Any, *, quiet: bool = False) -> None:
 def reason_of(request: Any) -> Any:
     """Return why the form is held; None if it is not. Never switches."""
     return vars(request).get(_HELD, (None, False))[0]
+
+
+def is_quiet(request: Any) -> bool:
+    """Return whether the form is held and nobody asked to save it. Never switches."""
+    quiet: bool = vars(request).get(_HELD, (None, False))[1]
+    return quiet
 
 
 def asks_for_lookup(request: Any) -> bool:

@@ -16,16 +16,8 @@ from django.utils.translation import gettext
 
 from vinyl.bridge.mode import dual_if_async
 from vinyl.web.admin.changelist import ChangeList
-from vinyl.web.admin.completion import LookupView
-from vinyl.web.admin.held import (
-    asks_for_lookup,
-    hold_form,
-    hold_formset,
-    reason_of,
-    take_choice,
-)
+from vinyl.web.admin.editing import SafeEditing, SafeRows
 from vinyl.web.admin.listing import ListOptions
-from vinyl.web.admin.popups import finish_popup
 from vinyl.web.admin.related import RelatedFields
 from vinyl.web.admin.widgets import FORM_FIELDS, JSONField, Renderer
 
@@ -79,7 +71,7 @@ class _Options(RelatedFields):
         return Media()
 
 
-class ModelAdmin(_Options, ListOptions):
+class ModelAdmin(_Options, SafeEditing, ListOptions):
     """
     Django's ModelAdmin, with `list_display`, `search_fields`, `list_filter`,
     `fieldsets` and all its methods. It runs in the bridge, so a method that you
@@ -95,29 +87,11 @@ class ModelAdmin(_Options, ListOptions):
 
     def changelist_view(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         with _refusing_huge_numbers():
-            if asks_for_lookup(request):
-                return self._lookup(request)
-            take_choice(request, "_save")
             return super().changelist_view(request, *args, **kwargs)
 
     def changeform_view(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         with _refusing_huge_numbers():
-            if asks_for_lookup(request):
-                return self._lookup(request)
-            take_choice(request)
-            return finish_popup(super().changeform_view(request, *args, **kwargs))
-
-    def delete_view(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        return finish_popup(super().delete_view(request, *args, **kwargs))
-
-    def _lookup(self, request: Any) -> Any:
-        return LookupView.as_view(admin_site=self.admin_site)(request)
-
-    def render_change_form(
-        self, request: Any, context: Any, *args: Any, **kwargs: Any
-    ) -> Any:
-        context["held"] = reason_of(request)
-        return super().render_change_form(request, context, *args, **kwargs)
+            return super().changeform_view(request, *args, **kwargs)
 
     def get_object(
         self, request: Any, object_id: str, from_field: str | None = None
@@ -129,17 +103,10 @@ class ModelAdmin(_Options, ListOptions):
         return ChangeList
 
     def get_form(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        form = super().get_form(request, *args, **kwargs)
-        hold_form(form, request, main=True)
-        return _rendered(form)
+        return _rendered(super().get_form(request, *args, **kwargs))
 
     def get_changelist_form(self, request: Any, **kwargs: Any) -> Any:
         return _rendered(super().get_changelist_form(request, **kwargs))
-
-    def get_changelist_formset(self, request: Any, **kwargs: Any) -> Any:
-        formset = super().get_changelist_formset(request, **kwargs)
-        hold_formset(formset, request)
-        return formset
 
     def get_inlines(self, request: Any, obj: Any) -> list[Any]:
         inlines = super().get_inlines(request, obj)
@@ -162,10 +129,9 @@ class ModelAdmin(_Options, ListOptions):
         return super().response_action(request, *args, **kwargs)
 
 
-class _Inline(_Options):
+class _Inline(_Options, SafeRows):
     def get_formset(self, request: Any, obj: Any = None, **kwargs: Any) -> Any:
-        formset = super().get_formset(request, obj, **kwargs)  # type: ignore[misc]
-        hold_form(formset.form, request)
+        formset = super().get_formset(request, obj, **kwargs)
         _rendered(formset.form)
         return formset
 

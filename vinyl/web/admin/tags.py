@@ -98,6 +98,9 @@ def change_link(context: Context, inline: Any) -> dict[str, str] | None:
         return None
     registered = options.admin_site.get_model_admin(options.model)
     request, original = context["request"], inline.original
+    if original.pk is None:
+        # Deleted by somebody else while the form was open.
+        return None
     if registered.has_change_permission(request, original):
         text = gettext("Change")
     elif registered.has_view_permission(request, original):

@@ -1,0 +1,280 @@
+"""
+Lost updates: a form knows the values that it was made from, and is not saved over newer
+ones before the visitor has seen them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any, NamedTuple
+
+from django import forms
+from django.core.exceptions import BadRequest, ValidationError
+from django.db import models, transaction
+from django.utils import formats
+from django.utils.crypto import salted_hmac
+from django.utils.text import Truncator
+from django.utils.timezone import template_localtime  # type: ignore[attr-defined]
+from django.utils.translation import gettext
+
+from vinyl.web.admin.held import is_quiet
+
+__all__ = [
+    "VERSION",
+    "conflicts_of",
+    "lock_object",
+    "rows_of",
+    "version_of",
+    "watch_form",
+    "watch_rows",
+]
+
+# Names of posted fields: what the forms of a page were made from; and the fields whose
+# newer value is to be kept.
+VERSION, THEIRS = "_version", "_theirs"
+MAX_SHOWN = 500
+
+Digests = dict[str, str]
+
+
+class Conflict(NamedTuple):
+    """
+    A field that somebody else has changed meanwhile.
+
+    Attributes:
+        name: Of the posted field.
+        row: The object, if it is one of several on the page.
+        label: Of the field.
+        yours, theirs: The values, as text.
+        takes_theirs: Whether theirs is proposed: the visitor left the field alone.
+    """
+
+    name: str
+    row: str
+    label: str
+    yours: str
+    theirs: str
+    takes_theirs: bool
+
+
+def watch_form(form: Any, request: Any, *, is_row: bool = False) -> None:
+    """
+    Let *form*, a class of model forms made for one request, compare the values that it
+    was made from with those of the database before it is saved. Never switches.
+    """
+    full_clean = form.full_clean
+    error = gettext(
+        "Somebody else has changed this meanwhile. Nothing has been saved yet."
+    )
+
+    gone = gettext(
+        "Somebody else has deleted this row meanwhile. Delete it here, too; what you "
+        "typed can be copied to a new row."
+    )
+
+    def watched_clean(self: Any) -> None:
+        versions = _posted(request) if self.is_bound else None
+        before = (versions or {}).get(self.prefix or "")
+        if before is None or self.instance.pk is None:
+            full_clean(self)
+            if before and is_row and self.errors.pop(self.instance._meta.pk.name, None):
+                self.add_error(None, gone)
+            return
+        self.vinyl_version = before
+        if is_quiet(request):
+            full_clean(self)
+            return
+        state = _state(self)
+        now = _digests(self, state)
+        stale = [name for name in before if name in now and before[name] != now[name]]
+        row = str(self.instance) if stale and is_row else ""
+        chosen = {*request.POST.getlist(THEIRS)}
+        taken = [name for name in now if self.add_prefix(name) in chosen]
+        for name in taken:
+            # Django takes the value of the database for a disabled field.
+            self.fields[name].disabled = True
+        full_clean(self)
+        for name in taken:
+            self.fields[name].disabled = False
+        found = []
+        for name in stale:
+            yours = self.cleaned_data.get(name, self[name].data)
+            if name in taken or _normal(yours) != _normal(state[name]):
+                left_alone = _digest(self, name, yours) == before[name]
+                found.append(
+                    Conflict(
+                        self.add_prefix(name),
+                        row,
+                        str(self[name].label),
+                        _shown(self.fields[name], yours),
+                        _shown(self.fields[name], state[name]),
+                        name in taken or left_alone,
+                    )
+                )
+        if found:
+            self.vinyl_conflicts = found
+            self.vinyl_version = now
+            self.add_error(None, error)
+
+    form.full_clean = watched_clean
+
+
+def version_of(form_list: Iterable[Any]) -> str:
+    """
+    Return what the forms of a page were made from, for its field `VERSION`; empty if
+    none of them has an object. Switches to the event loop.
+    """
+    versions: dict[str, Digests] = {}
+    for form in form_list:
+        if form.is_bound:
+            version = getattr(form, "vinyl_version", None)
+        elif getattr(form.instance, "pk", None) is None:
+            version = None
+        else:
+            version = _digests(form, _state(form))
+        if version:
+            versions[form.prefix or ""] = version
+    return json.dumps(versions, separators=(",", ":")) if versions else ""
+
+
+def conflicts_of(form_list: Iterable[Any]) -> list[Conflict]:
+    """Return the conflicts of the forms of a page. Never switches."""
+    found = (getattr(form, "vinyl_conflicts", ()) for form in form_list)
+    return [*chain.from_iterable(found)]
+
+
+def lock_object(queryset: Any, field: Any, value: Any) -> None:
+    """
+    Let other transactions that save the same object wait, where the database can and a
+    transaction is open. Switches to the event loop.
+    """
+    connection = transaction.get_connection(queryset.db)
+    features = connection.features
+    if not (features.has_select_for_update and connection.in_atomic_block):
+        return
+    try:
+        key = field.to_python(value)
+    except (ValidationError, ValueError):
+        return
+    rows = queryset.model._base_manager.using(queryset.db).select_for_update()
+    bool(rows.filter(**{field.name: key}))
+
+
+def rows_of(formset: Any, found: Iterable[Any] | None = None) -> list[Any]:
+    """
+    Return the objects of a posted *formset*, one for each form, whatever others have
+    deleted or added meanwhile. Switches to the event loop.
+
+    Args:
+        found: Where to look for them; its queryset by default.
+    """
+    objects = formset.get_queryset() if found is None else found
+    rows = {row.pk: row for row in objects}
+    forms = formset.initial_forms
+    return [rows.get(form.instance.pk, form.instance) for form in forms]
+
+
+def watch_rows(formset: Any) -> None:
+    """
+    Let *formset*, a class made for one request, lock the rows that it saves in the same
+    way; and let `vinyl_rows` take the place of its queryset once it has them. Never
+    switches.
+    """
+    get_queryset = formset.get_queryset
+
+    def locking(self: Any) -> Any:
+        if hasattr(self, "vinyl_rows"):
+            return self.vinyl_rows
+        if self.is_bound and not hasattr(self, "_queryset"):
+            queryset = get_queryset(self)
+            connection = transaction.get_connection(queryset.db)
+            query = queryset.query
+            # What PostgreSQL does not lock.
+            derived = query.distinct or query.combinator or query.group_by is not None
+            features = connection.features
+            can_lock = features.has_select_for_update and connection.in_atomic_block
+            if can_lock and not derived and not query.is_sliced:
+                self._queryset = queryset.select_for_update(of=("self",))
+        return get_queryset(self)
+
+    formset.get_queryset = locking
+
+
+def _posted(request: Any) -> dict[str, Digests] | None:
+    text = request.POST.get(VERSION)
+    if not text:
+        return None
+    try:
+        versions = json.loads(text)
+        if not all(isinstance(one, dict) for one in versions.values()):
+            raise TypeError("Not the version of a form.")
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise BadRequest(f"The field {VERSION!r} has been changed.") from error
+    posted: dict[str, Digests] = versions
+    return posted
+
+
+def _state(form: Any) -> dict[str, Any]:
+    """Return the values of the database of the fields of *form*."""
+    opts = form.instance._meta
+    values = {}
+    for field in chain(opts.concrete_fields, opts.many_to_many, opts.private_fields):
+        in_form = form.fields.get(field.name)
+        if in_form is None or in_form.disabled or not getattr(field, "editable", False):
+            continue
+        if field.many_to_many and field.name in form.initial:
+            # Fetched already.
+            values[field.name] = form.initial[field.name]
+        else:
+            values[field.name] = field.value_from_object(form.instance)
+    return values
+
+
+def _digests(form: Any, state: dict[str, Any]) -> Digests:
+    return {name: _digest(form, name, value) for name, value in state.items()}
+
+
+def _digest(form: Any, name: str, value: Any) -> str:
+    instance = form.instance
+    of = f"{instance._meta.label}:{instance.pk}:{name}:{_normal(value)}"
+    return salted_hmac("vinyl.web.admin.conflicts", of).hexdigest()[:12]
+
+
+def _normal(value: Any) -> str:
+    """Return a text that is the same for the same value of a row or of a form."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, models.Model):
+        return str(value.pk)
+    if isinstance(value, (list, tuple, set, models.QuerySet)):
+        return ",".join(sorted(map(_normal, value)))
+    if isinstance(value, datetime.datetime) and value.tzinfo:
+        value = value.astimezone(datetime.UTC)
+    return str(value)
+
+
+def _shown(field: Any, value: Any) -> str:
+    return Truncator(", ".join(_labels(field, value)) or "-").chars(MAX_SHOWN)
+
+
+def _labels(field: Any, value: Any) -> Iterator[str]:
+    if isinstance(field, forms.ModelChoiceField):
+        several = isinstance(value, (list, tuple, models.QuerySet))
+        for one in value if several else [value]:
+            if isinstance(one, models.Model):
+                yield field.label_from_instance(one)
+            elif one not in (None, ""):
+                try:
+                    yield field.label_from_instance(field.to_python(one))
+                except (ValidationError, ValueError):
+                    yield str(one)
+    elif isinstance(value, bool):
+        yield gettext("Yes") if value else gettext("No")
+    elif value not in (None, "", []):
+        choices = dict(getattr(field, "choices", ()))
+        known = choices.get(value, choices.get(str(value)))
+        shown = known or formats.localize(template_localtime(value), use_l10n=True)
+        yield str(shown)
