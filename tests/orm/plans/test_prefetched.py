@@ -19,6 +19,7 @@ from tests.orm.plans.scenarios.chains import fill
 from tests.orm.plans.scenarios.outcomes import queryset_of
 from tests.orm.plans.test_prefetches import compare
 from tests.records.models import Album, Track
+from vinyl.orm.backends.collection import MANY, Pause
 from vinyl.orm.plans import prefetched
 from vinyl.orm.plans.trails import PENDING
 
@@ -131,6 +132,20 @@ def test_instances_do_not_keep_each_other_alive() -> None:
     assert last.tracks.all()[0].album is last
 
 
+def test_what_is_not_read_needs_no_garbage_collector() -> None:
+    fill()
+    with Pause(MANY):
+        for _ in range(4):
+            found = list(Album.objects.order_by("pk").prefetch_related("tracks"))
+            # Django makes the queryset of the first one, which refers to it.
+            refs = [weakref.ref(album) for album in found[1:]]
+            read = found[2]
+            assert all(track.album is read for track in read.tracks.all())
+            del found, read
+        alive = [ref() is not None for ref in refs]
+    assert alive == [False, True, *[False] * (len(refs) - 2)]
+
+
 def kept_cache() -> dict[str, Any]:
     _, album, *_ = Album.objects.order_by("pk").prefetch_related("tracks", "genres")
     cache: dict[str, Any] = vars(album)["_prefetched_objects_cache"]
@@ -153,13 +168,16 @@ def test_the_cache_may_outlive_its_instance(keep: Callable[[], Any]) -> None:
         tracks, genres = cache["tracks"], cache["genres"]
         key = tracks[0].album_id
         return (
-            [(one.pk, one.album.pk, one.album.title) for one in tracks],
+            [(one.pk, one.album.pk) for one in tracks],
             [one.pk for one in genres],
             [one.pk for one in tracks.filter(album=key).order_by("-pk")],
             {one.pk for one in genres.all()} == {one.pk for one in genres},
         )
 
     compare(make)
+    # What the instance was has to be fetched again.
+    track = keep()["tracks"][0]
+    assert track.album.title == Album.objects.get(pk=track.album_id).title
 
 
 # Each returns a dictionary with the queryset of tracks, or that queryset.

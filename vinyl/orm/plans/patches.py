@@ -64,6 +64,11 @@ PATCHES = (
     ),
     Patch(
         "django.db.models.query",
+        "normalize_prefetch_lookups",
+        prefetches.patch_normalize_prefetch_lookups,
+    ),
+    Patch(
+        "django.db.models.query",
         "prefetch_one_level",
         prefetches.patch_prefetch_one_level,
     ),

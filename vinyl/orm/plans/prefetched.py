@@ -6,9 +6,9 @@ the querysets of the other instances differ only in the instance, so they are co
 Each is made when code reads it: with its attributes it would be a third of all objects
 that a prefetch creates, which the garbage collector has to go through.
 
-On the event loop, the related objects cache their instance when they are read, too, and
-nothing of a prefetch refers to the instance before. So objects that code does not read
-are freed without the collector.
+If no other lookup can reach the related objects, they cache their instance when they
+are read, too, and nothing of a prefetch refers to the instance before. So objects that
+code does not read are freed without the collector.
 """
 
 from __future__ import annotations

@@ -26,7 +26,13 @@ from vinyl.orm.plans.prefetch_relations import Kind, Relation, keys_of, relation
 from vinyl.orm.plans.prefetched import set_querysets
 from vinyl.orm.plans.trails import is_enabled
 
-__all__ = ["Level", "finish", "flow_of", "patch_prefetch_one_level"]
+__all__ = [
+    "Level",
+    "finish",
+    "flow_of",
+    "patch_normalize_prefetch_lookups",
+    "patch_prefetch_one_level",
+]
 
 # The result of a level: the related objects, and the prefetches of their queryset.
 Found = tuple[list[Any], list[Any]]
@@ -120,6 +126,27 @@ class Level:
         )
 
 
+def patch_normalize_prefetch_lookups(method: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Patch the function that makes the `Prefetch` objects of a prefetch, to mark those
+    that it makes of names only.
+    """
+
+    @functools.wraps(method)
+    def normalize_prefetch_lookups(lookups: Any, prefix: str | None = None) -> Any:
+        given = list(lookups)
+        found = method(given, prefix)
+        if prefix is None and all(
+            type(one) is str and LOOKUP_SEP not in one for one in given
+        ):
+            for lookup in found:
+                # No lookup leads through the objects of another one.
+                lookup.is_simple = True
+        return found
+
+    return normalize_prefetch_lookups
+
+
 def patch_prefetch_one_level(method: Callable[..., Any]) -> Callable[..., Any]:
     """Patch `prefetch_one_level()` to fetch Django's own kinds of relations here."""
 
@@ -178,7 +205,8 @@ def _level(
     keys = keys_of(instances, model, relation.key)
     if keys is None:
         return None
-    found = Level(relation, instances, keys, prefetcher, lookup, level)
+    is_lazy = getattr(lookup, "is_simple", False)
+    found = Level(relation, instances, keys, prefetcher, lookup, level, is_lazy)
     if found.to_attr:
         try:
             model._meta.get_field(found.attribute)
