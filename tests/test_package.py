@@ -199,7 +199,14 @@ UNTESTED = {
 # on the wheel as well.
 IN_A_PROJECT = {
     "vinyl.cli": "test_cli.py",
-    "vinyl.pytest_plugin": "test_generated_tests.py",
+    "vinyl.pytest_plugin.async_fixtures": "test_pytest_plugin_beside_others.py",
+    "vinyl.pytest_plugin.asserting": "test_pytest_plugin.py",
+    "vinyl.pytest_plugin.databases": "test_generated_tests.py",
+    "vinyl.pytest_plugin.fixtures": "test_pytest_plugin.py",
+    "vinyl.pytest_plugin.live": "test_pytest_plugin.py",
+    "vinyl.pytest_plugin.own_fixtures": "test_pytest_plugin.py",
+    "vinyl.pytest_plugin.setup": "test_pytest_plugin.py",
+    "vinyl.pytest_plugin.steps": "test_generated_tests.py",
     "vinyl.web.management.commands.runserver": "test_runserver.py",
     "vinyl.web.management.commands.startapp": "test_startproject.py",
     "vinyl.web.management.commands.startproject": "test_startproject.py",

@@ -39,6 +39,8 @@ def environment(database_url: str | None = None) -> dict[str, str]:
             ("DJANGO_", "PYTEST_", "PYTHONUNBUFFERED", "VINYL_", "DATABASE_URL")
         )
     }
+    # Tests of a project are run by anyio's plugin; pytest-asyncio would warn of it.
+    kept["PYTEST_ADDOPTS"] = "-p no:asyncio"
     return kept | ({"DATABASE_URL": database_url} if database_url else {})
 
 

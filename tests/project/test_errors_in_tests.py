@@ -125,7 +125,7 @@ def printed(project: Path, *options: str, **tests: str) -> str:
 def test_an_error_is_shown_once_with_the_lines_of_the_project(project: Path) -> None:
     tests = {f"case{number}": TESTS.format(url=url) for number, url in enumerate(SHOWN)}
     text = printed(project, **tests)
-    _, *sections = text.split("_ test_asking[asyncio] _")
+    _, *sections = text.split("_ test_asking _")
     for (url, (error, places)), section in zip(SHOWN.items(), sections, strict=True):
         section = section.partition("= short test summary info")[0]
         assert len(section.splitlines()) < 60, section
@@ -199,7 +199,7 @@ def test_errors_in_fixtures_and_websockets_and_of_tests_themselves(
     project: Path,
 ) -> None:
     text = printed(project, others=OTHERS)
-    before, _, logged = text.partition("_ test_a_page[asyncio] _")
+    before, _, logged = text.partition("_ test_a_page _")
     assert "1 passed" in text
     assert "1 error" in text
     assert before.count("mysite/views.py:13: ZeroDivisionError") == 1

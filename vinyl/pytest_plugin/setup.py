@@ -1,0 +1,77 @@
+"""Finding the project's settings, and setting up Django with them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+__all__ = ["is_active", "set_up"]
+
+APP = "vinyl.orm"
+
+
+def set_up(config: Any) -> None:
+    """
+    Set up Django if the folder of *config*, pytest's, is in a project of vinyl.
+
+    Raises:
+        UsageError: The project's settings cannot be used.
+
+    Never switches.
+    """
+    root = Path(config.rootpath)
+    # Cheaper than importing Django for tests that have nothing to do with it.
+    named = any(map(_names_settings, (root, *root.parents)))
+    if not named and not os.environ.get("DJANGO_SETTINGS_MODULE"):
+        return
+    from django.core.exceptions import ImproperlyConfigured
+
+    from vinyl.cli import find_settings
+
+    try:
+        if named:
+            find_settings(root)
+        elif not _lists_the_app():
+            return
+        # pytest-django does it itself, with settings of its own options.
+        if not config.pluginmanager.has_plugin("django"):
+            import django
+
+            django.setup()
+    except (ImportError, ImproperlyConfigured) as error:
+        raise pytest.UsageError(
+            f"The settings of the project, "
+            f"{os.environ.get('DJANGO_SETTINGS_MODULE')!r}, cannot be used in tests: "
+            f"{error} Correct them, or the name in [tool.vinyl] of pyproject.toml."
+        ) from error
+
+
+def _names_settings(folder: Path) -> bool:
+    try:
+        return "[tool.vinyl]" in (folder / "pyproject.toml").read_text("utf-8")
+    except (OSError, ValueError):
+        return False
+
+
+def _lists_the_app() -> bool:
+    """Whether the settings of the environment can be read, and list vinyl.orm."""
+    from django.conf import settings
+
+    try:
+        return APP in settings.INSTALLED_APPS
+    except Exception:
+        # These may not be the tests that the settings are for.
+        return False
+
+
+def is_active() -> bool:
+    """Whether Django is set up, with vinyl.orm. Never switches."""
+    if "django" not in sys.modules:
+        return False
+    from django.apps import apps
+
+    return apps.ready and apps.is_installed(APP)
