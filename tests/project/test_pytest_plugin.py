@@ -176,6 +176,29 @@ async def test_forgets(db):
     also = User.objects.create(username="nina")
 """
 
+CASES = """
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import TestCase, TransactionTestCase
+
+
+class TestUsers(TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        cls.user = User.objects.create_user("zoe")
+
+    def test_it(self):
+        assert User.objects.get() == self.user
+        name = str(connection.settings_dict["NAME"])
+        assert "test_" in name or "memory" in name
+
+
+class TestTransactions(TransactionTestCase):
+    async def test_it(self):
+        assert not await User.objects.exists()
+        await User.objects.create_user("nina")
+"""
+
 KEPT = """
 from django.contrib.auth.models import User
 
@@ -198,6 +221,17 @@ def test_they_work_in_several_processes(
     folder = project(tmp_path, FIXTURES)
     printed = run("pytest", "-q", "-n", "2", cwd=folder, database_url=database_url)
     assert passed(printed) == 20 + 2
+
+
+def test_test_cases_have_databases_of_their_own(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    folder = project(tmp_path, CASES)
+    printed = run(
+        *("pytest", "-q", "tests/test_mixed.py"), cwd=folder, database_url=database_url
+    )
+    assert passed(printed) == 2
+    assert not (folder / "db.sqlite3").exists()
 
 
 def test_forgotten_calls_fail(tmp_path: Path) -> None:

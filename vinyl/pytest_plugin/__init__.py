@@ -87,20 +87,26 @@ def pytest_configure(config: Any) -> None:
 
 def pytest_collection_modifyitems(config: Any, items: list[pytest.Item]) -> None:
     """
-    Have anyio run the async fixtures of plain tests among *items*, too, where it runs
-    all async tests. Never switches.
+    Give *items* the fixtures that they do not name: test databases to Django's test
+    cases, and the event loop of anyio to plain tests with async fixtures. Never
+    switches.
     """
     if not is_active():
         return
     from vinyl.pytest_plugin.async_fixtures import runs_by_anyio, uses_async_fixture
+    from vinyl.pytest_plugin.databases import is_test_of_django
 
-    if not runs_by_anyio(config):
-        return
+    by_anyio = runs_by_anyio(config)
+    beside_django = config.pluginmanager.has_plugin("django")
     for item in items:
-        names = getattr(item, "fixturenames", None)
-        if names is not None and "anyio_backend" not in names:
-            if uses_async_fixture(item):
-                names.insert(0, "anyio_backend")
+        names: list[str] | None = getattr(item, "fixturenames", None)
+        if names is None:
+            continue
+        if by_anyio and "anyio_backend" not in names and uses_async_fixture(item):
+            names.insert(0, "anyio_backend")
+        # Without test databases, its tests would use the real ones.
+        if not beside_django and is_test_of_django(item):
+            names.insert(0, "databases")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

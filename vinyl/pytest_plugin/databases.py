@@ -12,6 +12,7 @@ from django.conf import global_settings, settings
 from django.core.management import call_command
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.test import TransactionTestCase
 from django.test.utils import (
     override_settings,
     setup_databases,
@@ -20,10 +21,19 @@ from django.test.utils import (
     teardown_test_environment,
 )
 
-__all__ = ["flushed", "made_databases", "rolled_back"]
+__all__ = ["flushed", "is_test_of_django", "made_databases", "rolled_back"]
 
 # What Django recommends for tests: a real hash takes a third of a second.
 FAST_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def is_test_of_django(item: Any) -> bool:
+    """
+    Whether the test *item* is a method of Django's `TestCase` or `TransactionTestCase`.
+    Never switches.
+    """
+    cls = getattr(item, "cls", None)
+    return cls is not None and issubclass(cls, TransactionTestCase)
 
 
 @contextmanager
