@@ -78,21 +78,19 @@ def _add_for_anyio(module: Any, prefix: str) -> None:
 def _add_for_asyncio(module: Any, prefix: str) -> None:
     import pytest_asyncio
 
-    fixture: Any = pytest_asyncio.fixture
-
-    @fixture(name=f"{prefix}client")
     async def client(db: None) -> AsyncIterator[Any]:
         """As for anyio."""
         async for http in _client():
             yield http
 
-    @fixture(name=f"{prefix}admin_client")
     async def admin_client(db: None, admin_user: Any) -> AsyncIterator[Any]:
         """As for anyio."""
         async for http in _client(admin_user):
             yield http
 
-    module.client, module.admin_client = client, admin_client
+    for function in (client, admin_client):
+        name = f"{prefix}{function.__name__}"
+        setattr(module, name, pytest_asyncio.fixture(name=name)(function))
 
 
 async def _client(user: Any = None) -> AsyncIterator[Any]:
