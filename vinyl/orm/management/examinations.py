@@ -1,4 +1,4 @@
-"""What `vinyl doctor` looks at. Each function yields its findings, and changes nothing."""
+"""What `vinyl doctor` looks at. Each function yields findings, and changes nothing."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def examine_models() -> Iterator[Finding]:
     Never switches.
     """
     # Without a connection: that of a database is examined elsewhere.
-    loader = MigrationLoader(None, ignore_no_initial=True)
+    loader = MigrationLoader(None)
     if conflicts := loader.detect_conflicts():
         for app, names in sorted(conflicts.items()):
             yield Finding(
@@ -113,10 +113,11 @@ def examine_migrations(alias: str) -> Iterator[Finding]:
         return
     names = [f"{each.app_label}.{each.name}" for each in missing]
     shown = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+    count = "1 migration is" if len(names) == 1 else f"{len(names)} migrations are"
     option = "" if alias == DEFAULT_DB_ALIAS else f" --database {alias}"
     yield Finding(
         "warning",
-        f"{len(names)} migrations are not applied to {alias!r}: {shown}",
+        f"{count} not applied to {alias!r}: {shown}",
         f"Run `vinyl migrate{option}`.",
     )
 

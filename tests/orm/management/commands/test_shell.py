@@ -74,7 +74,7 @@ def test_ctrl_c_ends_the_statement_only(console: Recorder) -> None:
     def interrupt() -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    console.locals["started"] = lambda: threading.Thread(target=interrupt).start()  # type: ignore[index]
+    console.locals["started"] = lambda: threading.Thread(target=interrupt).start()
     console.enter("started(); await asyncio.sleep(60)")
     assert console.printed == "\nKeyboardInterrupt\n"
     console.enter("assert await Artist.objects.count() == 0")

@@ -42,7 +42,7 @@ class Command(shell.Command):
     def python(self, options: dict[str, Any]) -> None:
         # Django's method prepares the names, the history and the completion.
         before = code.interact
-        code.interact = _interact
+        code.interact = _interact  # type: ignore[assignment]  # Django gives only local
         try:
             super().python(options)
         finally:
@@ -83,7 +83,7 @@ class AsyncConsole(code.InteractiveConsole):
     def runcode(self, code: CodeType) -> None:
         """Run *code*, and print its error. Switches to the event loop if it awaits."""
         try:
-            result = eval(code, self.locals)  # type: ignore[arg-type]  # a dict
+            result = eval(code, self.locals)
             if _is_async(code):
                 self.runner.run(result)
         except SystemExit:
