@@ -9,7 +9,7 @@ orm/              Django's ORM, awaitable
 web/              the web layer, on Starlette
 cli.py            the command `vinyl`
 __main__.py       `python -m vinyl`
-pytest_plugin.py  fixtures, and errors for calls that nobody awaits
+pytest_plugin/    fixtures, and errors for calls that nobody awaits
 mypy_plugin.py    the plugin of django-stubs for mypy, with vinyl's types
 """
 

@@ -18,7 +18,7 @@ from vinyl.bridge.mode import dual
 from vinyl.bridge.patching import Patch
 from vinyl.orm.scopes.lending import lent_by_thread
 
-__all__ = ["TABLE"]
+__all__ = ["TABLE", "wait_in_loop"]
 
 
 def wait_in_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
