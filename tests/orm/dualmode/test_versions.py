@@ -68,6 +68,8 @@ NOT_CHECKED = {
     "_fetch_mode": "of Django 6.1",
     "_field_defaults": "of named tuples",
     "_fetching": "of vinyl, set through `__dict__`",
+    "_fixtureinfo": "of pytest's items, which the pytest plugin alone reads",
+    "_from_testcase": "set on atomic() as Django's TestCase does; tests need it",
     "_getframe": "of Python's `sys`",
     "_load_template": "of Jinja2, which vinyl.orm does not need",
     "_local": "of vinyl, set through `object`",
