@@ -213,6 +213,7 @@ IN_A_PROJECT = {
     "vinyl.web.management.commands.test": "test_generated_tests.py",
     "vinyl.web.management.failed_start": "test_failed_start.py",
     "vinyl.web.management.templates": "test_startproject.py",
+    "vinyl.web.management.workers": "test_runserver_options.py",
 }
 TESTS = Path(__file__).parent
 # In lines.

@@ -5,18 +5,28 @@ and explains common mistakes in a few lines.
 
 from __future__ import annotations
 
+import io
 import os
+import subprocess
 import sys
+import textwrap
 import tomllib
+<<<<<<< HEAD
 from importlib import import_module
+=======
+>>>>>>> cd552ee (Let vinyl test run pytest, help show groups, and runserver use more processes, Unix sockets and HTTPS)
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import django
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import ManagementUtility, load_command_class
+from django.core.management import (
+    ManagementUtility,
+    get_commands,
+    load_command_class,
+)
 from django.core.management.base import BaseCommand
 from django.core.management.color import color_style
 from django.db import DatabaseError, InterfaceError, connections
@@ -28,6 +38,20 @@ __all__ = ["find_settings", "main"]
 # The commands that replace Django's, with or without settings, and whatever the order
 # of INSTALLED_APPS.
 OWN = frozenset({"routes", "runserver", "startapp", "startproject", "test"})
+# The commands of Django and vinyl, as `vinyl help` shows them.
+GROUPS = {
+    "Start": "startproject startapp",
+    "Run": "runserver shell dbshell test testserver",
+    "Look": "doctor check routes diffsettings showmigrations findstatic",
+    "Change the database": (
+        "makemigrations migrate sqlmigrate squashmigrations optimizemigration flush "
+        "sqlflush sqlsequencereset inspectdb createcachetable watchmodels"
+    ),
+    "Data": "loaddata dumpdata remove_stale_contenttypes clearsessions",
+    "Users": "createsuperuser changepassword",
+    "Files and translations": "collectstatic makemessages compilemessages",
+    "Mail": "sendtestemail",
+}
 WITHOUT_SETTINGS = frozenset({"help", "startapp", "startproject", "version"})
 
 
@@ -52,6 +76,7 @@ def main(argv: list[str] | None = None) -> None:
     Never switches, unless the command runs an event loop.
     """
     argv = list(sys.argv if argv is None else argv)
+    _print_any_text()
     if Path(argv[0]).name in ("__main__.py", "vinyl.exe"):
         argv[0] = "vinyl"
     if argv[1:] in (["--version"], ["version"]):
@@ -62,7 +87,18 @@ def main(argv: list[str] | None = None) -> None:
         return
     try:
         find_settings(Path.cwd())
+        if argv[1:2] == ["test"]:
+            if (arguments := pytest_arguments(argv[2:])) is not None:
+                sys.exit(subprocess.call(arguments))
+            argv = [each for each in argv if each != "--django"]
         Utility(argv).execute()
+    except KeyboardInterrupt:
+        if "--traceback" in argv:
+            raise
+        sys.stdout.flush()
+        sys.stderr.write("\nInterrupted.\n")
+        # What a shell reports of a program that SIGINT ended.
+        sys.exit(130)
     except (ImproperlyConfigured, DatabaseError, InterfaceError) as error:
         message = explain(error)
         if message is None or "--traceback" in argv:
@@ -70,8 +106,59 @@ def main(argv: list[str] | None = None) -> None:
         _fail(message)
 
 
+def _print_any_text() -> None:
+    """Print what the terminal's encoding lacks as escapes, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding != "utf-8":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def pytest_arguments(arguments: list[str]) -> list[str] | None:
+    """
+    Return the command line of pytest for `vinyl test` with these *arguments*; None if
+    Django's command is to run, because pytest is not installed, the project has no
+    settings for it, or the first argument is `--django`.
+
+    Never switches.
+    """
+    if arguments[:1] == ["--django"] or find_spec("pytest") is None:
+        return None
+    folder = Path.cwd()
+    for each in (folder, *folder.parents):
+        file = each / "pyproject.toml"
+        if (each / "pytest.ini").exists():
+            break
+        if file.exists():
+            if "pytest" not in tomllib.loads(file.read_text("utf-8")).get("tool", {}):
+                return None
+            break
+    else:
+        return None
+    return [sys.executable, "-m", "pytest", *arguments]
+
+
 class Utility(ManagementUtility):
     """Django's command-line utility, with vinyl's commands and messages."""
+
+    def main_help_text(self, commands_only: bool = False) -> str:
+        if commands_only:
+            return super().main_help_text(commands_only)
+        style = color_style()
+        groups = grouped(get_commands())
+        lines = [f"`{self.prog_name} help COMMAND` shows the options of a command."]
+        for title, names in groups.items():
+            text = textwrap.fill(
+                "  ".join(names),
+                width=78,
+                initial_indent="    ",
+                subsequent_indent="    ",
+                break_on_hyphens=False,
+            )
+            lines += ["", style.NOTICE(title), text]
+        if self.settings_exception is not None:
+            problem = _settings_problem(self.settings_exception)
+            lines += ["", style.NOTICE(f"Commands of apps are missing. {problem}")]
+        return "\n".join(lines)
 
     def fetch_command(self, subcommand: str) -> BaseCommand:
         if self.settings_exception and subcommand not in WITHOUT_SETTINGS:
@@ -81,6 +168,24 @@ class Utility(ManagementUtility):
         if subcommand in OWN:
             return load_command_class("vinyl.web", subcommand)
         return super().fetch_command(subcommand)
+
+
+def grouped(commands: dict[str, Any]) -> dict[str, list[str]]:
+    """
+    Return the names of *commands*, by app as Django has them, in groups: those of
+    GROUPS, and one for each other app. Never switches.
+    """
+    known = {name for names in GROUPS.values() for name in names.split()}
+    groups = {
+        title: [name for name in names.split() if name in commands]
+        for title, names in GROUPS.items()
+    }
+    for name, app in sorted(commands.items()):
+        if name not in known:
+            label = app if isinstance(app, str) else type(app).__module__
+            title = "Other" if label.startswith("django.") else f"App {label}"
+            groups.setdefault(title, []).append(name)
+    return {title: names for title, names in groups.items() if names}
 
 
 def find_settings(start: Path) -> None:

@@ -141,7 +141,7 @@ def test_hashers_that_a_project_has_chosen_stay(tmp_path: Path) -> None:
 
 def test_the_test_command_says_where_it_finds_nothing(tmp_path: Path) -> None:
     folder = project(tmp_path, MIXED)
-    printed = vinyl("test", cwd=folder, fails=True)
+    printed = vinyl("test", "--django", cwd=folder, fails=True)
     assert "No test was run" in printed
     assert "pytest" in printed
 
@@ -158,7 +158,9 @@ def test_the_test_command_runs_test_cases(
     )
     folder = project(tmp_path, case)
     (folder / "tests" / "__init__.py").touch()
-    printed = vinyl("test", "--noinput", cwd=folder, database_url=database_url)
+    printed = vinyl(
+        "test", "--django", "--noinput", cwd=folder, database_url=database_url
+    )
     assert "Ran 1 test" in printed
 
 

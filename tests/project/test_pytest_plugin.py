@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.postgres import empty_database
 from tests.project.terminal import PATIENCE, environment, new_project, run
 from tests.project.test_generated_tests import passed, project
 
@@ -215,11 +216,10 @@ def test_the_fixtures(tmp_path: Path, database_url: str | None) -> None:
     assert passed(printed) == 20 + 2
 
 
-def test_they_work_in_several_processes(
-    tmp_path: Path, database_url: str | None
-) -> None:
+def test_they_work_in_several_processes(tmp_path: Path, postgres_url: str) -> None:
     folder = project(tmp_path, FIXTURES)
-    printed = run("pytest", "-q", "-n", "2", cwd=folder, database_url=database_url)
+    with empty_database(postgres_url) as url:
+        printed = run("pytest", "-q", "-n", "2", cwd=folder, database_url=url)
     assert passed(printed) == 20 + 2
 
 

@@ -173,11 +173,9 @@ def with_options(folder: Path, before: str, after: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("processes", ["0", "2"])
-def test_pytest_django(
-    tmp_path: Path, database_url: str | None, processes: str
-) -> None:
+def test_pytest_django(tmp_path: Path, database_url: str | None) -> None:
     pytest.importorskip("pytest_django")
+    processes = "0" if database_url is None else "2"
     folder = with_options(project(tmp_path, DJANGO), ', "-p", "no:django"', "")
     printed = run(
         *("pytest", "-q", "-n", processes, "tests/test_mixed.py"),

@@ -130,6 +130,7 @@ def test_an_app_fits_into_the_project(tmp_path: Path) -> None:
     assert "no issues" in vinyl("check", cwd=project)
     with serving(project) as client:
         assert "A new app" in client.get("/blog/").text
+    assert "1 passed" in run("pytest", "-q", "blog_posts", cwd=project)
 
 
 def test_an_existing_folder_is_refused(tmp_path: Path) -> None:

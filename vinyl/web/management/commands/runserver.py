@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import socket
+import ssl
+import stat
 import sys
 import traceback
 from argparse import ArgumentParser
@@ -28,6 +30,7 @@ from uvicorn.supervisors import ChangeReload
 import vinyl
 from vinyl.web.application import get_asgi_application
 from vinyl.web.management.failed_start import error_of, serve_error
+from vinyl.web.management.workers import run_workers
 from vinyl.web.routing.unawaited import watch
 
 __all__ = ["Command"]
@@ -45,6 +48,8 @@ class Command(runserver.Command):
     addr: str
     port: str
     use_ipv6: bool
+    # The options of HTTPS for uvicorn.
+    ssl: dict[str, str]
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -64,31 +69,94 @@ class Command(runserver.Command):
         parser.add_argument(
             "--fd", type=int, help="File descriptor of an open socket to serve on."
         )
+        parser.add_argument(
+            "--uds", metavar="PATH", help="Serve on a Unix domain socket at this path."
+        )
+        parser.add_argument(
+            "--workers",
+            type=int,
+            default=1,
+            metavar="N",
+            help="Serve with N processes, which do not restart when code changes.",
+        )
+        parser.add_argument(
+            "--ssl-certfile", metavar="FILE", help="Serve HTTPS with this certificate."
+        )
+        parser.add_argument(
+            "--ssl-keyfile",
+            metavar="FILE",
+            help="Private key of the certificate, if it is not in the same file.",
+        )
 
     def run(self, **options: Any) -> None:
         """Serve, or supervise a process of this command that serves."""
-        sock = self.bind(options["fd"])
+        self.read_ssl(options)
+        if options["workers"] < 1:
+            raise CommandError(
+                f"--workers is {options['workers']}, but at least one process has to "
+                f"serve. Give a positive number."
+            )
+        sock = self.bind(options["fd"], options["uds"])
         # Report errors of the databases before anything starts.
         for connection in connections.all():
             connection.ensure_connection()
             connection.close()
-        if options["use_reloader"]:
-            self.supervise(sock)
-        else:
-            self.serve(sock, skip_checks=options["skip_checks"])
+        try:
+            if options["workers"] > 1:
+                self.serve_in_processes(sock, options["workers"])
+            elif options["use_reloader"]:
+                self.supervise(sock)
+            else:
+                self.serve(
+                    sock,
+                    skip_checks=options["skip_checks"],
+                    verbosity=options["verbosity"],
+                )
+        finally:
+            if options["uds"] and options["fd"] is None:
+                Path(options["uds"]).unlink(missing_ok=True)
 
-    def bind(self, fd: int | None) -> socket.socket:
+    def read_ssl(self, options: dict[str, Any]) -> None:
+        """
+        Keep the options of HTTPS for uvicorn.
+
+        Raises:
+            CommandError: The certificate or the key cannot be used.
+        """
+        names = ("ssl_certfile", "ssl_keyfile")
+        self.ssl = {name: options[name] for name in names if options[name]}
+        if not self.ssl:
+            return
+        try:
+            if "ssl_certfile" not in self.ssl:
+                raise ValueError("there is no --ssl-certfile")
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            # Never asks for a password: there may be no terminal.
+            context.load_cert_chain(
+                options["ssl_certfile"], options["ssl_keyfile"], password=lambda: ""
+            )
+        except (OSError, ValueError) as error:
+            raise CommandError(
+                f"HTTPS cannot be served with certificate {options['ssl_certfile']!r} "
+                f"and key {options['ssl_keyfile']!r} ({error}). Give files in PEM "
+                f"format that belong together, the key without a password."
+            ) from error
+
+    def bind(self, fd: int | None, path: str | None) -> socket.socket:
         """
         Return the socket to serve on.
 
         Args:
             fd: An open socket, as a file descriptor; None to open one.
+            path: Of a Unix domain socket to open; None for an address.
 
         Raises:
             CommandError: The address is in use, invalid, or not on this computer.
         """
         if fd is not None:
             return socket.socket(fileno=fd)
+        if path is not None:
+            return bind_unix_socket(path)
         family = socket.AF_INET6 if self.use_ipv6 else socket.AF_INET
         try:
             return socket.create_server((self.addr, int(self.port)), family=family)
@@ -105,29 +173,46 @@ class Command(runserver.Command):
         config = configure("project", reload=True, reload_dirs=folders)
         self.stdout.write("Watching for changes.")
         self.stdout.flush()
-        # The child does not share the parent's imports: it runs the whole command.
-        command = [sys.argv[0], *sys.argv[1:], "--noreload"]
-        ChangeReload(config, partial(serve_in_child, command), [sock]).run()
+        ChangeReload(config, partial(serve_in_child, command_of_child()), [sock]).run()
 
-    def serve(self, sock: socket.socket, *, skip_checks: bool) -> None:
+    def serve_in_processes(self, sock: socket.socket, workers: int) -> None:
+        """Run *workers* processes that serve, and replace one that ends."""
+        self.stdout.write(f"{workers} processes serve {self.banner(sock)}")
+        self.stdout.flush()
+        _, *options = command_of_child()
+        run_workers(
+            [*options, "--workers", "1", "--verbosity", "0"], sock.fileno(), workers
+        )
+
+    def banner(self, sock: socket.socket) -> str:
+        """Return the address of *sock* for the terminal. Never switches."""
+        name = sock.getsockname()
+        if isinstance(name, str):
+            return f"{self.style.SUCCESS(f'unix:{name}')}   Ctrl-C quits.\n"
+        host, port = name[:2]
+        host = f"[{host}]" if ":" in host else host
+        scheme = "https" if self.ssl else "http"
+        return f"{self.style.SUCCESS(f'{scheme}://{host}:{port}/')}   Ctrl-C quits.\n"
+
+    def serve(self, sock: socket.socket, *, skip_checks: bool, verbosity: int) -> None:
         """Check the project, print its URL, and serve until interrupted."""
         if not skip_checks:
-            self.check(display_num_errors=True)
-        self.check_migrations()
+            self.check(display_num_errors=bool(verbosity))
+        if verbosity:
+            self.check_migrations()
         for connection in connections.all(initialized_only=True):
             connection.close()
         watch()
         application = Started(get_application())
-        host, port = sock.getsockname()[:2]
-        host = f"[{host}]" if ":" in host else host
-        self.stdout.write(
-            f"\nvinyl {vinyl.__version__} (Django {django.get_version()}, uvicorn "
-            f"{version('uvicorn')}), settings {os.environ['DJANGO_SETTINGS_MODULE']}\n"
-            f"{self.style.SUCCESS(f'http://{host}:{port}/')}   Ctrl-C quits.\n"
-        )
-        # Without a terminal it would stay in a buffer while the server runs.
-        self.stdout.flush()
-        server = uvicorn.Server(configure(application))
+        if verbosity:
+            self.stdout.write(
+                f"\nvinyl {vinyl.__version__} (Django {django.get_version()}, uvicorn "
+                f"{version('uvicorn')}), settings "
+                f"{os.environ['DJANGO_SETTINGS_MODULE']}\n{self.banner(sock)}"
+            )
+            # Without a terminal it would stay in a buffer while the server runs.
+            self.stdout.flush()
+        server = uvicorn.Server(configure(application, **self.ssl))
         try:
             server.run(sockets=[sock])
         except KeyboardInterrupt:
@@ -212,6 +297,50 @@ def configure(application: Any, **options: Any) -> uvicorn.Config:
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
         **options,
     )
+
+
+def bind_unix_socket(path: str) -> socket.socket:
+    """
+    Return a socket that listens at *path*. A file that a server has left is replaced.
+
+    Raises:
+        CommandError: Another program listens there, or the path cannot be used.
+    """
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        if stat.S_ISSOCK(os.stat(path).st_mode) and not answers(path):
+            os.unlink(path)
+    except FileNotFoundError:
+        pass
+    try:
+        sock.bind(path)
+        sock.listen(2048)
+    except OSError as error:
+        sock.close()
+        raise CommandError(
+            f"Cannot listen on the Unix domain socket {path} ({error}). Choose another "
+            f"path, in a folder that exists and can be written, or stop the program "
+            f"that uses it."
+        ) from error
+    return sock
+
+
+def answers(path: str) -> bool:
+    """Return whether a program listens on the Unix domain socket at *path*."""
+    with socket.socket(socket.AF_UNIX) as attempt:
+        try:
+            attempt.connect(path)
+        except OSError:
+            return False
+        return True
+
+
+def command_of_child() -> list[str]:
+    """
+    Return the command line of a process that serves for this one. It does not share the
+    parent's imports: it runs the whole command.
+    """
+    return [sys.argv[0], *sys.argv[1:], "--noreload"]
 
 
 def serve_in_child(command: list[str], sockets: list[socket.socket]) -> None:

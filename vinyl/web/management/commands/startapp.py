@@ -17,6 +17,7 @@ Next:
   add "{name}" to INSTALLED_APPS in the settings
   add path("{name}/", include("{name}.urls")) to the project's urls.py
   write models, then: vinyl makemigrations {name} && vinyl migrate
+  register them in {name}/admin.py, and write tests in {name}/tests, then: pytest
 """
 
 

@@ -19,8 +19,9 @@ class Command(test.Command):
     """Run test cases with Django's runner; fail if there are none."""
 
     help = (
-        "Runs test cases of Django and unittest. Tests that are functions, as in a "
-        "project that vinyl created, are run by `pytest`."
+        "Runs the tests: with pytest and its options, if the project has settings for "
+        "it. With --django, and otherwise, test cases of Django and unittest are run "
+        "by Django's runner, whose options are these."
     )
 
     def handle(self, *test_labels: str, **options: Any) -> None:
