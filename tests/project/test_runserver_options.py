@@ -22,6 +22,7 @@ from tests.project.terminal import (
     server,
     serving,
     vinyl,
+    wait_for,
 )
 
 VIEWS = """
@@ -155,3 +156,28 @@ def test_templates_and_static_files_are_read_anew(tmp_path: Path) -> None:
         style.write_text("/* changed */")
         assert "It changed." in client.get("/").text
         assert client.get("/static/site.css").text == "/* changed */"
+
+
+BLOCKING = """
+import time
+from vinyl.web import PlainTextResponse
+
+
+async def home(request):
+    time.sleep(0.6)
+    return PlainTextResponse("Slow.")
+"""
+
+
+def test_code_that_blocks_is_reported_with_its_line(tmp_path: Path) -> None:
+    project = new_project(tmp_path)
+    (project / "mysite" / "views.py").write_text(BLOCKING)
+    log = project / "server.log"
+    with serving(project) as client:
+        wait_for(
+            lambda: (
+                client.get("/").text == "Slow." and "views.py:7)" in log.read_text()
+            ),
+            log,
+        )
+    assert "by mysite.views.home (" in log.read_text()

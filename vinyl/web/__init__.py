@@ -21,6 +21,7 @@ cors.py          cross-origin resource sharing
 conditional.py   304 responses for clients that have the current page
 access.py        request ids and the access log
 health.py        views for load balancers
+loop_watch.py    reports of code that blocks the event loop
 recording.py     recordings of requests, and reports of N+1 queries
 apps.py          the app config
 

@@ -28,7 +28,7 @@ class VinylWebConfig(AppConfig):
         )
         from vinyl.web.checks import deploy, settings  # noqa: F401
         from vinyl.web.errors import exception_reporter
-        from vinyl.web.http import local_value, prefix
+        from vinyl.web.http import local_value, login_redirects, prefix
         from vinyl.web.templating import form_templates
 
         for module in (
@@ -40,6 +40,7 @@ class VinylWebConfig(AppConfig):
             form_templates,
             forms,
             local_value,
+            login_redirects,
             pagination,
             prefix,
             views,

@@ -17,6 +17,7 @@ from django.core.exceptions import (
     PermissionDenied,
     RequestDataTooBig,
     SuspiciousOperation,
+    ValidationError,
 )
 from django.http import Http404
 from django.urls import Resolver404
@@ -145,3 +146,23 @@ async def test_a_group_is_what_is_in_it(
         for error in errors:
             assert type(error).__name__ in response.text
             assert str(error) in response.text
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [
+        (ValidationError("Too %(size)s.", params={"size": "long"}), ["Too long."]),
+        (ValidationError(["One.", "Two."]), ["One.", "Two."]),
+        (ValidationError({"title": ["Missing."]}), {"title": ["Missing."]}),
+    ],
+    ids=["message", "list", "fields"],
+)
+async def test_a_validation_error_is_422_for_a_client_that_asks_for_json(
+    error: ValidationError, detail: Any
+) -> None:
+    async with serving(raising(error)) as http:
+        asked = await http.get("/", headers=JSON)
+        assert asked.status_code == 422
+        assert asked.json()["detail"] == detail
+        # In a page nobody expects it.
+        assert (await http.get("/")).status_code == 500

@@ -17,6 +17,7 @@ from django.core.exceptions import (
     PermissionDenied,
     RequestDataTooBig,
     SuspiciousOperation,
+    ValidationError,
 )
 from django.db import DataError
 from django.http import Http404
@@ -45,7 +46,8 @@ class Problem:
         status: The HTTP status.
         title: The phrase that HTTP has for the status, such as "Not Found".
         reason: What the error says, for the log; empty if it only repeats the title.
-        detail: What the client may read: the `detail` of an `HTTPException`, else "".
+        detail: What the client may read: the `detail` of an `HTTPException`, or the
+            messages of a `ValidationError` for a client that asks for JSON, else "".
         headers: The headers of an `HTTPException`, or None.
         media_type: "text/html", "text/plain" or "application/json", as the client
             prefers.
@@ -74,6 +76,8 @@ class Problem:
             error = _blamed(error, request)
             media_type = preferred_media_type(request)
         status = _status_of(error)
+        if isinstance(error, ValidationError) and media_type == "application/json":
+            status = 422
         title = reason_phrase(status)
         reason: str = ""
         detail: Any = ""
@@ -88,6 +92,9 @@ class Problem:
             case Resolver404():
                 # Its text is the list of patterns that were tried.
                 pass
+            case ValidationError() if status == 422:
+                detail = _messages_of(error)
+                reason = safe_text(detail)
             case Http404() | PermissionDenied() | BadRequest() | SuspiciousOperation():
                 reason = safe_text(error)
         return cls(error, status, title, reason, detail, headers, media_type)
@@ -118,6 +125,16 @@ def _status_of(error: Exception) -> int:
         case BadRequest() | SuspiciousOperation() | MultiPartParserError():
             return 400
     return 500
+
+
+def _messages_of(error: ValidationError) -> Any:
+    """The messages of *error*: a list for each field, or one list without fields."""
+    try:
+        if hasattr(error, "error_dict"):
+            return {name: list(texts) for name, texts in error.message_dict.items()}
+        return list(error.messages)
+    except Exception:
+        return ""
 
 
 def _unwrapped(error: Exception) -> Exception:

@@ -21,6 +21,7 @@ background.py        BackgroundTask: calls after the response
 responses.py         the response classes, redirect
 streaming.py         StreamingResponse
 events.py            EventSourceResponse: server-sent events
+login_redirects.py   redirects to the login page: 401 for clients that ask for JSON
 django_responses.py  Django's responses as Starlette's
 captured.py          the response of an ASGI app, as an object
 """

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vinyl.bridge.greenlets import run
 from vinyl.web.http.headers import ResponseHeaders, encode_header
+from vinyl.web.http.login_redirects import refuse_instead
 from vinyl.web.http.responses import Response
 from vinyl.web.http.streaming import StreamingResponse
 
@@ -35,7 +36,9 @@ async def as_app(response: AnyResponse) -> ASGIApp:
 async def convert_response(response: HttpResponseBase) -> ASGIApp:
     """
     Return an ASGI app that sends status, headers, cookies and body of *response*. A
-    `TemplateResponse` is rendered, in the bridge.
+    `TemplateResponse` is rendered, in the bridge. The app raises an `HTTPException`
+    with status 401 if *response* redirects to the login page, and the client asks for
+    JSON.
 
     Switches to the event loop.
     """
@@ -59,6 +62,7 @@ async def convert_response(response: HttpResponseBase) -> ASGIApp:
 
     async def send_and_close(scope: Scope, receive: Receive, send: Send) -> None:
         try:
+            refuse_instead(response, scope, receive, send)
             await result(scope, receive, send)
         finally:
             # Its close() would also send request_finished, which is for Django's

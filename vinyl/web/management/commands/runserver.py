@@ -29,6 +29,7 @@ from uvicorn.supervisors import ChangeReload
 
 import vinyl
 from vinyl.web.application import get_asgi_application
+from vinyl.web.loop_watch import report_blocking
 from vinyl.web.management.failed_start import error_of, serve_error
 from vinyl.web.management.workers import run_workers
 from vinyl.web.routing.unawaited import watch
@@ -229,7 +230,8 @@ class Command(runserver.Command):
 
 class Started:
     """
-    An ASGI app that calls *app*, and keeps the error of its lifespan.
+    An ASGI app that calls *app*, reports code that blocks the event loop, and keeps the
+    error of the lifespan.
 
     Attributes:
         error: The error that the lifespan raised; None without one.
@@ -240,11 +242,14 @@ class Started:
         self.error: Exception | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
+        if scope["type"] != "lifespan":
             await self.app(scope, receive, send)
+            return
+        try:
+            async with report_blocking():
+                await self.app(scope, receive, send)
         except Exception as error:
-            if scope["type"] == "lifespan":
-                self.error = error
+            self.error = error
             raise
 
 
