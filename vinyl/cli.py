@@ -11,10 +11,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
-<<<<<<< HEAD
 from importlib import import_module
-=======
->>>>>>> cd552ee (Let vinyl test run pytest, help show groups, and runserver use more processes, Unix sockets and HTTPS)
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
