@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -86,6 +87,8 @@ def main(argv: list[str] | None = None) -> None:
         find_settings(Path.cwd())
         if argv[1:2] == ["test"]:
             if (arguments := pytest_arguments(argv[2:])) is not None:
+                # Ctrl-C reaches pytest as well, which has databases to remove.
+                signal.signal(signal.SIGINT, lambda *_: None)
                 sys.exit(subprocess.call(arguments))
             argv = [each for each in argv if each != "--django"]
         Utility(argv).execute()
