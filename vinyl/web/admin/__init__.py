@@ -29,6 +29,7 @@ search.py      the search over all models
 static.py      vinyl's static files in place of those of Django's pages
 tabs.py        fieldsets and inlines behind tabs
 tags.py        functions for the templates
+throttle.py    limits for failed logins
 checks.py      system checks
 
 The views are those of `django.contrib.admin`, run in the bridge; the pages are in

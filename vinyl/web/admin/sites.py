@@ -24,6 +24,7 @@ from vinyl.web.admin.completion import CompletionView
 from vinyl.web.admin.options import ModelAdmin, adapted
 from vinyl.web.admin.preferences import Preferences
 from vinyl.web.admin.search import search
+from vinyl.web.admin.throttle import Throttle, throttled
 from vinyl.web.errors.framed import frame_errors
 from vinyl.web.http.responses import reason_phrase
 
@@ -51,6 +52,12 @@ class AdminSite(admin.AdminSite):
     # The template of the search over all models, and whether there is one.
     search_template = "admin/search.html"
     enable_search = True
+    # How many logins may fail for one account and from one address in a period, in
+    # seconds, and the cache that counts them. None for any number.
+    login_account_limit: int | None = 10
+    login_address_limit: int | None = 100
+    login_limit_seconds: float = 15 * 60
+    login_limit_cache = "default"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -141,6 +148,39 @@ class AdminSite(admin.AdminSite):
         """
         cards = [*self.get_cards(request)]
         return super().index(request, {"cards": cards, **(extra_context or {})})
+
+    def get_login_throttle(self) -> Throttle | None:
+        """
+        Return what limits failed logins; None for no limit.
+
+        Never switches.
+        """
+        return Throttle(
+            self.login_account_limit,
+            self.login_address_limit,
+            self.login_limit_seconds,
+            cache=self.login_limit_cache,
+            prefix=self.name,
+        )
+
+    def login(
+        self, request: Any, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """
+        Return the page for logging in, with `login_form` and the limits of
+        `get_login_throttle()`.
+
+        Args:
+            request: Of the visitor.
+            extra_context: Further variables of the template.
+
+        Switches to the event loop.
+        """
+        # Needs the models of users.
+        from django.contrib.admin.forms import AdminAuthenticationForm
+
+        self.login_form = throttled(self.login_form or AdminAuthenticationForm, self)
+        return super().login(request, extra_context)
 
     def search(
         self, request: Any, extra_context: dict[str, Any] | None = None
