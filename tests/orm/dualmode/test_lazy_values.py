@@ -13,7 +13,10 @@ from typing import Any, NamedTuple
 
 import pytest
 from django import forms
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import models
 from django.db.models import F, Q, Value
+from django.db.models.fields.files import FieldFile
 from django.db.models.functions import Concat
 
 from tests.records.models import Album, Artist, Biography, Label, Tag, Track
@@ -207,3 +210,33 @@ async def test_others_may_ask_for_its_class(given: Given) -> None:
     lazy: Any = given.lazy.artist
     assert not isinstance(lazy, Artist)
     assert lazy.__class__ is type(lazy)
+
+
+class TestFiles:
+    """The attribute of a FileField makes a file object of the name in the instance."""
+
+    class Scan(models.Model):  # noqa: DJ008 - it is never shown
+        page = models.FileField(upload_to="scans", blank=True)
+
+        class Meta:
+            app_label = "files_of_tests"
+
+    async def test_a_name_becomes_a_file(self) -> None:
+        def check() -> None:
+            for scan in (
+                self.Scan(page="a.txt"),
+                self.Scan.from_db("default", ["id", "page"], [1, "a.txt"]),
+            ):
+                assert isinstance(scan.page, FieldFile)
+                assert (scan.page.name, scan.page.url) == ("a.txt", "/a.txt")
+                scan.page = "b.txt"
+                assert scan.page.name == "b.txt"
+            assert not self.Scan().page
+
+        check()
+        await run(check)
+
+    async def test_an_upload_becomes_a_file_of_the_field(self) -> None:
+        scan = self.Scan(page=SimpleUploadedFile("a.txt", b"text"))
+        assert isinstance(scan.page, FieldFile)
+        assert scan.page.size == 4
