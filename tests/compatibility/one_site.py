@@ -65,8 +65,10 @@ def prepare() -> None:
     logger = logging.getLogger("django")
     logger.propagate = True
     logger.handlers.clear()
+    # Checks of some packages query. Tables without migrations refer to others.
+    call_command("migrate", verbosity=0, skip_checks=True)
+    call_command("migrate", run_syncdb=True, verbosity=0, skip_checks=True)
     call_command("check", fail_level="ERROR")
-    call_command("migrate", run_syncdb=True, verbosity=0)
 
 
 async def serve(application: Any, steps: list[Callable[..., Any]], found: Any) -> None:

@@ -1,5 +1,5 @@
 """
-Patches for Django's contrib apps, and for the parts of Django that use the ORM.
+Patches for Django's contrib apps, the parts of Django that use the ORM, and packages.
 
 auth.py                  users, permissions and their backends
 contenttypes.py          content types and generic relations
@@ -11,5 +11,6 @@ handlers.py              Django's ASGI handler, with its sync code in the bridge
 commands.py              commands and migrations that are `async def`
 caches.py                one cache object for all tasks of an event loop
 redis.py                 a cache backend that waits for Redis on the event loop
+procrastinate.py         deferring jobs of procrastinate
 blocking.py              worker threads for caches, storages and e-mail that block
 """

@@ -35,6 +35,7 @@ from vinyl.orm.contrib import (
     generic_foreign_keys,
     handlers,
     managers,
+    procrastinate,
     validators,
 )
 from vinyl.orm.dualmode import (
@@ -307,6 +308,7 @@ TABLE = (
     Patch(generic_foreign_keys.DESCRIPTOR, "__get__", _generic, app="contenttypes"),
     *auth.TABLE,
     *managers.TABLE,
+    *procrastinate.TABLE,
     Patch(
         "django.contrib.sessions.backends.base",
         "sync_to_async",
