@@ -25,6 +25,7 @@ violations.py  violated constraints, in words
 held.py        forms that are shown again and not saved
 widgets.py     the fields of forms, without scripts
 preferences.py what a visitor has arranged: colours, folded parts, favourites
+foreign.py     templates of packages in Django's language
 search.py      the search over all models
 static.py      vinyl's static files in place of those of Django's pages
 tabs.py        fieldsets and inlines behind tabs

@@ -1,13 +1,14 @@
 """
 The static files of the admin: vinyl's own in place of those for Django's pages, which
-are neither served nor collected, apart from the libraries that packages build on.
+are neither served nor collected, apart from the libraries that packages build on. All
+of them are where packages may have pages in Django's language.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from django.contrib import admin
 from django.core.files.storage import FileSystemStorage
 
 from vinyl.bridge.patching import Patch
+from vinyl.web.admin.foreign import has_djangos_engine
 
 __all__ = ["LIBRARIES", "TABLE", "files_of_django", "with_jquery"]
 
@@ -37,25 +39,32 @@ LIBRARIES = frozenset(
     }
 )
 FOLDER = Path(admin.__file__).parent / "static"
+OWN_FOLDER = Path(__file__).parent / "static"
 
 
-class Libraries(FileSystemStorage):
-    """The files of Django's admin that are in LIBRARIES, and no others."""
+class FilesOfDjango(FileSystemStorage):
+    """
+    The files of Django's admin that are in LIBRARIES; with an engine for Django's
+    language, in which packages have pages, all that vinyl does not have.
+    """
 
     def exists(self, name: str) -> bool:
-        return (not name or name in LIBRARIES) and super().exists(name)
+        return (not name or _is_served(name)) and super().exists(name)
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         folders, files = super().listdir(path)
         inside = f"{path}/".lstrip("/")
         return (
-            [one for one in folders if any(_is_in(f"{inside}{one}/"))],
-            [one for one in files if f"{inside}{one}" in LIBRARIES],
+            [one for one in folders if _is_served(f"{inside}{one}/")],
+            [one for one in files if _is_served(f"{inside}{one}")],
         )
 
 
-def _is_in(folder: str) -> Iterator[bool]:
-    return (name.startswith(folder) for name in LIBRARIES)
+def _is_served(name: str) -> bool:
+    """Whether the file, or a file of the folder, *name* is served."""
+    if has_djangos_engine():
+        return name.endswith("/") or not (OWN_FOLDER / name).exists()
+    return any(library.startswith(name) for library in LIBRARIES)
 
 
 @cache
@@ -92,7 +101,7 @@ def patch_init(init: Callable[..., Any]) -> Callable[..., Any]:
                 self.storages[config.name] = self.storage_class(folder)
                 libraries = f"{config.name}: libraries"
                 self.apps.append(libraries)
-                self.storages[libraries] = Libraries(str(FOLDER))
+                self.storages[libraries] = FilesOfDjango(str(FOLDER))
 
     return __init__
 

@@ -24,6 +24,7 @@ from jinja2.runtime import Context
 
 from vinyl.web.admin.filters import finder
 from vinyl.web.admin.filters import other_parameters as parameters_beside
+from vinyl.web.admin.foreign import inline_formset, list_filter
 from vinyl.web.admin.periods import date_hierarchy
 from vinyl.web.admin.static import files_of_django, with_jquery
 from vinyl.web.admin.tabs import tabs
@@ -36,11 +37,13 @@ __all__ = [
     "finder",
     "form_errors",
     "is_group",
+    "inline_formset",
     "js_gettext",
     "kept",
     "kind",
     "labelled",
     "language",
+    "list_filter",
     "localized",
     "media",
     "moment",
