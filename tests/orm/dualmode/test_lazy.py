@@ -1,7 +1,7 @@
 """Lazy attributes: NotFetched until awaited, then cached; never a wrong answer."""
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
-# mypy: disable-error-code="attr-defined, misc, unreachable"
+# mypy: disable-error-code="attr-defined, misc, type-arg, unreachable"
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ import django
 import pytest
 from django.core import exceptions
 from django.core.exceptions import ObjectDoesNotExist
+from django.core.files.base import ContentFile
 from django.db import models as dj_models
+from django.db.models.fields.related_descriptors import ForwardManyToOneDescriptor
+from django.db.models.query_utils import DeferredAttribute
+from django.test.utils import isolate_apps
 
 from tests.records.models import Album, Artist, Biography, Label, Tag, Track
 from vinyl.exceptions import NotFetchedError
@@ -130,6 +134,42 @@ class TestReverseOneToOne:
         artist = await (await make_album()).artist
         with pytest.raises(Artist.biography.RelatedObjectDoesNotExist):
             await artist.biography
+
+
+@isolate_apps("tests.records")
+def test_descriptors_of_a_projects_own_make_the_value() -> None:
+    class Shouting(DeferredAttribute):
+        def __get__(self, instance: Any, cls: Any = None) -> Any:
+            value = super().__get__(instance, cls)
+            return value if instance is None else value.upper()
+
+    class Loud(dj_models.CharField):
+        descriptor_class = Shouting
+
+    class Polite(ForwardManyToOneDescriptor):
+        def __get__(self, instance: Any, cls: Any = None) -> Any:
+            value = super().__get__(instance, cls)
+            return value if instance is None else f"please, {value}"
+
+    class Asking(dj_models.ForeignKey):
+        forward_related_accessor_class = Polite
+
+    class Sleeve(dj_models.Model):
+        word = Loud(max_length=9)
+        picture = dj_models.FileField()
+        artist = Asking(Artist, dj_models.CASCADE, related_name="+")
+
+        class Meta:
+            app_label = "records"
+
+        def __str__(self) -> str:
+            return self.word
+
+    sleeve = Sleeve(word="x", artist=Artist(pk=1, name="Nina Simone"))
+    sleeve.__dict__["picture"] = ContentFile(b"", name="own.png")
+    for _ in range(2):
+        assert (sleeve.word, sleeve.artist) == ("X", "please, Nina Simone")
+        assert not sleeve.picture._committed
 
 
 class TestDeferredField:

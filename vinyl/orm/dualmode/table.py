@@ -17,6 +17,12 @@ from typing import Any
 from django.apps import apps
 from django.db import connections
 from django.db.models import ForeignKey, OneToOneField, OneToOneRel
+from django.db.models.fields.related_descriptors import (
+    ForwardManyToOneDescriptor,
+    ForwardOneToOneDescriptor,
+    ReverseOneToOneDescriptor,
+)
+from django.db.models.query_utils import DeferredAttribute
 
 from vinyl.bridge.async_methods import patch_instancecheck
 from vinyl.bridge.greenlets import in_bridge
@@ -101,26 +107,30 @@ def _is_cached(descriptor: Any, instance: Any) -> bool:
     return descriptor.is_cached(instance)
 
 
-# Django's descriptors of these return what is in the cache, unless it is None.
+# Django's own descriptors of these return what is in the cache, unless it is None.
 _CACHING = frozenset({ForeignKey, OneToOneField, OneToOneRel})
+_RELATED = frozenset({ForwardManyToOneDescriptor, ForwardOneToOneDescriptor})
 
 
 def _cached_related(descriptor: Any, instance: Any) -> Any:
     field = descriptor.field
-    if type(field) in _CACHING:
+    if type(field) in _CACHING and type(descriptor) in _RELATED:
         return instance._state.fields_cache.get(field.cache_name)
     return None
 
 
 def _cached_reverse(descriptor: Any, instance: Any) -> Any:
     relation = descriptor.related
-    if type(relation) in _CACHING:
+    if type(relation) in _CACHING and type(descriptor) is ReverseOneToOneDescriptor:
         return instance._state.fields_cache.get(relation.cache_name)
     return None
 
 
 def _cached_field(descriptor: Any, instance: Any) -> Any:
-    return instance.__dict__.get(descriptor.field.attname)
+    # Not one of its subclasses: that of a FileField makes a FieldFile of the value.
+    if type(descriptor) is DeferredAttribute:
+        return instance.__dict__.get(descriptor.field.attname)
+    return None
 
 
 def _is_loaded(descriptor: Any, instance: Any) -> bool:
