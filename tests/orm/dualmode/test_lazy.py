@@ -143,6 +143,9 @@ def test_descriptors_of_a_projects_own_make_the_value() -> None:
             value = super().__get__(instance, cls)
             return value if instance is None else value.upper()
 
+        def __set__(self, instance: Any, value: Any) -> None:
+            instance.__dict__[self.field.attname] = value
+
     class Loud(dj_models.CharField):
         descriptor_class = Shouting
 
