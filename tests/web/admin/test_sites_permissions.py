@@ -87,6 +87,9 @@ PAGES: dict[str, tuple[int, ...]] = {
     "app_list": (404, 200, 200, 200, 200),
     "": (404,) * 5,
     "changelist": (403, 200, 403, 200, 403),
+    "export": (403, 200, 403, 200, 403),
+    # Without `import_fields` nobody may.
+    "import": (403,) * 5,
     "add": (403, 403, 200, 403, 403),
     "change": (403, 200, 403, 200, 403),
     "history": (403, 200, 403, 200, 403),
@@ -113,6 +116,7 @@ def url_of(route: str, album: Any) -> str:
     route = re.sub(r"\(\?P<app_label>(\w+)\)", r"\1", route)
     route = route.replace("(?P<url>.*)", "nowhere/").strip("^$")
     route = route.replace("<path:content_type_id>", "1")
+    route = route.replace("<str:kind>", "csv")
     return "/admin/" + route.replace("<path:object_id>", str(album.pk))
 
 

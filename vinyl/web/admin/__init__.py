@@ -13,8 +13,13 @@ peers.py       relations that columns read, fetched for all rows
 periods.py     the links of `date_hierarchy`
 listing.py     the options of ModelAdmin that concern its change list
 deletion.py    what a deletion includes, counted
+exporting.py   the rows of a list as CSV and JSON
+tables.py      files of CSV, read and checked
+importing.py   what the rows of a table add and change
+import_page.py the page of an import
 progress.py    actions that show their progress
 actions.py     the action that deletes
+ranges.py      filters that are typed: ranges, and parts of texts
 filters.py     Django's filters with a bounded number of choices
 related.py     the fields for related objects
 completion.py  what these complete, and the page to search without scripts
@@ -61,6 +66,7 @@ from django.contrib.admin import (
 from vinyl.web.admin.cards import Card, ListCard, TemplateCard
 from vinyl.web.admin.options import ModelAdmin, StackedInline, TabularInline
 from vinyl.web.admin.progress import Progress
+from vinyl.web.admin.ranges import RangeFilter, TextFilter
 from vinyl.web.admin.sites import AdminSite
 
 __all__ = [
@@ -78,12 +84,14 @@ __all__ = [
     "ListFilter",
     "ModelAdmin",
     "Progress",
+    "RangeFilter",
     "RelatedFieldListFilter",
     "RelatedOnlyFieldListFilter",
     "ShowFacets",
     "SimpleListFilter",
     "StackedInline",
     "TabularInline",
+    "TextFilter",
     "TemplateCard",
     "action",
     "autodiscover",

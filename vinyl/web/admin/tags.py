@@ -22,6 +22,7 @@ from django.utils.translation.trans_real import DjangoTranslation
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
+from vinyl.web.admin.exporting import FORMATS
 from vinyl.web.admin.filters import finder
 from vinyl.web.admin.filters import other_parameters as parameters_beside
 from vinyl.web.admin.foreign import inline_formset, list_filter
@@ -34,6 +35,7 @@ __all__ = [
     "capfirst",
     "change_link",
     "date_hierarchy",
+    "export_formats",
     "finder",
     "form_errors",
     "is_group",
@@ -114,6 +116,11 @@ def change_link(context: Context, inline: Any) -> dict[str, str] | None:
     if context.get("is_popup"):
         url += f"?{IS_POPUP_VAR}=1"
     return {"url": url, "text": text}
+
+
+def export_formats() -> list[str]:
+    """Return the kinds of files that a list can be exported to."""
+    return [*FORMATS]
 
 
 def form_errors(form: Any, shown: Collection[str] = ()) -> Any:

@@ -1,0 +1,125 @@
+"""The page of an import: upload, choice of columns, preview, and saving."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core import signing
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext
+
+from vinyl.web.admin.importing import Import, counts, guessed
+from vinyl.web.admin.progress import streamed
+from vinyl.web.admin.tables import ENCODINGS, Table, read_table
+
+__all__ = ["import_page"]
+
+# Rows with errors, and rows with changes, that a preview shows.
+MAX_SHOWN = 100
+
+# How long the file of a preview can be saved, in seconds.
+MAX_AGE = 24 * 60 * 60
+
+
+def import_page(model_admin: Any, request: Any) -> Any:
+    """
+    Return the response of one step. The file goes from step to step in the page, signed
+    for its model and visitor. Switches to the event loop.
+
+    Raises:
+        PermissionDenied: `has_import_permission()` says so.
+    """
+    if not model_admin.has_import_permission(request):
+        raise PermissionDenied
+    page = _Page(model_admin, request)
+    if request.method == "POST":
+        try:
+            return page.take_file()
+        except ValidationError as error:
+            page.context["errors"] = error.messages
+    return page.response()
+
+
+class _Page:
+    def __init__(self, model_admin: Any, request: Any) -> None:
+        self.admin = model_admin
+        self.request = request
+        self.names = [*model_admin.get_import_fields(request)]
+        self.salt = f"vinyl.import:{model_admin.opts.label_lower}:{request.user.pk}"
+        self.context: dict[str, Any] = {
+            **model_admin.admin_site.each_context(request),
+            "title": gettext("Import %(name)s")
+            % {"name": model_admin.opts.verbose_name_plural},
+            "opts": model_admin.opts,
+            "names": self.names,
+            "encodings": ENCODINGS,
+            "errors": [],
+            "table": None,
+        }
+
+    def response(self) -> TemplateResponse:
+        self.request.current_app = self.admin.admin_site.name
+        return TemplateResponse(self.request, "admin/import.html", self.context)
+
+    def take_file(self) -> Any:
+        data, encoding = self._file()
+        table = read_table(data, encoding, self.admin.import_max_rows)
+        post = self.request.POST
+        if "source" in post:
+            chosen = [post.get(f"column-{i}", "") for i in range(len(table.header))]
+            mapping = [name if name in self.names else "" for name in chosen]
+        else:
+            mapping = guessed(table, self.names, self.admin.model)
+        self.context |= {
+            "table": table,
+            "mapping": mapping,
+            "source": signing.dumps(
+                [data.decode("latin-1"), encoding], salt=self.salt, compress=True
+            ),
+            "digest": "",
+            "counts": None,
+            "may_save": False,
+            "failed": [],
+            "changing": [],
+            "more": 0,
+        }
+        return self._preview_or_save(table, mapping)
+
+    def _file(self) -> tuple[bytes, str]:
+        if "source" in self.request.POST:
+            source = self.request.POST["source"]
+            try:
+                text, encoding = signing.loads(source, salt=self.salt, max_age=MAX_AGE)
+            except signing.BadSignature as error:
+                text = gettext("The file is not there any more. Choose it again.")
+                raise ValidationError(text) from error
+            return text.encode("latin-1"), encoding
+        file = self.request.FILES.get("file")
+        if file is None:
+            raise ValidationError(gettext("Choose a file."))
+        limit = self.admin.import_max_size
+        if file.size > limit:
+            message = gettext("The file has more than %(count)d bytes. Divide it.")
+            raise ValidationError(message % {"count": limit})
+        encoding = self.request.POST.get("encoding", "")
+        return file.read(), encoding if encoding in ENCODINGS else "utf-8"
+
+    def _preview_or_save(self, table: Table, mapping: list[str]) -> Any:
+        one = Import(self.admin, self.request, table, mapping)
+        if "save" in self.request.POST:
+            # It ends without a change if the visitor has seen something else.
+            steps = one.save(self.request.POST.get("digest", ""))
+            return streamed(self.admin, self.request, self.context["title"], steps)
+        rows = [*one.rows()]
+        failed = [row for row in rows if row.kind == "error"]
+        changing = [row for row in rows if row.kind in ("add", "change")]
+        self.context |= {
+            "counts": counts(rows),
+            "digest": one.digest(rows),
+            "may_save": not failed and bool(changing),
+            "failed": failed[:MAX_SHOWN],
+            "changing": changing[:MAX_SHOWN],
+            "more": max(len(changing) - MAX_SHOWN, 0),
+        }
+        return self.response()

@@ -1,0 +1,355 @@
+"""
+Import: what the rows of a table would add and change, checked by the form of the model
+and the visitor's permissions, and saved in one transaction.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django import forms
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db import DatabaseError, models, router, transaction
+from django.db.models.constants import LOOKUP_SEP
+from django.utils.html import format_html
+from django.utils.translation import gettext
+
+from vinyl.web.admin.deletion import batches
+from vinyl.web.admin.progress import Progress
+from vinyl.web.admin.tables import Table
+
+__all__ = ["Import", "Row", "counts", "guessed"]
+
+# Rows whose objects are fetched together, and after which progress is shown.
+BATCH = 100
+
+TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
+FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
+
+
+@dataclass
+class Row:
+    """
+    What becomes of one row of a table.
+
+    Args:
+        line: Its line in the file.
+        kind: "add", "change", "same" or "error".
+        form: The checked form; None if the row has no object.
+        changes: The name of each changed field, its old value and its new one.
+        errors: The name of the column, or an empty text, and what is wrong.
+    """
+
+    line: int
+    kind: str
+    form: Any = None
+    changes: list[tuple[str, Any, Any]] = field(default_factory=list)
+    errors: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Truth(forms.Field):
+    """A truth value in words: a checkbox would take every word for true."""
+
+    widget = forms.TextInput
+
+    def to_python(self, value: Any) -> bool | None:
+        word = str(value or "").strip().lower()
+        if word in TRUE or word in FALSE:
+            return word in TRUE
+        if not word:
+            return None
+        raise ValidationError(gettext("Write “true” or “false”."))
+
+
+class Choice(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic at runtime
+    """A related object by one of its fields, looked up once for each value."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.known: dict[str, Any] = {}
+
+    def to_python(self, value: Any) -> Any:
+        if value not in self.known:
+            try:
+                self.known[value] = super().to_python(value)
+            except self.queryset.model.MultipleObjectsReturned as error:  # type: ignore[union-attr]  # a queryset by now
+                raise ValidationError(
+                    gettext("There is more than one object of this name.")
+                ) from error
+        return self.known[value]
+
+
+def guessed(table: Table, names: list[str], model: Any) -> list[str]:
+    """
+    Return the field of *names* that each column of *table* is for, by its name; "" for
+    none. Never switches.
+    """
+    known = {name.lower(): name for name in names}
+    for name in names:
+        try:
+            found = model._meta.get_field(name)
+        except FieldDoesNotExist:
+            continue
+        known.setdefault(str(found.verbose_name).lower(), name)
+    guesses = [known.get(column.lower(), "") for column in table.header]
+    return [g if g not in guesses[:i] else "" for i, g in enumerate(guesses)]
+
+
+class Import:
+    """
+    A table with the fields that its columns are for.
+
+    Args:
+        model_admin: Its permissions, form and `save_model()` apply.
+        request: The visitor's.
+        table: The rows.
+        mapping: The name of a field for each column, "" for those that are left out.
+
+    Raises:
+        ValidationError: A field is chosen for two columns, or none at all.
+    """
+
+    def __init__(
+        self, model_admin: Any, request: Any, table: Table, mapping: list[str]
+    ) -> None:
+        self.admin = model_admin
+        self.request = request
+        self.table = table
+        self.model = model_admin.model
+        # The index of a column, by the field of the model; with the lookup behind it.
+        self.columns: dict[str, int] = {}
+        self.lookups: dict[str, str] = {}
+        key = model_admin.import_key or self.model._meta.pk.name
+        for index, name in enumerate(mapping):
+            if not name:
+                continue
+            own, _, lookup = name.partition(LOOKUP_SEP)
+            own = self.model._meta.pk.name if own == "pk" else own
+            if own in self.columns:
+                message = gettext("Two columns are for the field “%(name)s”.")
+                raise ValidationError(message % {"name": own})
+            self.columns[own] = index
+            if lookup:
+                self.lookups[own] = lookup
+        if not set(self.columns) - {self.model._meta.pk.name}:
+            raise ValidationError(gettext("Choose a field for at least one column."))
+        self.key = self.model._meta.get_field(key) if key in self.columns else None
+        self.form = self._form()
+        self.optional = {
+            one.name
+            for one in self.model._meta.fields
+            if one.has_default() or one.has_db_default() or one.null
+        }
+        self.may_add = model_admin.has_add_permission(request)
+        self.lines: dict[Any, int] = {}
+
+    def _form(self) -> Any:
+        names = [n for n in self.columns if n != self.model._meta.pk.name]
+        return forms.modelform_factory(
+            self.model,
+            form=self.admin.form,
+            fields=names,
+            formfield_callback=self._form_field,
+        )
+
+    def _form_field(self, db_field: Any, **kwargs: Any) -> Any:
+        if isinstance(db_field, models.ForeignKey):
+            # The rows that the form of the admin offers.
+            offered: Any = self.admin.formfield_for_foreignkey(db_field, self.request)
+            return Choice(
+                offered.queryset,
+                required=not db_field.blank,
+                to_field_name=self.lookups.get(db_field.name),
+            )
+        if isinstance(db_field, models.BooleanField):
+            return Truth(required=not db_field.null)
+        return db_field.formfield()
+
+    def rows(self) -> Iterator[Row]:
+        """Yield what becomes of each row. Switches to the event loop."""
+        self.lines.clear()
+        for batch in batches(self.table.rows, BATCH):
+            known = self._known([cells for _, cells in batch])
+            for line, cells in batch:
+                yield self._row(line, cells, known)
+
+    def _known(self, rows: list[list[str]]) -> dict[Any, Any]:
+        """The objects of *rows* by their key, of those that the visitor sees."""
+        if self.key is None:
+            return {}
+        keys = []
+        for cells in rows:
+            try:
+                keys.append(self._key_of(cells))
+            except ValidationError:
+                continue
+        wanted = [key for key in keys if key is not None]
+        found = self.admin.get_queryset(self.request)
+        found = found.filter((f"{self.key.name}__in", wanted))
+        return {getattr(obj, self.key.attname): obj for obj in found}
+
+    def _key_of(self, cells: list[str]) -> Any:
+        assert self.key is not None
+        index = self.columns[self.key.name]
+        text = cells[index].strip() if index < len(cells) else ""
+        if not text:
+            return None
+        value = self.key.to_python(text)
+        self.key.run_validators(value)
+        return value
+
+    def _row(self, line: int, cells: list[str], known: dict[Any, Any]) -> Row:
+        if len(cells) != len(self.table.header):
+            message = gettext("The row has %(count)d cells, the header has %(wanted)d.")
+            count = {"count": len(cells), "wanted": len(self.table.header)}
+            return Row(line, "error", errors=[("", message % count)])
+        try:
+            obj, key = self._object_of(line, cells, known)
+        except ValidationError as error:
+            name = self._column(self.key.name) if self.key else ""
+            return Row(line, "error", errors=[(name, m) for m in error.messages])
+        change = obj is not None
+        if change and not self.admin.has_change_permission(self.request, obj):
+            text = gettext("You may not change this object.")
+            return Row(line, "error", errors=[("", text)])
+        if not change and not self.may_add:
+            text = gettext("You may not add objects.")
+            return Row(line, "error", errors=[("", text)])
+        obj = obj or (self.model() if key is None else self.model(**key))
+        return self._checked(line, cells, obj, change=change)
+
+    def _object_of(
+        self, line: int, cells: list[str], known: dict[Any, Any]
+    ) -> tuple[Any, Any]:
+        """The object to change, or None; and what a new one has to begin with."""
+        if self.key is None or (key := self._key_of(cells)) is None:
+            return None, None
+        if (before := self.lines.setdefault(key, line)) != line:
+            message = gettext("Line %(line)d has the same key.")
+            raise ValidationError(message % {"line": before})
+        if (obj := known.get(key)) is not None:
+            return obj, None
+        if isinstance(self.key, models.AutoField):
+            raise ValidationError(gettext("There is no object with this key."))
+        return None, {self.key.attname: key}
+
+    def _checked(self, line: int, cells: list[str], obj: Any, *, change: bool) -> Row:
+        fields = [self.model._meta.get_field(name) for name in self.form.base_fields]
+        before = {f.name: _shown(f, obj) for f in fields}
+        data = {name: cells[self.columns[name]] for name in self.form.base_fields}
+        form = self.form(data, instance=obj)
+        for name, one in form.fields.items():
+            # One for all rows, with what it has looked up.
+            if isinstance(one, Choice):
+                one.known = self.form.base_fields[name].known
+        errors = [
+            (self._column(name), message)
+            for name, messages in form.errors.items()
+            for message in messages
+        ]
+        if not change and not errors:
+            # The form leaves out the fields that it does not have. Without a value of
+            # their own they would be saved empty.
+            try:
+                form.instance.clean_fields(exclude={*form.fields, *self.optional})
+            except ValidationError as error:
+                errors = [
+                    (name, message)
+                    for name, messages in error.message_dict.items()
+                    for message in messages
+                ]
+        if errors:
+            return Row(line, "error", form, errors=errors)
+        after = {f.name: _shown(f, form.instance) for f in fields}
+        changes = [
+            (name, before[name] if change else None, value)
+            for name, value in after.items()
+            if not change or value != before[name]
+        ]
+        kind = "add" if not change else "change" if changes else "same"
+        return Row(line, kind, form, changes)
+
+    def _column(self, name: str) -> str:
+        index = self.columns.get(name)
+        return "" if index is None else self.table.header[index] or name
+
+    def digest(self, rows: list[Row]) -> str:
+        """Return a digest of what *rows* would do. Never switches."""
+        found = hashlib.sha256()
+        for row in rows:
+            found.update(repr((row.line, row.kind, row.changes)).encode())
+        return found.hexdigest()
+
+    def save(self, expected: str) -> Iterator[Any]:
+        """
+        Save all rows in one transaction, and yield the progress. The last text says
+        what has been done: nothing if a row has an error, or if they do something else
+        than *expected*, a digest. Switches to the event loop.
+        """
+        done: list[Row] = []
+        try:
+            with transaction.atomic(using=router.db_for_write(self.model)):
+                for row in self.rows():
+                    if row.kind == "error":
+                        raise _Refused(_told(row))
+                    if row.kind != "same":
+                        self._save(row, change=row.kind == "change")
+                    done.append(row)
+                    if len(done) % BATCH == 0:
+                        yield Progress(len(done), len(self.table.rows))
+                if self.digest(done) != expected:
+                    raise _Refused(gettext("the data has changed since the preview"))
+        except _Refused as error:
+            yield _note("error", gettext("Nothing was imported: %s.") % error)
+        except DatabaseError:
+            # Its text shows values of other rows.
+            text = gettext("Nothing was imported: the database refuses a row.")
+            yield _note("error", text)
+        else:
+            text = gettext("%(added)d added, %(changed)d changed, %(same)d unchanged.")
+            yield _note("success", text % counts(done))
+
+    def _save(self, row: Row, *, change: bool) -> None:
+        admin, request, form = self.admin, self.request, row.form
+        obj = admin.save_form(request, form, change=change)
+        admin.save_model(request, obj, form, change=change)
+        message = admin.construct_change_message(request, form, None, not change)
+        log = admin.log_change if change else admin.log_addition
+        log(request, obj, message)
+
+
+def counts(rows: list[Row]) -> dict[str, int]:
+    """Return how many of *rows* do what. Never switches."""
+    kinds = [row.kind for row in rows]
+    return {
+        "added": kinds.count("add"),
+        "changed": kinds.count("change"),
+        "same": kinds.count("same"),
+        "errors": kinds.count("error"),
+    }
+
+
+class _Refused(Exception):
+    pass
+
+
+def _told(row: Row) -> str:
+    column, message = row.errors[0]
+    where = f"{column}: " if column else ""
+    return gettext("line %(line)d, %(error)s") % {
+        "line": row.line,
+        "error": f"{where}{message}".rstrip("."),
+    }
+
+
+def _note(kind: str, text: str) -> str:
+    return format_html('<strong class="note {}">{}</strong>', kind, text)
+
+
+def _shown(field: Any, obj: Any) -> Any:
+    """A value as the preview shows it: that of a choice or foreign key is its key."""
+    value = field.value_from_object(obj)
+    return str(value) if isinstance(value, models.Model) else value
