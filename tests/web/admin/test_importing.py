@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import models
 from django.test.utils import isolate_apps
 
@@ -20,7 +20,7 @@ from tests.records.models import Album, Artist, Label
 from tests.web.admin.administering import AlbumAdmin, administering, superuser, text
 from tests.web.admin.administering import user as make_user
 from vinyl.web.admin import AdminSite, ModelAdmin
-from vinyl.web.admin.importing import Choice, Truth, guessed
+from vinyl.web.admin.importing import Choice, Import, Truth, guessed
 from vinyl.web.admin.tables import Table
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
@@ -187,6 +187,15 @@ async def test_a_key_of_ones_own_finds_the_objects() -> None:
         page = await http.post(url, **upload("name\nAlice\nAlice\n"))
         assert "3 name Line 2 has the same key." in text(page)
     assert await Artist.objects.count() == 2
+
+
+async def test_a_key_has_to_be_unique() -> None:
+    await superuser()
+    site = site_with(import_key="title")
+    admin = site.get_model_admin(Album)
+    table = Table(["title"], [(2, ["Sinnerman"])])
+    with pytest.raises(ImproperlyConfigured, match="is 'title', which several"):
+        Import(admin, None, table, ["title"])
 
 
 async def test_values_that_are_unique_within_the_file_too() -> None:

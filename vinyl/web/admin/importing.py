@@ -11,7 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django import forms
-from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.core.exceptions import (
+    FieldDoesNotExist,
+    ImproperlyConfigured,
+    ValidationError,
+)
 from django.db import DatabaseError, models, router, transaction
 from django.db.models.constants import LOOKUP_SEP
 from django.utils.html import format_html
@@ -110,6 +114,7 @@ class Import:
 
     Raises:
         ValidationError: A field is chosen for two columns, or none at all.
+        ImproperlyConfigured: `import_key` is not a unique field.
     """
 
     def __init__(
@@ -137,6 +142,12 @@ class Import:
         if not set(self.columns) - {self.model._meta.pk.name}:
             raise ValidationError(gettext("Choose a field for at least one column."))
         self.key = self.model._meta.get_field(key) if key in self.columns else None
+        if self.key is not None and not self.key.unique:
+            raise ImproperlyConfigured(
+                f"{type(model_admin).__name__}.import_key is {key!r}, which several "
+                f"objects can share, so it cannot say which one a row changes. Name a "
+                f"unique field."
+            )
         self.form = self._form()
         self.optional = {
             one.name
