@@ -264,16 +264,41 @@ def test_databases_are_kept_and_used_again(tmp_path: Path, postgres_url: str) ->
             for options, same in (
                 (["--reuse-db"], False),
                 (["--reuse-db"], True),
-                (["--reuse-db", "--create-db"], False),
+                (["--create-db"], False),
             ):
                 before = oid()
-                run("pytest", "-q", *options, cwd=folder, database_url=url)
+                run(
+                    *("pytest", "-q", "tests/test_mixed.py", *options),
+                    cwd=folder,
+                    database_url=url,
+                )
                 assert (oid() == before) is same
-            run("pytest", "-q", cwd=folder, database_url=url)
             assert oid() is None
         finally:
             connection.execute(f"DROP DATABASE IF EXISTS test_{name} WITH (FORCE)")
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+LATER = """
+import django
+from django.conf import settings
+
+settings.configure(INSTALLED_APPS=["vinyl.orm"])
+django.setup()
+"""
+
+
+def test_django_that_is_set_up_later_does_not_activate_it(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(LATER)
+    (tmp_path / "test_it.py").write_text(
+        "from django.test import TransactionTestCase\n\n\n"
+        "class TestIt(TransactionTestCase):\n"
+        "    databases = []\n\n"
+        "    async def test_it(self):\n        pass\n"
+    )
+    options = ("-p", "vinyl.pytest_plugin", "-p", "no:django")
+    printed = run("pytest", "-q", *options, cwd=tmp_path)
+    assert passed(printed) == 1
 
 
 def test_without_settings_the_plugin_does_nothing(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from typing import Any
 
 import pytest
 
-from vinyl.pytest_plugin.setup import is_active, set_up
+from vinyl.pytest_plugin.setup import ACTIVE, is_active, set_up
 
 __all__ = [
     "pytest_collection_modifyitems",
@@ -63,7 +63,7 @@ def pytest_load_initial_conftests(early_config: Any, parser: Any) -> None:
             action="store_true",
             help="Create the test databases anew, even with --reuse-db.",
         )
-    set_up(early_config)
+    early_config.stash[ACTIVE] = set_up(early_config)
 
 
 @pytest.hookimpl(trylast=True)
@@ -72,7 +72,10 @@ def pytest_configure(config: Any) -> None:
     Turn Python's warning "coroutine was never awaited" into an error, and add the
     fixtures; they replace those of anyio's plugin. Never switches.
     """
-    if not is_active():
+    if config.pluginmanager.has_plugin("django") or ACTIVE not in config.stash:
+        # pytest-django has set up Django, or a conftest.py that asks for this plugin.
+        config.stash[ACTIVE] = is_active()
+    if not config.stash[ACTIVE]:
         return
     from vinyl.orm import testing
     from vinyl.pytest_plugin import async_fixtures, fixtures, own_fixtures
@@ -91,7 +94,7 @@ def pytest_collection_modifyitems(config: Any, items: list[pytest.Item]) -> None
     cases, and the event loop of anyio to plain tests with async fixtures. Never
     switches.
     """
-    if not is_active():
+    if not config.stash[ACTIVE]:
         return
     from vinyl.pytest_plugin.async_fixtures import runs_by_anyio, uses_async_fixture
     from vinyl.pytest_plugin.databases import is_test_of_django
@@ -112,7 +115,7 @@ def pytest_collection_modifyitems(config: Any, items: list[pytest.Item]) -> None
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     """Give the test *item* a scope for its transactions. Never switches."""
-    if not is_active():
+    if not item.config.stash[ACTIVE]:
         return (yield)
     from vinyl.pytest_plugin.steps import steps_of_test
 
@@ -121,9 +124,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_fixture_setup(fixturedef: Any) -> Generator[None, Any, Any]:
+def pytest_fixture_setup(fixturedef: Any, request: Any) -> Generator[None, Any, Any]:
     """Let an async fixture take part in the test's transactions. Never switches."""
-    if not is_active() or fixturedef.scope != "function":
+    if not request.config.stash[ACTIVE] or fixturedef.scope != "function":
         return (yield)
     from vinyl.pytest_plugin.steps import patched_fixture
 
@@ -134,7 +137,7 @@ def pytest_fixture_setup(fixturedef: Any) -> Generator[None, Any, Any]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Let an async test take part in its transactions. Never switches."""
-    if not is_active():
+    if not item.config.stash[ACTIVE]:
         return (yield)
     from vinyl.pytest_plugin.steps import patched_test
 
@@ -148,7 +151,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     Explain the error of *call*, a phase of the test *item*, and shorten its traceback
     to the project's lines. Never switches.
     """
-    if call.excinfo is None or not is_active():
+    if call.excinfo is None or not item.config.stash[ACTIVE]:
         return
     from vinyl.orm.dualmode.awaited_value import note_awaited_value
 

@@ -9,14 +9,20 @@ from typing import Any
 
 import pytest
 
-__all__ = ["is_active", "set_up"]
+__all__ = ["ACTIVE", "is_active", "set_up"]
+
+# Whether the plugin is active, in the stash of pytest's config: decided once, since a
+# conftest.py may set up Django later, for tests that know nothing of the plugin.
+ACTIVE = pytest.StashKey[bool]()
 
 APP = "vinyl.orm"
 
 
-def set_up(config: Any) -> None:
+def set_up(config: Any) -> bool:
     """
     Set up Django if the folder of *config*, pytest's, is in a project of vinyl.
+
+    Returns: Whether it is.
 
     Raises:
         UsageError: The project's settings cannot be used.
@@ -27,7 +33,7 @@ def set_up(config: Any) -> None:
     # Cheaper than importing Django for tests that have nothing to do with it.
     named = any(map(_names_settings, (root, *root.parents)))
     if not named and not os.environ.get("DJANGO_SETTINGS_MODULE"):
-        return
+        return False
     from django.core.exceptions import ImproperlyConfigured
 
     from vinyl.cli import find_settings
@@ -36,7 +42,7 @@ def set_up(config: Any) -> None:
         if named:
             find_settings(root)
         elif not _lists_the_app():
-            return
+            return False
         # pytest-django does it itself, with settings of its own options.
         if not config.pluginmanager.has_plugin("django"):
             import django
@@ -48,6 +54,7 @@ def set_up(config: Any) -> None:
             f"{os.environ.get('DJANGO_SETTINGS_MODULE')!r}, cannot be used in tests: "
             f"{error} Correct them, or the name in [tool.vinyl] of pyproject.toml."
         ) from error
+    return True
 
 
 def _names_settings(folder: Path) -> bool:
