@@ -251,8 +251,12 @@ def page_query(changelist: Any, number: int) -> str:
     return changelist.get_query_string({PAGE_VAR: number})
 
 
-def some(items: list[Any], limit: int = MAX_LISTED) -> list[Any]:
-    """Return the first *limit* items of a nested list of what is deleted."""
+def some(items: list[Any], limit: int | None = None) -> list[Any]:
+    """
+    Return the first items of a nested list of what is deleted: *limit*, or 100 if it is
+    None.
+    """
+    limit = MAX_LISTED if limit is None else limit
     # A list after an item contains the items below it.
     texts = [i for i, item in enumerate(items) if isinstance(item, str)]
     if len(texts) <= limit:
