@@ -110,6 +110,18 @@ with isolate_apps("tests.records"):
         def __str__(self) -> str:
             return self.title
 
+    class Duet(models.Model):
+        """With two relations to the same model."""
+
+        first = models.ForeignKey(Person, models.CASCADE, related_name="firsts")
+        second = models.ForeignKey(Person, models.CASCADE, related_name="duets")
+
+        class Meta:
+            app_label = "records"
+
+        def __str__(self) -> str:
+            return f"Duet {self.pk}"
+
     class Document(models.Model):
         data = models.JSONField(default=dict, blank=True)
         scan = models.FileField(upload_to="scans", blank=True)
@@ -144,7 +156,7 @@ with isolate_apps("tests.records"):
             return f"{self.left}, {self.right}"
 
 
-MODELS = [Parcel, Stamp, Word, Person, Passport, Singer, Song, Document]
+MODELS = [Parcel, Stamp, Word, Person, Passport, Singer, Song, Duet, Document]
 
 
 @pytest.fixture
@@ -176,19 +188,16 @@ class Songs(TabularInline):
     extra = 1
 
 
-class Singers(TabularInline):
-    """Rows of a child of the model itself."""
-
-    model = Singer
-    fk_name = "person_ptr"
-    extra = 0
+class Duets(TabularInline):
+    model = Duet
+    fk_name = "second"
 
 
 def site_of_models() -> AdminSite:
     site = AdminSite()
     site.register(Parcel, inlines=[Stamps])
     site.register(Word, list_display=["key", "meaning"], list_editable=["meaning"])
-    site.register(Person, inlines=[Passports])
+    site.register(Person, inlines=[Passports, Duets])
     site.register(Singer, inlines=[Songs])
     site.register([Passport, Document, Spans])
     return site
@@ -284,6 +293,21 @@ async def test_a_foreign_key_as_primary_key() -> None:
         data["number"] = ["X3"]
         assert (await http.post(own, data=data)).status_code == 302
     assert (await Passport.objects.get()).number == "X3"
+
+
+@pytest.mark.usefixtures("tables")
+async def test_an_inline_of_one_of_two_relations() -> None:
+    await superuser()
+    first = await Person.objects.create(name="Nina")
+    second = await Person.objects.create(name="Etta")
+    url = page_of(Person, second.pk)
+    async with administering(site=site_of_models()) as http:
+        data = Page((await http.get(url)).text).posted
+        data["duets-0-first"] = [str(first.pk)]
+        response = await http.post(url, data=data)
+        assert response.status_code == 302, text(response)
+    duet = await Duet.objects.get()
+    assert (duet.first_id, duet.second_id) == (first.pk, second.pk)
 
 
 @pytest.mark.usefixtures("tables")

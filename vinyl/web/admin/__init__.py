@@ -37,6 +37,7 @@ tabs.py        fieldsets and inlines behind tabs
 tags.py        functions for the templates
 throttle.py    limits for failed logins
 checks.py      system checks
+overrides.py   system checks for the templates that a project replaces
 
 The views are those of `django.contrib.admin`, run in the bridge; the pages are in
 templates/ and static/. An existing `admin.py` works unchanged.

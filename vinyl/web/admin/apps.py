@@ -29,10 +29,12 @@ class AdminConfig(apps.SimpleAdminConfig):
         # Not Django's ready(), which registers checks for Django's own pages.
         from vinyl.web.admin import awaiting, filters, static
         from vinyl.web.admin.checks import check_dependencies, check_middleware
+        from vinyl.web.admin.overrides import check_templates
 
         for module in (awaiting, filters, static):
             apply_patches(module.TABLE)
         checks.register(check_admin_app, checks.Tags.admin)
         checks.register(check_dependencies, checks.Tags.admin)
         checks.register(check_middleware, checks.Tags.admin)
+        checks.register(check_templates, checks.Tags.admin)
         self.module.autodiscover()  # type: ignore[union-attr]
