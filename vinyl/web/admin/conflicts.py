@@ -240,7 +240,9 @@ def _digests(form: Any, state: dict[str, Any]) -> Digests:
 def _digest(form: Any, name: str, value: Any) -> str:
     instance = form.instance
     of = f"{instance._meta.label}:{instance.pk}:{name}:{_normal(value)}"
-    return salted_hmac("vinyl.web.admin.conflicts", of).hexdigest()[:12]
+    return salted_hmac("vinyl.web.admin.conflicts", of, algorithm="sha256").hexdigest()[
+        :12
+    ]
 
 
 def _normal(value: Any) -> str:
