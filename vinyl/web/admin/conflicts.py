@@ -78,7 +78,8 @@ def watch_form(form: Any, request: Any, *, is_row: bool = False) -> None:
     def watched_clean(self: Any) -> None:
         versions = _posted(request) if self.is_bound else None
         before = (versions or {}).get(self.prefix or "")
-        if before is None or self.instance.pk is None:
+        # A new object has a key already where the field has a default.
+        if before is None or self.instance._state.adding:
             full_clean(self)
             if before and is_row and self.errors.pop(self.instance._meta.pk.name, None):
                 self.add_error(None, gone)
@@ -131,7 +132,7 @@ def version_of(form_list: Iterable[Any]) -> str:
     for form in form_list:
         if form.is_bound:
             version = getattr(form, "vinyl_version", None)
-        elif getattr(form.instance, "pk", None) is None:
+        elif form.instance is None or form.instance._state.adding:
             version = None
         else:
             version = _digests(form, _state(form))
@@ -240,9 +241,8 @@ def _digests(form: Any, state: dict[str, Any]) -> Digests:
 def _digest(form: Any, name: str, value: Any) -> str:
     instance = form.instance
     of = f"{instance._meta.label}:{instance.pk}:{name}:{_normal(value)}"
-    return salted_hmac("vinyl.web.admin.conflicts", of, algorithm="sha256").hexdigest()[
-        :12
-    ]
+    digest = salted_hmac("vinyl.web.admin.conflicts", of, algorithm="sha256")
+    return digest.hexdigest()[:12]
 
 
 def _normal(value: Any) -> str:
