@@ -57,7 +57,8 @@ def form_of(page: Any) -> dict[str, Any]:
         attributes = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
         boxes = attributes.get("type") in ("checkbox", "radio")
         if "name" in attributes and (not boxes or " checked" in tag):
-            name, value = unescape(attributes["name"]), attributes.get("value", "")
+            value = attributes.get("value", "on" if boxes else "")
+            name = unescape(attributes["name"])
             data.setdefault(name, []).append(unescape(value))
     for name, inside in re.findall(
         r'<select name="([^"]*)".*?>(.*?)</select>', page.text, re.DOTALL

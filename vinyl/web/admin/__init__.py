@@ -26,6 +26,9 @@ completion.py  what these complete, and the page to search without scripts
 popups.py      what windows for related objects answer
 editing.py     the pages that save, without losing what was typed
 conflicts.py   lost updates, detected
+interrupted.py posts that wait for a login or the database
+audit.py       the log of changes, with values
+values.py      values of fields as short texts
 violations.py  violated constraints, in words
 held.py        forms that are shown again and not saved
 widgets.py     the fields of forms, without scripts

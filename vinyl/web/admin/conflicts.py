@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import chain
 from typing import Any, NamedTuple
 
-from django import forms
 from django.core.exceptions import BadRequest, ValidationError
 from django.db import models, transaction
-from django.utils import formats
 from django.utils.crypto import salted_hmac
-from django.utils.text import Truncator
-from django.utils.timezone import template_localtime  # type: ignore[attr-defined]
 from django.utils.translation import gettext
 
 from vinyl.web.admin.held import is_quiet
+from vinyl.web.admin.values import shown
 
 __all__ = [
     "VERSION",
@@ -110,8 +107,8 @@ def watch_form(form: Any, request: Any, *, is_row: bool = False) -> None:
                         self.add_prefix(name),
                         row,
                         str(self[name].label),
-                        _shown(self.fields[name], yours),
-                        _shown(self.fields[name], state[name]),
+                        shown(self.fields[name], yours, MAX_SHOWN),
+                        shown(self.fields[name], state[name], MAX_SHOWN),
                         name in taken or left_alone,
                     )
                 )
@@ -256,27 +253,3 @@ def _normal(value: Any) -> str:
     if isinstance(value, datetime.datetime) and value.tzinfo:
         value = value.astimezone(datetime.UTC)
     return str(value)
-
-
-def _shown(field: Any, value: Any) -> str:
-    return Truncator(", ".join(_labels(field, value)) or "-").chars(MAX_SHOWN)
-
-
-def _labels(field: Any, value: Any) -> Iterator[str]:
-    if isinstance(field, forms.ModelChoiceField):
-        several = isinstance(value, (list, tuple, models.QuerySet))
-        for one in value if several else [value]:
-            if isinstance(one, models.Model):
-                yield field.label_from_instance(one)
-            elif one not in (None, ""):
-                try:
-                    yield field.label_from_instance(field.to_python(one))
-                except (ValidationError, ValueError):
-                    yield str(one)
-    elif isinstance(value, bool):
-        yield gettext("Yes") if value else gettext("No")
-    elif value not in (None, "", []):
-        choices = dict(getattr(field, "choices", ()))
-        known = choices.get(value, choices.get(str(value)))
-        shown = known or formats.localize(template_localtime(value), use_l10n=True)
-        yield str(shown)

@@ -34,6 +34,7 @@ from vinyl.web.admin.held import (
     reason_of,
     take_choice,
 )
+from vinyl.web.admin.interrupted import author_of
 from vinyl.web.admin.popups import finish_popup
 from vinyl.web.admin.violations import reason_for
 
@@ -72,14 +73,16 @@ class SafeEditing(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
             return self._lookup(request)
         take_choice(request, "_save")
         if not (request.method == "POST" and "_save" in request.POST):
-            return _with_versions(super().changelist_view(request, extra_context))
+            return _with_versions(
+                request, super().changelist_view(request, extra_context)
+            )
         try:
             with transaction.atomic(using=router.db_for_write(self.model)):
                 response = super().changelist_view(request, extra_context)
         except IntegrityError as error:
             hold(request, reason_for(error, self.model))
             response = super().changelist_view(request, extra_context)
-        return _with_versions(response)
+        return _with_versions(request, response)
 
     def delete_view(
         self, request: Any, object_id: str, extra_context: Any = None
@@ -140,6 +143,7 @@ class SafeEditing(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
         context["held"] = reason_of(request)
         context["version"] = version_of(forms) if self.detect_conflicts else ""
         context["conflicts"] = conflicts_of(forms)
+        context["author"] = author_of(request)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def _get_obj_does_not_exist_redirect(
@@ -191,7 +195,7 @@ class SafeRows(admin.options.InlineModelAdmin):  # type: ignore[type-arg]  # as 
         return formset
 
 
-def _with_versions(response: Any) -> Any:
+def _with_versions(request: Any, response: Any) -> Any:
     """Return *response*; a page of rows has the versions of those that are editable."""
     changelist = (getattr(response, "context_data", None) or {}).get("cl")
     if changelist is None:
@@ -203,4 +207,5 @@ def _with_versions(response: Any) -> Any:
         changelist.result_list = rows_of(formset, changelist.result_list)
     response.context_data["version"] = version_of(forms)
     response.context_data["conflicts"] = conflicts_of(forms)
+    response.context_data["author"] = author_of(request)
     return response

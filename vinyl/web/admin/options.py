@@ -15,6 +15,7 @@ from django.forms import Media
 from django.utils.translation import gettext
 
 from vinyl.bridge.mode import dual_if_async
+from vinyl.web.admin.audit import AuditedChanges
 from vinyl.web.admin.changelist import ChangeList
 from vinyl.web.admin.editing import SafeEditing, SafeRows
 from vinyl.web.admin.listing import ListOptions
@@ -71,7 +72,7 @@ class _Options(RelatedFields):
         return Media()
 
 
-class ModelAdmin(_Options, SafeEditing, ListOptions):
+class ModelAdmin(_Options, SafeEditing, AuditedChanges, ListOptions):
     """
     Django's ModelAdmin, with `list_display`, `search_fields`, `list_filter`,
     `fieldsets` and all its methods. It runs in the bridge, so a method that you

@@ -21,6 +21,7 @@ from vinyl.web.admin import tags
 from vinyl.web.admin.actions import delete_selected
 from vinyl.web.admin.cards import Card
 from vinyl.web.admin.completion import CompletionView
+from vinyl.web.admin.interrupted import KeptPosts, kept_post
 from vinyl.web.admin.options import ModelAdmin, adapted
 from vinyl.web.admin.preferences import Preferences
 from vinyl.web.admin.search import search
@@ -31,7 +32,7 @@ from vinyl.web.http.responses import reason_phrase
 __all__ = ["AdminSite"]
 
 
-class AdminSite(admin.AdminSite):
+class AdminSite(KeptPosts):
     """
     Django's AdminSite: `path("admin/", admin.site.urls)`.
 
@@ -235,6 +236,7 @@ class AdminSite(admin.AdminSite):
             "status": status,
             "title": gettext(reason_phrase(status)),
             "detail": detail,
+            "kept": kept_post(request),
         }
         if status < 500:
             context = {**self.each_context(request), **context}

@@ -1,0 +1,205 @@
+"""Posts that find an expired session, or no database."""
+
+# django-stubs declares the sync API alone, without what vinyl makes of it.
+# mypy: disable-error-code="arg-type, attr-defined, func-returns-value, misc"
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+
+from tests.records.models import Album, Artist, Genre, Label
+from tests.web.admin.administering import (
+    administering,
+    site_of_records,
+    superuser,
+    text,
+    user,
+)
+from tests.web.admin.test_conflicts import form_of
+from tests.web.admin.test_options import NO_TRACKS, posted, values
+from vinyl.orm import connection
+from vinyl.web.admin import AdminSite, ModelAdmin
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
+
+ADD = "/admin/records/album/add/"
+
+
+async def some() -> tuple[Artist, Label, Genre]:
+    return (
+        await Artist.objects.create(name="Nina Simone"),
+        await Label.objects.create(name="Philips"),
+        await Genre.objects.create(name="Jazz"),
+    )
+
+
+async def expire(http: Any) -> None:
+    await Session.objects.all().delete()
+
+
+async def log_in_again(http: Any, page: Any, name: str = "ada") -> Any:
+    data = values(page) | {"username": name, "password": "secret"}
+    return await http.post("/admin/login/", data=data)
+
+
+async def test_what_was_typed_survives_the_login_and_is_not_saved_by_it() -> None:
+    await superuser()
+    artist, label, genre = await some()
+    await Genre.objects.create(name="Soul")
+    async with administering() as http:
+        author = form_of(await http.get(ADD))["_author"]
+        data = posted(artist, label=label.pk, title="Typed <b>", notes="", year="")
+        data |= {"genres": [str(genre.pk)], "_author": author, "_save": "1"}
+        await expire(http)
+        page = await http.post(ADD, data=data)
+        assert page.status_code == 403
+        assert "Your session has expired" in page.text
+        # A wrong password does not lose it.
+        wrong = values(page) | {"username": "ada", "password": "wrong"}
+        page = await http.post("/admin/login/", data=wrong)
+        assert "Your session has expired" in text(page)
+        page = await log_in_again(http, page)
+        assert "You are logged in again" in text(page)
+        assert "Back to the form" in text(page)
+        assert await Album.objects.count() == 0
+        page = await http.post(ADD, data=form_of(page))
+        assert "Nothing has been saved yet." in text(page)
+        assert "This field is required." not in text(page)
+        form = form_of(page)
+        assert form["title"] == ["Typed <b>"]
+        assert form["genres"] == [str(genre.pk)]
+        form |= {"year": "1965", "notes": "x", "_save": "1"}
+        response = await http.post(ADD, data=form)
+        assert response.status_code == 302, text(response)
+    album = await Album.objects.get()
+    assert album.title == "Typed <b>"
+
+
+async def test_other_posts_are_sent_again_by_hand() -> None:
+    await superuser()
+    label = (await some())[1]
+    url = f"/admin/records/label/{label.pk}/delete/"
+    async with administering() as http:
+        await expire(http)
+        page = await log_in_again(http, await http.post(url, data={"post": "yes"}))
+        assert "Send it again" in text(page)
+        assert await Label.objects.count() == 1
+        response = await http.post(url, data=form_of(page))
+        assert response.status_code == 302
+    assert await Label.objects.count() == 0
+
+
+async def test_another_user_does_not_get_it() -> None:
+    await superuser()
+    await superuser("bob")
+    artist, label, _ = await some()
+    async with administering() as http:
+        author = form_of(await http.get(ADD))["_author"]
+        data = posted(artist, label=label.pk, title="Secret", _author=author)
+        await expire(http)
+        page = await log_in_again(http, await http.post(ADD, data=data), "bob")
+        assert "filled in by somebody else" in text(page)
+        assert "Secret" not in page.text
+
+
+async def test_passwords_and_files_are_not_kept(tmp_path: Path) -> None:
+    await superuser()
+    site = site_of_records()
+    site.register(User)
+    async with administering(site=site) as http:
+        await expire(http)
+        data = {"username": "eve", "password1": "hush-1965", "password2": "hush-1965"}
+        page = await http.post(
+            "/admin/auth/user/add/", data=data, files={"file": ("a.txt", b"x")}
+        )
+        [waiting] = re.findall(r'name="_waiting_post" value="([^"]*)"', page.text)
+        assert json.loads(unescape(waiting)) == [
+            ["username", "eve"],
+            ["_lost_files", "1"],
+        ]
+        page = await log_in_again(http, page)
+        page = await http.post("/admin/auth/user/add/", data=form_of(page))
+        assert "Files have to be chosen again." in text(page)
+
+
+async def test_those_who_may_not_see_the_admin_are_redirected_as_ever() -> None:
+    await user("bob", is_staff=False)
+    async with administering(None) as http:
+        response = await http.post(ADD, data={})
+        assert response.headers["location"] == f"/admin/login/?next={ADD}"
+        # Nor does a login without the right to the admin get the page.
+        page = await http.post(ADD, data={"title": "Typed"})
+        page = await log_in_again(http, page, "bob")
+        assert "Your session has expired" in text(page)
+        assert "logged in again" not in text(page)
+
+
+@pytest.mark.parametrize("waiting", ["x", "[1]", "{}", "[" * 9999, '[["a"]]'])
+async def test_a_waiting_post_that_was_tampered_with_is_a_plain_login(
+    waiting: str,
+) -> None:
+    await superuser()
+    async with administering(None) as http:
+        data = {"username": "ada", "password": "secret", "_waiting_post": waiting}
+        response = await http.post("/admin/login/", data={**data, "next": "/admin/"})
+        assert response.headers["location"] == "/admin/"
+
+
+class LosingTheDatabase(ModelAdmin):
+    def save_model(self, request: Any, obj: Any, form: Any, change: bool) -> None:
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+            super().save_model(request, obj, form, change)
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA query_only = ON")
+            try:
+                super().save_model(request, obj, form, change)
+            finally:
+                cursor.execute("PRAGMA query_only = OFF")
+
+
+class Mistaken(ModelAdmin):
+    def save_model(self, request: Any, obj: Any, form: Any, change: bool) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT * FROM nothing_like_it")
+
+
+async def test_what_was_typed_while_the_database_is_away_can_be_sent_again() -> None:
+    await superuser()
+    artist, label, genre = await some()
+    site = AdminSite()
+    site.register(Album, LosingTheDatabase)
+    async with administering(site=site) as http:
+        data = posted(artist, label=label.pk, genres=[genre.pk], title="Typed")
+        page = await http.post(ADD, data=data)
+        assert page.status_code == 503
+        assert page.headers["retry-after"] == "5"
+        assert "The database cannot be reached" in page.text
+        kept = form_of(page)
+        assert kept["title"] == ["Typed"]
+        assert kept["genres"] == [str(genre.pk)]
+        assert "Traceback" not in page.text
+    async with administering() as http:
+        response = await http.post(ADD, data=kept | NO_TRACKS)
+        assert response.status_code == 302
+    assert await Album.objects.count() == 1
+
+
+async def test_a_mistake_in_a_query_and_a_failure_in_debug_mode_are_errors() -> None:
+    await superuser()
+    artist, label, genre = await some()
+    data = posted(artist, label=label.pk, genres=[genre.pk])
+    for options, settings in ((Mistaken, {}), (LosingTheDatabase, {"DEBUG": True})):
+        site = AdminSite()
+        site.register(Album, options)
+        async with administering(site=site, **settings) as http:
+            assert (await http.post(ADD, data=data)).status_code == 500

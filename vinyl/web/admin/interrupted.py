@@ -1,0 +1,161 @@
+"""
+Posts that the site cannot serve, because the session has expired or the database is
+away: what was typed goes along in hidden fields, and is sent again by the visitor.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import sqlite3
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.db import InterfaceError, OperationalError
+from django.http import HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import Resolver404, resolve
+from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.translation import gettext
+
+from vinyl.exceptions import PoolTimeout
+from vinyl.web.admin.held import HELD, LOST_FILES
+
+__all__ = ["AUTHOR", "KeptPosts", "author_of", "kept_post"]
+
+# Names of posted fields: who a form was made for; and a post that waits for the login.
+AUTHOR = "_author"
+WAITING = "_waiting_post"
+# Where a request has what its page is to keep.
+_KEPT = "_vinyl_kept"
+AWAY = (OperationalError, InterfaceError, PoolTimeout)
+
+Pairs = list[tuple[str, str]]
+logger = logging.getLogger("django.request")
+
+
+def author_of(request: Any) -> str:
+    """
+    Return who a form is made for, for its field `AUTHOR`: a digest. Switches to the
+    event loop.
+    """
+    key = str(request.user.pk)
+    return salted_hmac("vinyl.web.admin.interrupted", key).hexdigest()[:20]
+
+
+def kept_post(request: Any) -> Pairs:
+    """Return what an error page keeps of the post that failed. Never switches."""
+    kept: Pairs = vars(request).get(_KEPT, [])
+    return kept
+
+
+class KeptPosts(admin.AdminSite):
+    """A site that keeps what was posted while it could not be served."""
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        inner = super().admin_view(view, cacheable)
+
+        @functools.wraps(inner)
+        def kept(request: Any, *args: Any, **kwargs: Any) -> Any:
+            if request.method != "POST":
+                return inner(request, *args, **kwargs)
+            try:
+                if not request.user.is_authenticated and (pairs := _typed(request)):
+                    return self._asked_to_log_in(request, pairs)
+                return inner(request, *args, **kwargs)
+            except AWAY as error:
+                pairs = _typed(request)
+                if not pairs or settings.DEBUG or _is_a_mistake(error):
+                    raise
+                logger.exception("The database is away: %s", request.path)
+                return self._unavailable(request, pairs)
+
+        return kept
+
+    def login(self, request: Any, extra_context: Any = None) -> Any:
+        waiting = request.POST.get(WAITING, "")
+        context = {"waiting": waiting, **(extra_context or {})}
+        response = super().login(request, context)
+        if response.status_code == 302 and (pairs := _pairs(waiting)):
+            return self._resumed(request, pairs, response["Location"])
+        return response
+
+    def _asked_to_log_in(self, request: Any, pairs: Pairs) -> Any:
+        """Return the login page, whose form has what was typed."""
+        # Needs the models of users.
+        from django.contrib.admin.forms import AdminAuthenticationForm
+
+        form = (self.login_form or AdminAuthenticationForm)(request)
+        url: Any = self._url  # type: ignore[attr-defined]  # of the site
+        context = {
+            **self.each_context(request),
+            "title": gettext("Log in again"),
+            "app_path": url("login"),
+            "form": form,
+            "next": request.get_full_path(),
+            "username": "",
+            "waiting": json.dumps(pairs),
+        }
+        template = self.login_template or "admin/login.html"
+        return TemplateResponse(request, template, context, status=403)
+
+    def _resumed(self, request: Any, pairs: Pairs, url: str) -> Any:
+        """Return the page from which the visitor sends the form once more."""
+        author = dict(pairs).get(AUTHOR)
+        is_author = not author or constant_time_compare(author, author_of(request))
+        goes_to_form = _is_form(url)
+        if goes_to_form:
+            pairs = [*pairs, (HELD, "1")]
+        context = {
+            **self.each_context(request),
+            "title": gettext("Log in again"),
+            "goes_to_form": goes_to_form,
+            "is_author": is_author,
+            "kept": pairs if is_author else [],
+            "url": url,
+        }
+        return TemplateResponse(request, "admin/resume.html", context)
+
+    def _unavailable(self, request: Any, pairs: Pairs) -> HttpResponse:
+        vars(request)[_KEPT] = pairs
+        page: Any = self.error_response  # type: ignore[attr-defined]  # of the site
+        response: HttpResponse = page(request, 503, "")
+        response["Retry-After"] = "5"
+        return response
+
+
+def _is_a_mistake(error: Exception) -> bool:
+    """Return whether SQLite reports an error of the query, such as a missing table."""
+    code = getattr(error.__cause__, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_ERROR
+
+
+def _typed(request: Any) -> Pairs:
+    """Return what was posted, without passwords; files are told to be lost."""
+    pairs = [
+        (name, value)
+        for name, values in request.POST.lists()
+        if "password" not in name.lower()
+        for value in values
+    ]
+    if pairs and request.FILES:
+        pairs.append((LOST_FILES, "1"))
+    return pairs
+
+
+def _pairs(text: str) -> Pairs:
+    try:
+        return [(str(name), str(value)) for name, value in json.loads(text or "[]")]
+    except (ValueError, TypeError, RecursionError):
+        return []
+
+
+def _is_form(url: str) -> bool:
+    """Return whether *url* is that of a form, which can be shown without saving."""
+    try:
+        name = resolve(url.partition("?")[0]).url_name or ""
+    except Resolver404:
+        return False
+    return name.endswith(("_add", "_change"))
