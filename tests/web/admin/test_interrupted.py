@@ -25,7 +25,7 @@ from tests.web.admin.administering import (
 )
 from tests.web.admin.test_conflicts import form_of
 from tests.web.admin.test_options import NO_TRACKS, posted, values
-from vinyl.orm import connection
+from vinyl.orm import connection, transaction
 from vinyl.web.admin import AdminSite, ModelAdmin
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
@@ -162,7 +162,8 @@ class LosingTheDatabase(ModelAdmin):
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA query_only = ON")
             try:
-                super().save_model(request, obj, form, change)
+                with transaction.atomic():
+                    super().save_model(request, obj, form, change)
             finally:
                 cursor.execute("PRAGMA query_only = OFF")
 

@@ -44,17 +44,15 @@ class AuditedChanges(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
     def construct_change_message(
         self, request: Any, form: Any, formsets: Any, add: bool = False
     ) -> Any:
-        message = super().construct_change_message(request, form, formsets, add)
+        message: Any = super().construct_change_message(request, form, formsets, add)
         if isinstance(message, list):
+            forms_of = _forms_of_entries(form, formsets, add)
             with override(None):
-                for entry, of in zip(
-                    message, _forms_of_entries(form, formsets, add), strict=False
-                ):
-                    if of is not None and "changed" in entry:
-                        model = (
-                            of.instance._meta.label if hasattr(of, "instance") else ""
-                        )
-                        entry["changed"][MODEL] = model
+                for entry, of in zip(message, forms_of, strict=False):
+                    # The form for a new password is for no model.
+                    model = getattr(getattr(of, "instance", None), "_meta", None)
+                    if model is not None and "changed" in entry:
+                        entry["changed"][MODEL] = model.label
                         entry["changed"][VALUES] = self._values(of)
         return message
 
@@ -62,11 +60,9 @@ class AuditedChanges(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
         values = []
         for name in form.changed_data:
             field = form.fields.get(name)
-            if (
-                field is None
-                or name in self.audit_exclude
-                or _is_sensitive(name, field)
-            ):
+            if field is None or name in self.audit_exclude:
+                continue
+            if _is_sensitive(name, field):
                 continue
             old = form.get_initial_for_field(field, name)
             new = form.cleaned_data.get(name)

@@ -12,7 +12,9 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 
 __all__ = [
+    "HELD",
     "LOOKUP",
+    "LOST_FILES",
     "asks_for_lookup",
     "hold",
     "hold_form",

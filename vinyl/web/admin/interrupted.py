@@ -23,7 +23,7 @@ from django.utils.translation import gettext
 from vinyl.exceptions import PoolTimeout
 from vinyl.web.admin.held import HELD, LOST_FILES
 
-__all__ = ["AUTHOR", "KeptPosts", "author_of", "kept_post"]
+__all__ = ["KeptPosts", "author_of", "kept_post"]
 
 # Names of posted fields: who a form was made for; and a post that waits for the login.
 AUTHOR = "_author"
