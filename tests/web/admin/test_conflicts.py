@@ -140,6 +140,25 @@ async def test_a_form_with_errors_keeps_the_version_that_it_was_made_from() -> N
     assert album.title == "Mine"
 
 
+async def test_a_choice_of_theirs_survives_other_errors_and_searches() -> None:
+    album = await an_album()
+    url = f"{LIST}{album.pk}/change/"
+    async with administering(site=site_with()) as http:
+        mine = form_of(await http.get(url)) | {"title": "Mine"}
+        await Album.objects.filter(pk=album.pk).update(year=1999)
+        mine = form_of(await http.post(url, data=mine))
+        assert mine["_theirs"] == ["year"]
+        # Without the field, or on the way back from a search or a login.
+        for more in ({"title": ""}, {"_held": "1"}):
+            page = await http.post(url, data=mine | more)
+            assert [row[3] for row in rows(page)] == ["theirs"]
+            mine = form_of(page) | {"title": "Mine"}
+            assert mine["_theirs"] == ["year"]
+        assert (await http.post(url, data=mine)).status_code == 302
+    await album.refresh_from_db()
+    assert (album.title, album.year) == ("Mine", 1999)
+
+
 async def test_the_same_values_are_no_conflict() -> None:
     album = await an_album()
     url = f"{LIST}{album.pk}/change/"

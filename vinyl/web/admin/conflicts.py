@@ -63,9 +63,7 @@ def watch_form(form: Any, request: Any, *, is_row: bool = False) -> None:
     was made from with those of the database before it is saved. Never switches.
     """
     full_clean = form.full_clean
-    error = gettext(
-        "Somebody else has changed this meanwhile. Nothing has been saved yet."
-    )
+    error = gettext("Choose between the versions in the table above, and save again.")
 
     gone = gettext(
         "Somebody else has deleted this row meanwhile. Delete it here, too; what you "
@@ -82,26 +80,30 @@ def watch_form(form: Any, request: Any, *, is_row: bool = False) -> None:
                 self.add_error(None, gone)
             return
         self.vinyl_version = before
-        if is_quiet(request):
-            full_clean(self)
-            return
         state = _state(self)
         now = _digests(self, state)
-        stale = [name for name in before if name in now and before[name] != now[name]]
-        row = str(self.instance) if stale and is_row else ""
+        asks = not is_quiet(request)
+        stale = [n for n in before if asks and n in now and before[n] != now[n]]
         chosen = {*request.POST.getlist(THEIRS)}
         taken = [name for name in now if self.add_prefix(name) in chosen]
+        row = str(self.instance) if is_row and (stale or taken) else ""
         for name in taken:
             # Django takes the value of the database for a disabled field.
             self.fields[name].disabled = True
         full_clean(self)
         for name in taken:
             self.fields[name].disabled = False
+        # What was chosen before is offered again, if the page is shown again.
         found = []
-        for name in stale:
-            yours = self.cleaned_data.get(name, self[name].data)
-            if name in taken or _normal(yours) != _normal(state[name]):
-                left_alone = _digest(self, name, yours) == before[name]
+        is_new = False
+        for name in dict.fromkeys([*stale, *taken]):
+            yours = self[name].data
+            if name not in taken:
+                yours = self.cleaned_data.get(name, yours)
+            differs = _normal(yours) != _normal(state[name])
+            if name in taken or differs:
+                is_new = is_new or name in stale
+                left_alone = _digest(self, name, yours) == before.get(name)
                 found.append(
                     Conflict(
                         self.add_prefix(name),
@@ -112,8 +114,8 @@ def watch_form(form: Any, request: Any, *, is_row: bool = False) -> None:
                         name in taken or left_alone,
                     )
                 )
-        if found:
-            self.vinyl_conflicts = found
+        self.vinyl_conflicts = found
+        if is_new:
             self.vinyl_version = now
             self.add_error(None, error)
 
