@@ -16,7 +16,7 @@ from django.contrib import admin
 from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, resolve, reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext
 
@@ -63,7 +63,8 @@ class KeptPosts(admin.AdminSite):
                 return inner(request, *args, **kwargs)
             try:
                 if not request.user.is_authenticated and (pairs := _typed(request)):
-                    return self._asked_to_log_in(request, pairs)
+                    if request.path != self._path("logout"):
+                        return self._asked_to_log_in(request, pairs)
                 return inner(request, *args, **kwargs)
             except AWAY as error:
                 pairs = _typed(request)
@@ -82,17 +83,19 @@ class KeptPosts(admin.AdminSite):
             return self._resumed(request, pairs, response["Location"])
         return response
 
+    def _path(self, name: str) -> str:
+        return reverse(f"admin:{name}", current_app=self.name)
+
     def _asked_to_log_in(self, request: Any, pairs: Pairs) -> Any:
         """Return the login page, whose form has what was typed."""
         # Needs the models of users.
         from django.contrib.admin.forms import AdminAuthenticationForm
 
         form = (self.login_form or AdminAuthenticationForm)(request)
-        url: Any = self._url  # type: ignore[attr-defined]  # of the site
         context = {
             **self.each_context(request),
             "title": gettext("Log in again"),
-            "app_path": url("login"),
+            "app_path": self._path("login"),
             "form": form,
             "next": request.get_full_path(),
             "username": "",
