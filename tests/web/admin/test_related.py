@@ -216,7 +216,8 @@ async def test_links_to_related_objects_follow_the_permissions(
         assert LINKS[action] in link
         assert 'target="_blank"' in link
         # Without scripts it leads to the object that is chosen.
-        assert f'href="{LINKS[action].replace("__fk__", str(artist.pk))}"' in link
+        # Django 6 adds the model that refers to it.
+        assert f' href="{LINKS[action].replace("__fk__", str(artist.pk))}' in link
 
 
 async def test_a_nullable_key_has_a_link_to_delete_the_object() -> None:
