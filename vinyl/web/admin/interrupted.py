@@ -28,6 +28,7 @@ __all__ = ["KeptPosts", "author_of", "kept_post"]
 # Names of posted fields: who a form was made for; and a post that waits for the login.
 AUTHOR = "_author"
 WAITING = "_waiting_post"
+_SALT = "vinyl.web.admin.interrupted"
 # Where a request has what its page is to keep.
 _KEPT = "_vinyl_kept"
 AWAY = (OperationalError, InterfaceError, PoolTimeout)
@@ -42,7 +43,8 @@ def author_of(request: Any) -> str:
     event loop.
     """
     key = str(request.user.pk)
-    return salted_hmac("vinyl.web.admin.interrupted", key).hexdigest()[:20]
+    # Django 6.1 asks for an algorithm.
+    return salted_hmac(_SALT, key, algorithm="sha256").hexdigest()[:20]
 
 
 def kept_post(request: Any) -> Pairs:
