@@ -13,7 +13,9 @@ from django.db.models.signals import post_init
 from django.test.utils import isolate_apps
 
 from tests.orm.plans.planning import catalogue
-from tests.records.models import Album, Artist
+from tests.orm.plans.scenarios.chains import fill
+from tests.orm.plans.test_prefetches import compare
+from tests.records.models import Album, Artist, Biography
 from vinyl.orm import models
 from vinyl.orm.plans import trails
 
@@ -163,3 +165,29 @@ class TestKnownObjects:
             with pytest.raises(ValueError, match="router prevents this relation"):
                 list(albums)
             artist._state.db = "default"
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "back"),
+    [
+        (Album, "artist", "albums"),
+        (Album, "label", "albums"),
+        (Biography, "artist", "biography"),
+        (Artist, "biography", "artist"),
+    ],
+    ids=["forward", "of some", "one to one", "one to one, reverse"],
+)
+def test_selected_relations_are_cached_as_by_django(
+    model: Any, name: str, back: str
+) -> None:
+    fill()
+
+    def make() -> list[Any]:
+        found = []
+        for one in model.objects.select_related(name).order_by("pk"):
+            related = one._state.fields_cache[name]
+            cache = {} if related is None else related._state.fields_cache
+            found.append((related, cache.get(back) is one, sorted(cache)))
+        return found
+
+    compare(make)
