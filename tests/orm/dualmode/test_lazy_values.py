@@ -17,6 +17,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.fields.files import FieldFile
+from django.db.models.fields.related_descriptors import ForwardManyToOneDescriptor
 from django.db.models.functions import Concat
 
 from tests.records.models import Album, Artist, Biography, Label, Tag, Track
@@ -240,3 +241,16 @@ class TestFiles:
         scan = self.Scan(page=SimpleUploadedFile("a.txt", b"text"))
         assert isinstance(scan.page, FieldFile)
         assert scan.page.size == 4
+
+
+def test_a_field_of_a_project_is_asked_for_what_it_has_cached() -> None:
+    class Own(models.ForeignKey[Any, Any]):
+        def get_cached_value(self, instance: Any, default: Any = None) -> Any:
+            return "asked"
+
+    own = Own(Artist, models.CASCADE)
+    own.set_attributes_from_name("artist")
+    album = Album(artist=Artist(pk=1))
+    descriptor: Any = ForwardManyToOneDescriptor(own)
+    assert descriptor.__get__(album, Album) == "asked"
+    assert vars(Album)["artist"].__get__(album, Album) is album.artist

@@ -16,9 +16,7 @@ import pytest
 from asgiref.sync import markcoroutinefunction
 from django.contrib.auth.models import User, UserManager
 from django.db.models import (
-    CASCADE,
     Count,
-    ForeignKey,
     Max,
     Model,
     QuerySet,
@@ -33,17 +31,7 @@ from django.shortcuts import (
     get_object_or_404,
 )
 
-from tests.records.models import (
-    Album,
-    Artist,
-    Biography,
-    Genre,
-    Label,
-    Memo,
-    Review,
-    Tag,
-    Track,
-)
+from tests.records.models import Album, Artist, Genre, Label, Memo, Review, Tag, Track
 from vinyl.bridge import mode, patching
 from vinyl.bridge.calls import Call
 from vinyl.exceptions import NotAwaitedError
@@ -480,23 +468,3 @@ async def test_a_hook_that_is_only_marked_as_async_is_awaited() -> None:
         return no()
 
     assert await run(mode.dual_if_async(allowed)) is False
-
-
-def test_only_djangos_fields_are_not_asked_for_what_is_cached() -> None:
-    class Own(ForeignKey[Any, Any]):
-        def get_cached_value(self, instance: Any, default: Any = None) -> Any:
-            return "asked"
-
-    artist = Artist(pk=1)
-    album = Album(artist=artist)
-    field = Album._meta.get_field("artist")
-    own = Own(Artist, CASCADE)
-    own.set_attributes_from_name("artist")
-    assert table._cached_related(SimpleNamespace(field=field), album) is artist
-    assert table._cached_related(SimpleNamespace(field=own), album) is None
-    biography = Biography(artist=artist)
-    artist.biography = biography
-    relation = Artist._meta.get_field("biography")
-    found = table._cached_reverse(SimpleNamespace(related=relation), artist)
-    assert found is artist.biography is biography
-    assert table._cached_reverse(SimpleNamespace(related=own), artist) is None
