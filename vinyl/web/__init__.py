@@ -10,6 +10,7 @@ decorators.py    Django's decorators for views
 shortcuts.py     get_object_or_404, get_list_or_404
 forms.py         Django's forms made from what `await request.form()` returns
 pagination.py    Django's paginator, dual-mode
+subscripting.py  classes that may be given type parameters, such as ModelForm
 mail.py          Django's functions for e-mail, dual-mode
 sessions.py      request.session, on Django's engines
 auth.py          users in requests, login and logout, decorators for views

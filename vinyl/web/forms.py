@@ -10,11 +10,20 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import django.forms
 from django.forms import *  # noqa: F403
 from starlette.datastructures import FormData
 
 from vinyl.bridge.patching import Patch
 from vinyl.web.http.parsers import submitted
+from vinyl.web.subscripting import make_subscriptable
+
+make_subscriptable(
+    django.forms.BaseFormSet,
+    django.forms.BaseModelForm,
+    django.forms.BaseModelFormSet,
+    django.forms.ModelChoiceField,
+)
 
 
 def patch_init(init: Callable[..., Any]) -> Callable[..., Any]:

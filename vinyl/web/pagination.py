@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+import django.core.paginator
 from django.core.paginator import EmptyPage, InvalidPage, Page, PageNotAnInteger
 from django.db.models import QuerySet
 from django.utils.functional import cached_property
@@ -17,12 +18,11 @@ from vinyl.bridge.greenlets import run
 from vinyl.bridge.mode import dual, runs_sync
 from vinyl.bridge.patching import Patch
 from vinyl.exceptions import NotAwaitedError
+from vinyl.web.subscripting import make_subscriptable
 
 T = TypeVar("T")
 
 if TYPE_CHECKING:
-    import django.core.paginator
-
     from vinyl.bridge.calls import Dual
 
     class Paginator(django.core.paginator.Paginator[T]):
@@ -87,6 +87,8 @@ def patch_count(count: cached_property[Any]) -> cached_property[Any]:
     changed.__set_name__(Paginator, "count")
     return changed
 
+
+make_subscriptable(django.core.paginator.Page, django.core.paginator.Paginator)
 
 _PAGINATOR = "django.core.paginator:Paginator"
 

@@ -33,10 +33,14 @@ from django.views.generic import (
     WeekArchiveView,
     YearArchiveView,
 )
+from django.views.generic.detail import SingleObjectMixin
+from django.views.generic.edit import DeletionMixin, FormMixin
+from django.views.generic.list import MultipleObjectMixin
 
 from vinyl.bridge.greenlets import run
 from vinyl.bridge.mode import dual, dual_if_async
 from vinyl.bridge.patching import Patch
+from vinyl.web.subscripting import make_subscriptable
 
 __all__ = [
     "TABLE",
@@ -57,6 +61,11 @@ __all__ = [
     "WeekArchiveView",
     "YearArchiveView",
 ]
+
+
+make_subscriptable(
+    View, FormMixin, DeletionMixin, MultipleObjectMixin, SingleObjectMixin
+)
 
 
 def patch_method(fn: Callable[..., Any]) -> Callable[..., Any]:

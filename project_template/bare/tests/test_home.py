@@ -1,11 +1,14 @@
-async def test_the_front_page_answers(client):
+from vinyl.web.testing import Client
+
+
+async def test_the_front_page_answers(client: Client) -> None:
     response = await client.get("/")
 
     assert response.status_code == 200
     assert "It spins." in response.text
 
 
-async def test_an_unknown_address_is_not_found(client):
+async def test_an_unknown_address_is_not_found(client: Client) -> None:
     response = await client.get("/no-such-page/")
 
     assert response.status_code == 404

@@ -1,4 +1,6 @@
-from django import forms
+from typing import Any
+
+from vinyl.web import forms
 
 from .models import Album, Genre, Review
 
@@ -22,7 +24,7 @@ class SearchForm(forms.Form):
     )
 
 
-class ReviewForm(forms.ModelForm):
+class ReviewForm(forms.ModelForm[Review]):
     rating = forms.TypedChoiceField(
         coerce=int,
         choices=[(stars, f"{stars} {'★' * stars}") for stars in range(5, 0, -1)],
@@ -35,20 +37,20 @@ class ReviewForm(forms.ModelForm):
         fields = ["author", "rating", "text"]
         widgets = {"text": forms.Textarea(attrs={"rows": 5})}
 
-    def clean_author(self):
+    def clean_author(self) -> str:
         """Ask the database, as any form may: the view runs it inside the bridge."""
-        author = self.cleaned_data["author"]
+        author: str = self.cleaned_data["author"]
         if self.instance.album.reviews.filter(author__iexact=author).exists():
             raise forms.ValidationError("You have reviewed this album already.")
         return author
 
 
-class CoverForm(forms.ModelForm):
+class CoverForm(forms.ModelForm[Album]):
     class Meta:
         model = Album
         fields = ["cover"]
 
-    def clean_cover(self):
+    def clean_cover(self) -> Any:
         cover = self.cleaned_data["cover"]
         if cover and cover.size > COVER_BYTES:
             raise forms.ValidationError("The picture is larger than 2 MB.")

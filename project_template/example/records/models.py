@@ -3,6 +3,8 @@ What the shop knows: artists, labels, genres, albums, their tracks and reviews, 
 its customers wish for.
 """
 
+from __future__ import annotations
+
 from django.conf import settings
 from django.core.validators import (
     FileExtensionValidator,
@@ -19,13 +21,15 @@ class Artist(models.Model):
     slug = models.SlugField(max_length=100, unique=True)
     town = models.CharField(max_length=100)
 
+    albums: models.RelatedManager[Album]
+
     class Meta:
         ordering = ["name"]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.name
 
-    def get_absolute_url(self):
+    def get_absolute_url(self) -> str:
         return reverse("records:artist", kwargs={"slug": self.slug})
 
 
@@ -35,7 +39,7 @@ class Label(models.Model):
     class Meta:
         ordering = ["name"]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.name
 
 
@@ -46,7 +50,7 @@ class Genre(models.Model):
     class Meta:
         ordering = ["name"]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.name
 
 
@@ -68,13 +72,16 @@ class Album(models.Model):
         validators=[FileExtensionValidator(["gif", "jpeg", "jpg", "png", "webp"])],
     )
 
+    tracks: models.RelatedManager[Track]
+    reviews: models.RelatedManager[Review]
+
     class Meta:
         ordering = ["-year", "title"]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.title
 
-    def get_absolute_url(self):
+    def get_absolute_url(self) -> str:
         return reverse("records:album", kwargs={"slug": self.slug})
 
 
@@ -92,17 +99,18 @@ class Track(models.Model):
             )
         ]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.title
 
     @property
-    def length(self):
+    def length(self) -> str:
         """Minutes and seconds, such as "3:05"."""
         return f"{self.seconds // 60}:{self.seconds % 60:02}"
 
 
 class Review(models.Model):
     album = models.ForeignKey(Album, models.CASCADE, related_name="reviews")
+    album_id: int
     author = models.CharField("your name", max_length=60)
     rating = models.PositiveSmallIntegerField(
         validators=[MinValueValidator(1), MaxValueValidator(5)]
@@ -113,7 +121,7 @@ class Review(models.Model):
     class Meta:
         ordering = ["-created_at", "-pk"]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.author} on {self.album}"
 
 
@@ -133,5 +141,5 @@ class Wish(models.Model):
             )
         ]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.album} for {self.user}"

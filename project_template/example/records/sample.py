@@ -7,6 +7,7 @@ Each function returns unsaved objects, which `loadsample` stores in bulk.
 import datetime
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 from django.utils.text import slugify
 
@@ -87,7 +88,7 @@ VERDICTS = {
 }
 
 
-def words(text):
+def words(text: str) -> list[str]:
     """Split one of the lists above."""
     return [" ".join(word.split()) for word in text.split(",")]
 
@@ -95,9 +96,9 @@ def words(text):
 class Stock:
     """Everything that the shop has, drawn from one seed."""
 
-    def __init__(self, seed=33):
+    def __init__(self, seed: int = 33) -> None:
         self.random = Random(seed)
-        self.slugs = set()
+        self.slugs: set[str] = set()
         self.vocabulary = {
             "adjective": words(ADJECTIVES),
             "first": words(FIRST_NAMES),
@@ -107,7 +108,7 @@ class Stock:
             "town": words(TOWNS),
         }
 
-    def phrase(self, patterns):
+    def phrase(self, patterns: str) -> str:
         """Fill one of *patterns* with words, such as "Songs for a Paper Radio"."""
         chosen = {
             kind: self.random.choice(choices)
@@ -119,7 +120,7 @@ class Stock:
         )
         return text[0].upper() + text[1:]
 
-    def unused_phrase(self, patterns):
+    def unused_phrase(self, patterns: str) -> tuple[str, str]:
         """Return a phrase and its slug, which nothing else in the stock has."""
         while True:
             text = self.phrase(patterns)
@@ -128,22 +129,22 @@ class Stock:
                 self.slugs.add(slug)
                 return text, slug
 
-    def genres(self):
+    def genres(self) -> list[Genre]:
         return [Genre(name=name, slug=slugify(name)) for name in words(GENRES)]
 
-    def labels(self):
+    def labels(self) -> list[Label]:
         return [Label(name=name) for name in words(LABELS)]
 
-    def artists(self):
-        artists = []
+    def artists(self) -> list[Artist]:
+        artists: list[Artist] = []
         for _ in range(ARTISTS):
             name, slug = self.unused_phrase(BANDS)
             town = self.random.choice(self.vocabulary["town"])
             artists.append(Artist(name=name, slug=slug, town=town))
         return artists
 
-    def albums(self, artists, labels):
-        albums = []
+    def albums(self, artists: list[Artist], labels: list[Label]) -> list[Album]:
+        albums: list[Album] = []
         for artist in artists:
             year = self.random.randint(1956, 1998)
             for _ in range(ALBUMS_PER_ARTIST):
@@ -163,7 +164,7 @@ class Stock:
                 )
         return albums
 
-    def album_genres(self, albums, genres):
+    def album_genres(self, albums: list[Album], genres: list[Genre]) -> list[Any]:
         """Rows of the table between albums and genres: one to three for each album."""
         return [
             Album.genres.through(album=album, genre=genre)
@@ -171,11 +172,11 @@ class Stock:
             for genre in self.random.sample(genres, self.random.randint(1, 3))
         ]
 
-    def tracks(self, albums):
+    def tracks(self, albums: list[Album]) -> list[Track]:
         """Ten tracks for each album on average, none of them twice on one album."""
-        tracks = []
+        tracks: list[Track] = []
         for album in albums:
-            titles = set()
+            titles: set[str] = set()
             length = self.random.randint(8, 12)
             while len(titles) < length:
                 title = self.phrase(TRACKS)
@@ -191,9 +192,9 @@ class Stock:
                     )
         return tracks
 
-    def reviews(self, albums):
+    def reviews(self, albums: list[Album]) -> list[Review]:
         start = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
-        reviews = []
+        reviews: list[Review] = []
         for album in albums:
             count = self.random.randint(0, 4)
             for author in self.random.sample(words(REVIEWERS), count):

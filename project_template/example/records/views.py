@@ -10,22 +10,28 @@ The pages of the shop, in the ways that a view can reach the database:
     album_json      async, awaiting each relation that it needs
 """
 
-from django.contrib import messages
-from django.contrib.auth.decorators import login_required, permission_required
+from collections.abc import AsyncIterator
+from typing import Any
+
 from django.contrib.auth.mixins import LoginRequiredMixin
-from django.core.paginator import Paginator
-from django.db.models import Count, Exists, OuterRef, Q, Sum
-from django.views.decorators.http import require_POST
-from django.views.generic import ListView, TemplateView
-from vinyl.orm import run
+from django.contrib.auth.models import User
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from vinyl.orm.live import watch
 from vinyl.web import (
     EventSourceResponse,
+    HTMLResponse,
     JSONResponse,
+    Request,
+    Response,
     get_object_or_404,
+    messages,
     redirect,
     render,
 )
+from vinyl.web.auth import login_required, permission_required
+from vinyl.web.decorators import require_POST
+from vinyl.web.pagination import Paginator
+from vinyl.web.views import ListView, TemplateView
 
 from .forms import CoverForm, ReviewForm, SearchForm
 from .models import Album, Artist, Review, Wish
@@ -35,7 +41,7 @@ ALBUMS_PER_PAGE = 24
 LIVE_REVIEWS = 20
 
 
-async def album_list(request):
+async def album_list(request: Request) -> HTMLResponse:
     # One query for albums and artists together, for any number of albums.
     albums = Album.objects.select_related("artist")
     search = SearchForm(request.GET)
@@ -46,14 +52,13 @@ async def album_list(request):
         if genre := search.cleaned_data["genre"]:
             albums = albums.filter(genres=genre)
     paginator = Paginator(albums, ALBUMS_PER_PAGE)
-    # The paginator counts the albums in sync code, so it runs in the bridge.
-    page = await run(paginator.get_page, request.GET.get("page"))
+    page = await paginator.get_page(request.GET.get("page"))
     return await render(
         request, "records/album_list.html", {"page": page, "search": search}
     )
 
 
-async def album_detail(request, slug):
+async def album_detail(request: Request, slug: str) -> Response:
     # The template uses artist, label, genres, tracks and reviews. It is rendered inside
     # the bridge, so each of them is fetched when the template first uses it.
     user = await request.user
@@ -76,7 +81,7 @@ async def album_detail(request, slug):
 
 
 @permission_required("records.change_album", raise_exception=True)
-def album_cover(request, slug):
+def album_cover(request: Request, slug: str) -> Response:
     album = get_object_or_404(Album, slug=slug)
     form = CoverForm(request.POST or None, request.FILES or None, instance=album)
     if request.method == "POST" and form.is_valid():
@@ -87,7 +92,7 @@ def album_cover(request, slug):
     return render(request, "records/album_cover.html", context)
 
 
-def artist_detail(request, slug):
+def artist_detail(request: Request, slug: str) -> HTMLResponse:
     artist = get_object_or_404(Artist, slug=slug)
     albums = artist.albums.select_related("label").annotate(
         track_count=Count("tracks"), seconds=Sum("tracks__seconds")
@@ -97,20 +102,23 @@ def artist_detail(request, slug):
     )
 
 
-class WishList(LoginRequiredMixin, ListView):
+class WishList(LoginRequiredMixin, ListView[Wish]):
     template_name = "records/wish_list.html"
     context_object_name = "wishes"
 
-    def get_queryset(self):
-        return self.request.user.wishes.select_related("album__artist")
+    def get_queryset(self) -> QuerySet[Wish]:
+        user = self.request.user
+        assert isinstance(user, User)
+        return Wish.objects.filter(user=user).select_related("album__artist")
 
 
 @login_required
 @require_POST
-async def wish(request, slug):
+async def wish(request: Request, slug: str) -> Response:
     user = await request.user
+    assert isinstance(user, User)
     album = await get_object_or_404(Album, slug=slug)
-    _, is_new = await user.wishes.get_or_create(album=album)
+    _, is_new = await Wish.objects.get_or_create(user=user, album=album)
     if is_new:
         messages.success(request, f"{album} is on your wish list.")
     else:
@@ -120,10 +128,11 @@ async def wish(request, slug):
 
 @login_required
 @require_POST
-async def unwish(request, slug):
+async def unwish(request: Request, slug: str) -> Response:
     user = await request.user
+    assert isinstance(user, User)
     album = await get_object_or_404(Album, slug=slug)
-    await user.wishes.filter(album=album).delete()
+    await Wish.objects.filter(user=user, album=album).delete()
     messages.success(request, f"{album} is off your wish list.")
     return redirect("records:wishes")
 
@@ -132,11 +141,11 @@ class Live(TemplateView):
     template_name = "records/live.html"
 
 
-async def live_reviews(request):
+async def live_reviews(request: Request) -> EventSourceResponse:
     return EventSourceResponse(new_reviews())
 
 
-async def new_reviews():
+async def new_reviews() -> AsyncIterator[dict[str, Any]]:
     """Each review that is written from now on, as an event for the page."""
     latest = Review.objects.select_related("album").order_by("-pk")[:LIVE_REVIEWS]
     newest = None
@@ -162,7 +171,7 @@ async def new_reviews():
                 }
 
 
-async def album_json(request, pk):
+async def album_json(request: Request, pk: int) -> JSONResponse:
     album = await get_object_or_404(Album, pk=pk)
     artist = await album.artist
     label = await album.label

@@ -1,15 +1,19 @@
 import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import override_settings
+from vinyl.web.testing import Client
 
 from records.models import Album, Artist, Genre, Label, Review, Wish
 from records.sample import Stock
 
 
 @pytest.fixture
-async def album(db):
+async def album(db: Any) -> Album:
     """An album with everything that an album can have."""
     artist = await Artist.objects.create(
         name="The Paper Kettles", slug="the-paper-kettles", town="Cork"
@@ -30,7 +34,9 @@ async def album(db):
     return album
 
 
-async def test_the_list_shows_albums_with_their_artists(client, album):
+async def test_the_list_shows_albums_with_their_artists(
+    client: Client, album: Album
+) -> None:
     response = await client.get("/albums/")
 
     assert response.status_code == 200
@@ -49,14 +55,16 @@ async def test_the_list_shows_albums_with_their_artists(client, album):
         ("page=none", True),
     ],
 )
-async def test_the_list_can_be_searched(client, album, query, found):
+async def test_the_list_can_be_searched(
+    client: Client, album: Album, query: str, found: bool
+) -> None:
     response = await client.get(f"/albums/?{query}")
 
     assert response.status_code == 200
     assert ("Leaving Porto" in response.text) is found
 
 
-async def test_an_album_page_shows_its_relations(client, album):
+async def test_an_album_page_shows_its_relations(client: Client, album: Album) -> None:
     response = await client.get(album.get_absolute_url())
 
     assert response.status_code == 200
@@ -65,7 +73,7 @@ async def test_an_album_page_shows_its_relations(client, album):
     assert "Again, please." in response.text
 
 
-async def test_an_album_can_do_without_a_label(client, album):
+async def test_an_album_can_do_without_a_label(client: Client, album: Album) -> None:
     album.label = None
     await album.save()
 
@@ -74,13 +82,13 @@ async def test_an_album_can_do_without_a_label(client, album):
     assert "Released without a label" in response.text
 
 
-async def test_an_unknown_album_is_not_found(client, album):
+async def test_an_unknown_album_is_not_found(client: Client, album: Album) -> None:
     assert (await client.get("/albums/no-such-album/")).status_code == 404
     assert (await client.get("/artists/no-such-artist/")).status_code == 404
     assert (await client.get("/api/albums/0/")).status_code == 404
 
 
-async def test_an_artist_page_lists_the_albums(client, album):
+async def test_an_artist_page_lists_the_albums(client: Client, album: Album) -> None:
     artist = await Artist.objects.get(albums=album)
 
     response = await client.get(artist.get_absolute_url())
@@ -90,7 +98,7 @@ async def test_an_artist_page_lists_the_albums(client, album):
     assert "1 tracks" not in response.text
 
 
-async def test_the_api_gives_the_album_as_json(client, album):
+async def test_the_api_gives_the_album_as_json(client: Client, album: Album) -> None:
     response = await client.get(f"/api/albums/{album.pk}/")
 
     assert response.json() == {
@@ -102,7 +110,7 @@ async def test_the_api_gives_the_album_as_json(client, album):
     }
 
 
-async def test_a_review_is_saved(client, album):
+async def test_a_review_is_saved(client: Client, album: Album) -> None:
     response = await client.post(
         album.get_absolute_url(),
         data={"author": "Leo", "rating": "4", "text": "Side B!"},
@@ -123,7 +131,9 @@ async def test_a_review_is_saved(client, album):
         ({"text": "x" * 2001}, "Ensure this value has at most 2000 characters"),
     ],
 )
-async def test_a_faulty_review_is_shown_again(client, album, change, message):
+async def test_a_faulty_review_is_shown_again(
+    client: Client, album: Album, change: dict[str, str], message: str
+) -> None:
     data = {"author": "Leo", "rating": "4", "text": "Side B!", **change}
 
     response = await client.post(album.get_absolute_url(), data=data)
@@ -134,8 +144,8 @@ async def test_a_faulty_review_is_shown_again(client, album, change, message):
     assert await Review.objects.count() == 1
 
 
-def test_the_sample_is_the_same_on_every_run():
-    def titles(stock):
+def test_the_sample_is_the_same_on_every_run() -> None:
+    def titles(stock: Stock) -> list[str]:
         return [album.title for album in stock.albums(stock.artists(), stock.labels())]
 
     first = titles(Stock())
@@ -145,11 +155,11 @@ def test_the_sample_is_the_same_on_every_run():
 
 
 @pytest.fixture
-async def nina(db):
-    return await User.objects.create_user("nina", password="sinnerman-1965")
+async def nina(db: Any) -> User:
+    return await User.objects.acreate_user("nina", password="sinnerman-1965")
 
 
-async def test_a_visitor_signs_up_and_is_logged_in(client):
+async def test_a_visitor_signs_up_and_is_logged_in(client: Client) -> None:
     data = {"username": "nina", "password1": "sinnerman-1965"}
     response = await client.post(
         "/accounts/sign-up/", data={**data, "password2": data["password1"]}
@@ -161,7 +171,9 @@ async def test_a_visitor_signs_up_and_is_logged_in(client):
     assert "Log out" in page.text
 
 
-async def test_a_wish_list_is_for_those_who_are_logged_in(client, album):
+async def test_a_wish_list_is_for_those_who_are_logged_in(
+    client: Client, album: Album
+) -> None:
     response = await client.get("/wishes/")
     assert response.headers["location"] == "/accounts/login/?next=/wishes/"
     response = await client.post("/albums/leaving-porto/wish/")
@@ -169,7 +181,9 @@ async def test_a_wish_list_is_for_those_who_are_logged_in(client, album):
     assert await Wish.objects.count() == 0
 
 
-async def test_wishes_are_put_on_the_list_once_and_taken_off(client, album, nina):
+async def test_wishes_are_put_on_the_list_once_and_taken_off(
+    client: Client, album: Album, nina: User
+) -> None:
     await client.force_login(nina)
 
     for told in ["Leaving Porto is on your", "Leaving Porto was on your"]:
@@ -185,9 +199,11 @@ async def test_wishes_are_put_on_the_list_once_and_taken_off(client, album, nina
     assert (await client.get("/albums/leaving-porto/wish/")).status_code == 405
 
 
-async def test_one_list_does_not_show_the_wishes_of_another(client, album, nina):
-    other = await User.objects.create_user("abbey")
-    await other.wishes.create(album=album)
+async def test_one_list_does_not_show_the_wishes_of_another(
+    client: Client, album: Album, nina: User
+) -> None:
+    other = await User.objects.acreate_user("abbey")
+    await Wish.objects.create(user=other, album=album)
     await client.force_login(nina)
 
     assert "Leaving Porto" not in (await client.get("/wishes/")).text
@@ -202,15 +218,21 @@ async def test_one_list_does_not_show_the_wishes_of_another(client, album, nina)
     ],
 )
 async def test_the_staff_changes_a_sleeve(
-    client, album, nina, name, size, told, settings_with_media
-):
+    client: Client,
+    album: Album,
+    nina: User,
+    name: str,
+    size: int,
+    told: str | None,
+    settings_with_media: None,
+) -> None:
     files = {"cover": (name, b"x" * size, "image/png")}
     await client.force_login(nina)
     response = await client.post("/albums/leaving-porto/cover/", files=files)
     assert response.status_code == 403
 
-    await nina.user_permissions.add(
-        await Permission.objects.get(codename="change_album")
+    await nina.user_permissions.aadd(
+        await Permission.objects.aget(codename="change_album")
     )
     response = await client.post("/albums/leaving-porto/cover/", files=files)
 
@@ -230,12 +252,14 @@ async def test_the_staff_changes_a_sleeve(
 
 
 @pytest.fixture
-def settings_with_media(tmp_path):
+def settings_with_media(tmp_path: Path) -> Iterator[None]:
     with override_settings(MEDIA_ROOT=tmp_path):
         yield
 
 
-async def test_the_live_page_is_sent_each_new_review(client, album):
+async def test_the_live_page_is_sent_each_new_review(
+    client: Client, album: Album
+) -> None:
     assert "/live/reviews/" in (await client.get("/live/")).text
 
     async with client.stream("GET", "/live/reviews/") as response:
@@ -244,14 +268,17 @@ async def test_the_live_page_is_sent_each_new_review(client, album):
         # The stream contains only reviews that are written while it is open.
         assert await anext(lines) == "event: listening"
         await album.reviews.create(author="Leo", rating=4, text="Side B!")
+        line = ""
         async for line in lines:
             if line.startswith("data: {"):
                 break
     assert json.loads(line.removeprefix("data:"))["author"] == "Leo"
 
 
-async def test_the_admin_lists_albums_for_the_staff(client, album):
-    staff = await User.objects.create_superuser("staff")
+async def test_the_admin_lists_albums_for_the_staff(
+    client: Client, album: Album
+) -> None:
+    staff = await User.objects.acreate_superuser("staff")
     await client.force_login(staff)
 
     page = await client.get("/admin/records/album/?q=porto")

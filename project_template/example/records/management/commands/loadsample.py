@@ -1,4 +1,6 @@
-from django.core.management.base import BaseCommand
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
 from vinyl.orm import transaction
 
 from records.models import Album, Artist, Genre, Label, Review, Track
@@ -8,19 +10,20 @@ from records.sample import Stock
 class Command(BaseCommand):
     help = "Fills the shop with invented records, the same on every run."
 
-    def add_arguments(self, parser):
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--replace",
             action="store_true",
             help="Remove every record, artist and review first.",
         )
 
-    def handle(self, *args, replace, **options):
+    def handle(self, *args: Any, replace: bool, **options: Any) -> None:
         # In a transaction, so that an interrupted run changes nothing.
         with transaction.atomic():
             if replace:
-                for model in [Artist, Label, Genre]:
-                    model.objects.all().delete()
+                Artist.objects.all().delete()
+                Label.objects.all().delete()
+                Genre.objects.all().delete()
             elif Artist.objects.exists():
                 self.stdout.write(
                     f"There are {Artist.objects.count()} artists with "
@@ -33,7 +36,9 @@ class Command(BaseCommand):
             labels = Label.objects.bulk_create(stock.labels())
             artists = Artist.objects.bulk_create(stock.artists())
             albums = Album.objects.bulk_create(stock.albums(artists, labels))
-            Album.genres.through.objects.bulk_create(stock.album_genres(albums, genres))
+            # The model that Django makes for the relation.
+            through: Any = Album.genres.through
+            through.objects.bulk_create(stock.album_genres(albums, genres))
             tracks = Track.objects.bulk_create(stock.tracks(albums))
             reviews = Review.objects.bulk_create(stock.reviews(albums))
         self.stdout.write(
