@@ -16,12 +16,18 @@ from tests.web.serving import serving_on_a_socket
 from vinyl.web import path
 from vinyl.web.admin import AdminSite
 
-POLICY = "default-src 'self'"
+# Scripts, styles and forms of the site alone; `connect-src` is for completion.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 KEYS = {
     "Enter": (13, "\r"),
     "Tab": (9, ""),
     " ": (32, " "),
+    "/": (191, "/"),
     "Escape": (27, ""),
+    "ArrowLeft": (37, ""),
     "ArrowDown": (40, ""),
     "ArrowUp": (38, ""),
 }

@@ -78,7 +78,7 @@ async def test_logging_out_needs_a_post_and_ends_the_session() -> None:
     await superuser()
     async with administering() as http:
         assert (await http.get("/admin/logout/")).status_code == 405
-        assert "logged out" in text(await http.post("/admin/logout/"))
+        assert "Log in again" in text(await http.post("/admin/logout/"))
         assert (await http.get("/admin/")).status_code == 302
 
 

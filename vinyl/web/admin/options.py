@@ -20,7 +20,7 @@ from vinyl.web.admin.changelist import ChangeList
 from vinyl.web.admin.editing import SafeEditing, SafeRows
 from vinyl.web.admin.listing import ListOptions
 from vinyl.web.admin.related import RelatedFields
-from vinyl.web.admin.widgets import FORM_FIELDS, JSONField, Renderer
+from vinyl.web.admin.widgets import FORM_FIELDS, JSONField, Renderer, named
 
 __all__ = ["ModelAdmin", "StackedInline", "TabularInline", "adapted"]
 
@@ -109,6 +109,11 @@ class ModelAdmin(_Options, SafeEditing, AuditedChanges, ListOptions):
     def get_changelist_form(self, request: Any, **kwargs: Any) -> Any:
         return _rendered(super().get_changelist_form(request, **kwargs))
 
+    def get_changelist_formset(self, request: Any, **kwargs: Any) -> Any:
+        formset = super().get_changelist_formset(request, **kwargs)
+        named(formset.form)
+        return formset
+
     def get_inlines(self, request: Any, obj: Any) -> list[Any]:
         inlines = super().get_inlines(request, obj)
         return [adapted(inline, _Inline) for inline in inlines]
@@ -134,6 +139,8 @@ class _Inline(_Options, SafeRows):
     def get_formset(self, request: Any, obj: Any = None, **kwargs: Any) -> Any:
         formset = super().get_formset(request, obj, **kwargs)
         _rendered(formset.form)
+        if isinstance(self, admin.TabularInline):
+            named(formset.form)
         return formset
 
 

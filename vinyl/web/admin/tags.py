@@ -17,7 +17,7 @@ from django.utils import formats, text, translation
 from django.utils.html import escape, strip_tags
 from django.utils.safestring import mark_safe
 from django.utils.timezone import template_localtime  # type: ignore[attr-defined]
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation.trans_real import DjangoTranslation
 from jinja2 import pass_context
 from jinja2.runtime import Context
@@ -34,6 +34,7 @@ __all__ = [
     "buttons",
     "capfirst",
     "change_link",
+    "correct_errors",
     "date_hierarchy",
     "export_formats",
     "finder",
@@ -285,6 +286,12 @@ def kind(entry: Any) -> str:
     if entry.is_addition():
         return "addition"
     return "deletion" if entry.is_deletion() else "change"
+
+
+def correct_errors(count: int) -> str:
+    """Return what a form says that has *count* errors."""
+    one, many = "Please correct the error below.", "Please correct the errors below."
+    return ngettext(one, many, count)
 
 
 def language() -> dict[str, str]:

@@ -20,7 +20,9 @@ function count() {
   all.checked = chosen > 0 && chosen === boxes.length;
   all.indeterminate = chosen > 0 && chosen < boxes.length;
   for (const counter of counters) {
-    counter.textContent = counter.textContent.replace(/\d+/, chosen);
+    // In words for none, as translated; the words for some are not on the page.
+    counter.dataset.none ??= counter.textContent;
+    counter.textContent = chosen ? `${chosen} / ${boxes.length}` : counter.dataset.none;
   }
 }
 
@@ -97,7 +99,8 @@ document.addEventListener("keydown", (event) => {
 const refused = document.querySelector("form > .note.error");
 if (refused) {
   refused.tabIndex = -1;
-  refused.focus();
+  // After the browser has gone to the fragment of the address.
+  addEventListener("load", () => setTimeout(() => refused.focus()));
 }
 
 // ----- The menu
