@@ -18,7 +18,7 @@ COOKIE = "vinyl_admin"
 MAX_AGE = 365 * 24 * 60 * 60
 # What browsers store in a cookie is limited to about 4,000 bytes.
 MAX_FAVOURITES = 30
-LABEL = re.compile(r"[\w.]{1,100}")
+LABEL = re.compile(r"[\w.]{1,100}", re.ASCII)
 CHOICES = {
     "scheme": ("auto", "light", "dark"),
     "side": ("auto", "open", "closed"),
