@@ -183,10 +183,6 @@ _deferred = lazy.patch_get(
     "field",
     cached=_cached_field,
 )
-# It makes a file object of the name that the instance has.
-_file = lazy.patch_get(
-    _is_loaded, lambda it: it.field.attname, _places_of_field, "field"
-)
 _generic = lazy.patch_get(
     generic_foreign_keys.is_fetched,
     generic_foreign_keys.name_of,
@@ -251,7 +247,7 @@ TABLE = (
     Patch(f"{_DESCRIPTORS}:ForwardManyToOneDescriptor", "__get__", _relation),
     Patch(f"{_DESCRIPTORS}:ReverseOneToOneDescriptor", "__get__", _reverse),
     Patch("django.db.models.query_utils:DeferredAttribute", "__get__", _deferred),
-    Patch("django.db.models.fields.files:FileDescriptor", "__get__", _file),
+    Patch("django.db.models.fields.files:FileDescriptor", "__get__", _deferred),
     Patch("django.db.models.signals:pre_init", "send", lazy.patch_pre_init),
     Patch(
         "django.db.models.query", _PREFETCH, querysets.patch_prefetch_related_objects
