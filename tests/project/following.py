@@ -109,7 +109,7 @@ class Follower:
         return done.stdout
 
     def converse(self, session: str) -> None:
-        """Type *session* into a Python that awaits; compare what it answers."""
+        """Type *session* into the console of `vinyl shell`; compare what it answers."""
         script = self.folder / "session.py"
         script.write_text(CONVERSATION)
         (self.folder / "session.txt").write_text(session)
@@ -125,15 +125,11 @@ def blocks(page: Path) -> Iterator[Block]:
 
 # Runs in the project. Prints what differs from the session in session.txt.
 CONVERSATION = """
-import ast
 import asyncio
 import contextlib
 import doctest
-import inspect
 import io
 import pathlib
-import sys
-import traceback
 
 from vinyl.cli import find_settings
 
@@ -143,34 +139,18 @@ import django
 
 django.setup()
 
+from vinyl.orm.management.commands.shell import AsyncConsole
 
-async def answer(source, names):
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        sys.displayhook = lambda value: value is None or print(repr(value))
-        try:
-            code = compile(
-                source, "<session>", "single", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-            )
-            result = eval(code, names)
-            if inspect.iscoroutine(result):
-                await result
-        except Exception as error:
-            print("Traceback (most recent call last):\\n  ...")
-            print("".join(traceback.format_exception_only(error)), end="")
-    return printed.getvalue()
-
-
-async def main():
-    names = {"__name__": "__main__"}
-    checker = doctest.OutputChecker()
-    for example in doctest.DocTestParser().get_examples(
-        pathlib.Path("session.txt").read_text()
-    ):
-        got = await answer(example.source, names)
+checker = doctest.OutputChecker()
+session = pathlib.Path("session.txt").read_text()
+with asyncio.Runner() as runner:
+    console = AsyncConsole({"__name__": "__console__"}, runner)
+    for example in doctest.DocTestParser().get_examples(session):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            # The empty line ends a block.
+            console.runsource(f"{example.source}\\n")
+        got = printed.getvalue()
         if not checker.check_output(example.want, got, doctest.ELLIPSIS):
             print(f"{example.source}expected:\\n{example.want}got:\\n{got}")
-
-
-asyncio.run(main())
 """
