@@ -19,6 +19,7 @@ __all__ = ["Results", "describe", "package_of", "page_of", "unexplained"]
 # By package, mode, database and step: what went wrong, or nothing.
 Results = dict[str, dict[str, dict[str, dict[str, str]]]]
 
+NAMES = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}
 PAGE = Template(Path(__file__).with_name("page.md").read_text())
 
 
@@ -84,8 +85,10 @@ def head(package: ModuleType) -> str:
 
 
 def cell(by_database: dict[str, dict[str, str]]) -> str:
-    counts = [count(found) for found in by_database.values()]
-    return "not run" if not counts else " / ".join(dict.fromkeys(counts))
+    if not by_database:
+        return "not run"
+    counts = " / ".join(dict.fromkeys(map(count, by_database.values())))
+    return counts if len(by_database) > 1 else f"{counts}, {NAMES[min(by_database)]}"
 
 
 def failures(results: Results) -> Iterator[str]:

@@ -28,11 +28,13 @@ def test_a_page() -> None:
         :3
     ]
     assert ninja.endswith("| 2 of 2 | 2 of 2 | 2 of 2 | 2 of 2 |")
-    assert procrastinate.endswith("| 1 of 2 | not run | not run | 2 of 2 |")
+    assert procrastinate.endswith(
+        "| 1 of 2, PostgreSQL | not run | not run | 2 of 2, PostgreSQL |"
+    )
     assert htmx.endswith("| not run | not run | not run | 2 of 2 / 1 of 2 |")
-    assert "- **procrastinate**: has no async `atomic()`" in page
+    assert "- **procrastinate**: Django has no async `atomic()`" in page
     results["procrastinate"]["web"]["postgresql"] = FAILS
-    assert "- **procrastinate** (Django alone, `vinyl.web`): has" in page_of(results)
+    assert "- **procrastinate** (Django alone, `vinyl.web`): Django" in page_of(results)
     del results["procrastinate"]
     assert list(unexplained(results)) == ["htmx web postgresql step_async_block"]
 

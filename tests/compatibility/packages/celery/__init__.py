@@ -1,4 +1,4 @@
 requires = ["celery"]
 known = {
-    "step_on_commit_of_an_async_view": "has no async `atomic()`.",
+    "step_on_commit_of_an_async_view": "Django has no async `atomic()`.",
 }

@@ -1,1 +1,2 @@
+title = "django-ninja"
 requires = ["django-ninja", "pydantic"]

@@ -3,5 +3,5 @@ apps = ["procrastinate.contrib.django"]
 databases = ["postgresql"]
 known = dict.fromkeys(
     ("step_async_block", "step_rolled_back_async_block"),
-    "has no async `atomic()`.",
+    "Django has no async `atomic()`.",
 )

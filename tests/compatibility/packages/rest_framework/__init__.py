@@ -1,3 +1,4 @@
+title = "Django REST framework with spectacular and filters"
 requires = ["djangorestframework", "drf-spectacular", "django-filter"]
 apps = [
     "rest_framework",
