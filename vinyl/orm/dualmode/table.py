@@ -18,6 +18,7 @@ from django.apps import apps
 from django.db import connections
 from django.db.models import ForeignKey, OneToOneField, OneToOneRel
 from django.db.models.fields.related_descriptors import (
+    ForeignKeyDeferredAttribute,
     ForwardManyToOneDescriptor,
     ForwardOneToOneDescriptor,
     ReverseOneToOneDescriptor,
@@ -110,6 +111,7 @@ def _is_cached(descriptor: Any, instance: Any) -> bool:
 # Django's own descriptors of these return what is in the cache, unless it is None.
 _CACHING = frozenset({ForeignKey, OneToOneField, OneToOneRel})
 _RELATED = frozenset({ForwardManyToOneDescriptor, ForwardOneToOneDescriptor})
+_FIELDS = frozenset({DeferredAttribute, ForeignKeyDeferredAttribute})
 
 
 def _cached_related(descriptor: Any, instance: Any) -> Any:
@@ -127,8 +129,8 @@ def _cached_reverse(descriptor: Any, instance: Any) -> Any:
 
 
 def _cached_field(descriptor: Any, instance: Any) -> Any:
-    # Not one of its subclasses: that of a FileField makes a FieldFile of the value.
-    if type(descriptor) is DeferredAttribute:
+    # Not for other subclasses: that of a FileField makes a FieldFile of the value.
+    if type(descriptor) in _FIELDS:
         return instance.__dict__.get(descriptor.field.attname)
     return None
 
