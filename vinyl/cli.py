@@ -35,7 +35,9 @@ __all__ = ["find_settings", "main"]
 
 # The commands that replace Django's, with or without settings, and whatever the order
 # of INSTALLED_APPS.
-OWN = frozenset({"routes", "runserver", "startapp", "startproject", "test"})
+OWN = frozenset(
+    {"completion", "routes", "runserver", "startapp", "startproject", "test"}
+)
 # The commands of Django and vinyl, as `vinyl help` shows them.
 GROUPS = {
     "Start": "startproject startapp",
@@ -49,8 +51,11 @@ GROUPS = {
     "Users": "createsuperuser changepassword",
     "Files and translations": "collectstatic makemessages compilemessages",
     "Mail": "sendtestemail",
+    "Terminal": "completion",
 }
-WITHOUT_SETTINGS = frozenset({"help", "startapp", "startproject", "version"})
+WITHOUT_SETTINGS = frozenset(
+    {"completion", "help", "startapp", "startproject", "version"}
+)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -6,5 +6,6 @@ startapp.py      a new app
 runserver.py     the development server, on uvicorn
 routes.py        the URLs of the project and their views
 makemessages.py  messages for translators, with those of Jinja2 templates
+completion.py    completion of commands in a shell
 test.py          Django's and unittest's test cases
 """
