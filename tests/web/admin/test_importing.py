@@ -5,20 +5,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import re
+from contextvars import Context
 from html import unescape
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.sessions.models import Session
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import models
 from django.test.utils import isolate_apps
 
+from tests.fix_db import only_postgresql
 from tests.records.models import Album, Artist, Label
 from tests.web.admin.administering import AlbumAdmin, administering, superuser, text
 from tests.web.admin.administering import user as make_user
+from vinyl.orm import transaction
 from vinyl.web.admin import AdminSite, ModelAdmin
 from vinyl.web.admin.importing import Choice, Import, Truth, guessed
 from vinyl.web.admin.tables import Table
@@ -114,9 +119,10 @@ async def test_rows_are_shown_and_then_added_and_changed() -> None:
 
 async def test_an_export_can_be_imported() -> None:
     await superuser()
-    [album, _] = await some_albums()
-    album.title = "=1+1"
+    [album, other] = await some_albums()
+    album.title, other.title = "=1+1", "'=1+1"
     await album.save()
+    await other.save()
     site = site_with(export_fields=["id", "title", "released", "artist__name"])
     async with administering(site=site) as http:
         exported = (await http.get("/admin/records/album/export/csv/")).content
@@ -241,6 +247,58 @@ async def test_permissions_for_the_page_and_for_each_row() -> None:
     assert "2 You may not change this object." in shown
     assert "3 id There is no object with this key." in shown
     assert "4 You may not add objects." in shown
+
+
+async def test_a_key_of_a_hidden_object_is_not_taken() -> None:
+    await superuser()
+    day = datetime.datetime(2030, 1, 1, tzinfo=datetime.UTC)
+    await Session.objects.create(session_key="hers", session_data="a", expire_date=day)
+
+    class Own(ModelAdmin):
+        import_fields = ("session_key", "session_data", "expire_date")
+
+        def get_queryset(self, request: Any) -> Any:
+            return super().get_queryset(request).exclude(session_key="hers")
+
+    url = "/admin/sessions/session/import/"
+    header = "session_key,session_data,expire_date\n"
+    async with administering(site=site_with(Own, Session)) as http:
+        page = await http.post(url, **upload(f"{header}hers,x,2031-01-01\n"))
+        assert "2 session_key You may not change this object." in text(page)
+        page = await http.post(url, **upload(f"{header}mine,x,2031-01-01\n"))
+        # Somebody takes the key between the preview and the saving.
+        form = {**fields(page), "save": "1"}
+        assert "1 added" in text(await http.post(url, data=form))
+    hers = await Session.objects.get(session_key="hers")
+    assert (hers.session_data, hers.expire_date) == ("a", day)
+    assert (await Session.objects.get(session_key="mine")).session_data == "x"
+
+
+@only_postgresql
+async def test_rows_are_locked_while_they_are_imported() -> None:
+    """What others save to columns that the table does not have is not undone."""
+    await superuser()
+    [album, other] = await some_albums()
+    free: list[list[int]] = []
+
+    async def unlocked() -> list[int]:
+        async with transaction.atomic():
+            rows = Album.objects.select_for_update(skip_locked=True)
+            return [row.pk for row in await rows]
+
+    class Looking(Importable):
+        async def save_model(
+            self, request: Any, obj: Any, form: Any, change: bool
+        ) -> None:
+            # Not in the transaction of the import.
+            free.append(await asyncio.create_task(unlocked(), context=Context()))
+            await obj.save()
+
+    async with administering(site=site_with(Looking)) as http:
+        page = await http.post(URL, **upload(f"id,year\n{album.pk},1959\n"))
+        done = await http.post(URL, data={**fields(page), "save": "1"})
+    assert "1 changed" in text(done)
+    assert free == [[other.pk]]
 
 
 async def test_an_error_while_saving_undoes_all_rows() -> None:

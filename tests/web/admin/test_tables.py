@@ -38,8 +38,8 @@ def test_delimiters(delimiter: str) -> None:
 
 
 def test_formulas_lose_the_apostrophe_of_an_export() -> None:
-    table = read_table(b"a,b\n'=1+1,'plain\n", "utf-8", 10)
-    assert table.rows == [(2, ["=1+1", "'plain"])]
+    table = read_table(b"a,b,c\n'=1+1,'plain,''=1\n", "utf-8", 10)
+    assert table.rows == [(2, ["=1+1", "'plain", "'=1"])]
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,10 @@ class TestThrottle:
         waits = [throttle.begin(f"user{i}", "10.0.0.1") for i in range(4)]
         assert waits == [0, 0, 0, 900]
 
+    def test_an_unknown_address_is_not_counted(self) -> None:
+        throttle = self.make(None, 1)
+        assert [throttle.begin("a", "") for _ in range(3)] == [0, 0, 0]
+
     def test_an_ipv6_address_counts_as_its_network(self) -> None:
         throttle = self.make(None, 1)
         assert throttle.begin("a", "2001:db8:0:1::1") == 0

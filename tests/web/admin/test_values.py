@@ -20,6 +20,8 @@ CHOICES = [("a", "Long player"), (1, "Single")]
         (forms.CharField(), "", "-"),
         (forms.CharField(), None, "-"),
         (forms.CharField(), "x" * 30, "x" * 19 + "…"),
+        (forms.CharField(widget=forms.PasswordInput), "xyz", "•" * 8),
+        (forms.CharField(widget=forms.PasswordInput), "", "-"),
         (forms.IntegerField(), 0, "0"),
         (forms.BooleanField(), True, "Yes"),
         (forms.BooleanField(), False, "No"),

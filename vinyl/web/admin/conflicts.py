@@ -23,6 +23,7 @@ __all__ = [
     "VERSION",
     "conflicts_of",
     "lock_object",
+    "locked",
     "rows_of",
     "version_of",
     "watch_form",
@@ -163,6 +164,21 @@ def lock_object(queryset: Any, field: Any, value: Any) -> None:
     bool(rows.filter(**{field.name: key}))
 
 
+def locked(queryset: Any) -> Any:
+    """
+    Return *queryset*, of which other transactions cannot change the rows once they are
+    read; as it is where the database cannot or no transaction is open. Never switches.
+    """
+    connection = transaction.get_connection(queryset.db)
+    query = queryset.query
+    # What PostgreSQL does not lock.
+    derived = query.distinct or query.combinator or query.group_by is not None
+    can_lock = connection.features.has_select_for_update and connection.in_atomic_block
+    if not can_lock or derived or query.is_sliced:
+        return queryset
+    return queryset.select_for_update(of=("self",))
+
+
 def rows_of(formset: Any, found: Iterable[Any] | None = None) -> list[Any]:
     """
     Return the objects of a posted *formset*, one for each form, whatever others have
@@ -189,15 +205,7 @@ def watch_rows(formset: Any) -> None:
         if hasattr(self, "vinyl_rows"):
             return self.vinyl_rows
         if self.is_bound and not hasattr(self, "_queryset"):
-            queryset = get_queryset(self)
-            connection = transaction.get_connection(queryset.db)
-            query = queryset.query
-            # What PostgreSQL does not lock.
-            derived = query.distinct or query.combinator or query.group_by is not None
-            features = connection.features
-            can_lock = features.has_select_for_update and connection.in_atomic_block
-            if can_lock and not derived and not query.is_sliced:
-                self._queryset = queryset.select_for_update(of=("self",))
+            self._queryset = locked(get_queryset(self))
         return get_queryset(self)
 
     formset.get_queryset = locking

@@ -32,7 +32,7 @@ CHUNK = 1000
 
 # A spreadsheet takes a text that begins with one of these for a formula, which can read
 # other cells and send them. Such a text is exported with an apostrophe before it, and
-# imported without.
+# imported without; so is one that has apostrophes before it already.
 DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 # Excel takes a file without it for one in the system's encoding.
@@ -133,7 +133,7 @@ def _cell(value: Any) -> Any:
     if isinstance(value, list | tuple | dict):
         value = json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False)
     text = str(value)
-    if text.startswith(DANGEROUS) and not _is_number(value):
+    if text.lstrip("'").startswith(DANGEROUS) and not _is_number(value):
         return f"'{text}"
     return text
 

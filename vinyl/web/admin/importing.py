@@ -21,6 +21,7 @@ from django.db.models.constants import LOOKUP_SEP
 from django.utils.html import format_html
 from django.utils.translation import gettext
 
+from vinyl.web.admin.conflicts import locked
 from vinyl.web.admin.deletion import batches
 from vinyl.web.admin.progress import Progress
 from vinyl.web.admin.tables import Table
@@ -156,6 +157,8 @@ class Import:
         }
         self.may_add = model_admin.has_add_permission(request)
         self.lines: dict[Any, int] = {}
+        # Keys of objects that the visitor does not see.
+        self.hidden: set[Any] = set()
 
     def _form(self) -> Any:
         names = [n for n in self.columns if n != self.model._meta.pk.name]
@@ -200,7 +203,12 @@ class Import:
         wanted = [key for key in keys if key is not None]
         found = self.admin.get_queryset(self.request)
         found = found.filter((f"{self.key.name}__in", wanted))
-        return {getattr(obj, self.key.attname): obj for obj in found}
+        known = {getattr(obj, self.key.attname): obj for obj in locked(found)}
+        if self.key.primary_key:
+            # save() would write a new object with such a key over the one that has it.
+            rows = self.model._base_manager.using(found.db).filter(pk__in=wanted)
+            self.hidden = {*rows.values_list("pk", flat=True)} - known.keys()
+        return known
 
     def _key_of(self, cells: list[str]) -> Any:
         assert self.key is not None
@@ -243,8 +251,14 @@ class Import:
             raise ValidationError(message % {"line": before})
         if (obj := known.get(key)) is not None:
             return obj, None
-        if isinstance(self.key, models.AutoField):
+        relation: Any = self.key.remote_field
+        # A parent link would write over the object of the parent model.
+        if isinstance(self.key, models.AutoField) or (
+            relation is not None and relation.parent_link
+        ):
             raise ValidationError(gettext("There is no object with this key."))
+        if key in self.hidden:
+            raise ValidationError(gettext("You may not change this object."))
         return None, {self.key.attname: key}
 
     def _checked(self, line: int, cells: list[str], obj: Any, *, change: bool) -> Row:

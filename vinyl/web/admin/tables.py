@@ -110,6 +110,6 @@ def _header(cells: list[str]) -> list[str]:
 
 def _unescaped(cell: str) -> str:
     """*cell* without the apostrophe that an export puts before formulas."""
-    if cell.startswith("'") and cell[1:].startswith(DANGEROUS):
+    if cell.startswith("'") and cell.lstrip("'").startswith(DANGEROUS):
         return cell[1:]
     return cell

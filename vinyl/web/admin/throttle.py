@@ -54,7 +54,8 @@ class Throttle:
 
         Args:
             name: The name that was entered, whether there is such a user or not.
-            address: The IP address of the client.
+            address: The IP address of the client; empty if it is not known, which
+                is not counted.
 
         Switches to the event loop if the cache does I/O there.
         """
@@ -84,7 +85,9 @@ class Throttle:
         names = (("account", name.strip().casefold()), ("address", _network(address)))
         for kind, counted in names:
             limit = getattr(self, kind)
-            if limit is not None:
+            # Behind a Unix socket no client has an address: one limit for all of them
+            # would let anybody lock out everybody.
+            if limit is not None and counted:
                 # A name has any length and characters; a key of a cache does not.
                 digest = hashlib.sha256(counted.encode()).hexdigest()
                 yield f"vinyl.login.{self.prefix}.{kind}.{period}.{digest}", limit

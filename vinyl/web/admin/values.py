@@ -19,7 +19,8 @@ __all__ = ["shown"]
 def shown(field: Any, value: Any, length: int) -> str:
     """
     Return *value* as a visitor reads it: the names of related objects and of choices,
-    dates in their format, "-" for nothing. Switches to the event loop.
+    dates in their format, "-" for nothing. What is typed into a field for passwords is
+    not shown. Switches to the event loop.
 
     Args:
         field: The form field; it has the related objects and the choices.
@@ -30,7 +31,10 @@ def shown(field: Any, value: Any, length: int) -> str:
 
 
 def _texts(field: Any, value: Any) -> Iterator[str]:
-    if isinstance(field, forms.ModelChoiceField):
+    if isinstance(field.widget, forms.PasswordInput):
+        if value not in (None, ""):
+            yield "•" * 8
+    elif isinstance(field, forms.ModelChoiceField):
         several = isinstance(value, (list, tuple, models.QuerySet))
         for one in value if several else [value]:
             if isinstance(one, models.Model):
