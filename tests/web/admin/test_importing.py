@@ -23,7 +23,7 @@ from tests.fix_db import only_postgresql
 from tests.records.models import Album, Artist, Label
 from tests.web.admin.administering import AlbumAdmin, administering, superuser, text
 from tests.web.admin.administering import user as make_user
-from vinyl.orm import transaction
+from vinyl.orm import await_, transaction
 from vinyl.web.admin import AdminSite, ModelAdmin
 from vinyl.web.admin.importing import Choice, Import, Truth, guessed
 from vinyl.web.admin.tables import Table
@@ -287,12 +287,11 @@ async def test_rows_are_locked_while_they_are_imported() -> None:
             return [row.pk for row in await rows]
 
     class Looking(Importable):
-        async def save_model(
-            self, request: Any, obj: Any, form: Any, change: bool
-        ) -> None:
+        def save_model(self, request: Any, obj: Any, form: Any, change: bool) -> None:
             # Not in the transaction of the import.
-            free.append(await asyncio.create_task(unlocked(), context=Context()))
-            await obj.save()
+            task = asyncio.create_task(unlocked(), context=Context())
+            free.append(await_(task))
+            super().save_model(request, obj, form, change)
 
     async with administering(site=site_with(Looking)) as http:
         page = await http.post(URL, **upload(f"id,year\n{album.pk},1959\n"))

@@ -206,8 +206,8 @@ class Import:
         known = {getattr(obj, self.key.attname): obj for obj in locked(found)}
         if self.key.primary_key:
             # save() would write a new object with such a key over the one that has it.
-            rows = self.model._base_manager.using(found.db).filter(pk__in=wanted)
-            self.hidden = {*rows.values_list("pk", flat=True)} - known.keys()
+            same: Any = self.model._base_manager.using(found.db).filter(pk__in=wanted)
+            self.hidden = {*same.values_list("pk", flat=True)} - known.keys()
         return known
 
     def _key_of(self, cells: list[str]) -> Any:
