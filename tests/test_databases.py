@@ -59,6 +59,18 @@ def postgresql(**entry: Any) -> dict[str, Any]:
             {"HOST": "one,two", "PORT": "5432,5433"},
         ),
         (
+            "postgres://ada:p%2Css@one:5432,two:5433/shop?target_session_attrs=read-write",
+            {
+                "USER": "ada",
+                "PASSWORD": "p,ss",
+                "HOST": "one,two",
+                "PORT": "5432,5433",
+                "OPTIONS": {"target_session_attrs": "read-write"},
+            },
+        ),
+        ("postgres://one,two/shop", {"HOST": "one,two"}),
+        ("postgres://one,two:5433/shop", {"HOST": "one,two", "PORT": ",5433"}),
+        (
             "postgres://db/shop?sslmode=require&connect_timeout=10&pool=true&options=-c%20geqo%3D0",
             {
                 "HOST": "db",

@@ -21,6 +21,8 @@ def database_from_url(url: str, base_dir: str | Path) -> dict[str, Any]:
         sqlite:///:memory:                     a database in memory; also sqlite://:memory:
         postgres://user:p%40ss@host:5432/name?sslmode=require
         postgres:///name?host=/run/postgresql  a server behind a Unix socket
+        postgres://one:5432,two:5432/name?target_session_attrs=read-write
+                                               whichever of them accepts writes
 
     `postgresql://` means the same as `postgres://`. The query string sets OPTIONS;
     numbers, "true" and "false" in it become Python values. SQLite gets default options
@@ -42,7 +44,7 @@ def database_from_url(url: str, base_dir: str | Path) -> dict[str, Any]:
         url = url.replace("//:memory:", "///:memory:", 1).replace("////", "///", 1)
     try:
         parts = urlsplit(url)
-        port = parts.port
+        host, port = _address(parts.netloc.rpartition("@")[2])
     except ValueError:
         # Without the cause, in which urllib may quote a part of the password.
         raise _invalid("has a host or a port that is not valid") from None
@@ -68,14 +70,31 @@ def database_from_url(url: str, base_dir: str | Path) -> dict[str, Any]:
                 "USER": unquote(parts.username or ""),
                 "PASSWORD": unquote(parts.password or ""),
                 # Percent-encoded, it may be the folder of a Unix socket.
-                "HOST": options.pop("host", unquote(parts.hostname or "")),
-                "PORT": options.pop("port", port or ""),
+                "HOST": options.pop("host", host),
+                "PORT": options.pop("port", port),
                 "OPTIONS": options,
             }
         case "":
             raise _invalid("does not begin with the name of a database and ://")
         case _:
             raise _invalid(f"begins with {scheme}://, for which vinyl has no backend")
+
+
+def _address(text: str) -> tuple[str, int | str]:
+    """
+    Return host and port of *text*, "" for what it does not say; of several servers, as
+    libpq expects them.
+
+    Raises:
+        ValueError: A host or a port is not valid.
+    """
+    servers = [urlsplit(f"//{server}") for server in text.split(",")]
+    host = ",".join(unquote(server.hostname or "") for server in servers)
+    if len(servers) == 1:
+        return host, servers[0].port or ""
+    # One for each server, or none at all.
+    ports = [str(server.port or "") for server in servers]
+    return host, ",".join(ports) if any(ports) else ""
 
 
 def _invalid(problem: str) -> ImproperlyConfigured:

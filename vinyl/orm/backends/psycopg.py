@@ -62,8 +62,9 @@ def _ends_session(error: BaseException) -> bool:
 
 def _is_away(message: str) -> bool:
     """
-    Whether *message*, of a connect that failed, means that no server listens, or that
-    it is starting or stopping. libpq gives the text only, and no code.
+    Whether *message*, of a connect that failed, means that no server listens, that it
+    is starting or stopping, or that none has the role that `target_session_attrs` asks
+    for, as before a standby is promoted. libpq gives the text only, and no code.
     """
     return (
         os.strerror(errno.ECONNREFUSED) in message
@@ -75,13 +76,17 @@ def _is_away(message: str) -> bool:
 
 
 # The errors that PostgreSQL calls `cannot_connect_now`, and what libpq says if the
-# server ends while it connects.
+# server ends while it connects, or has another role.
 _AWAY = (
     "the database system is starting up",
     "the database system is shutting down",
     "the database system is in recovery mode",
     "the database system is not yet accepting connections",
     "server closed the connection unexpectedly",
+    "session is read-only",
+    "session is not read-only",
+    "server is in hot standby mode",
+    "server is not in hot standby mode",
 )
 
 
