@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
+from tests.records.models import Track
 from tests.web.admin.administering import administering, superuser, text
 from tests.web.admin.test_changelist import LIST, some_albums, titles
 from tests.web.admin.test_filters import site_with
@@ -35,11 +36,22 @@ async def test_ranges_and_parts_of_texts_filter_together() -> None:
 
         assert await found("year__gte=1957&year__lte=1959") == ["02", "03", "04"]
         assert await found("year__gte=1963&year__lte=") == ["08", "09"]
+        assert await found("year__gte=1957.5&year__lte=1959.5") == ["03", "04"]
         assert await found("released__gte=1963-01-01") == ["08", "09"]
         assert await found("released__lte=1955-01-01") == ["00"]
         assert await found("title__icontains=BUM+03") == ["03"]
         assert await found("label__name__icontains=phil&year__lte=1957") == ["01", "02"]
         assert len(await found("year__gte=&title__icontains=")) == 10
+
+
+async def test_both_ends_are_for_the_same_related_row() -> None:
+    [_, album] = await some_albums(2)
+    for position in (1, 9):
+        await Track.objects.create(title="-", album=album, position=position)
+    async with administering(site=site_with([("tracks__position", RangeFilter)])) as http:
+        for ends, number in (((2, 8), 0), ((2, 9), 1), ((0, 99), 1)):
+            query = "tracks__position__gte={}&tracks__position__lte={}".format(*ends)
+            assert len(titles(await http.get(f"{LIST}?{query}"))) == number
 
 
 async def test_fields_keep_what_was_typed_and_the_other_filters() -> None:

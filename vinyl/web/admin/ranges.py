@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -77,14 +78,17 @@ class RangeFilter(_TypedFilter):
         """
         is_date = isinstance(self.field, models.DateField)
         clean = (forms.DateField() if is_date else forms.DecimalField()).clean
-        for lookup, name in zip(self.lookups, self.expected_parameters(), strict=True):
-            if text := self.typed.get(name):
-                try:
-                    value = clean(text)
-                    queryset = queryset.filter(self._condition(lookup, value))
-                except (ValidationError, ValueError, OverflowError) as error:
-                    raise IncorrectLookupParameters(error) from error
-        return queryset
+        names = zip(self.lookups, self.expected_parameters(), strict=True)
+        try:
+            conditions = [
+                self._condition(lookup, clean(text))
+                for lookup, name in names
+                if (text := self.typed.get(name))
+            ]
+            # In one call: of several related rows, one has to be within both ends.
+            return queryset.filter(*conditions) if conditions else queryset
+        except (ValidationError, ValueError, OverflowError) as error:
+            raise IncorrectLookupParameters(error) from error
 
     def _condition(self, lookup: str, value: Any) -> tuple[str, Any]:
         if isinstance(self.field, models.DateTimeField):
@@ -94,6 +98,9 @@ class RangeFilter(_TypedFilter):
             value = datetime.datetime.combine(value, datetime.time())
             if timezone.is_aware(timezone.now()):
                 value = timezone.make_aware(value)
+        elif isinstance(self.field, models.IntegerField):
+            # Django would cut the decimals off: 1957 for what is from 1957.5.
+            value = math.ceil(value) if lookup == "gte" else math.floor(value)
         return f"{self.path}__{lookup}", value
 
     def inputs(self) -> Iterator[dict[str, str]]:
