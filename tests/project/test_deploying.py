@@ -88,6 +88,8 @@ def test_the_steps_of_the_container_work(project: Path) -> None:
         (project / text.split()[0]).exists() for name, text in steps if name == "COPY"
     )
     assert ".env" in (project / ".dockerignore").read_text().split()
+    # It believes everybody who reaches its port.
+    assert "--publish 127.0.0.1:" in (project / "Dockerfile").read_text()
 
     vinyl("migrate", cwd=project)
     [command] = [json.loads(text) for name, text in steps if name == "CMD"]
