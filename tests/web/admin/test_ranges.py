@@ -48,7 +48,9 @@ async def test_both_ends_are_for_the_same_related_row() -> None:
     [_, album] = await some_albums(2)
     for position in (1, 9):
         await Track.objects.create(title="-", album=album, position=position)
-    async with administering(site=site_with([("tracks__position", RangeFilter)])) as http:
+    async with administering(
+        site=site_with([("tracks__position", RangeFilter)])
+    ) as http:
         for ends, number in (((2, 8), 0), ((2, 9), 1), ((0, 99), 1)):
             query = "tracks__position__gte={}&tracks__position__lte={}".format(*ends)
             assert len(titles(await http.get(f"{LIST}?{query}"))) == number
