@@ -13,6 +13,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import django
@@ -175,11 +176,21 @@ def _is_patched(fn: Any) -> bool:
     return _PATCH.is_on_itself(fn) or DUAL.is_on_itself(fn)
 
 
-def _expanded(names: list[str], cls: type) -> Iterator[str]:
-    """Return *names*, with each `start_*` replaced by the matching names of *cls*."""
+def _expanded(names: list[str], cls: type, base: type) -> Iterator[str]:
+    """
+    Return *names*, with each `start_*` replaced by the matching names that *cls* has
+    before those of *base*.
+    """
     for name in names:
         if name.endswith("*"):
-            yield from (found for found in dir(cls) if found.startswith(name[:-1]))
+            # Not dir(): pages make classes of forms, whose ancestors have many names.
+            nearer = takewhile(lambda ancestor: ancestor is not base, cls.__mro__)
+            yield from {
+                found
+                for ancestor in nearer
+                for found in vars(ancestor)
+                if found.startswith(name[:-1])
+            }
         else:
             yield name
 
@@ -190,7 +201,7 @@ def _patch_subclasses(
     """Apply *decorator* in subclasses of *base* that override one of *names*."""
 
     def patch_class(cls: type) -> None:
-        for name in _expanded(names, cls):
+        for name in _expanded(names, cls, base):
             # It gets to *base* at the latest.
             for ancestor in cls.__mro__:  # pragma: no branch
                 # A manager made from a queryset calls the queryset's own methods.

@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.contrib import admin
 from django.core.paginator import Paginator
+from django.test.html import parse_html
+from django.utils import translation
 
+from tests.records.models import Artist
 from tests.web.admin.administering import administering, text
 from tests.web.admin.test_counting import LIST, small, some_albums
+from vinyl.web.admin import AdminSite, ModelAdmin
 
 pytestmark = pytest.mark.anyio
 
@@ -41,3 +46,16 @@ async def test_a_projects_own_paginator_counts_as_it_does() -> None:
         page = await http.get(f"{LIST}?p=5")
         assert "14 albums" in text(page)
         assert "Album 12" in text(page)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_checkbox_of_a_row_is_djangos(language: str) -> None:
+    site = AdminSite()
+    artist = Artist(pk=1234, name='Nina "<Simone>"')
+    with translation.override(language):
+        ours, theirs = (
+            cls(Artist, site).action_checkbox(artist)
+            for cls in (ModelAdmin, admin.ModelAdmin)
+        )
+    assert parse_html(ours) == parse_html(theirs)
+    assert "<Simone>" not in ours

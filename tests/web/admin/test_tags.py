@@ -118,11 +118,18 @@ def test_the_language_of_a_page(code: str, direction: str) -> None:
 
 class TestLabelled:
     def test_a_cell_carries_the_header_of_its_column(self) -> None:
+        labels = tags.header_labels([{"text": mark_safe('<i>A</i> "\\1"')}])
         cell = mark_safe('<th class="field-x"><a href="/">td</a></th>')
-        assert tags.labelled(cell, mark_safe('<i>A</i> "\\1"')) == (
+        assert tags.labelled([cell], labels) == (
             '<th data-label="A &quot;\\1&quot;" class="field-x"><a href="/">td</a></th>'
         )
 
     def test_a_checkbox_has_none(self) -> None:
-        cell = mark_safe('<td class="action-checkbox"><input></td>')
-        assert 'data-label=""' in tags.labelled(cell, "Select all")
+        header = {"text": "Select all", "class_attrib": ' class="action-checkbox-x"'}
+        assert tags.header_labels([header]) == [""]
+
+    def test_a_cell_without_a_header_is_not_lost(self) -> None:
+        row = [mark_safe("<td>1</td>"), mark_safe("<td>2</td>")]
+        assert tags.labelled(row, ["Number"]) == (
+            '<td data-label="Number">1</td><td data-label="">2</td>'
+        )

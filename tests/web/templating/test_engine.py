@@ -263,6 +263,31 @@ class TestMistakes:
             with pytest.raises(TemplateDoesNotExist, match=r"page\.html"):
                 render(None, "page.html")
 
+    @pytest.mark.parametrize("debug", [False, True])
+    def test_a_template_that_is_not_there_is_remembered_without_debug(
+        self, debug: bool, tmp_path: Path
+    ) -> None:
+        settings = [{**ENGINES[0], "DIRS": [tmp_path], "APP_DIRS": False}]
+        errors = []
+        with override_settings(TEMPLATES=settings, DEBUG=debug):
+            engine = engines["templating"]
+            for _ in range(2):
+                with pytest.raises(TemplateDoesNotExist) as raised:
+                    engine.get_template("later.html")
+                errors.append(raised.value)
+            (tmp_path / "later.html").write_text("here")
+            if debug:
+                assert engine.get_template("later.html").render() == "here"
+            else:
+                with pytest.raises(TemplateDoesNotExist):
+                    engine.get_template("later.html")
+        # The debug page shows where it was looked for.
+        assert str(errors[0]) == str(errors[1])
+        assert "later.html" in str(errors[1])
+        assert errors[0].tried == errors[1].tried
+        assert errors[1].tried[0][0].name == str(tmp_path / "later.html")
+        assert errors[1].backend is engine
+
     def test_a_parent_that_is_not_there(self) -> None:
         with pytest.raises(TemplateDoesNotExist, match=r"base\.html"):
             rendered("{% extends 'base.html' %}")

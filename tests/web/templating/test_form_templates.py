@@ -203,6 +203,34 @@ def test_a_template_that_djangos_templates_include_is_honoured(folder: Path) -> 
     assert '<option value="1" data-own=True>one</option>' in rendered
 
 
+def test_djangos_templates_are_one_with_those_that_they_include() -> None:
+    template: Any = get_default_renderer().get_template("django/forms/label.html")
+    source = template.inner.environment.source
+    for name in ("widgets/text.html", "label.html", "errors/list/default.html"):
+        assert "{% include" not in source(f"django/forms/{name}")
+    with override_settings(DEBUG=True):
+        assert "{% include" in source("django/forms/widgets/text.html")
+
+
+class StarOption(forms.Select):
+    option_template_name = "star.html"
+
+
+def test_options_of_a_select_have_the_template_of_the_widget(folder: Path) -> None:
+    (folder / "star.html").write_text("<option>* {{ widget.label }}</option>")
+    choices = [(1, "one"), ("More", [(2, "two")])]
+    rendered = StarOption(choices=choices).render("x", 1)
+    assert "<option>* one</option>" in rendered
+    assert "<option>* two</option>" in rendered
+
+
+def test_options_of_a_select_have_the_template_of_the_project(folder: Path) -> None:
+    text = "<option>{{ widget.label|upper }}</option>"
+    (folder / "django/forms/widgets/select_option.html").write_text(text)
+    rendered = forms.Select(choices=[(1, "one")]).render("x", 1)
+    assert "<option>ONE</option>" in rendered
+
+
 def test_a_subwidget_with_a_template_of_the_project(folder: Path) -> None:
     class Stars(forms.TextInput):
         template_name = "stars.html"

@@ -104,7 +104,8 @@ def watch_form(form: Any, request: Any, *, is_row: bool = False) -> None:
             differs = _normal(yours) != _normal(state[name])
             if name in taken or differs:
                 is_new = is_new or name in stale
-                left_alone = _digest(self, name, yours) == before.get(name)
+                digest = _digest(_digest_of_object(self), name, yours)
+                left_alone = digest == before.get(name)
                 found.append(
                     Conflict(
                         self.add_prefix(name),
@@ -242,14 +243,21 @@ def _state(form: Any) -> dict[str, Any]:
 
 
 def _digests(form: Any, state: dict[str, Any]) -> Digests:
-    return {name: _digest(form, name, value) for name, value in state.items()}
+    of_object = _digest_of_object(form)
+    return {name: _digest(of_object, name, value) for name, value in state.items()}
 
 
-def _digest(form: Any, name: str, value: Any) -> str:
-    instance = form.instance
-    of = f"{instance._meta.label}:{instance.pk}:{name}:{_normal(value)}"
-    digest = salted_hmac("vinyl.web.admin.conflicts", of, algorithm="sha256")
-    return digest.hexdigest()[:12]
+def _digest_of_object(form: Any) -> Any:
+    """Return a digest of the object of *form*, to be continued for each field."""
+    of = f"{form.instance._meta.label}:{form.instance.pk}:"
+    return salted_hmac("vinyl.web.admin.conflicts", of, algorithm="sha256")
+
+
+def _digest(of_object: Any, name: str, value: Any) -> str:
+    digest = of_object.copy()
+    digest.update(f"{name}:{_normal(value)}".encode())
+    text: str = digest.hexdigest()
+    return text[:12]
 
 
 def _normal(value: Any) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cache
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import Any
 
 from django.conf import settings
@@ -39,6 +38,7 @@ __all__ = [
     "export_formats",
     "finder",
     "form_errors",
+    "header_labels",
     "is_group",
     "inline_formset",
     "js_gettext",
@@ -66,8 +66,6 @@ __all__ = [
 MAX_LISTED = 100
 # The length of a prepopulated field that has no limit of its own.
 MAX_PREPOPULATED = 50
-
-OPENING = re.compile(r"<t[dh]\b")
 
 result_list = admin_list.result_list
 
@@ -270,15 +268,34 @@ def capfirst(value: Any) -> Any:
     return value if hasattr(value, "__html__") else text.capfirst(value)
 
 
-def labelled(cell: str, header: Any) -> str:
+def header_labels(headers: Iterable[Any]) -> list[str]:
     """
-    Return *cell*, the markup of a cell in a change list, with the text of its column's
-    header for narrow windows, where each row is a card.
+    Return the text of each of *headers*, those of a change list, as an attribute. The
+    column of checkboxes has none.
     """
-    # The checkbox of an action has no header of text.
-    label = "" if "action-checkbox" in cell[:40] else escape(strip_tags(str(header)))
-    opened = OPENING.sub(lambda tag: f'{tag[0]} data-label="{label}"', cell, count=1)
-    return mark_safe(opened)
+    return [
+        ""
+        if "action-checkbox" in header.get("class_attrib", "")
+        else escape(strip_tags(str(capfirst(header["text"]))))
+        for header in headers
+    ]
+
+
+def labelled(row: Iterable[str], labels: Iterable[str]) -> str:
+    """
+    Return the markup of *row*, the cells of a change list, each with the label of its
+    column for narrow windows, where each row is a card.
+
+    Args:
+        row: The markup of each cell.
+        labels: As `header_labels()` returns them.
+    """
+    # The key of a row that is editable has no header.
+    cells = zip_longest(row, labels, fillvalue="")
+    # One of "<td" and "<th".
+    return mark_safe(
+        "".join(f'{cell[:3]} data-label="{text}"{cell[3:]}' for cell, text in cells)
+    )
 
 
 def kind(entry: Any) -> str:

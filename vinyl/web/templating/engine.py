@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
 import jinja2
 from django.apps import apps
-from django.template import loader
+from django.template import TemplateDoesNotExist, loader
 from django.template.backends import jinja2 as django_jinja2
 from django.utils.functional import cached_property
 from django.utils.safestring import SafeString
@@ -227,6 +227,8 @@ class Jinja2(django_jinja2.Jinja2):
         }
         self._labels: list[str] | None = options.pop("apps", None)
         super().__init__({**params, "OPTIONS": options})
+        # The message and the places of templates that do not exist, by name.
+        self._missing: dict[str, Any] = {}
 
     def get_template(self, template_name: str) -> Template:
         """
@@ -236,8 +238,17 @@ class Jinja2(django_jinja2.Jinja2):
             TemplateDoesNotExist: Neither DIRS nor an app has it.
             TemplateSyntaxError: It cannot be compiled.
         """
-        with djangos_errors(self):
-            return Template(self.env.get_template(template_name), self)
+        if (known := self._missing.get(template_name)) is not None:
+            message, tried = known
+            raise TemplateDoesNotExist(message, tried, self)
+        try:
+            with djangos_errors(self):
+                return Template(self.env.get_template(template_name), self)
+        except TemplateDoesNotExist as error:
+            # Whoever selects one of several templates asks for each page.
+            if not self.env.auto_reload:
+                self._missing[template_name] = (str(error), error.tried)
+            raise
 
     def from_string(self, template_code: str) -> Template:
         """Return a template made from its source. Never switches."""

@@ -10,6 +10,7 @@ language, even if one of Django's includes it.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +28,16 @@ from vinyl.bridge.patching import Patch
 from vinyl.web.templating.engine import Environment
 
 __all__ = ["TABLE"]
+
+INCLUDE = re.compile(r"""{% include (["'])(?P<name>[^"']+)\1 %}""")
+
+# Most options have the template of Django's Select.
+SELECT, OPTION = (f"django/forms/widgets/select{part}.html" for part in ("", "_option"))
+INCLUDES_ANY = "{% include widget.template_name %}"
+INCLUDES_OPTION = (
+    f'{{% if widget.template_name == "{OPTION}" %}}{{% include "{OPTION}" %}}'
+    f"{{% else %}}{INCLUDES_ANY}{{% endif %}}"
+)
 
 FOLDER = Path(django.forms.__path__[0])
 
@@ -88,7 +99,7 @@ class FormEnvironment(Environment):
 
     def __init__(self, find: Callable[[str], Any]) -> None:
         super().__init__(
-            loader=jinja2.FunctionLoader(form_source),
+            loader=jinja2.FunctionLoader(self.source),
             # Django's templates test for variables that may be missing.
             undefined=jinja2.Undefined,
             finalize=localized,
@@ -112,6 +123,23 @@ class FormEnvironment(Environment):
                 template = FormTemplate(inner, template.origin)
             self.found[name] = template
         return template
+
+    def source(self, name: str) -> str:
+        """
+        Return the source of Django's template *name* in Jinja2. Those that it includes
+        are part of it, since an include takes longer than what it renders; except with
+        DEBUG, where the project may replace one at any time.
+        """
+        text = form_source(name)
+        return text if settings.DEBUG else INCLUDE.sub(self._inlined, text)
+
+    def _inlined(self, include: re.Match[str]) -> str:
+        name = include["name"]
+        if not isinstance(self.find_template(name), FormTemplate):
+            return include[0]
+        text = self.source(name)
+        # A variable would be set in the template around it, too.
+        return include[0] if "{% set" in text else text.removesuffix("\n")
 
     def get_template(self, name: Any, parent: Any = None, globals: Any = None) -> Any:
         """Return the template that one of Django's includes, as Jinja2 needs it."""
@@ -138,6 +166,8 @@ def has_twin(name: str, origin: str) -> bool:
 def form_source(name: str) -> str:
     """Return the source of Django's template *name* in Jinja2."""
     source = (FOLDER / "jinja2" / name).read_text()
+    if name == SELECT:
+        source = source.replace(INCLUDES_ANY, INCLUDES_OPTION)
     if "stringformat" in (FOLDER / "templates" / name).read_text():
         # Values that a browser sends back are not localized.
         for value in ("value", "widget.value"):
