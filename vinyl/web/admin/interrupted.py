@@ -18,7 +18,9 @@ from django.http import HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import Resolver404, resolve, reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
+from django.views.decorators.csrf import csrf_protect
 
 from vinyl.exceptions import PoolTimeout
 from vinyl.web.admin.held import HELD, LOST_FILES
@@ -88,6 +90,9 @@ class KeptPosts(admin.AdminSite):
     def _path(self, name: str) -> str:
         return reverse(f"admin:{name}", current_app=self.name)
 
+    # Both pages have a button that sends the post once more, now from this site: they
+    # must not keep one that another site has sent.
+    @method_decorator(csrf_protect)
     def _asked_to_log_in(self, request: Any, pairs: Pairs) -> Any:
         """Return the login page, whose form has what was typed."""
         # Needs the models of users.
@@ -123,6 +128,7 @@ class KeptPosts(admin.AdminSite):
         }
         return TemplateResponse(request, "admin/resume.html", context)
 
+    @method_decorator(csrf_protect)
     def _unavailable(self, request: Any, pairs: Pairs) -> HttpResponse:
         vars(request)[_KEPT] = pairs
         page: Any = self.error_response  # type: ignore[attr-defined]  # of the site
