@@ -17,6 +17,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db import models
+from django.forms import CharField, ModelChoiceField, ModelForm
 from django.test.utils import isolate_apps
 
 from tests.fix_db import only_postgresql
@@ -193,6 +194,24 @@ async def test_a_key_of_ones_own_finds_the_objects() -> None:
         page = await http.post(url, **upload("name\nAlice\nAlice\n"))
         assert "3 name Line 2 has the same key." in text(page)
     assert await Artist.objects.count() == 2
+
+
+async def test_fields_that_only_the_form_of_the_admin_has_need_no_column() -> None:
+    class AlbumForm(ModelForm[Album]):
+        reason = CharField()
+        label = ModelChoiceField(Label.objects.all())
+
+        def clean_title(self) -> str:
+            return str(self.cleaned_data["title"]).upper()
+
+    await superuser()
+    [album, _] = await some_albums()
+    async with administering(site=site_with(form=AlbumForm)) as http:
+        page = await http.post(URL, **upload(f"id,title\n{album.pk},Baltimore\n"))
+        done = await http.post(URL, data={**fields(page), "save": "1"})
+        assert "1 changed" in text(done)
+    await album.refresh_from_db()
+    assert album.title == "BALTIMORE"
 
 
 async def test_a_key_has_to_be_unique() -> None:

@@ -162,12 +162,16 @@ class Import:
 
     def _form(self) -> Any:
         names = [n for n in self.columns if n != self.model._meta.pk.name]
-        return forms.modelform_factory(
+        form = forms.modelform_factory(
             self.model,
             form=self.admin.form,
             fields=names,
             formfield_callback=self._form_field,
         )
+        # What the form declares is there without a column, too.
+        for name in form.base_fields.keys() - {*names}:
+            del form.base_fields[name]
+        return form
 
     def _form_field(self, db_field: Any, **kwargs: Any) -> Any:
         if isinstance(db_field, models.ForeignKey):
