@@ -333,3 +333,27 @@ def test_settings_that_cannot_be_imported_are_reported_briefly(tmp_path: Path) -
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
     assert "'nowhere.at_all', cannot be used in tests" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_workers_of_xdist_decide_like_the_first_process(tmp_path: Path) -> None:
+    (tmp_path / "own_settings.py").write_text(
+        "INSTALLED_APPS = ['vinyl.orm', 'django.contrib.auth',\n"
+        "    'django.contrib.contenttypes']\n"
+        "DATABASES = {'default': {'ENGINE': 'vinyl.orm.backends.sqlite3'}}\n"
+    )
+    # Too late for the first process, but not for the environment of the workers.
+    (tmp_path / "conftest.py").write_text(
+        "import os\n\nimport django\n\n"
+        "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'own_settings')\n"
+        "django.setup()\n"
+    )
+    (tmp_path / "test_own.py").write_text(
+        "import pytest\n\n\n"
+        "@pytest.mark.parametrize('number', range(4))\n"
+        "def test_there_are_no_fixtures_of_vinyl(pytestconfig, number):\n"
+        "    assert not pytestconfig.pluginmanager.has_plugin('vinyl.own_fixtures')\n"
+    )
+    plugins = ["-p", "vinyl.pytest_plugin", "-p", "no:django", "-p", "no:asyncio"]
+    for processes in ([], ["-n", "2"]):
+        printed = run("pytest", "-q", *plugins, *processes, cwd=tmp_path)
+        assert "4 passed" in printed

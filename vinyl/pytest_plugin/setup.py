@@ -16,6 +16,9 @@ __all__ = ["ACTIVE", "is_active", "set_up"]
 ACTIVE = pytest.StashKey[bool]()
 
 APP = "vinyl.orm"
+# What the first process has decided, for the workers of pytest-xdist: they inherit what
+# a conftest.py has put into the environment since.
+DECIDED = "VINYL_PYTEST_ACTIVE"
 
 
 def set_up(config: Any) -> bool:
@@ -29,6 +32,15 @@ def set_up(config: Any) -> bool:
 
     Never switches.
     """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return os.environ.get(DECIDED) != "0" and _set_up(config)
+    os.environ[DECIDED] = "0"
+    if active := _set_up(config):
+        os.environ[DECIDED] = "1"
+    return active
+
+
+def _set_up(config: Any) -> bool:
     root = Path(config.rootpath)
     # Cheaper than importing Django for tests that have nothing to do with it.
     named = any(map(_names_settings, (root, *root.parents)))
