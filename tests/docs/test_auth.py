@@ -24,7 +24,7 @@ async def test_the_examples(example: Example, db: Any) -> None:
     del engine["APP_DIRS"]
     own = jinja2.DictLoader({"cart.html": blocks("topics/auth.md", "html")})
     engine["OPTIONS"]["loader"] = jinja2.ChoiceLoader(
-        [own, jinja2.PackageLoader("vinyl.web")]
+        [own, jinja2.PackageLoader("vinyl.web", "jinja2")]
     )
     async with serving(*names["urlpatterns"], **settings) as page:
         await names["test_my_page"]()

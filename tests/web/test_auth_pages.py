@@ -269,7 +269,7 @@ async def test_the_pages_extend_the_projects_own_base(nina: User) -> None:
     options = templates(files=base)
     loader = options["TEMPLATES"][0]["OPTIONS"]["loader"]
     options["TEMPLATES"][0]["OPTIONS"]["loader"] = jinja2.ChoiceLoader(
-        [loader, jinja2.PackageLoader("vinyl.web")]
+        [loader, jinja2.PackageLoader("vinyl.web", "jinja2")]
     )
     async with serving(*URLS, **{**SETTINGS, **options}) as page:
         form = await page.get("/accounts/login/")

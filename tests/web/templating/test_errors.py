@@ -82,7 +82,7 @@ async def test_the_page_lists_each_place(
         for folder in folders:
             assert f"{folder}/{name} (Source does not exist)" in page.text
         # The folder of an app.
-        assert f"vinyl/web/templates/{name} (Source does not exist)" in page.text
+        assert f"vinyl/web/jinja2/{name} (Source does not exist)" in page.text
     assert "did not provide a list" not in page.text
     assert "FileSystemLoader" in page.text
 

@@ -40,6 +40,7 @@ tabs.py        fieldsets and inlines behind tabs
 tags.py        functions for the templates
 throttle.py    limits for failed logins
 checks.py      system checks
+engines.py     a system check for the order of the template engines
 overrides.py   system checks for the templates that a project replaces
 
 The views are those of `django.contrib.admin`, run in the bridge; the pages are in

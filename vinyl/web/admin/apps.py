@@ -29,6 +29,7 @@ class AdminConfig(apps.SimpleAdminConfig):
         # Not Django's ready(), which registers checks for Django's own pages.
         from vinyl.web.admin import awaiting, filters, static
         from vinyl.web.admin.checks import check_dependencies, check_middleware
+        from vinyl.web.admin.engines import check_engines
         from vinyl.web.admin.overrides import check_templates
 
         for module in (awaiting, filters, static):
@@ -37,4 +38,5 @@ class AdminConfig(apps.SimpleAdminConfig):
         checks.register(check_dependencies, checks.Tags.admin)
         checks.register(check_middleware, checks.Tags.admin)
         checks.register(check_templates, checks.Tags.admin)
+        checks.register(check_engines, checks.Tags.admin)
         self.module.autodiscover()  # type: ignore[union-attr]

@@ -212,8 +212,10 @@ class Jinja2(django_jinja2.Jinja2):
         for config in apps.get_app_configs():
             own = getattr(config, "files_path", None)
             folder = Path(own or config.path)
-            is_jinja = own is not None or owner_of(f"{folder}/") in (PROJECT, VINYL)
-            if self._labels is not None and owner_of(f"{folder}/") != VINYL:
+            owner = owner_of(f"{folder}/")
+            # Vinyl's own apps have theirs where other engines do not look.
+            is_jinja = own is not None or owner == PROJECT
+            if self._labels is not None and owner != VINYL:
                 is_jinja = config.label in self._labels
             folder /= self.app_dirname if is_jinja else "jinja2"
             if folder.is_dir():
