@@ -102,6 +102,19 @@ def test_reverse_is_made_once(made: list[Any]) -> None:
     assert made == ["album", "album"]
 
 
+def test_a_link_depends_on_the_instance_of_an_application(made: list[Any]) -> None:
+    views = ([path("<int:pk>/", view, name="item")], "shop")
+    urlpatterns = [path(f"{name}/", include(views, name)) for name in ("shop", "sale")]
+    with override_settings(
+        ROOT_URLCONF=type("Shops", (), {"urlpatterns": urlpatterns})
+    ):
+        for _ in range(2):
+            assert reverse("shop:item", args=[1]) == "/shop/1/"
+            assert reverse("shop:item", args=[1], current_app="sale") == "/sale/1/"
+            assert reverse("shop:item", args=[1], current_app="shop") == "/shop/1/"
+    assert made == ["shop:item"] * 3
+
+
 def test_arguments_of_a_view_may_have_any_name() -> None:
     assert url("tag", name="x", page="y") == "/tags/x/y"
     assert has_url("tag", name="x", page="y")

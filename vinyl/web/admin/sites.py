@@ -12,7 +12,7 @@ from django.contrib.admin.views.main import SEARCH_VAR
 from django.http import Http404, HttpResponse
 from django.template import loader
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
+from django.urls import path
 from django.utils.translation import gettext, gettext_lazy
 from django.views.decorators.http import require_POST
 
@@ -28,6 +28,7 @@ from vinyl.web.admin.search import search
 from vinyl.web.admin.throttle import Throttle, throttled
 from vinyl.web.errors.framed import frame_errors
 from vinyl.web.http.responses import reason_phrase
+from vinyl.web.templating.links import reverse
 
 __all__ = ["AdminSite"]
 

@@ -76,13 +76,8 @@ def reverse(
 
     Never switches.
     """
-    if (
-        urlconf is None
-        and current_app is None
-        and not options
-        and not (args and kwargs)
-    ):
-        return url(viewname, *(args or ()), **(kwargs or {}))
+    if urlconf is None and not options and not (args and kwargs):
+        return _link(viewname, tuple(args or ()), kwargs or {}, current_app)
     return djangos_reverse(viewname, urlconf, args, kwargs, current_app, **options)
 
 
@@ -94,8 +89,14 @@ def url(name: Any, /, *args: Any, **kwargs: Any) -> str:
     Raises:
         NoReverseMatch: There is no such view, or it does not take these arguments.
     """
+    return _link(name, args, kwargs)
+
+
+def _link(
+    name: Any, args: tuple[Any, ...], kwargs: dict[str, Any], app: str | None = None
+) -> str:
     if type(name) is not str:
-        return djangos_reverse(name, args=args, kwargs=kwargs)
+        return djangos_reverse(name, None, args, kwargs, app)
     resolver = get_resolver(get_urlconf())
     known = vars(resolver)
     if args or kwargs:
@@ -105,14 +106,14 @@ def url(name: Any, /, *args: Any, **kwargs: Any) -> str:
         if name.rpartition(":")[2] in varying or not PLAIN.issuperset(
             map(type, (*args, *kwargs.values()))
         ):
-            return djangos_reverse(name, args=args, kwargs=kwargs)
+            return djangos_reverse(name, None, args, kwargs, app)
     links = known.get("_vinyl_links")
     if links is None or len(links) >= MAX_LINKS:
         links = known["_vinyl_links"] = {}
-    key = (name, get_language(), get_script_prefix(), args, *kwargs.items())
+    key = (name, app, get_language(), get_script_prefix(), args, *kwargs.items())
     link = links.get(key)
     if link is None:
-        link = djangos_reverse(name, args=args, kwargs=kwargs)
+        link = djangos_reverse(name, None, args, kwargs, app)
         if len(link) <= MAX_LENGTH:
             links[key] = link
     return link
