@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.db.models.expressions import RawSQL
 
+from tests.fix_db import only_postgresql
 from tests.records.models import Album, Artist, Genre, Label
 from tests.web.admin.administering import (
     MIDDLEWARE,
+    ArtistAdmin,
     administering,
     site_of_records,
     superuser,
@@ -218,3 +221,27 @@ async def test_a_mistake_in_a_query_and_a_failure_in_debug_mode_are_errors() -> 
         site.register(Album, options)
         async with administering(site=site, **settings) as http:
             assert (await http.post(ADD, data=data)).status_code == 500
+
+
+class LosingItWhileSearching(ArtistAdmin):
+    def get_search_results(self, request: Any, queryset: Any, term: Any) -> Any:
+        lost = "SELECT pg_terminate_backend(pg_backend_pid())::int"
+        return queryset.filter(pk__in=RawSQL(lost, [])), False
+
+
+@only_postgresql
+@pytest.mark.parametrize(
+    "path",
+    [
+        "search/?q=x",
+        "records/artist/?q=x",
+        "autocomplete/?app_label=records&model_name=album&field_name=artist&term=x",
+    ],
+)
+async def test_a_search_without_a_database_is_an_error_and_not_empty(path: str) -> None:
+    await superuser()
+    site = AdminSite()
+    site.register(Artist, LosingItWhileSearching)
+    site.register(Album)
+    async with administering(site=site) as http:
+        assert (await http.get(f"/admin/{path}")).status_code == 500

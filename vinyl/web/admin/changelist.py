@@ -18,6 +18,7 @@ from django.db.models.constants import LOOKUP_SEP
 
 from vinyl.web.admin.counting import count, estimate, same_rows
 from vinyl.web.admin.filters import FIND_VAR, MAX_SEARCH_LENGTH
+from vinyl.web.admin.interrupted import is_away
 from vinyl.web.admin.peers import fetch_together
 from vinyl.web.admin.seeking import rows_after, rows_before
 from vinyl.web.templating.links import reverse
@@ -219,6 +220,8 @@ class ChangeList(main.ChangeList):
             ValidationError,
             DatabaseError,
         ) as error:
+            if is_away(error):
+                raise
             if self.query or self.filter_params or len(request.GET):
                 raise IncorrectLookupParameters(error) from error
             raise

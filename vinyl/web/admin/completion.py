@@ -18,6 +18,7 @@ from django.utils.translation import gettext
 
 from vinyl.web.admin.filters import MAX_SEARCH_LENGTH
 from vinyl.web.admin.held import LOOKUP, kept_fields
+from vinyl.web.admin.interrupted import is_away
 
 __all__ = ["CompletionView", "LookupView"]
 
@@ -120,4 +121,6 @@ def _refusing_bad_terms() -> Iterator[None]:
     try:
         yield
     except (ValueError, OverflowError, DatabaseError) as error:
+        if is_away(error):
+            raise
         raise BadRequest("The database cannot search for this.") from error

@@ -25,7 +25,7 @@ from django.views.decorators.csrf import csrf_protect
 from vinyl.exceptions import PoolTimeout
 from vinyl.web.admin.held import HELD, LOST_FILES
 
-__all__ = ["KeptPosts", "author_of", "kept_post"]
+__all__ = ["KeptPosts", "author_of", "is_away", "kept_post"]
 
 # Names of posted fields: who a form was made for; and a post that waits for the login.
 AUTHOR = "_author"
@@ -55,6 +55,16 @@ def kept_post(request: Any) -> Pairs:
     return kept
 
 
+def is_away(error: Exception) -> bool:
+    """
+    Return whether *error* says that the database cannot answer now, whatever it is
+    asked. Never switches.
+    """
+    # What SQLite reports of a query itself, such as a missing table.
+    code = getattr(error.__cause__, "sqlite_errorcode", None)
+    return isinstance(error, AWAY) and code != sqlite3.SQLITE_ERROR
+
+
 class KeptPosts(admin.AdminSite):
     """A site that keeps what was posted while it could not be served."""
 
@@ -72,7 +82,7 @@ class KeptPosts(admin.AdminSite):
                 return inner(request, *args, **kwargs)
             except AWAY as error:
                 pairs = _typed(request)
-                if not pairs or settings.DEBUG or _is_a_mistake(error):
+                if not pairs or settings.DEBUG or not is_away(error):
                     raise
                 logger.exception("The database is away: %s", request.path)
                 return self._unavailable(request, pairs)
@@ -135,12 +145,6 @@ class KeptPosts(admin.AdminSite):
         response: HttpResponse = page(request, 503, "")
         response["Retry-After"] = "5"
         return response
-
-
-def _is_a_mistake(error: Exception) -> bool:
-    """Return whether SQLite reports an error of the query, such as a missing table."""
-    code = getattr(error.__cause__, "sqlite_errorcode", None)
-    return code == sqlite3.SQLITE_ERROR
 
 
 def _typed(request: Any) -> Pairs:

@@ -13,6 +13,7 @@ from django.contrib.admin.views.main import SEARCH_VAR
 from django.db import DatabaseError, transaction
 
 from vinyl.web.admin.changelist import SearchForm
+from vinyl.web.admin.interrupted import is_away
 
 __all__ = ["MAX_RESULTS", "Found", "search"]
 
@@ -67,7 +68,10 @@ def _found(site: Any, request: Any, words: str) -> Iterator[Found]:
         try:
             with _sparing_transactions(queryset.db):
                 objects = [*queryset[: MAX_RESULTS + 1]]
-        except (ValueError, OverflowError, DatabaseError):
+        except (ValueError, OverflowError, DatabaseError) as error:
+            if is_away(error):
+                # "None found" would be wrong.
+                raise
             # A word that this model's columns cannot be compared with.
             continue
         if objects:
