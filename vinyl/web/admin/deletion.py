@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from heapq import nsmallest
 from itertools import islice
 from typing import Any
 
@@ -236,7 +237,8 @@ class _Walk:
         ]
 
     def _listed(self, model: Any, keys: dict[Any, None], is_cut: bool) -> list[str]:
-        chosen = [*islice(keys, MAX_LISTED)]
+        # By key: databases give rows in any order.
+        chosen = nsmallest(MAX_LISTED, keys)
         rows = [*self._rows(model, pk__in=chosen)]
         fetch_together(rows)
         texts = [self._text(row) for row in sorted(rows, key=_place_in(chosen))]
