@@ -380,4 +380,4 @@ async def test_each_step_is_taken_once() -> None:
             assert (await http.get("/")).status_code == 500
         finally:
             sys.setprofile(None)
-    assert steps == ["problem", "report", "plain_pages"]
+    assert steps == ["problem", "report", "framed", "plain_pages"]
