@@ -214,7 +214,10 @@ def test_names_middleware_that_keeps_state_in_a_thread_local(
     with override_settings(MIDDLEWARE=[*MIDDLEWARE, f"{__name__}.KeepsState"]):
         get_asgi_application()
     [told] = caplog.messages
-    assert told.startswith(f"settings.MIDDLEWARE contains '{__name__}.KeepsState'")
+    assert told.startswith(
+        f"settings.MIDDLEWARE contains '{__name__}.KeepsState', whose state is in a "
+        f"threading.local of {__name__!r}."
+    )
 
 
 def test_in_thread_is_that_of_the_web_layer() -> None:

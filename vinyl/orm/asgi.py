@@ -27,7 +27,7 @@ from django.core.handlers.asgi import ASGIHandler
 from django.urls import get_script_prefix, get_urlconf, set_script_prefix, set_urlconf
 
 from vinyl.bridge.threads import in_thread
-from vinyl.orm.contrib.handlers import middleware_with_thread_locals
+from vinyl.orm.contrib.thread_locals import middleware_with_thread_locals
 
 __all__ = ["get_asgi_application", "in_thread"]
 
@@ -112,13 +112,14 @@ def get_asgi_application(
     where, paths = "settings.MIDDLEWARE", settings.MIDDLEWARE
     if middleware is not None:
         where, paths = "The argument middleware", middleware
-    for path in middleware_with_thread_locals(paths):
+    for path, module in middleware_with_thread_locals(paths):
         logger.warning(
-            "%s contains %r, whose module keeps state in a threading.local. Requests "
-            "in the bridge share one thread, so one request would see the state of "
+            "%s contains %r, whose state is in a threading.local of %r. Requests in "
+            "the bridge share one thread, so one request would see the state of "
             "another. Use a version that keeps it in a contextvars.ContextVar, or "
             "Django's own handler, where each request has a thread.",
             where,
             path,
+            module,
         )
     return BridgedASGIHandler(middleware, urlconf)

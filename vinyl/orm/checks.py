@@ -11,7 +11,7 @@ from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
 from vinyl.conf import VinylSettings, check_keys, vinyl_settings
-from vinyl.orm.contrib.handlers import middleware_with_thread_locals
+from vinyl.orm.contrib.thread_locals import middleware_with_thread_locals
 from vinyl.orm.observe import fetch_modes
 from vinyl.orm.observe.tracing import opentelemetry_is_installed
 from vinyl.orm.pools.options import IGNORED
@@ -160,12 +160,12 @@ def check_django_handler(**kwargs: Any) -> list[checks.CheckMessage]:
         return []
     return [
         checks.Warning(
-            f"settings.MIDDLEWARE contains {path!r}, whose module keeps state in a "
-            f"threading.local. Requests in the bridge share one thread, so one request "
-            f"would see the state of another.",
+            f"settings.MIDDLEWARE contains {path!r}, whose state is in a "
+            f"threading.local of {module!r}. Requests in the bridge share one thread, "
+            f"so one request would see the state of another.",
             "Use a version that keeps it in a contextvars.ContextVar, or set "
             "VINYL['DJANGO_HANDLER'] to 'threads'.",
             id="vinyl.W021",
         )
-        for path in middleware_with_thread_locals(settings.MIDDLEWARE)
+        for path, module in middleware_with_thread_locals(settings.MIDDLEWARE)
     ]

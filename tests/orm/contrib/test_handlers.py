@@ -14,7 +14,6 @@ from typing import Any
 import httpx
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
-from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.core.handlers.asgi import ASGIHandler
 from django.core.signals import request_finished
@@ -40,7 +39,6 @@ from vinyl.bridge import blocking
 from vinyl.bridge.threads import in_thread
 from vinyl.orm import await_, in_bridge, run
 from vinyl.orm.asgi import BridgedASGIHandler
-from vinyl.orm.contrib import handlers
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -481,18 +479,3 @@ class TestReports:
                 await barrier.wait()
                 assert (await request).status_code == 200
         assert "blocked the event loop" not in caplog.text
-
-
-class TestThreadLocals:
-    def test_are_found_by_middleware(self) -> None:
-        def found() -> list[str]:
-            return list(handlers.middleware_with_thread_locals(settings.MIDDLEWARE))
-
-        path = f"{__name__}.Hooks"
-        assert not found()
-        with site("Hooks", "HooksInThread", "missing_middleware"):
-            globals()["state"] = threading.local()
-            try:
-                assert found() == [path]
-            finally:
-                del globals()["state"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -64,6 +65,24 @@ def test_packages_that_need_the_user() -> None:
     history = "simple_history.middleware.HistoryRequestMiddleware"
     told = issues(MIDDLEWARE=[history])["vinyl.E120"]
     assert "'vinyl.web.auth.AuthenticationMiddleware'" in told
+
+
+_state = threading.local()
+
+
+class KeepsState:
+    """A middleware of a module with a `threading.local`, for the check below."""
+
+    def __init__(self, get_response: Any) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Any) -> Any:
+        return self.get_response(request)
+
+
+def test_middleware_that_keeps_state_in_a_thread_local() -> None:
+    told = issues(MIDDLEWARE=[f"{__name__}.KeepsState"])["vinyl.W122"]
+    assert f"'{__name__}.KeepsState', whose state is in a threading.local" in told
 
 
 def test_no_engine_of_vinyls() -> None:

@@ -8,6 +8,7 @@ managers.py              managers of other contrib apps, files of models
 forms.py                 forms and formsets, whose validation may use the database
 validators.py            validators that are `async def`
 handlers.py              Django's ASGI handler, with its sync code in the bridge
+thread_locals.py         middleware whose state is bound to threads
 commands.py              commands and migrations that are `async def`
 caches.py                one cache object for all tasks of an event loop
 redis.py                 a cache backend that waits for Redis on the event loop

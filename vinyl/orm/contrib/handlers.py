@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
-import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
 from asgiref.sync import SyncToAsync, sync_to_async
 from django.db import close_old_connections
-from django.utils.module_loading import import_string
 
 from vinyl.bridge.blocking import run_reporting
 from vinyl.bridge.greenlets import current_shield
@@ -28,7 +25,7 @@ from vinyl.bridge.patching import Patch
 from vinyl.bridge.threads import runs_in_thread
 from vinyl.conf import vinyl_settings
 
-__all__ = ["TABLE", "middleware_with_thread_locals"]
+__all__ = ["TABLE"]
 
 # Whether the running code serves a request of a bridged handler.
 _is_bridged: ContextVar[bool] = ContextVar("vinyl_is_bridged", default=False)
@@ -176,25 +173,6 @@ def patch_get_response_async(
                 _is_bridged.reset(token)
 
     return bridged
-
-
-def middleware_with_thread_locals(paths: Iterable[str]) -> Iterator[str]:
-    """
-    Yield those of *paths*, entries such as in `settings.MIDDLEWARE`, whose module keeps
-    a `threading.local`. In the bridge all requests share a thread, so one would see the
-    values of another. Middleware marked with `in_thread` is left out. Never switches.
-    """
-    for path in paths:
-        try:
-            middleware = import_string(path)
-        except ImportError:
-            # Django reports it.
-            continue
-        module = sys.modules.get(getattr(middleware, "__module__", ""))
-        names = {} if module is None else vars(module)
-        has_local = any(isinstance(value, threading.local) for value in names.values())
-        if has_local and not runs_in_thread(middleware):
-            yield path
 
 
 _BASE = "django.core.handlers.base"

@@ -10,6 +10,7 @@ from django.core import checks
 from django.utils.module_loading import import_string
 
 from vinyl.conf import check_keys
+from vinyl.orm.contrib.thread_locals import middleware_with_thread_locals
 from vinyl.web.checks.django_settings import set_in_vain
 from vinyl.web.middleware import (
     UnusableMiddleware,
@@ -24,6 +25,7 @@ __all__ = [
     "check_middleware",
     "check_middleware_order",
     "check_templates",
+    "check_thread_locals",
     "check_urlconf",
     "check_vinyl_settings",
 ]
@@ -56,6 +58,22 @@ def check_middleware(**kwargs: Any) -> list[checks.CheckMessage]:
         except UnusableMiddleware as error:
             errors.append(checks.Error(error.problem, hint=error.hint, id="vinyl.E102"))
     return errors
+
+
+@checks.register("vinyl")
+def check_thread_locals(**kwargs: Any) -> list[checks.CheckMessage]:
+    """vinyl.W122: requests would share the state of a middleware. Never switches."""
+    return [
+        checks.Warning(
+            f"settings.MIDDLEWARE contains {path!r}, whose state is in a "
+            f"threading.local of {module!r}. Requests share one thread, so one request "
+            f"would see the state of another.",
+            hint="Use a version that keeps it in a contextvars.ContextVar. If requests "
+            "come one at a time, as in development, silence this check.",
+            id="vinyl.W122",
+        )
+        for path, module in middleware_with_thread_locals(settings.MIDDLEWARE)
+    ]
 
 
 @checks.register("vinyl")
