@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
-from django.test import RequestFactory
+from django.http import QueryDict
+from django.test import RequestFactory, override_settings
 
 from tests.web.admin.administering import administering, superuser
-from vinyl.web.admin.preferences import COOKIE, MAX_FAVOURITES, Preferences
+from vinyl.web.admin.preferences import (
+    COOKIE,
+    MAX_FAVOURITES,
+    MAX_LENGTH,
+    Preferences,
+)
 
 URL = "/admin/preferences/"
 
@@ -21,7 +28,18 @@ def with_cookie(value: str) -> Any:
 
 @pytest.mark.parametrize(
     "value",
-    ["", "scheme:pink", "side", "pk:1&of:2", ":&&;%00", 'scheme:"><script>'],
+    [
+        "",
+        "scheme:pink",
+        "side",
+        "pk:1&of:2",
+        ":&&;%00",
+        'scheme:"><script>',
+        "hidden:",
+        "hidden:records.album",
+        'hidden:records.album~"><script>~',
+        "hidden:a;b~title",
+    ],
 )
 def test_a_cookie_without_sense_is_none(value: str) -> None:
     found = Preferences.of(with_cookie(value))
@@ -45,6 +63,38 @@ def test_a_favourite_is_taken_off_by_the_second_click() -> None:
     assert found.favourites == ["records.album"]
     found.update({"favourite": "records.album"})
     assert found.favourites == []
+
+
+def cookie_of(preferences: Preferences) -> str:
+    with override_settings(ALLOWED_HOSTS=["testserver"]):
+        response = preferences.response(RequestFactory().post("/admin/"), "/admin/")
+    return str(response.cookies[COOKIE].value)
+
+
+def test_hidden_columns_are_kept_by_model() -> None:
+    data = QueryDict("columns=records.album&of=year&of=artist__name&show=year")
+    found = Preferences(hidden={"records.album": ["notes", "year"], "a.b": ["x"]})
+    found.update(data)
+    # One that the form does not know stays hidden.
+    expected = {"a.b": ["x"], "records.album": ["notes", "artist__name"]}
+    assert found.hidden == expected
+    cookie = cookie_of(found)
+    assert re.fullmatch(r"[\w.:&~]+", cookie)
+    assert Preferences.of(with_cookie(cookie)).hidden == expected
+    found.update(QueryDict("columns=a.b&of=x&show=x"))
+    assert found.hidden == {"records.album": ["notes", "artist__name"]}
+
+
+def test_a_cookie_that_is_too_long_has_the_columns_hidden_last() -> None:
+    found = Preferences(scheme="dark")
+    for number in range(200):
+        found.hide(f"app.model{number}", [f"column_{i}" for i in range(10)])
+    cookie = cookie_of(found)
+    assert len(cookie) <= MAX_LENGTH
+    kept = Preferences.of(with_cookie(cookie))
+    assert "app.model199" in kept.hidden
+    assert "app.model0" not in kept.hidden
+    assert kept.scheme == "dark"
 
 
 def test_the_button_goes_round_the_schemes() -> None:

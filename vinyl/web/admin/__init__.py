@@ -7,6 +7,7 @@ options.py     ModelAdmin and the inlines
 awaiting.py    patches for methods that are `async def`
 cards.py       what a project shows on the first page
 changelist.py  the rows of a change list
+columns.py     columns that the visitor hides
 counting.py    counts up to a limit
 seeking.py     pages by key
 peers.py       relations that columns read, fetched for all rows
@@ -32,7 +33,7 @@ values.py      values of fields as short texts
 violations.py  violated constraints, in words
 held.py        forms that are shown again and not saved
 widgets.py     the fields of forms, without scripts
-preferences.py what a visitor has arranged: colours, folded parts, favourites
+preferences.py what a visitor has arranged: colours, folds, favourites, columns
 foreign.py     templates of packages in Django's language
 search.py      the search over all models
 static.py      vinyl's static files in place of those of Django's pages

@@ -20,6 +20,7 @@ from vinyl.web.admin.counting import count, estimate, same_rows
 from vinyl.web.admin.filters import FIND_VAR, MAX_SEARCH_LENGTH
 from vinyl.web.admin.interrupted import is_away
 from vinyl.web.admin.peers import fetch_together
+from vinyl.web.admin.preferences import Preferences
 from vinyl.web.admin.seeking import rows_after, rows_before
 from vinyl.web.templating.links import reverse
 
@@ -53,6 +54,12 @@ class ChangeList(main.ChangeList):
     """
 
     search_form_class = SearchForm
+
+    def __init__(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        # Names that columns.py leaves out where it may.
+        hidden = Preferences.of(request).hidden
+        self.hidden_columns = frozenset(hidden.get(self.opts.label_lower, ()))
 
     def apply_select_related(self, qs: QuerySet[Any]) -> QuerySet[Any]:
         if self.list_select_related is False:

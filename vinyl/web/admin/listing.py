@@ -19,10 +19,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
+from vinyl.web.admin import columns
 from vinyl.web.admin.counting import BoundedPaginator
 from vinyl.web.admin.deletion import preview
 from vinyl.web.admin.exporting import FORMATS, exported
 from vinyl.web.admin.import_page import import_page
+from vinyl.web.admin.preferences import Preferences
 from vinyl.web.admin.progress import streamed
 
 __all__ = ["ListOptions"]
@@ -46,7 +48,7 @@ class ListOptions(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
         return paginator
 
     # What an export contains: names such as in `list_display`. None for the key and
-    # what the list shows.
+    # what the list shows, without the columns that the visitor hides.
     export_fields: Sequence[Any] | None = None
 
     def has_export_permission(self, request: Any) -> bool:
@@ -59,7 +61,12 @@ class ListOptions(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
         """Return the columns of an export. Never switches."""
         if self.export_fields is not None:
             return [*self.export_fields]
-        shown = [*self.get_list_display(request)]
+        every = [*self.get_list_display(request)]
+        links = self.get_list_display_links(request, every)
+        hidden = Preferences.of(request).hidden.get(self.opts.label_lower, ())
+        shown = columns.shown(
+            every, hidden, columns.hideable(every, links, self.list_editable)
+        )
         key = self.opts.pk.name
         return shown if key in shown or "pk" in shown else [key, *shown]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.http import HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
 
-__all__ = ["Preferences"]
+__all__ = ["LABEL", "Preferences"]
 
 # Such as "scheme:dark&favourite:records.album", where nothing has to be quoted. Scripts
 # read and write it, too, so that a fold takes no request.
@@ -18,6 +18,8 @@ COOKIE = "vinyl_admin"
 MAX_AGE = 365 * 24 * 60 * 60
 # What browsers store in a cookie is limited to about 4,000 bytes.
 MAX_FAVOURITES = 30
+MAX_LENGTH = 3800
+MAX_COLUMNS = 100
 LABEL = re.compile(r"[\w.]{1,100}", re.ASCII)
 CHOICES = {
     "scheme": ("auto", "light", "dark"),
@@ -29,13 +31,15 @@ CHOICES = {
 class Preferences:
     """
     What the visitor has chosen: the colour scheme, whether the sidebar and the filters
-    are folded, and favourite models. Templates have it as `preferences`.
+    are folded, favourite models, and columns that are hidden. Templates have it as
+    `preferences`.
 
     Args:
         scheme: "auto", "light" or "dark".
         side: "auto", "open" or "closed"; "auto" depends on the window's width.
         filters: As *side*.
         favourites: Labels of models, such as "records.album".
+        hidden: The names of the columns that are hidden, by the label of the model.
     """
 
     def __init__(
@@ -44,11 +48,13 @@ class Preferences:
         side: str = "auto",
         filters: str = "auto",
         favourites: Iterable[str] = (),
+        hidden: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         self.scheme = scheme
         self.side = side
         self.filters = filters
         self.favourites = list(favourites)
+        self.hidden = {label: [*names] for label, names in (hidden or {}).items()}
 
     @classmethod
     def of(cls, request: Any) -> Preferences:
@@ -58,6 +64,9 @@ class Preferences:
             name, _, value = pair.partition(":")
             if name == "favourite":
                 preferences.toggle(value)
+            elif name == "hidden":
+                label, *names = value.split("~")
+                preferences.hide(label, names)
             else:
                 preferences.choose(name, value)
         return preferences
@@ -74,13 +83,30 @@ class Preferences:
         elif len(self.favourites) < MAX_FAVOURITES and LABEL.fullmatch(label):
             self.favourites.append(label)
 
+    def hide(self, label: str, columns: Iterable[str]) -> None:
+        """Hide *columns*, names, in lists of the model *label*; others are shown."""
+        self.hidden.pop(label, None)
+        names = [name for name in dict.fromkeys(columns) if LABEL.fullmatch(name)]
+        if names and LABEL.fullmatch(label):
+            self.hidden[label] = names[:MAX_COLUMNS]
+
     def update(self, data: Any) -> None:
-        """Take over what a form posts: names of preferences, or `favourite`."""
+        """
+        Take over what a form posts: names of preferences, or `favourite`, or `columns`
+        with the label of a model; `of` are then the columns of the form, and `show`
+        those of them that are to be shown.
+        """
         for name in CHOICES:
             if name in data:
                 self.choose(name, data[name])
         if "favourite" in data:
             self.toggle(data["favourite"])
+        if "columns" in data:
+            label, asked = data["columns"], data.getlist("of")
+            # A list may have other columns for another visitor, or on another day.
+            others = [n for n in self.hidden.get(label, ()) if n not in asked]
+            shown = data.getlist("show")
+            self.hide(label, [*others, *(n for n in asked if n not in shown)])
 
     @property
     def next_scheme(self) -> str:
@@ -104,6 +130,13 @@ class Preferences:
         chosen = [(name, getattr(self, name)) for name in CHOICES]
         pairs = [f"{name}:{value}" for name, value in chosen if value != "auto"]
         pairs += [f"favourite:{label}" for label in self.favourites]
+        length = len("&".join(pairs))
+        # What was chosen last is kept.
+        for label, names in reversed(self.hidden.items()):
+            pair = "~".join([f"hidden:{label}", *names])
+            length += len(pair) + 1
+            if length <= MAX_LENGTH:
+                pairs.append(pair)
         response = HttpResponseRedirect(target)
         response.set_cookie(
             COOKIE,

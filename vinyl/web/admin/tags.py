@@ -21,6 +21,7 @@ from django.utils.translation.trans_real import DjangoTranslation
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
+from vinyl.web.admin.columns import columns, result_list
 from vinyl.web.admin.exporting import FORMATS
 from vinyl.web.admin.filters import finder
 from vinyl.web.admin.filters import other_parameters as parameters_beside
@@ -33,6 +34,7 @@ __all__ = [
     "buttons",
     "capfirst",
     "change_link",
+    "columns",
     "correct_errors",
     "date_hierarchy",
     "export_formats",
@@ -66,8 +68,6 @@ __all__ = [
 MAX_LISTED = 100
 # The length of a prepopulated field that has no limit of its own.
 MAX_PREPOPULATED = 50
-
-result_list = admin_list.result_list
 
 
 @pass_context
