@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.db.models import BooleanField
 from django.db.models.expressions import RawSQL
 
 from tests.fix_db import only_postgresql
@@ -225,8 +226,10 @@ async def test_a_mistake_in_a_query_and_a_failure_in_debug_mode_are_errors() -> 
 
 class LosingItWhileSearching(ArtistAdmin):
     def get_search_results(self, request: Any, queryset: Any, term: Any) -> Any:
-        lost = "SELECT pg_terminate_backend(pg_backend_pid())::int"
-        return queryset.filter(pk__in=RawSQL(lost, [])), False
+        # For each row.
+        lost = "pg_terminate_backend(pg_backend_pid())"
+        condition = RawSQL(lost, [], output_field=BooleanField())
+        return queryset.filter(condition), False
 
 
 @only_postgresql
@@ -240,6 +243,7 @@ class LosingItWhileSearching(ArtistAdmin):
 )
 async def test_a_search_without_a_database_is_an_error_and_not_empty(path: str) -> None:
     await superuser()
+    await Artist.objects.create(name="Nina Simone")
     site = AdminSite()
     site.register(Artist, LosingItWhileSearching)
     site.register(Album)
