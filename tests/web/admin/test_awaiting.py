@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from django.contrib import admin as djangos
+from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.core.exceptions import PermissionDenied
 
 from tests.records.models import Album, Label, Track
 from tests.web.admin.administering import (
@@ -180,3 +182,123 @@ async def test_a_site_may_ask_for_permission_in_async_code() -> None:
     await superuser()
     async with administering(site=ClosedSite()) as http:
         assert (await http.get("/admin/")).status_code == 302
+
+
+called: set[str] = set()
+
+
+def awaiting(name: str) -> Any:
+    """An async override of the method *name* that awaits that of `super()`."""
+
+    async def override(self: Any, *args: Any, **kwargs: Any) -> Any:
+        called.add(name)
+        return await getattr(super(type(self).awaits, self), name)(*args, **kwargs)
+
+    override.__name__ = name
+    return override
+
+
+HOOKS = (
+    "change_view changeform_view changelist_view delete_model delete_queryset "
+    "delete_view get_changelist_instance get_deleted_objects get_form "
+    "get_inline_instances get_object has_add_permission has_change_permission "
+    "has_delete_permission has_module_permission has_view_permission history_view "
+    "log_addition log_change log_deletions render_change_form response_action "
+    "response_add response_change response_delete save_formset save_model save_related"
+).split()
+OF_SITE = "app_index each_context get_app_list has_permission index".split()
+
+
+def overriding(base: type, names: list[str], **options: Any) -> Any:
+    cls: Any = type("Own", (base,), {n: awaiting(n) for n in names} | options)
+    cls.awaits = cls
+    return cls
+
+
+class Tracks(djangos.TabularInline):
+    model = Track
+    extra = 0
+
+
+@pytest.mark.parametrize("base", [djangos.ModelAdmin, ModelAdmin])
+async def test_async_overrides_await_those_of_super(base: type) -> None:
+    await superuser()
+    album, other = await an_album(), await an_album(title="Other")
+    track = await Track.objects.create(album=album, title="Sinnerman")
+    called.clear()
+    site = overriding(AdminSite, OF_SITE)()
+    options = {"fields": ["title"], "inlines": [Tracks]}
+    site.register(Album, overriding(base, HOOKS, **options))
+    here = "/admin/records/album/"
+    rows = {"tracks-TOTAL_FORMS": "1", "tracks-INITIAL_FORMS": "1"}
+    rows |= {"tracks-0-id": str(track.pk), "tracks-0-album": str(album.pk)}
+    rows |= {"tracks-0-title": "Strange Fruit", "tracks-0-position": "1"}
+    none = {"tracks-TOTAL_FORMS": "0", "tracks-INITIAL_FORMS": "0"}
+    async with administering(site=site) as http:
+        for page in ("/admin/", "/admin/records/", here, f"{here}{album.pk}/history/"):
+            assert (await http.get(page)).status_code == 200
+        change = f"{here}{album.pk}/change/"
+        assert "Sinnerman" in (await http.get(change)).text
+        response = await http.post(change, data={"title": "Pastel", **rows})
+        assert response.headers["location"] == here
+        page = (await http.get(here)).text
+        assert "was changed successfully" in page
+        assert "Pastel" in page
+        await album.refresh_from_db()
+        await track.refresh_from_db()
+        assert (album.title, track.title) == ("Pastel", "Strange Fruit")
+        response = await http.post(f"{here}{album.pk}/delete/", data={"post": "yes"})
+        assert response.headers["location"] == here
+        action = {"action": "delete_selected", "_selected_action": str(other.pk)}
+        await http.post(here, data={**action, "index": "0", "post": "yes"})
+        assert await Album.objects.count() == 0
+        # Artist and year are missing, which the form has no fields for.
+        response = await http.post(f"{here}add/", data={"title": "", **none})
+        assert "This field is required." in response.text
+    flags = [entry.action_flag async for entry in LogEntry.objects.order_by("pk")]
+    assert flags == [CHANGE, DELETION, DELETION]
+    missing = {*HOOKS, *OF_SITE} - called
+    assert missing <= {"log_addition", "response_add", "has_view_permission"}
+
+
+async def test_an_error_after_super_undoes_what_super_saved() -> None:
+    await superuser()
+    album = await an_album()
+
+    class Failing(ModelAdmin):
+        fields = ["title"]
+
+        async def save_related(self, *args: Any) -> None:
+            await super().save_related(*args)
+            assert await Album.objects.filter(title="Unlucky").exists()
+            raise PermissionDenied
+
+    site = AdminSite()
+    site.register(Album, Failing)
+    async with administering(site=site) as http:
+        url = f"/admin/records/album/{album.pk}/change/"
+        assert (await http.post(url, data={"title": "Unlucky"})).status_code == 403
+    before = album.title
+    await album.refresh_from_db()
+    assert album.title == before
+
+
+async def test_super_without_await_is_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await superuser()
+    album = await an_album()
+
+    class Forgetful(ModelAdmin):
+        fields = ["title"]
+
+        async def save_model(self, *args: Any) -> None:
+            super().save_model(*args)
+
+    site = AdminSite()
+    site.register(Album, Forgetful)
+    async with administering(site=site) as http:
+        url = f"/admin/records/album/{album.pk}/change/"
+        assert (await http.post(url, data={"title": "x"})).status_code == 500
+    assert "'Forgetful.save_model' was called on the event loop" in caplog.text
+    assert await Album.objects.get(title=album.title) == album
