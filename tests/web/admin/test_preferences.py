@@ -95,6 +95,13 @@ def test_a_cookie_that_is_too_long_has_the_columns_hidden_last() -> None:
     assert "app.model199" in kept.hidden
     assert "app.model0" not in kept.hidden
     assert kept.scheme == "dark"
+    # The next one takes the place of the oldest, whoever has read the cookie between.
+    oldest = [*kept.hidden][0]
+    kept = Preferences.of(with_cookie(cookie_of(kept)))
+    kept.hide("app.model200", ["column_1"] * 10 + ["column_2" * 10])
+    kept = Preferences.of(with_cookie(cookie_of(kept)))
+    assert oldest not in kept.hidden
+    assert [*kept.hidden][-2:] == ["app.model199", "app.model200"]
 
 
 def test_the_button_goes_round_the_schemes() -> None:

@@ -108,6 +108,17 @@ class Preferences:
             shown = data.getlist("show")
             self.hide(label, [*others, *(n for n in asked if n not in shown)])
 
+    def _newest_hidden(self, length: int) -> list[str]:
+        """The pairs for the hidden columns that fit: those that were chosen last."""
+        found = []
+        for label, names in reversed(self.hidden.items()):
+            pair = "~".join([f"hidden:{label}", *names])
+            length -= len(pair) + 1
+            if length >= 0:
+                found.append(pair)
+        # In the order in which they were chosen, which the next request reads.
+        return found[::-1]
+
     @property
     def next_scheme(self) -> str:
         """The colour scheme that the button of the page chooses."""
@@ -130,13 +141,7 @@ class Preferences:
         chosen = [(name, getattr(self, name)) for name in CHOICES]
         pairs = [f"{name}:{value}" for name, value in chosen if value != "auto"]
         pairs += [f"favourite:{label}" for label in self.favourites]
-        length = len("&".join(pairs))
-        # What was chosen last is kept.
-        for label, names in reversed(self.hidden.items()):
-            pair = "~".join([f"hidden:{label}", *names])
-            length += len(pair) + 1
-            if length <= MAX_LENGTH:
-                pairs.append(pair)
+        pairs += self._newest_hidden(MAX_LENGTH - len("&".join(pairs)))
         response = HttpResponseRedirect(target)
         response.set_cookie(
             COOKIE,
