@@ -70,6 +70,17 @@ async def test_old_and_new_values_are_in_the_log_and_on_the_page() -> None:
     )
 
 
+async def test_fields_that_only_the_form_for_changing_has_are_shown() -> None:
+    bob = await superuser()
+    url = f"/admin/auth/user/{bob.pk}/"
+    site = AdminSite()
+    site.register(User, UserAdmin)
+    async with administering(site=site) as http:
+        form = form_of(await http.get(f"{url}change/")) | {"first_name": "Bob"}
+        assert (await http.post(f"{url}change/", data=form)).status_code == 302
+        assert "First name: - → Bob" in text(await http.get(f"{url}history/"))
+
+
 async def test_passwords_and_excluded_fields_are_not_stored() -> None:
     await superuser()
     bob = await user("bob")

@@ -95,16 +95,16 @@ def _is_sensitive(name: str, field: Any) -> bool:
     return bool(SENSITIVE.search(name)) or isinstance(field.widget, forms.PasswordInput)
 
 
-def _changes_for(options: Any, request: Any) -> Callable[[Any], list[Change]]:
+def _changes_for(options: Any, request: Any) -> Callable[[Any, Any], list[Change]]:
     """
-    Return what gives the changes of a log entry: those of the fields that the visitor
-    of *request* sees on the form.
+    Return what gives the changes of a log entry about an object: those of the fields
+    that the visitor of *request* sees on its form.
     """
     visible: dict[str, set[str]] = {}
 
-    def changes_of(entry: Any) -> list[Change]:
+    def changes_of(entry: Any, obj: Any) -> list[Change]:
         if not visible:
-            visible.update(_visible_fields(options, request))
+            visible.update(_visible_fields(options, request, obj))
         changes = []
         for about in _stored(entry):
             fields = visible.get(about.get(MODEL, ""), set())
@@ -117,11 +117,11 @@ def _changes_for(options: Any, request: Any) -> Callable[[Any], list[Change]]:
     return changes_of
 
 
-def _visible_fields(options: Any, request: Any) -> dict[str, set[str]]:
-    own = {str(one) for one in flatten_fieldsets(options.get_fieldsets(request))}
+def _visible_fields(options: Any, request: Any, obj: Any) -> dict[str, set[str]]:
+    own = {str(one) for one in flatten_fieldsets(options.get_fieldsets(request, obj))}
     visible = {options.model._meta.label: own}
-    for inline in options.get_inline_instances(request, None):
-        fields = flatten_fieldsets(inline.get_fieldsets(request))
+    for inline in options.get_inline_instances(request, obj):
+        fields = flatten_fieldsets(inline.get_fieldsets(request, obj))
         visible.setdefault(inline.model._meta.label, set()).update(map(str, fields))
     return visible
 
