@@ -90,6 +90,16 @@ class Track(models.Model):
         return self.title
 
 
+class Booklet(models.Model):
+    """A model with a file, of which its album knows nothing."""
+
+    album = models.ForeignKey(Album, models.DO_NOTHING, related_name="+")
+    scan = models.FileField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"Booklet of {self.album.title}"
+
+
 class Tag(models.Model):
     word = models.CharField(max_length=50)
     content_type = models.ForeignKey(ContentType, models.CASCADE)

@@ -31,7 +31,15 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, Concat, Lower, RowNumber
 from hypothesis import strategies as st
 
-from tests.records.models import Album, Artist, Biography, Genre, Label, Track
+from tests.records.models import (
+    Album,
+    Artist,
+    Biography,
+    Booklet,
+    Genre,
+    Label,
+    Track,
+)
 from vinyl.orm import models
 
 # The number of examples of each property test.
@@ -45,6 +53,7 @@ TEXTS = st.sampled_from(["", "a", "A", "Blues 1", "b%", "b_", "\\", "é", None])
 DATES = st.sampled_from(
     [datetime.date(1965, 10, 1), datetime.date(2000, 2, 29), "1965-10-01", "nonsense"]
 )
+FILES = st.sampled_from(["", "a.png", "b%", None])
 KEYS = st.one_of(st.integers(1, 4), st.none())
 LISTS = st.lists(st.one_of(st.integers(0, 4)), max_size=4)
 
@@ -93,21 +102,31 @@ LOOKUPS: dict[type[models.Model], list[tuple[str, Any]]] = {
         ("album__label", KEYS),
         ("title", TEXTS),
     ],
+    Booklet: [
+        ("scan", FILES),
+        ("scan__gt", FILES),
+        ("scan__in", st.lists(FILES, max_size=2)),
+        ("scan__isnull", st.booleans()),
+        ("album__title", TEXTS),
+    ],
 }
 NAMES = {
     Album: ["title", "-year", "pk", "artist__name", "label", "?nonsense"],
     Artist: ["name", "-pk", "biography__text"],
     Track: ["position", "-album__title", "title"],
+    Booklet: ["scan", "-pk", "album__title"],
 }
 COLUMNS = {
     Album: ["title", "year", "artist", "artist__name", "label__name"],
     Artist: ["name", "id", "biography__text"],
     Track: ["title", "album__title", "position"],
+    Booklet: ["scan", "album", "album__title"],
 }
 RELATIONS = {
     Album: ["artist", "label", "artist__biography"],
     Artist: ["biography"],
     Track: ["album", "album__artist", "album__label"],
+    Booklet: ["album", "album__artist"],
 }
 
 # What a queryset may start from: the manager of all objects, or of a relation.
@@ -122,6 +141,7 @@ STARTS: dict[type[models.Model], list[Callable[[], Any]]] = {
         lambda: Track.objects,
         lambda: Album.objects.filter(title="Blues 3").first().tracks,
     ],
+    Booklet: [lambda: Booklet.objects],
 }
 PREFETCHES: dict[type[models.Model], list[Any]] = {
     Album: [
@@ -161,12 +181,15 @@ PREFETCHES: dict[type[models.Model], list[Any]] = {
         lambda: Prefetch("album", Album.objects.select_related("label")),
         lambda: Prefetch("album__genres", Genre.objects.defer("name")),
     ],
+    Booklet: ["album", "album__tracks"],
 }
 # Which relations of an instance are touched, since they are fetched as the query says.
 TOUCHED: dict[type[models.Model], Callable[[Any], Any]] = {
     Album: lambda album: [album.artist, list(album.tracks.all()), album.year],
     Artist: lambda artist: [artist.name, list(artist.albums.all())],
     Track: lambda track: [track.album.artist, track.position],
+    # The file, and its name as the instance keeps it afterwards.
+    Booklet: lambda booklet: [booklet.scan, bool(booklet.scan), booklet.album.title],
 }
 # Annotations and aggregates. Some have no plan.
 EXPRESSIONS: dict[type[models.Model], list[Any]] = {
@@ -194,6 +217,7 @@ EXPRESSIONS: dict[type[models.Model], list[Any]] = {
     ],
     Artist: [Count("albums"), Max("albums__year"), Lower("name"), F("pk") * 2],
     Track: [Count("album__genres"), Avg("position"), F("position") - F("pk")],
+    Booklet: [Count("scan"), Max("scan"), Lower("scan"), F("scan")],
 }
 CONDITIONS: dict[type[models.Model], list[Any]] = {
     Album: [
@@ -204,6 +228,7 @@ CONDITIONS: dict[type[models.Model], list[Any]] = {
     ],
     Artist: [{"name__gt": Lower("name")}],
     Track: [{"position__lt": F("album__year") - 1964}],
+    Booklet: [{"scan": F("album__notes")}],
 }
 ORDERINGS: list[Any] = [F("pk").desc(), Lower("title").asc(nulls_last=True), "pk"]
 FETCH_MODES = [
@@ -222,6 +247,13 @@ OUTER: dict[tuple[type[models.Model], type[models.Model]], list[str]] = {
     (Track, Album): ["album", "album__pk"],
     (Track, Artist): ["album__artist"],
     (Track, Track): ["pk__gte"],
+    (Album, Booklet): ["pk"],
+    (Artist, Booklet): ["albums"],
+    (Track, Booklet): ["album"],
+    (Booklet, Album): ["album"],
+    (Booklet, Artist): ["album__artist"],
+    (Booklet, Track): ["album__tracks", "pk"],
+    (Booklet, Booklet): ["pk__gte"],
 }
 # What makes a subquery of a queryset. The first two are conditions.
 INSIDE: list[Callable[[Any], Any]] = [
@@ -443,3 +475,4 @@ def fill() -> None:
             album.genres.set(genres[:number])
             for position in range(number):
                 Track.objects.create(title="a", album=album, position=position)
+            Booklet.objects.create(album=album, scan=("a.png", "", None)[number - 1])

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 from django.db import DataError, connection, transaction
-from django.db.models import F, Value
+from django.db.models import F, FileField, Value
+from django.db.models.fields.files import FieldFile
 from django.db.models.functions import Lower, Now
 from django.db.models.signals import post_save, pre_save
 from django.test.utils import CaptureQueriesContext
@@ -25,7 +26,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from tests.fix_db import only_postgresql
-from tests.records.models import Album, Artist, Track
+from tests.records.models import Album, Artist, Booklet, Track
 from vinyl.orm import models, run
 from vinyl.orm.plans import shapes, trails
 from vinyl.orm.plans.insert_plan import InsertPlan
@@ -46,6 +47,16 @@ DATES: st.SearchStrategy[Any] = st.one_of(
     st.dates(),
     st.sampled_from(["1965-10-01", "never", datetime.datetime(1965, 1, 1), Now()]),
 )
+FILES: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        "",
+        "a.png",
+        None,
+        "x" * 101,
+        FieldFile(Booklet(), FileField(), "b.png"),
+        Value("c"),
+    ]
+)
 KEYS: st.SearchStrategy[Any] = st.one_of(st.none(), st.integers(1000, 1003))
 FIELDS: dict[type[models.Model], dict[str, st.SearchStrategy[Any]]] = {
     Album: {
@@ -62,6 +73,7 @@ FIELDS: dict[type[models.Model], dict[str, st.SearchStrategy[Any]]] = {
         "album_id": st.just(1),
         "position": INTEGERS,
     },
+    Booklet: {"pk": KEYS, "scan": FILES, "album_id": st.just(1)},
 }
 OPTIONS: list[dict[str, Any]] = [
     {},
