@@ -161,3 +161,46 @@ def new_row(browser: Browser, url: str) -> None:
     press(browser, "Enter")
     browser.click("text=Save")
     assert browser.path() == "/admin/records/artist/"
+
+
+async def test_a_filter_completes_its_choices(tmp_path: Path) -> None:
+    await superuser()
+    await Artist.objects.bulk_create(Artist(name=f"Artist {i:03}") for i in range(120))
+    artists = {artist.name: artist async for artist in Artist.objects.all()}
+    for number in (7, 8):
+        artist = artists[f"Artist {number:03}"]
+        await Album.objects.create(title=f"Album {number}", year=1960, artist=artist)
+    site = AdminSite()
+    options_of_list = {"list_filter": ["artist"], "search_fields": ["title"]}
+    site.register(Album, type("Own", (ModelAdmin,), options_of_list))
+    site.register(Artist, search_fields=["name"])
+    field = "#filters [role=combobox]"
+    rows = "[...document.querySelectorAll('.results tbody tr')].map(r => r.innerText)"
+
+    def pick(browser: Browser, words: str) -> None:
+        browser.fill(field, words)
+        options(browser, 1)
+        press(browser, "ArrowDown")
+        path = browser.evaluate("location.search")
+        press(browser, "Enter")
+        browser.wait_until(f"location.search != {path!r} && document.body !== null")
+        browser.wait_until("document.readyState == 'complete'")
+
+    def steps(browser: Browser, url: str) -> None:
+        browser.open(f"{url}/admin/records/album/?q=Album")
+        browser.click("[aria-controls=filters]", stays=True)
+        assert (
+            browser.evaluate("document.querySelectorAll('[name^=_find]').length") == 0
+        )
+        pick(browser, "007")
+        browser.wait_until(f"{rows}.length == 1 && {rows}[0].includes('Album 7')")
+        # It takes the place of the one before; the search stays.
+        pick(browser, "008")
+        browser.wait_until(f"{rows}.length == 1 && {rows}[0].includes('Album 8')")
+        query = browser.evaluate("location.search")
+        assert query.count("artist__id__exact") == 1
+        assert "q=Album" in query
+        browser.fill(field, "Artist 01")
+        options(browser, 12)
+
+    await browse(site, tmp_path, steps)

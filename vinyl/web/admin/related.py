@@ -11,13 +11,15 @@ from django.contrib.admin import widgets
 from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.utils import quote
+from django.db.models import Field
 from django.forms import Media
 from django.utils.http import urlencode
 from django.utils.translation import gettext, ngettext
 
+from vinyl.web.admin.filters import finder
 from vinyl.web.admin.held import LOOKUP
 
-__all__ = ["RelatedFields"]
+__all__ = ["RelatedFields", "completion"]
 
 # More options than this are not put into a page, whoever asks for them.
 MAX_OPTIONS = 1000
@@ -165,6 +167,22 @@ class CompletingSelect(  # type: ignore[misc]  # the mixin has no base
     _Completing, widgets.AutocompleteSelect
 ):
     """For a foreign key."""
+
+
+def completion(changelist: Any, spec: Any) -> dict[str, Any] | None:
+    """
+    Return the attributes of the select in which scripts complete the choices of *spec*,
+    a filter of *changelist* with a field to find them. None if it lists all of them, or
+    if completion would offer others than the filter does. Never switches.
+    """
+    found = finder(spec)
+    offers_less = getattr(spec, "vinyl_related_only", False)
+    field = spec.field if found and found.searches and not offers_less else None
+    # The view for completion knows the fields of models, and not their reverse.
+    if not isinstance(field, Field):
+        return None
+    select = CompletingSelect(field, changelist.model_admin.admin_site)
+    return {"name": spec.lookup_kwarg, **select.build_attrs({})}
 
 
 class CompletingSelectMultiple(  # type: ignore[misc]  # as above

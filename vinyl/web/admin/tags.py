@@ -27,6 +27,7 @@ from vinyl.web.admin.filters import finder
 from vinyl.web.admin.filters import other_parameters as parameters_beside
 from vinyl.web.admin.foreign import inline_formset, list_filter
 from vinyl.web.admin.periods import date_hierarchy
+from vinyl.web.admin.related import completion
 from vinyl.web.admin.static import files_of_django, with_jquery
 from vinyl.web.admin.tabs import tabs
 
@@ -35,6 +36,7 @@ __all__ = [
     "capfirst",
     "change_link",
     "columns",
+    "completion",
     "correct_errors",
     "date_hierarchy",
     "export_formats",

@@ -380,6 +380,23 @@ function enhance(root) {
   }
 }
 
+// A filter with too many choices to list: what is chosen takes the place of the words to
+// search for, and of what was chosen before.
+for (const template of document.querySelectorAll("template[data-completes-filter]")) {
+  const form = template.closest("form");
+  const select = template.content.firstElementChild.cloneNode(true);
+  form.querySelector("input[type=search]").remove();
+  form.querySelector("button").hidden = true;
+  template.before(select);
+  select.addEventListener("change", () => {
+    if (!select.value) return;
+    for (const name of template.dataset.completesFilter.split(" ")) {
+      for (const before of form.querySelectorAll(`input[type=hidden][name="${CSS.escape(name)}"]`)) before.remove();
+    }
+    form.submit();
+  });
+}
+
 enhance(document);
 // A row that a script has added to an inline.
 document.addEventListener("formset:added", (event) => enhance(event.target));
