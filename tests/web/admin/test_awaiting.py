@@ -19,6 +19,7 @@ from tests.web.admin.administering import (
     an_album,
     superuser,
     text,
+    user,
 )
 from vinyl.web import admin
 from vinyl.web.admin import AdminSite, ModelAdmin
@@ -302,3 +303,19 @@ async def test_super_without_await_is_an_error(
         assert (await http.post(url, data={"title": "x"})).status_code == 500
     assert "'Forgetful.save_model' was called on the event loop" in caplog.text
     assert await Album.objects.get(title=album.title) == album
+
+
+async def test_permissions_to_export_and_import_may_be_async() -> None:
+    await superuser()
+    await user("reader", "view_album")
+    options = {"import_fields": ["title"]}
+    names = ["has_export_permission", "has_import_permission"]
+    site = AdminSite()
+    site.register(Album, overriding(ModelAdmin, names, **options))
+    for name, importing in (("ada", 200), ("reader", 403)):
+        called.clear()
+        async with administering(name, site=site) as http:
+            here = "/admin/records/album/"
+            assert (await http.get(f"{here}export/csv/")).status_code == 200
+            assert (await http.get(f"{here}import/")).status_code == importing
+        assert called == {*names}

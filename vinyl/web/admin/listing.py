@@ -19,6 +19,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
+from vinyl.bridge.mode import dual
 from vinyl.web.admin import columns
 from vinyl.web.admin.counting import BoundedPaginator
 from vinyl.web.admin.deletion import preview
@@ -51,6 +52,7 @@ class ListOptions(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
     # what the list shows, without the columns that the visitor hides.
     export_fields: Sequence[Any] | None = None
 
+    @dual
     def has_export_permission(self, request: Any) -> bool:
         """
         Return whether the visitor may export rows: whoever may view them. May switch.
@@ -83,6 +85,7 @@ class ListOptions(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
         """Return the fields that an import can fill. Never switches."""
         return [*self.import_fields]
 
+    @dual
     def has_import_permission(self, request: Any) -> bool:
         """
         Return whether the visitor may import rows: whoever may add and change them, if
