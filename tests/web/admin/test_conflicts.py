@@ -12,11 +12,15 @@ from html import unescape
 from typing import Any
 
 import pytest
+from django.db.models import Count, Window
+from django.db.models.functions import RowNumber
 
 from tests.records.models import Album, Artist, Genre, Label, Track
 from tests.web.admin.administering import TrackInline, administering, superuser, text
 from tests.web.admin.test_options import values
+from vinyl.orm import transaction
 from vinyl.web.admin import AdminSite, ModelAdmin
+from vinyl.web.admin.conflicts import locked
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -325,3 +329,18 @@ async def test_the_version_of_another_object_is_no_pass() -> None:
         [version] = mine["_version"]
         digests = json.loads(version)[""]
         assert all(re.fullmatch("[0-9a-f]{12}", one) for one in digests.values())
+
+
+async def test_rows_that_cannot_be_locked_are_read_as_they_are() -> None:
+    album = await an_album()
+    every = Album.objects.order_by("pk")
+    async with transaction.atomic():
+        for queryset in (
+            every,
+            every.distinct(),
+            every.order_by().union(every.order_by()),
+            every.annotate(number=Count("tracks")),
+            every.annotate(number=Window(RowNumber())),
+            every[:5],
+        ):
+            assert await locked(queryset) == [album]

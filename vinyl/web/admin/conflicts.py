@@ -173,7 +173,12 @@ def locked(queryset: Any) -> Any:
     connection = transaction.get_connection(queryset.db)
     query = queryset.query
     # What PostgreSQL does not lock.
-    derived = query.distinct or query.combinator or query.group_by is not None
+    derived = (
+        query.distinct
+        or query.combinator
+        or query.group_by is not None
+        or any(one.contains_over_clause for one in query.annotations.values())
+    )
     can_lock = connection.features.has_select_for_update and connection.in_atomic_block
     if not can_lock or derived or query.is_sliced:
         return queryset
