@@ -140,7 +140,7 @@ async def test_protected_rows_that_appear_meanwhile_stop_the_deletion() -> None:
     await superuser()
     owners = [await Owner.objects.create() for _ in range(10)]
     await Guard.objects.create(other=owners[0])
-    for admin, answer in ((Unaware, "used by other guards"), (ModelAdmin, "to stay")):
+    for admin, answer in ((Unaware, "used by other guards"), (ModelAdmin, "guard 1")):
         site = AdminSite()
         site.register(Owner, admin)
         async with administering(site=site) as http:
