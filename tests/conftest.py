@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio.constants
 import gc
 import os
+import signal
 
 import django
 
@@ -15,6 +16,10 @@ os.environ.setdefault("PYTHONASYNCIODEBUG", "1")
 # call to the line that made it.
 asyncio.constants.DEBUG_STACK_DEPTH = 4  # type: ignore[misc]  # Final
 django.setup()
+
+# A shell starts jobs in the background with Ctrl-C ignored. Tests send it to processes.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = [
     "tests.fix_bridge",

@@ -26,6 +26,7 @@ from tests.smtp import mail_server
 from tests.web.serving import serving, templates
 from vinyl.conf import vinyl_settings
 from vinyl.orm import run
+from vinyl.orm.pools.options import PoolOptions
 from vinyl.web import PlainTextResponse, Request, Response, path
 
 pytestmark = pytest.mark.anyio
@@ -137,6 +138,15 @@ async def test_read_replicas() -> None:
         )
         metrics = names["MetricsRouter"]()
         assert metrics.db_for_read(User) is None
+
+
+async def test_failover() -> None:
+    databases = (await awaited("howto/failover.md", 0))["DATABASES"]
+    options = databases["default"]["OPTIONS"]
+    pool, errors, ignored = PoolOptions.read(options.pop("pool"))
+    assert (pool.reconnect_timeout, errors, ignored) == (30, [], [])
+    # libpq knows the others.
+    assert psycopg.conninfo.make_conninfo("", **options)
 
 
 async def test_observing_queries(

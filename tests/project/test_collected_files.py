@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.project.terminal import new_project, vinyl
+from vinyl.web import admin
+from vinyl.web.admin.static import LIBRARIES
 
-ADMIN = {
-    *(f"admin/img/icon-{answer}.svg" for answer in ("no", "unknown", "yes")),
-    *(f"vinyl/admin.{kind}" for kind in ("css", "js", "svg")),
+OWN = Path(admin.__file__).parent / "static"
+ADMIN = LIBRARIES | {
+    file.relative_to(OWN).as_posix() for file in OWN.rglob("*") if file.is_file()
 }
 
 

@@ -150,7 +150,7 @@ async def test_run_makes_it(db):
     assert await User.objects.count() == 2
     assert users[0].email == f"{users[0].username}@example.com"
     permission = await run(baker.make, "auth.Permission")
-    assert (await permission.content_type).pk
+    assert permission.content_type.pk
 
 
 async def test_building_needs_nothing(db):

@@ -27,7 +27,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
 class AsyncSite(AdminSite):
     async def get_cards(self, request: Any) -> Any:
-        if not await request.user.has_perm("records.view_album"):
+        user = await request.user
+        if not await user.has_perm("records.view_album"):
             return []
         latest = await Album.objects.order_by("-pk")[:2]
         return [

@@ -160,8 +160,9 @@ async def test_each_link_of_each_page_is_below_the_prefix(folder: Path) -> None:
                 below = target.removeprefix("/shop").partition("#")[0]
                 if "logout" not in below and below not in seen:
                     seen[below] = (await http.get(below)).status_code
-        missing = {link: status for link, status in seen.items() if status >= 400}
-        assert set(missing) <= set(start)
+        # A form that is only sent answers 405.
+        missing = {link for link, code in seen.items() if code >= 400 and code != 405}
+        assert missing <= set(start)
         assert seen["/static/site.css"] == seen["/media/a.png"] == 200
         assert any("vinyl" in link and "static" in link for link in seen)
 

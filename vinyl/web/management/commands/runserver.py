@@ -245,12 +245,13 @@ class Started:
         if scope["type"] != "lifespan":
             await self.app(scope, receive, send)
             return
-        try:
-            async with report_blocking():
+        async with report_blocking():
+            try:
                 await self.app(scope, receive, send)
-        except Exception as error:
-            self.error = error
-            raise
+            except Exception as error:
+                # Before the report ends: uvicorn does not wait for that.
+                self.error = error
+                raise
 
 
 def get_application() -> Any:
