@@ -231,6 +231,7 @@ async def test_query_awareness(
 class TestNotifications:
     PAGE = "howto/listen-notify.md"
 
+    @isolate_apps("tests.records")
     async def test_a_worker(self, artist: Artist) -> None:
         shipped: asyncio.Queue[Any] = asyncio.Queue()
 
