@@ -126,3 +126,12 @@ def test_djangos_own_middleware_has_none() -> None:
     ]
     assert len(paths) > 10
     assert list(middleware_with_thread_locals(paths)) == []
+
+
+def test_vinyls_own_middleware_has_none_of_requests() -> None:
+    paths = [
+        "vinyl.web.auth.AuthenticationMiddleware",
+        "vinyl.web.sessions.SessionMiddleware",
+        "vinyl.web.toolbar.ToolbarMiddleware",
+    ]
+    assert list(middleware_with_thread_locals(paths)) == []

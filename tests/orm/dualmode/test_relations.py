@@ -239,31 +239,31 @@ async def test_alone_takes_djangos_query(queries: list[str]) -> None:
 async def test_of_an_unsaved_object_are_none(queries: list[str]) -> None:
     """Even if a row refers to what would be its key."""
 
-    class Person(models.Model):  # noqa: DJ008
+    class Sitter(models.Model):  # noqa: DJ008
         code = models.CharField(max_length=1, unique=True)
 
         class Meta:
             app_label = "records"
 
     class Portrait(models.Model):  # noqa: DJ008
-        person = models.OneToOneField(Person, models.CASCADE, to_field="code")
+        person = models.OneToOneField(Sitter, models.CASCADE, to_field="code")
 
         class Meta:
             app_label = "records"
 
     def create() -> None:
         with connection.schema_editor() as editor:
-            editor.create_model(Person)
+            editor.create_model(Sitter)
             editor.create_model(Portrait)
-        Portrait.objects.create(person=Person.objects.create(code="a"))
+        Portrait.objects.create(person=Sitter.objects.create(code="a"))
 
     await run(create)
     for _ in range(4):
-        portrait = await (await Person.objects.get()).portrait
+        portrait = await (await Sitter.objects.get()).portrait
         assert portrait.person_id == "a"
         queries.clear()
-        with pytest.raises(Portrait.DoesNotExist, match="Person has no portrait"):
-            await Person(code="a").portrait
+        with pytest.raises(Portrait.DoesNotExist, match="Sitter has no portrait"):
+            await Sitter(code="a").portrait
         assert queries == []
 
 
