@@ -40,11 +40,19 @@ class Follower:
     Args:
         folder: Where they begin.
         database_url: What DATABASE_URL is, for pages that do not say.
+        only: The beginnings of the commands to run; the others, and sessions, are
+            skipped.
     """
 
-    def __init__(self, folder: Path, database_url: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        database_url: str | None = None,
+        only: tuple[str, ...] = (),
+    ) -> None:
         self.folder = folder
         self.database_url = database_url
+        self.only = only
 
     def follow(self, page: Path) -> None:
         session: list[str] = []
@@ -57,7 +65,7 @@ class Follower:
                 self.change(self.file(block), block.code)
             elif block.language in FILES:
                 self.write(block)
-        if session:
+        if session and not self.only:
             self.converse("\n".join(session))
 
     def file(self, block: Block) -> Path:
@@ -86,6 +94,8 @@ class Follower:
             command, *expected = step.splitlines()
             if command.startswith("cd "):
                 self.folder /= command.removeprefix("cd ")
+                continue
+            if self.only and not command.startswith(self.only):
                 continue
             printed = self.shell(command)
             for line in expected:

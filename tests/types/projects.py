@@ -1,5 +1,6 @@
 """
-Check what `startproject` and `startapp` make, as scripts/check does:
+Check what `startproject` and `startapp` make, and what those have who followed the
+tutorial, as scripts/check does:
 
     python -m tests.types.projects
 
@@ -15,6 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.project.following import Follower
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -24,7 +27,16 @@ def main() -> int:
         run("vinyl", "startproject", "mysite", cwd=folder)
         run("vinyl", "startapp", "blog", cwd=folder / "mysite")
         run("vinyl", "startproject", "shop", "--example", cwd=folder)
-        return sum(checked(folder / project) for project in ("mysite", "shop")) and 1
+        follow_tutorial(folder)
+        projects = ("mysite", "shop", "ticketshop")
+        return sum(checked(folder / project) for project in projects) and 1
+
+
+def follow_tutorial(folder: Path) -> None:
+    """Write all files of the tutorial, for a site in *folder*."""
+    reader = Follower(folder, only=("vinyl start", "rm "))
+    for page in sorted((ROOT / "docs" / "tutorial").glob("[0-9]-*.md")):
+        reader.follow(page)
 
 
 def checked(project: Path) -> int:

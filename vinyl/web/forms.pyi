@@ -1,13 +1,10 @@
-"""
-The names of `django.forms`, with what is dual-mode returning `Dual`.
-
-Formsets keep Django's types: `await run(formset.is_valid)` is a bool.
-"""
+"""The names of `django.forms`, with what is dual-mode returning `Dual`."""
 
 # Django's return the values themselves, which what is dual-mode gives when awaited.
 # mypy: disable-error-code="override"
 
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Generic, TypedDict
 
 import django.forms
 from django.db.models import Model
@@ -18,16 +15,7 @@ from django.forms import (
     BaseForm as BaseForm,
 )
 from django.forms import (
-    BaseFormSet as BaseFormSet,
-)
-from django.forms import (
-    BaseInlineFormSet as BaseInlineFormSet,
-)
-from django.forms import (
     BaseModelForm as BaseModelForm,
-)
-from django.forms import (
-    BaseModelFormSet as BaseModelFormSet,
 )
 from django.forms import (
     BooleanField as BooleanField,
@@ -126,33 +114,20 @@ from django.forms import (
     ValidationError as ValidationError,
 )
 from django.forms import (
-    all_valid as all_valid,
-)
-from django.forms import (
     fields_for_model as fields_for_model,
-)
-from django.forms import (
-    formset_factory as formset_factory,
-)
-from django.forms import (
-    inlineformset_factory as inlineformset_factory,
 )
 from django.forms import (
     model_to_dict as model_to_dict,
 )
-from django.forms import (
-    modelform_factory as modelform_factory,
-)
-from django.forms import (
-    modelformset_factory as modelformset_factory,
-)
 from django.forms.widgets import *  # noqa: F403  # none is redefined below
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, Unpack
 
 from vinyl.bridge.calls import Dual
 from vinyl.bridge.patching import Patch
 
 _M = TypeVar("_M", bound=Model)
+_Parent = TypeVar("_Parent", bound=Model)
+_F = TypeVar("_F", bound=django.forms.BaseForm)
 
 TABLE: tuple[Patch, ...]
 
@@ -165,3 +140,74 @@ class ModelForm(django.forms.ModelForm[_M]):
     def full_clean(self) -> Dual[None] | Any: ...
     # Overrides may return the instance or be async.
     def save(self, commit: bool = True) -> Dual[_M] | Any: ...
+
+_MF = TypeVar("_MF", bound=django.forms.ModelForm[Any], default=ModelForm[_M])
+
+class BaseFormSet(django.forms.BaseFormSet[_F]):
+    def is_valid(self) -> Dual[bool]: ...
+    def full_clean(self) -> Dual[None] | Any: ...
+
+class BaseModelFormSet(
+    BaseFormSet[_MF], django.forms.BaseModelFormSet[_M, _MF], Generic[_M, _MF]
+):
+    def save(self, commit: bool = True) -> Dual[list[_M]] | Any: ...
+    def save_m2m(self) -> Dual[None]: ...
+
+class BaseInlineFormSet(
+    BaseModelFormSet[_M, _MF],
+    django.forms.BaseInlineFormSet[_M, _Parent, _MF],
+    Generic[_M, _Parent, _MF],
+): ...
+
+class FormSetOptions(TypedDict, total=False):
+    extra: int
+    can_order: bool
+    can_delete: bool
+    can_delete_extra: bool
+    min_num: int | None
+    max_num: int | None
+    absolute_max: int | None
+    validate_min: bool
+    validate_max: bool
+    renderer: Any
+
+class ModelFormOptions(TypedDict, total=False):
+    fields: Collection[str] | None
+    exclude: Collection[str] | None
+    formfield_callback: Any
+    widgets: Mapping[str, Any] | None
+    localized_fields: Collection[str] | None
+    labels: Mapping[str, Any] | None
+    help_texts: Mapping[str, Any] | None
+    error_messages: Mapping[str, Any] | None
+    field_classes: Mapping[str, type[django.forms.Field]] | None
+
+class ModelFormSetOptions(FormSetOptions, ModelFormOptions, total=False):
+    edit_only: bool
+
+def all_valid(formsets: Sequence[django.forms.BaseFormSet[Any]]) -> Dual[bool]: ...
+def formset_factory(
+    form: type[_F],
+    formset: type[django.forms.BaseFormSet[_F]] = ...,
+    **options: Unpack[FormSetOptions],
+) -> type[BaseFormSet[_F]]: ...
+def modelform_factory(
+    model: type[_M],
+    form: type[django.forms.ModelForm[_M]] = ...,
+    **options: Unpack[ModelFormOptions],
+) -> type[ModelForm[_M]]: ...
+def modelformset_factory(
+    model: type[_M],
+    form: type[_MF] = ...,
+    *,
+    formset: type[django.forms.BaseModelFormSet[Any, Any]] = ...,
+    **options: Unpack[ModelFormSetOptions],
+) -> type[BaseModelFormSet[_M, _MF]]: ...
+def inlineformset_factory(
+    parent_model: type[_Parent],
+    model: type[_M],
+    form: type[_MF] = ...,
+    formset: type[django.forms.BaseInlineFormSet[Any, Any, Any]] = ...,
+    fk_name: str | None = None,
+    **options: Unpack[ModelFormSetOptions],
+) -> type[BaseInlineFormSet[_M, _Parent, _MF]]: ...

@@ -11,6 +11,8 @@ loop itself they block it, as in Django.
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core import mail
 
 from vinyl.bridge.flows import use_driver
@@ -33,10 +35,14 @@ send_mass_mail = use_driver(mail.send_mass_mail)
 class EmailMessage(mail.EmailMessage):
     """Django's EmailMessage, whose `send()` is dual-mode."""
 
-    send = use_driver(mail.EmailMessage.send)
+    @use_driver
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        return super().send(*args, **kwargs)
 
 
 class EmailMultiAlternatives(mail.EmailMultiAlternatives):
     """Django's EmailMultiAlternatives, whose `send()` is dual-mode."""
 
-    send = use_driver(mail.EmailMultiAlternatives.send)
+    @use_driver
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        return super().send(*args, **kwargs)

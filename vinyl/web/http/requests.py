@@ -30,6 +30,16 @@ if TYPE_CHECKING:
 
     from vinyl.bridge.calls import Dual
 
+    # Django's returns None, as these do when they are awaited.
+    class Session(SessionBase):
+        def create(self) -> Dual[None]: ...  # type: ignore[override]
+        def cycle_key(self) -> Dual[None]: ...  # type: ignore[override]
+        def delete(self, session_key: str | None = None) -> Dual[None]: ...  # type: ignore[override]
+        def exists(self, session_key: str) -> Dual[bool]: ...
+        def flush(self) -> Dual[None]: ...  # type: ignore[override]
+        def save(self, must_create: bool = False) -> Dual[None]: ...  # type: ignore[override]
+
+
 __all__ = ["MalformedJSON", "Request"]
 
 
@@ -140,7 +150,7 @@ class Request(ReadableRequest):
         )
 
     @property  # type: ignore[override]
-    def session(self) -> Dual[SessionBase]:
+    def session(self) -> Dual[Session]:
         """
         The session, which SessionMiddleware provides.
 

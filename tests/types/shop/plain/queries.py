@@ -5,6 +5,8 @@ from typing import Any, assert_type
 from django import forms
 from django.contrib.auth.models import User
 
+from vinyl.orm import models
+
 from .models import Author, Book
 
 
@@ -35,6 +37,18 @@ async def read(book: Book, author: Author, user: User) -> None:
     await book.readers.add(author)
     assert_type(await user.books.first(), Book | None)
     assert_type(await user.author, Author)
+
+
+async def read_rows() -> None:
+    for row in await Book.objects.values("year"):
+        assert_type(row["year"], int | None)
+    assert_type(await Author.objects.values_list("id", "name"), list[tuple[int, str]])
+    assert_type(await Author.objects.values_list("name", flat=True), list[str])
+    async for name in Author.objects.values_list("name", flat=True).iterator(100):
+        assert_type(name, str)
+    for each in await Author.objects.annotate(n=models.Count("books")).filter(n=1):
+        assert_type(each.n, int)
+        assert_type(each.name, str)
 
 
 async def use_djangos_models(user: User) -> None:

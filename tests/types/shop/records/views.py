@@ -57,7 +57,9 @@ async def rename(request: Request, pk: int) -> Response:
 async def body(request: Request) -> Response:
     assert_type(await request.body(), bytes)
     data: dict[str, Any] = await request.json()
-    assert_type(await request.session, SessionBase)
+    session: SessionBase = await request.session
+    assert_type(await (await request.session).exists("key"), bool)
+    assert session
     user = await request.user
     if isinstance(user, User):
         assert_type(user.username, str)
