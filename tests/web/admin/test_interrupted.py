@@ -23,6 +23,8 @@ from tests.web.admin.administering import (
     MIDDLEWARE,
     ArtistAdmin,
     administering,
+    an_album,
+    log_in,
     site_of_records,
     superuser,
     text,
@@ -113,6 +115,117 @@ async def test_another_user_does_not_get_it() -> None:
         page = await log_in_again(http, await http.post(ADD, data=data), "bob")
         assert "filled in by somebody else" in text(page)
         assert "Secret" not in page.text
+
+
+async def test_a_form_of_somebody_else_waits_for_its_author() -> None:
+    """In another tab somebody else has logged in meanwhile."""
+    await superuser()
+    await superuser("bob")
+    artist, label, genre = await some()
+    async with administering() as http:
+        author = form_of(await http.get(ADD))["_author"]
+        data = posted(artist, label=label.pk, title="Typed", _author=author)
+        data["genres"] = [str(genre.pk)]
+        await log_in(http, "bob")
+        page = await http.post(ADD, data=data)
+        assert page.status_code == 403
+        assert "filled in by somebody else" in page.text
+        assert await Album.objects.count() == 0
+        # The one who is logged in does not get it, however often.
+        assert "Typed" not in (await log_in_again(http, page, "bob")).text
+        page = await log_in_again(http, page)
+        page = await http.post(ADD, data=form_of(page))
+        response = await http.post(ADD, data=form_of(page) | {"_save": "1"})
+        assert response.status_code == 302, text(response)
+    assert (await Album.objects.get()).title == "Typed"
+
+
+async def test_rows_of_a_list_wait_for_their_author_too() -> None:
+    await superuser()
+    await superuser("bob")
+    album = await an_album(year=1965)
+    site = AdminSite()
+    site.register(Album, list_display=["title", "year"], list_editable=["year"])
+    async with administering(site=site) as http:
+        url = "/admin/records/album/"
+        data = form_of(await http.get(url)) | {"form-0-year": "1970", "_save": "1"}
+        await log_in(http, "bob")
+        page = await http.post(url, data=data)
+        assert "filled in by somebody else" in page.text
+        await album.refresh_from_db()
+        assert album.year == 1965
+        page = await log_in_again(http, page)
+        assert (await http.post(url, data=form_of(page))).status_code == 302
+    await album.refresh_from_db()
+    assert album.year == 1970
+
+
+async def test_who_is_not_of_the_staff_any_more_can_log_in_as_somebody_who_is() -> None:
+    ada = await superuser()
+    artist, label, genre = await some()
+    async with administering() as http:
+        author = form_of(await http.get(ADD))["_author"]
+        data = posted(artist, label=label.pk, title="Typed", _author=author)
+        data["genres"] = [str(genre.pk)]
+        ada.is_staff = False
+        await ada.save()
+        page = await http.post(ADD, data=data)
+        assert page.status_code == 403
+        assert "authenticated as ada, but are not authorized" in page.text
+        assert await Album.objects.count() == 0
+        page = await log_in_again(http, page)
+        assert "Please enter the correct username" in text(page)
+        ada.is_staff = True
+        await ada.save()
+        page = await log_in_again(http, page)
+        page = await http.post(ADD, data=form_of(page))
+        response = await http.post(ADD, data=form_of(page) | {"_save": "1"})
+        assert response.status_code == 302, text(response)
+    assert (await Album.objects.get()).title == "Typed"
+
+
+async def test_what_was_typed_without_permission_can_be_sent_again() -> None:
+    bob = await user("bob", "add_album")
+    artist, label, genre = await some()
+    async with administering("bob") as http:
+        author = form_of(await http.get(ADD))["_author"]
+        data = posted(artist, label=label.pk, title="Typed", _author=author)
+        data["genres"] = [str(genre.pk)]
+        allowed = [permission async for permission in bob.user_permissions.all()]
+        await bob.user_permissions.clear()
+        page = await http.post(ADD, data=data)
+        assert page.status_code == 403
+        assert "You don’t have permission" in page.text
+        assert form_of(page)["title"] == ["Typed"]
+        await bob.user_permissions.set(allowed)
+        response = await http.post(ADD, data=form_of(page))
+        assert response.status_code == 302, text(response)
+        # What has no form is refused as ever.
+        url = f"/admin/records/album/{(await Album.objects.get()).pk}/delete/"
+        page = await http.post(url, data={"post": "yes"})
+        assert page.status_code == 403
+        assert 'name="post"' not in page.text
+    assert (await Album.objects.get()).title == "Typed"
+
+
+async def test_a_site_for_everybody_asks_nobody_to_log_in() -> None:
+    class Open(AdminSite):
+        def has_permission(self, request: Any) -> bool:
+            return True
+
+    class Anybodys(ModelAdmin):
+        def has_add_permission(self, request: Any) -> bool:
+            return True
+
+        def log_addition(self, request: Any, obj: Any, message: Any) -> Any:
+            """Without a user there is no log."""
+
+    site = Open()
+    site.register(Label, Anybodys)
+    async with administering(None, site=site) as http:
+        response = await http.post("/admin/records/label/add/", data={"name": "Verve"})
+        assert response.status_code == 302, response.text
+    assert await Label.objects.count() == 1
 
 
 async def test_passwords_and_files_are_not_kept(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ popups.py      what windows for related objects answer
 editing.py     the pages that save, without losing what was typed
 conflicts.py   lost updates, detected
 interrupted.py posts that wait for a login or the database
+reauthentication.py the password once more, before what is dangerous
 audit.py       the log of changes, with values
 values.py      values of fields as short texts
 violations.py  violated constraints, in words

@@ -34,7 +34,7 @@ from vinyl.web.admin.held import (
     reason_of,
     take_choice,
 )
-from vinyl.web.admin.interrupted import author_of
+from vinyl.web.admin.interrupted import author_of, check_author
 from vinyl.web.admin.popups import finish_popup
 from vinyl.web.admin.violations import reason_for
 
@@ -59,6 +59,7 @@ class SafeEditing(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
     ) -> Any:
         if asks_for_lookup(request):
             return self._lookup(request)
+        check_author(request)
         take_choice(request)
         arguments = (request, object_id, form_url, extra_context)
         try:
@@ -71,6 +72,7 @@ class SafeEditing(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
     def changelist_view(self, request: Any, extra_context: Any = None) -> Any:
         if asks_for_lookup(request):
             return self._lookup(request)
+        check_author(request)
         take_choice(request, "_save")
         if not (request.method == "POST" and "_save" in request.POST):
             return _with_versions(

@@ -14,7 +14,6 @@ from django.utils.translation import gettext
 __all__ = [
     "HELD",
     "LOOKUP",
-    "LOST_FILES",
     "asks_for_lookup",
     "hold",
     "hold_form",
@@ -23,6 +22,7 @@ __all__ = [
     "kept_fields",
     "reason_of",
     "take_choice",
+    "typed",
 ]
 
 # Names of posted fields: a search for a related object; its result; and a form that is
@@ -41,6 +41,25 @@ def kept_fields(data: Any) -> Iterator[tuple[str, str]]:
         if name not in _OWN:
             for value in values:
                 yield name, value
+
+
+def typed(request: Any, *, files: bool = True) -> list[tuple[str, str]]:
+    """
+    Return the names and values of what was posted, without passwords. Switches to the
+    event loop.
+
+    Args:
+        files: Whether the form is to say that its files are lost.
+    """
+    pairs = [
+        (name, value)
+        for name, values in request.POST.lists()
+        if "password" not in name.lower()
+        for value in values
+    ]
+    if files and pairs and request.FILES:
+        pairs.append((LOST_FILES, "1"))
+    return pairs
 
 
 def hold(request: Any, reason: Any, *, quiet: bool = False) -> None:

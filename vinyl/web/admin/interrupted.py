@@ -1,6 +1,7 @@
 """
-Posts that the site cannot serve, because the session has expired or the database is
-away: what was typed goes along in hidden fields, and is sent again by the visitor.
+Posts that the site cannot serve, because the session has expired, somebody else is
+logged in or the database is away: what was typed goes along in hidden fields, and is
+sent again by the visitor.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sqlite3
 from typing import Any
 
 from django.conf import settings
-from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import HttpResponse
 from django.template.response import TemplateResponse
@@ -23,9 +24,10 @@ from django.utils.translation import gettext
 from django.views.decorators.csrf import csrf_protect
 
 from vinyl.exceptions import PoolTimeout
-from vinyl.web.admin.held import HELD, LOST_FILES
+from vinyl.web.admin.held import HELD, typed
+from vinyl.web.admin.reauthentication import Reauthenticating
 
-__all__ = ["KeptPosts", "author_of", "is_away", "kept_post"]
+__all__ = ["KeptPosts", "author_of", "check_author", "is_away", "kept_post"]
 
 # Names of posted fields: who a form was made for; and a post that waits for the login.
 AUTHOR = "_author"
@@ -49,6 +51,22 @@ def author_of(request: Any) -> str:
     return salted_hmac(_SALT, key, algorithm="sha256").hexdigest()[:20]
 
 
+class OtherAuthor(PermissionDenied):
+    """The form was made for somebody else, who was logged in before."""
+
+
+def check_author(request: Any) -> None:
+    """
+    Refuse a posted form that was made for another user. Switches to the event loop.
+
+    Raises:
+        OtherAuthor: The site's page for logging in keeps what was typed.
+    """
+    author = request.POST.get(AUTHOR) if request.method == "POST" else None
+    if author and not constant_time_compare(author, author_of(request)):
+        raise OtherAuthor("The form was made for somebody else.")
+
+
 def kept_post(request: Any) -> Pairs:
     """Return what an error page keeps of the post that failed. Never switches."""
     kept: Pairs = vars(request).get(_KEPT, [])
@@ -65,7 +83,7 @@ def is_away(error: Exception) -> bool:
     return isinstance(error, AWAY) and code != sqlite3.SQLITE_ERROR
 
 
-class KeptPosts(admin.AdminSite):
+class KeptPosts(Reauthenticating):
     """A site that keeps what was posted while it could not be served."""
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
@@ -76,12 +94,18 @@ class KeptPosts(admin.AdminSite):
             if request.method != "POST":
                 return inner(request, *args, **kwargs)
             try:
-                if not request.user.is_authenticated and (pairs := _typed(request)):
+                if not self.has_permission(request) and (pairs := typed(request)):
                     if request.path != self._path("logout"):
                         return self._asked_to_log_in(request, pairs)
                 return inner(request, *args, **kwargs)
+            except OtherAuthor:
+                return self._asked_to_log_in(request, typed(request))
+            except PermissionDenied:
+                if _is_form(request.path):
+                    vars(request)[_KEPT] = _to_send_again(request)
+                raise
             except AWAY as error:
-                pairs = _typed(request)
+                pairs = _to_send_again(request)
                 if not pairs or settings.DEBUG or not is_away(error):
                     raise
                 logger.exception("The database is away: %s", request.path)
@@ -115,7 +139,7 @@ class KeptPosts(admin.AdminSite):
             "app_path": self._path("login"),
             "form": form,
             "next": request.get_full_path(),
-            "username": "",
+            "username": request.user.get_username(),
             "waiting": json.dumps(pairs),
         }
         template = self.login_template or "admin/login.html"
@@ -147,16 +171,11 @@ class KeptPosts(admin.AdminSite):
         return response
 
 
-def _typed(request: Any) -> Pairs:
-    """Return what was posted, without passwords; files are told to be lost."""
-    pairs = [
-        (name, value)
-        for name, values in request.POST.lists()
-        if "password" not in name.lower()
-        for value in values
-    ]
-    if pairs and request.FILES:
-        pairs.append((LOST_FILES, "1"))
+def _to_send_again(request: Any) -> Pairs:
+    """What was typed; a form that had files is shown instead of saved without them."""
+    pairs = typed(request)
+    if request.FILES and _is_form(request.path):
+        pairs.append((HELD, "1"))
     return pairs
 
 

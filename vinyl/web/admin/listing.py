@@ -27,6 +27,7 @@ from vinyl.web.admin.exporting import FORMATS, exported
 from vinyl.web.admin.import_page import import_page
 from vinyl.web.admin.preferences import Preferences
 from vinyl.web.admin.progress import streamed
+from vinyl.web.admin.reauthentication import guard
 
 __all__ = ["ListOptions"]
 
@@ -190,14 +191,17 @@ def _streaming(entry: Any) -> Any:
     """*entry*, an action with its name and description, with its progress shown."""
     if isinstance(entry, tuple):
         action, name, description = entry
-        return _shown(action, description), name, description
+        return _shown(action, name, description), name, description
     # Since Django 6.1.
-    return replace(entry, func=_shown(entry.func, entry.description))
+    return replace(entry, func=_shown(entry.func, entry.name, entry.description))
 
 
-def _shown(action: Callable[..., Any], description: Any) -> Callable[..., Any]:
+def _shown(
+    action: Callable[..., Any], name: str, description: Any
+) -> Callable[..., Any]:
     @functools.wraps(action)
     def act(model_admin: Any, request: Any, *args: Any) -> Any:
+        guard(request, model_admin, name)
         title = description % model_format_dict(model_admin.opts)
         steps = action(model_admin, request, *args)
         return streamed(model_admin, request, title, steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -19,6 +19,7 @@ from vinyl.web.admin.audit import AuditedChanges
 from vinyl.web.admin.changelist import ChangeList
 from vinyl.web.admin.editing import SafeEditing, SafeRows
 from vinyl.web.admin.listing import ListOptions
+from vinyl.web.admin.reauthentication import guard_form
 from vinyl.web.admin.related import RelatedFields
 from vinyl.web.admin.widgets import FORM_FIELDS, JSONField, Renderer, named
 
@@ -85,6 +86,8 @@ class ModelAdmin(_Options, SafeEditing, AuditedChanges, ListOptions):
 
     # Whether the search over all models looks here, if there are `search_fields`.
     in_site_search = True
+    # What asks for the password once more; None for what the site says.
+    reauthenticate_for: Collection[str] | None = None
 
     def changelist_view(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         with _refusing_huge_numbers():
@@ -104,10 +107,14 @@ class ModelAdmin(_Options, SafeEditing, AuditedChanges, ListOptions):
         return ChangeList
 
     def get_form(self, request: Any, *args: Any, **kwargs: Any) -> Any:
-        return _rendered(super().get_form(request, *args, **kwargs))
+        form = _rendered(super().get_form(request, *args, **kwargs))
+        guard_form(form, request, self)
+        return form
 
     def get_changelist_form(self, request: Any, **kwargs: Any) -> Any:
-        return _rendered(super().get_changelist_form(request, **kwargs))
+        form = _rendered(super().get_changelist_form(request, **kwargs))
+        guard_form(form, request, self)
+        return form
 
     def get_changelist_formset(self, request: Any, **kwargs: Any) -> Any:
         formset = super().get_changelist_formset(request, **kwargs)
@@ -139,6 +146,7 @@ class _Inline(_Options, SafeRows):
     def get_formset(self, request: Any, obj: Any = None, **kwargs: Any) -> Any:
         formset = super().get_formset(request, obj, **kwargs)
         _rendered(formset.form)
+        guard_form(formset.form, request, self)
         if isinstance(self, admin.TabularInline):
             named(formset.form)
         return formset
