@@ -35,9 +35,9 @@ class Asking:
         self.user = user
 
 
-async def a_discography(albums: int = 10) -> Artist:
-    artist = await Artist.objects.create(name="Nina Simone")
-    genre = await Genre.objects.create(name="Jazz")
+async def a_discography(albums: int = 10, name: str = "Nina Simone") -> Artist:
+    artist = await Artist.objects.create(name=name)
+    genre, _ = await Genre.objects.get_or_create(name="Jazz")
     await Biography.objects.create(artist=artist, text="Born in Tryon.")
     for i in range(albums):
         album = await Album.objects.create(title=f"Album {i:02}", artist=artist)

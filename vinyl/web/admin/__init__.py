@@ -14,6 +14,7 @@ peers.py       relations that columns read, fetched for all rows
 periods.py     the links of `date_hierarchy`
 listing.py     the options of ModelAdmin that concern its change list
 deletion.py    what a deletion includes, counted
+cascades.py    large deletions in batches
 exporting.py   the rows of a list as CSV and JSON
 tables.py      files of CSV, read and checked
 importing.py   what the rows of a table add and change

@@ -18,6 +18,7 @@ from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.translation import gettext, gettext_lazy
 
+from vinyl.web.admin.cascades import TooLarge, cascade, kept_by, may_stream
 from vinyl.web.admin.deletion import batches
 from vinyl.web.admin.peers import fetch_together
 from vinyl.web.admin.progress import Progress
@@ -50,7 +51,7 @@ def delete_selected(model_admin: Any, request: Any, queryset: QuerySet[Any]) -> 
     across = request.POST.get("select_across") == "1"
     is_large = across and queryset.order_by()[: BATCH + 1].count() > BATCH
     if not is_large:
-        return delete_few(model_admin, request, queryset)
+        return _delete_few(model_admin, request, queryset)
     total = queryset.order_by().count()
     if request.POST.get("post") and request.POST.get(EXPECTED) == str(total):
         _, _, lacking, protected = model_admin.get_deleted_objects(queryset, request)
@@ -61,6 +62,19 @@ def delete_selected(model_admin: Any, request: Any, queryset: QuerySet[Any]) -> 
     page = _ask(model_admin, request, queryset)
     page.context_data = {**(page.context_data or {}), EXPECTED: total}
     return page
+
+
+def _delete_few(model_admin: Any, request: Any, queryset: QuerySet[Any]) -> Any:
+    """Django's action, unless too many objects go along with the rows."""
+    if not request.POST.get("post"):
+        return delete_few(model_admin, request, queryset)
+    try:
+        with transaction.atomic(using=router.db_for_write(queryset.model)):
+            with may_stream(request):
+                return delete_few(model_admin, request, queryset)
+    except TooLarge:
+        total = queryset.order_by().count()
+        return _deleting(model_admin, request, queryset, total, with_others=True)
 
 
 def _ask(model_admin: Any, request: Any, queryset: QuerySet[Any]) -> TemplateResponse:
@@ -83,7 +97,12 @@ def _ask(model_admin: Any, request: Any, queryset: QuerySet[Any]) -> TemplateRes
 
 
 def _deleting(
-    model_admin: Any, request: Any, queryset: QuerySet[Any], total: int
+    model_admin: Any,
+    request: Any,
+    queryset: QuerySet[Any],
+    total: int,
+    *,
+    with_others: bool = False,
 ) -> Iterator[Any]:
     name = model_ngettext(queryset.model._meta, total)
     keys = [*queryset.order_by().values_list("pk", flat=True)]
@@ -94,26 +113,16 @@ def _deleting(
                 rows = model_admin.get_queryset(request).filter(pk__in=batch)
                 fetch_together(rows)
                 model_admin.log_deletions(request, rows)
+                if with_others:
+                    yield from cascade(rows)
                 model_admin.delete_queryset(request, rows)
                 done += len(batch)
                 yield Progress(done, total)
     except (ProtectedError, RestrictedError) as error:
-        # Of the error only its kind: its text names objects of any model.
-        kept = {model_ngettext(obj._meta, 2) for obj in _kept_by(error)}
-        yield format_html(
-            '<strong class="note error">{}</strong>',
-            gettext("Nothing was deleted: the rows are used by other %(objects)s.")
-            % {"objects": ", ".join(sorted(map(str, kept)))},
-        )
+        yield kept_by(error)
     else:
         yield format_html(
             '<strong class="note success">{}</strong>',
             gettext("Successfully deleted %(count)d %(items)s.")
             % {"count": done, "items": name},
         )
-
-
-def _kept_by(error: ProtectedError | RestrictedError) -> Any:
-    if isinstance(error, ProtectedError):
-        return error.protected_objects
-    return error.restricted_objects

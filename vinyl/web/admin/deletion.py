@@ -26,7 +26,7 @@ from django.utils.translation import gettext
 from vinyl.web.admin.counting import Count
 from vinyl.web.admin.peers import fetch_together
 
-__all__ = ["MAX_DETAILED", "batches", "preview"]
+__all__ = ["MAX_DETAILED", "Reached", "UnknownRelation", "batches", "preview"]
 
 # Django's preview lists up to this many objects one below the other.
 MAX_DETAILED = 200
@@ -48,7 +48,7 @@ ACTIONS = {
 }
 
 
-class _Unknown(Exception):
+class UnknownRelation(Exception):
     """A relation with an `on_delete` that is not Django's."""
 
 
@@ -75,10 +75,10 @@ def preview(
 
     Switches to the event loop.
     """
-    walk = _Walk(request, site, None if is_confirmed else MAX_COUNTED)
+    walk = _Preview(request, site, None if is_confirmed else MAX_COUNTED)
     try:
         walk.start(objs)
-    except _Unknown:
+    except UnknownRelation:
         return detailed()
     if walk.total <= MAX_DETAILED:
         return detailed()
@@ -92,16 +92,26 @@ def batches(items: Iterable[Any], size: int = BATCH) -> Iterator[list[Any]]:
         yield batch
 
 
-class _Walk:
-    """The objects that a deletion reaches, by model."""
+class Reached:
+    """
+    The keys of the objects that a deletion reaches, by model.
 
-    def __init__(self, request: Any, site: Any, limit: int | None) -> None:
-        self.request = request
-        self.site = site
+    Args:
+        limit: How many of each model are looked for; None for all.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
         self.limit = limit
         self.using = ""
         # The keys by model, in the order in which they were reached.
         self.keys: dict[Any, dict[Any, None]] = defaultdict(dict)
+        # Those of the objects that were chosen, and of the same objects as others of
+        # their family of models.
+        self.chosen: dict[Any, set[Any]] = defaultdict(set)
+        # The models whose rows depend on those of a model; and those whose rows the
+        # database deletes by itself.
+        self.dependents: dict[Any, dict[Any, None]] = defaultdict(dict)
+        self.by_database: set[Any] = set()
         # Models with more objects than were counted.
         self.cut: set[Any] = set()
         self.protecting: dict[Any, dict[Any, None]] = defaultdict(dict)
@@ -113,6 +123,13 @@ class _Walk:
         return sum(map(len, (*self.keys.values(), *kept)))
 
     def start(self, objs: Any) -> None:
+        """
+        Look for all objects that are deleted with *objs*, a list or a queryset.
+        Switches to the event loop.
+
+        Raises:
+            UnknownRelation: Nobody knows what the `on_delete` of a relation does.
+        """
         if isinstance(objs, models.QuerySet):
             model = objs.model
             chosen: Any = objs.order_by().values_list("pk", flat=True)
@@ -122,6 +139,7 @@ class _Walk:
             return
         self.using = router.db_for_write(model)
         rest = [(model, self._new(model, chosen))]
+        self.chosen[model].update(self.keys[model])
         while rest:
             model, keys = rest.pop()
             self._add_parents(model, keys)
@@ -146,7 +164,11 @@ class _Walk:
             if link is not None:
                 for batch in batches(keys):
                     rows = self._rows(model, pk__in=batch)
-                    self._new(parent, rows.values_list(link.attname, flat=True))
+                    found = rows.values_list(link.attname, model._meta.pk.attname)
+                    pairs = [*found]
+                    self._new(parent, [key for key, _ in pairs])
+                    chosen = self.chosen[model]
+                    self.chosen[parent] |= {key for key, of in pairs if of in chosen}
 
     def _related(
         self, model: Any, keys: list[Any]
@@ -159,10 +181,15 @@ class _Walk:
             action = ACTIONS.get(on_delete, "")
             if not action and not hasattr(on_delete, "deconstruct"):
                 # Nor one that SET() has made.
-                raise _Unknown
+                raise UnknownRelation
             if action not in ("CASCADE", "DB_CASCADE", "PROTECT", "RESTRICT"):
                 continue
             related = relation.related_model
+            self.dependents[model][related] = None
+            if action == "DB_CASCADE":
+                self.by_database.add(related)
+            if field.remote_field.parent_link:
+                self.chosen[related] |= self.chosen[model]
             rows = self._rows(related, **{f"{field.name}__pk__in": keys})
             found = rows.order_by().values_list("pk", flat=True)
             if action.endswith("CASCADE"):
@@ -174,6 +201,7 @@ class _Walk:
             if hasattr(private, "bulk_related_objects"):
                 objs = [model(pk=key) for key in keys]
                 found = private.bulk_related_objects(objs, self.using)
+                self.dependents[model][found.model] = None
                 yield found.model, self._bounded(found.values_list("pk", flat=True))
 
     def _rows(self, model: Any, **conditions: Any) -> Any:
@@ -181,6 +209,51 @@ class _Walk:
 
     def _bounded(self, keys: Any) -> Any:
         return keys if self.limit is None else keys[: self.limit + 1]
+
+    def is_kept(self) -> bool:
+        """Return whether something that is not deleted refuses it. Never switches."""
+        return any(self._keeping().values())
+
+    def _keeping(self) -> dict[Any, dict[Any, None]]:
+        """The keys of the objects that protect or restrict others."""
+        kept = {model: keys for model, keys in self.protecting.items() if keys}
+        for model, keys in self.restricting.items():
+            # Those that are deleted, too, restrict nothing.
+            left = {key: None for key in keys if key not in self.keys[model]}
+            if left:
+                kept[model] = {**kept.get(model, {}), **left}
+        return kept
+
+    def dependents_first(self) -> Iterator[tuple[Any, list[Any]]]:
+        """
+        Yield each model with the keys to delete, without the chosen ones: models that
+        depend on others before these, and of one model the rows that were reached last.
+        Never switches.
+        """
+        seen: set[Any] = set()
+
+        def visited(model: Any) -> Iterator[Any]:
+            if model not in seen:
+                seen.add(model)
+                for dependent in self.dependents[model]:
+                    yield from visited(dependent)
+                yield model
+
+        for first in [*self.keys]:
+            for model in visited(first):
+                chosen = self.chosen[model]
+                keys = [key for key in self.keys[model] if key not in chosen]
+                if keys and model not in self.by_database:
+                    yield model, keys[::-1]
+
+
+class _Preview(Reached):
+    """What the page that asks before a deletion says."""
+
+    def __init__(self, request: Any, site: Any, limit: int | None) -> None:
+        super().__init__(limit)
+        self.request = request
+        self.site = site
 
     def counts(self) -> dict[Any, Count]:
         return {
@@ -224,15 +297,9 @@ class _Walk:
         return [*first, [text for _, texts in others for text in texts]]
 
     def protected_texts(self) -> list[str]:
-        kept = {model: keys for model, keys in self.protecting.items() if keys}
-        for model, keys in self.restricting.items():
-            # Those that are deleted, too, restrict nothing.
-            left = {key: None for key in keys if key not in self.keys[model]}
-            if left:
-                kept[model] = {**kept.get(model, {}), **left}
         return [
             text
-            for model, keys in kept.items()
+            for model, keys in self._keeping().items()
             for text in self._listed(model, keys, is_cut=False)
         ]
 

@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 
 from vinyl.bridge.mode import dual_if_async
 from vinyl.web.admin.audit import AuditedChanges
+from vinyl.web.admin.cascades import BatchedDeletions
 from vinyl.web.admin.changelist import ChangeList
 from vinyl.web.admin.editing import SafeEditing, SafeRows
 from vinyl.web.admin.listing import ListOptions
@@ -73,7 +74,7 @@ class _Options(RelatedFields):
         return Media()
 
 
-class ModelAdmin(_Options, SafeEditing, AuditedChanges, ListOptions):
+class ModelAdmin(_Options, SafeEditing, AuditedChanges, BatchedDeletions, ListOptions):
     """
     Django's ModelAdmin, with `list_display`, `search_fields`, `list_filter`,
     `fieldsets` and all its methods. It runs in the bridge, so a method that you
