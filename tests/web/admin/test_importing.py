@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
-from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.forms import CharField, ModelChoiceField, ModelForm
 from django.test.utils import isolate_apps
@@ -26,7 +26,7 @@ from tests.web.admin.administering import AlbumAdmin, administering, superuser, 
 from tests.web.admin.administering import user as make_user
 from vinyl.orm import await_, transaction
 from vinyl.web.admin import AdminSite, ModelAdmin
-from vinyl.web.admin.importing import Choice, Import, Truth, guessed
+from vinyl.web.admin.importing import Import, guessed
 from vinyl.web.admin.tables import Table
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
@@ -335,28 +335,6 @@ async def test_an_error_while_saving_undoes_all_rows() -> None:
         assert "An error occurred" in text(done)
         assert "secret" not in done.text
     assert await Album.objects.count() == 2
-
-
-def test_words_for_true_and_false() -> None:
-    field = Truth(required=False)
-    assert [field.clean(word) for word in ("Yes", "0", " TRUE ", "")] == [
-        True,
-        False,
-        True,
-        None,
-    ]
-    with pytest.raises(ValidationError, match="true"):
-        field.clean("maybe")
-
-
-async def test_a_name_of_several_objects_is_no_choice() -> None:
-    from vinyl.orm import run
-
-    for _ in range(2):
-        await Label.objects.create(name="Impulse")
-    field = Choice(Label.objects.all(), to_field_name="name")
-    with pytest.raises(ValidationError, match="more than one"):
-        await run(field.clean, "Impulse")
 
 
 @isolate_apps("tests.records")

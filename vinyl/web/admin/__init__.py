@@ -17,6 +17,9 @@ deletion.py    what a deletion includes, counted
 cascades.py    large deletions in batches
 exporting.py   the rows of a list as CSV and JSON
 tables.py      files of CSV, read and checked
+cells.py       the fields that check the cells of an import
+column_checks.py system checks for the columns of both
+outcome.py     what becomes of the rows of an import
 importing.py   what the rows of a table add and change
 import_page.py the page of an import
 progress.py    actions that show their progress

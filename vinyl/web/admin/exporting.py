@@ -33,7 +33,8 @@ CHUNK = 1000
 # A spreadsheet takes a text that begins with one of these for a formula, which can read
 # other cells and send them. Such a text is exported with an apostrophe before it, and
 # imported without; so is one that has apostrophes before it already.
-DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Wide signs are those of East Asia, where spreadsheets take them for the others.
+DANGEROUS = (*"=+-@", *"\t\r\n", *"\uff1d\uff0b\uff0d\uff20")
 
 # Excel takes a file without it for one in the system's encoding.
 MARK = "\ufeff"
@@ -75,6 +76,8 @@ async def _pieces(
         values = [[_value(model_admin, row, name) for name in names] for row in rows]
         return str(piece(values, is_first))
 
+    many = {field.name for field in model_admin.opts.many_to_many}
+    queryset = queryset.prefetch_related(*[name for name in names if name in many])
     async for row in queryset.iterator(chunk_size=CHUNK):
         chunk.append(row)
         if len(chunk) == CHUNK:
@@ -98,6 +101,9 @@ def _value(model_admin: Any, row: Any, name: Any) -> Any:
         field, _, value = lookup(name, row, model_admin)
     except ObjectDoesNotExist:
         return None
+    if field is not None and field.many_to_many:
+        # Fetched for all rows.
+        return [str(one) for one in getattr(row, field.name).all()]
     if isinstance(field, ForeignKey) and name != field.attname:
         value = getattr(row, field.name)
     if isinstance(value, Model):

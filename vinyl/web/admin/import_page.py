@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.core import signing
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import (
+    ImproperlyConfigured,
+    PermissionDenied,
+    ValidationError,
+)
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext
 
-from vinyl.web.admin.importing import Import, counts, guessed
+from vinyl.web.admin.cells import refusal
+from vinyl.web.admin.importing import Import, guessed
 from vinyl.web.admin.progress import streamed
 from vinyl.web.admin.tables import ENCODINGS, Table, read_table
 
@@ -29,6 +34,7 @@ def import_page(model_admin: Any, request: Any) -> Any:
 
     Raises:
         PermissionDenied: `has_import_permission()` says so.
+        ImproperlyConfigured: `get_import_fields()` has one that cannot be filled.
     """
     if not model_admin.has_import_permission(request):
         raise PermissionDenied
@@ -46,6 +52,12 @@ class _Page:
         self.admin = model_admin
         self.request = request
         self.names = [*model_admin.get_import_fields(request)]
+        for name in self.names:
+            if reason := refusal(model_admin.model, name):
+                raise ImproperlyConfigured(
+                    f"{type(model_admin).__name__} imports {name!r}, which an import "
+                    f"cannot fill: {reason}. Leave it out of import_fields."
+                )
         self.salt = f"vinyl.import:{model_admin.opts.label_lower}:{request.user.pk}"
         self.context: dict[str, Any] = {
             **model_admin.admin_site.each_context(request),
@@ -111,15 +123,15 @@ class _Page:
             # It ends without a change if the visitor has seen something else.
             steps = one.save(self.request.POST.get("digest", ""))
             return streamed(self.admin, self.request, self.context["title"], steps)
-        rows = [*one.rows()]
-        failed = [row for row in rows if row.kind == "error"]
-        changing = [row for row in rows if row.kind in ("add", "change")]
+        tally = one.tally(MAX_SHOWN)
+        counts = tally.counts
+        changing = counts["added"] + counts["changed"]
         self.context |= {
-            "counts": counts(rows),
-            "digest": one.digest(rows),
-            "may_save": not failed and bool(changing),
-            "failed": failed[:MAX_SHOWN],
-            "changing": changing[:MAX_SHOWN],
-            "more": max(len(changing) - MAX_SHOWN, 0),
+            "counts": counts,
+            "digest": tally.digest,
+            "may_save": bool(changing) and not counts["errors"],
+            "failed": tally.failed,
+            "changing": tally.changing,
+            "more": changing - len(tally.changing),
         }
         return self.response()

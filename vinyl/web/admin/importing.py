@@ -5,9 +5,8 @@ and the visitor's permissions, and saved in one transaction.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from typing import Any
 
 from django import forms
@@ -16,75 +15,30 @@ from django.core.exceptions import (
     ImproperlyConfigured,
     ValidationError,
 )
-from django.db import DatabaseError, models, router, transaction
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    models,
+    router,
+    transaction,
+)
 from django.db.models.constants import LOOKUP_SEP
 from django.utils.html import format_html
 from django.utils.translation import gettext
 
+from vinyl.web.admin.cells import Choice, Choices, cell_field
 from vinyl.web.admin.conflicts import locked
 from vinyl.web.admin.deletion import batches
+from vinyl.web.admin.outcome import Row, Tally
 from vinyl.web.admin.progress import Progress
 from vinyl.web.admin.tables import Table
+from vinyl.web.admin.violations import reason_for
 
-__all__ = ["Import", "Row", "counts", "guessed"]
+__all__ = ["Import", "guessed"]
 
 # Rows whose objects are fetched together, and after which progress is shown.
 BATCH = 100
-
-TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
-FALSE = frozenset({"false", "f", "no", "n", "off", "0"})
-
-
-@dataclass
-class Row:
-    """
-    What becomes of one row of a table.
-
-    Args:
-        line: Its line in the file.
-        kind: "add", "change", "same" or "error".
-        form: The checked form; None if the row has no object.
-        changes: The name of each changed field, its old value and its new one.
-        errors: The name of the column, or an empty text, and what is wrong.
-    """
-
-    line: int
-    kind: str
-    form: Any = None
-    changes: list[tuple[str, Any, Any]] = field(default_factory=list)
-    errors: list[tuple[str, str]] = field(default_factory=list)
-
-
-class Truth(forms.Field):
-    """A truth value in words: a checkbox would take every word for true."""
-
-    widget = forms.TextInput
-
-    def to_python(self, value: Any) -> bool | None:
-        word = str(value or "").strip().lower()
-        if word in TRUE or word in FALSE:
-            return word in TRUE
-        if not word:
-            return None
-        raise ValidationError(gettext("Write “true” or “false”."))
-
-
-class Choice(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic at runtime
-    """A related object by one of its fields, looked up once for each value."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.known: dict[str, Any] = {}
-
-    def to_python(self, value: Any) -> Any:
-        if value not in self.known:
-            try:
-                self.known[value] = super().to_python(value)
-            except self.queryset.model.MultipleObjectsReturned as error:  # type: ignore[union-attr]  # a queryset by now
-                raise ValidationError(
-                    gettext("There is more than one object of this name.")
-                ) from error
-        return self.known[value]
 
 
 def guessed(table: Table, names: list[str], model: Any) -> list[str]:
@@ -149,6 +103,11 @@ class Import:
                 f"objects can share, so it cannot say which one a row changes. Name a "
                 f"unique field."
             )
+        self.many = [
+            one.name
+            for one in self.model._meta.many_to_many
+            if one.name in self.columns
+        ]
         self.form = self._form()
         self.optional = {
             one.name
@@ -174,23 +133,18 @@ class Import:
         return form
 
     def _form_field(self, db_field: Any, **kwargs: Any) -> Any:
-        if isinstance(db_field, models.ForeignKey):
-            # The rows that the form of the admin offers.
-            offered: Any = self.admin.formfield_for_foreignkey(db_field, self.request)
-            return Choice(
-                offered.queryset,
-                required=not db_field.blank,
-                to_field_name=self.lookups.get(db_field.name),
-            )
-        if isinstance(db_field, models.BooleanField):
-            return Truth(required=not db_field.null)
-        return db_field.formfield()
+        lookup = self.lookups.get(db_field.name, "")
+        return cell_field(self.admin, self.request, db_field, lookup)
 
     def rows(self) -> Iterator[Row]:
         """Yield what becomes of each row. Switches to the event loop."""
         self.lines.clear()
         for batch in batches(self.table.rows, BATCH):
             known = self._known([cells for _, cells in batch])
+            for name, one in self.form.base_fields.items():
+                if isinstance(one, (Choice, Choices)):
+                    index = self.columns[name]
+                    one.learn(cells[index] for _, cells in batch if index < len(cells))
             for line, cells in batch:
                 yield self._row(line, cells, known)
 
@@ -207,6 +161,8 @@ class Import:
         wanted = [key for key in keys if key is not None]
         found = self.admin.get_queryset(self.request)
         found = found.filter((f"{self.key.name}__in", wanted))
+        # Those that are compared with the cells.
+        found = found.prefetch_related(*{*self.many, *self.lookups})
         known = {getattr(obj, self.key.attname): obj for obj in locked(found)}
         if self.key.primary_key:
             # save() would write a new object with such a key over the one that has it.
@@ -266,14 +222,13 @@ class Import:
         return None, {self.key.attname: key}
 
     def _checked(self, line: int, cells: list[str], obj: Any, *, change: bool) -> Row:
-        fields = [self.model._meta.get_field(name) for name in self.form.base_fields]
-        before = {f.name: _shown(f, obj) for f in fields}
-        data = {name: cells[self.columns[name]] for name in self.form.base_fields}
-        form = self.form(data, instance=obj)
-        for name, one in form.fields.items():
-            # One for all rows, with what it has looked up.
-            if isinstance(one, Choice):
-                one.known = self.form.base_fields[name].known
+        names = [*self.form.base_fields]
+        before = {name: self._value(name, obj) for name in names} if change else {}
+        data = {name: cells[self.columns[name]] for name in names}
+        # What a cell names is compared with the object.
+        lookups = self.lookups.keys() - {*self.many}
+        related = {name: getattr(obj, name) for name in lookups if change}
+        form = self.form(data, instance=obj, initial=related)
         errors = [
             (self._column(name), message)
             for name, messages in form.errors.items()
@@ -292,25 +247,37 @@ class Import:
                 ]
         if errors:
             return Row(line, "error", form, errors=errors)
-        after = {f.name: _shown(f, form.instance) for f in fields}
+        after = {name: self._value(name, form.instance, form) for name in names}
         changes = [
-            (name, before[name] if change else None, value)
+            (name, _shown(before.get(name)), _shown(value))
             for name, value in after.items()
             if not change or value != before[name]
         ]
         kind = "add" if not change else "change" if changes else "same"
         return Row(line, kind, form, changes)
 
+    def _value(self, name: str, obj: Any, form: Any = None) -> Any:
+        """A value as it is compared: the key of a foreign key, the set of many."""
+        if name not in self.many:
+            return self.model._meta.get_field(name).value_from_object(obj)
+        many = getattr(obj, name).all() if form is None else form.cleaned_data[name]
+        return frozenset(many)
+
     def _column(self, name: str) -> str:
         index = self.columns.get(name)
         return "" if index is None else self.table.header[index] or name
 
-    def digest(self, rows: list[Row]) -> str:
-        """Return a digest of what *rows* would do. Never switches."""
-        found = hashlib.sha256()
-        for row in rows:
-            found.update(repr((row.line, row.kind, row.changes)).encode())
-        return found.hexdigest()
+    def tally(self, limit: int) -> Tally:
+        """
+        Return what the rows come to, without saving any. Switches to the event loop.
+
+        Args:
+            limit: How many rows with errors, and with changes, it keeps.
+        """
+        tally = Tally(limit)
+        for row in self.rows():
+            tally.count(row)
+        return tally
 
     def save(self, expected: str) -> Iterator[Any]:
         """
@@ -318,47 +285,56 @@ class Import:
         what has been done: nothing if a row has an error, or if they do something else
         than *expected*, a digest. Switches to the event loop.
         """
-        done: list[Row] = []
+        tally = Tally()
         try:
-            with transaction.atomic(using=router.db_for_write(self.model)):
+            with ExitStack() as stack:
+                for alias in self._databases():
+                    stack.enter_context(transaction.atomic(using=alias))
                 for row in self.rows():
                     if row.kind == "error":
                         raise _Refused(_told(row))
                     if row.kind != "same":
                         self._save(row, change=row.kind == "change")
-                    done.append(row)
-                    if len(done) % BATCH == 0:
-                        yield Progress(len(done), len(self.table.rows))
-                if self.digest(done) != expected:
+                    tally.count(row)
+                    if tally.rows % BATCH == 0:
+                        yield Progress(tally.rows, len(self.table.rows))
+                if tally.digest != expected:
                     raise _Refused(gettext("the data has changed since the preview"))
         except _Refused as error:
             yield _note("error", gettext("Nothing was imported: %s.") % error)
+        except (IntegrityError, DataError) as error:
+            # Of a constraint that is checked when the transaction ends.
+            reason = reason_for(error, self.model).rstrip(".")
+            yield _note("error", gettext("Nothing was imported: %s.") % reason)
         except DatabaseError:
             # Its text shows values of other rows.
-            text = gettext("Nothing was imported: the database refuses a row.")
+            text = gettext(
+                "Nothing was imported: the database is busy or cannot be reached. Try "
+                "again."
+            )
             yield _note("error", text)
         else:
             text = gettext("%(added)d added, %(changed)d changed, %(same)d unchanged.")
-            yield _note("success", text % counts(done))
+            yield _note("success", text % tally.counts)
+
+    def _databases(self) -> set[str]:
+        """Where rows are saved: the admin may have a database of its own."""
+        chosen = self.admin.get_queryset(self.request)._db
+        return {router.db_for_write(self.model), *([chosen] if chosen else [])}
 
     def _save(self, row: Row, *, change: bool) -> None:
         admin, request, form = self.admin, self.request, row.form
-        obj = admin.save_form(request, form, change=change)
-        admin.save_model(request, obj, form, change=change)
+        try:
+            obj = admin.save_form(request, form, change=change)
+            admin.save_model(request, obj, form, change=change)
+            admin.save_related(request, form, [], change=change)
+        except (IntegrityError, DataError) as error:
+            # Somebody else was faster, or it is a rule that only the database knows.
+            row.errors = [("", reason_for(error, self.model))]
+            raise _Refused(_told(row)) from error
         message = admin.construct_change_message(request, form, None, not change)
         log = admin.log_change if change else admin.log_addition
         log(request, obj, message)
-
-
-def counts(rows: list[Row]) -> dict[str, int]:
-    """Return how many of *rows* do what. Never switches."""
-    kinds = [row.kind for row in rows]
-    return {
-        "added": kinds.count("add"),
-        "changed": kinds.count("change"),
-        "same": kinds.count("same"),
-        "errors": kinds.count("error"),
-    }
 
 
 class _Refused(Exception):
@@ -378,7 +354,8 @@ def _note(kind: str, text: str) -> str:
     return format_html('<strong class="note {}">{}</strong>', kind, text)
 
 
-def _shown(field: Any, obj: Any) -> Any:
-    """A value as the preview shows it: that of a choice or foreign key is its key."""
-    value = field.value_from_object(obj)
+def _shown(value: Any) -> Any:
+    """A value as the preview shows it."""
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(map(str, value)))
     return str(value) if isinstance(value, models.Model) else value

@@ -21,6 +21,7 @@ from django.utils.translation import gettext
 
 from vinyl.bridge.mode import dual
 from vinyl.web.admin import columns
+from vinyl.web.admin.column_checks import check_columns
 from vinyl.web.admin.counting import BoundedPaginator
 from vinyl.web.admin.deletion import preview
 from vinyl.web.admin.exporting import FORMATS, exported
@@ -107,6 +108,10 @@ class ListOptions(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
             PermissionDenied: `has_import_permission()` says so.
         """
         return import_page(self, request)
+
+    def check(self, **kwargs: Any) -> list[Any]:
+        """Return what Django's checks and vinyl's find wrong. Never switches."""
+        return [*super().check(**kwargs), *check_columns(self)]
 
     def get_urls(self) -> list[Any]:
         """Return Django's URLs, and those of the pages of lists. Never switches."""

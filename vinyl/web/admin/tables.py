@@ -15,7 +15,15 @@ from vinyl.web.admin.exporting import DANGEROUS
 __all__ = ["ENCODINGS", "Table", "read_table"]
 
 # What a visitor can choose. UTF-16 is told by its mark.
-ENCODINGS = {"utf-8": "UTF-8", "cp1252": "Windows-1252 (Western European)"}
+ENCODINGS = {
+    "utf-8": "UTF-8",
+    "cp1252": "Windows-1252 (Western European)",
+    "cp1250": "Windows-1250 (Central European)",
+    "cp1251": "Windows-1251 (Cyrillic)",
+    "cp1254": "Windows-1254 (Turkish)",
+    "cp932": "Windows-932, Shift_JIS (Japanese)",
+    "gb18030": "GB 18030 (Chinese)",
+}
 
 DELIMITERS = ",;\t|"
 MAX_COLUMNS = 200
