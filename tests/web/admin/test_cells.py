@@ -136,6 +136,7 @@ def test_what_cannot_be_filled_is_told() -> None:
         def __str__(self) -> str:
             return ""
 
+    model: Any
     for model, name in (
         (Album, "id"),
         (Album, "pk"),

@@ -24,7 +24,7 @@ def check_columns(model_admin: Any) -> list[checks.CheckMessage]:
 def _check_import(model_admin: Any) -> list[checks.CheckMessage]:
     model = model_admin.model
     reasons = {name: refusal(model, name) for name in model_admin.import_fields}
-    found = [
+    found: list[checks.CheckMessage] = [
         _error(
             model_admin,
             f"'import_fields' contains {name!r}, which an import cannot fill: "
