@@ -35,7 +35,7 @@ URL = "/admin/records/album/import/"
 
 
 class Importable(AlbumAdmin):
-    import_fields = (
+    import_fields: tuple[str, ...] = (
         "id",
         "title",
         "year",

@@ -1,7 +1,7 @@
 """Imports beside the work of others: races, other databases, visitors who leave."""
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
-# mypy: disable-error-code="attr-defined, func-returns-value, misc"
+# mypy: disable-error-code="attr-defined, func-returns-value, misc, override"
 
 from __future__ import annotations
 

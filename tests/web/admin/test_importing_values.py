@@ -109,14 +109,14 @@ async def test_dates_are_those_of_the_language_and_never_ambiguous() -> None:
     [album, other] = await some_albums()
     middleware = ["vinyl.web.i18n.LocaleMiddleware", *MIDDLEWARE]
     table = f"id,released\n{album.pk},03.02.1966\n{other.pk},1966-02-04\n"
-    german = {"headers": {"Accept-Language": "de"}}
+    german: Any = {"headers": {"Accept-Language": "de"}}
     async with administering(site=site_with(), MIDDLEWARE=middleware) as http:
         page = await http.post(URL, **upload(table), **german)
         # In the preview they are as in the standard.
         assert "<ins>1966-02-03</ins>" in page.text
         done = await http.post(URL, data={**fields(page), "save": "1"}, **german)
         assert done.status_code == 200
-        english = {"headers": {"Accept-Language": "en"}}
+        english: Any = {"headers": {"Accept-Language": "en"}}
         shown = text(await http.post(URL, **upload(table), **english))
         assert "2 released Enter a valid date." in shown
     days = {album.released.isoformat() async for album in Album.objects.all()}
