@@ -25,7 +25,12 @@ from pathlib import Path
 import django
 
 from tests.django_suite.comparison import Exceptions, Run, Verdict, compare
-from tests.django_suite.labels import chunks, database_labels, selection
+from tests.django_suite.labels import (
+    chunks,
+    database_labels,
+    request_labels,
+    selection,
+)
 from tests.postgres import postgres_server
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +48,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--selection", action="store_true", help="the labels that CI runs"
     )
+    parser.add_argument(
+        "--requests",
+        action="store_true",
+        help="run what makes requests with vinyl.web's, in a mode of its own on SQLite",
+    )
     parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
     parser.add_argument("--databases", nargs="+", choices=DATABASES, default=DATABASES)
     parser.add_argument(
@@ -57,7 +67,10 @@ def arguments() -> argparse.Namespace:
         help="say how many queries had a plan, and why the others had none",
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.requests:
+        options.modes, options.databases = ["requests"], ["sqlite"]
+    return options
 
 
 def fetch_tests() -> Path:
@@ -124,10 +137,12 @@ def run_chunk(
 
 def run_all(options: argparse.Namespace, tests: Path) -> dict[tuple[str, str], Run]:
     """Each mode on each database, by (database, mode)."""
-    labels = options.labels or (
-        selection(tests) if options.selection else database_labels(tests)
-    )
-    modes = sorted({*options.modes, "stock"}, key=MODES.index)
+    if options.requests:
+        labels_by_default = request_labels
+    else:
+        labels_by_default = selection if options.selection else database_labels
+    labels = options.labels or labels_by_default(tests)
+    modes = ["stock", *(mode for mode in options.modes if mode != "stock")]
     results = CACHE / "results" / django.get_version()
     results.mkdir(parents=True, exist_ok=True)
     for old in results.iterdir():
@@ -179,7 +194,7 @@ def report(runs: dict[tuple[str, str], Run]) -> bool:
     for (database, mode), run in runs.items():
         verdict = verdicts[database, mode]
         say(
-            f"{database:<11} {mode:<6}"
+            f"{database:<11} {mode:<8}"
             f"{run.count('passed', 'expected failure'):>8}{run.count('skipped'):>9}"
             f"{run.count('failed'):>8}{runs[database, 'stock'].count('failed'):>14}"
             f"{verdict.excepted:>10}{len(verdict.failed):>8}{run.seconds:>9.0f}"
@@ -196,7 +211,7 @@ def report(runs: dict[tuple[str, str], Run]) -> bool:
 
 
 HEADER = (
-    "database    mode    passed  skipped  failed  stock failed  excepted  "
+    "database    mode      passed  skipped  failed  stock failed  excepted  "
     "wrong  seconds"
 )
 

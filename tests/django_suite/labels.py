@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["chunks", "database_labels", "selection"]
+__all__ = ["chunks", "database_labels", "request_labels", "selection"]
 
 # Test cases that get a database. SimpleTestCase gets none.
 _WITH_DATABASE = re.compile(
@@ -34,6 +34,14 @@ _SELECTION = (
     "signals test_utils transaction_hooks transactions update validation"
 ).split()
 
+# The labels that make requests by the hundred.
+_REQUESTS = (
+    "asgi conditional_processing context_processors csrf_tests decorators file_uploads "
+    "generic_views handlers messages_tests middleware middleware_exceptions "
+    "requests_tests sessions_tests shortcuts signed_cookies_tests template_backends "
+    "test_client test_client_regress view_tests wsgi"
+).split()
+
 
 def database_labels(tests: Path) -> list[str]:
     """The labels in Django's folder *tests* whose tests use a database, sorted."""
@@ -49,6 +57,11 @@ def database_labels(tests: Path) -> list[str]:
 def selection(tests: Path) -> list[str]:
     """The labels for CI, those of them that this Django has."""
     return [label for label in _SELECTION if (tests / label).is_dir()]
+
+
+def request_labels(tests: Path) -> list[str]:
+    """The labels for the mode "requests", those of them that this Django has."""
+    return [label for label in _REQUESTS if (tests / label).is_dir()]
 
 
 def chunks(tests: Path, labels: list[str], count: int) -> list[list[str]]:

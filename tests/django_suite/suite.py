@@ -5,13 +5,14 @@ One run of Django's own tests, in one mode, in this process.
 
 The modes:
 
-stock   Django's own backend, without vinyl
-sync    vinyl's backend, without an event loop
-loop    the whole run inside the bridge on a running event loop, so that every query
-        waits natively
-async   only the tests written with `async def`, which Django's runner hands to
-        async_to_sync(): awaited on the loop itself, everything around them in the
-        bridge. A thread that the ORM uses is a failure
+stock       Django's own backend, without vinyl
+sync        vinyl's backend, without an event loop
+loop        the whole run inside the bridge on a running event loop, so that every
+            query waits natively
+async       only the tests written with `async def`, which Django's runner hands to
+            async_to_sync(): awaited on the loop itself, everything around them in the
+            bridge. A thread that the ORM uses is a failure
+requests    as loop, with the request of vinyl.web in place of Django's
 
 The outcome of each test goes to OUTPUT as JSON.
 """
@@ -264,7 +265,11 @@ def main(tests: str, mode: str, vendor: str, url: str, out: str, *names: str) ->
     os.environ["RUNNING_DJANGOS_TEST_SUITE"] = "true"
     make_settings(mode, vendor, url)
     make_runner(mode)
-    if mode in ("loop", "async"):
+    if mode == "requests":
+        from tests.django_suite.stand_ins import put_in_place
+
+        put_in_place()
+    if mode in ("loop", "async", "requests"):
         from vinyl.bridge.greenlets import run
 
         asyncio.run(run(django_tests, mode, labels))

@@ -21,6 +21,7 @@ from django.core.files.uploadhandler import FileUploadHandler, StopUpload
 from django.core.handlers.exception import response_for_exception
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import QueryDict
+from django.http.multipartparser import MultiPartParserError
 from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
@@ -360,3 +361,15 @@ def test_a_form_of_other_files() -> None:
     assert data["a"] == "1"
     [found] = files.getlist("f")
     assert (found.name, found.size, found.read()) == ("f.txt", 7, b"content")
+
+
+async def test_a_malformed_form_is_an_error_of_djangos_parser_too() -> None:
+    async def view(request: Request) -> Any:
+        with pytest.raises(MultiPartParserError, match="last boundary"):
+            await request.form()
+        return JSONResponse("caught")
+
+    async with serving(path("", view)) as client:
+        kind = {"Content-Type": "multipart/form-data; boundary=x"}
+        response = await client.post("/", content=b"--x\r\n", headers=kind)
+    assert response.json() == "caught"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.test import RequestFactory
 from django.urls.converters import get_converters
 
@@ -234,3 +234,34 @@ async def test_an_async_path_converter_is_refused() -> None:
     async with serving(path("<async_album:album>/", view), raising=True) as http:
         with pytest.raises(TypeError, match=r"'album' .* returned a coroutine"):
             await http.get("/5/")
+
+
+class Missing:
+    regex = "[a-z]+"
+
+    def to_python(self, value: str) -> str:
+        raise Http404(f"There is no {value}.")
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+def naming_the_view(get_response: Any) -> Any:
+    def middleware(request: Any) -> Any:
+        name = str(request.resolver_match)
+        response = get_response(request)
+        response.headers["X-View"] = name
+        return response
+
+    return middleware
+
+
+async def test_a_path_converter_may_say_that_there_is_no_page() -> None:
+    if "missing" not in get_converters():
+        register_converter(Missing, "missing")
+    middleware = [f"{__name__}.naming_the_view"]
+    url = path("<missing:name>/", plain_body)
+    async with serving(url, DEBUG=True, MIDDLEWARE=middleware) as page:
+        response = await page.get("/genres/")
+    assert (response.status_code, response.headers["X-View"]) == (404, "None")
+    assert "There is no genres." in response.text

@@ -10,6 +10,7 @@ limits.py            limits for the size of a body and for the time to send it
 spool.py             the file that a body is kept in
 bodies.py            Body: received once, for all readers
 parsers.py           forms, by Django's parsers
+meta.py              request.META, and the headers that middleware changes in it
 body_attribute.py    request.body, as a method and as an attribute
 reading.py           the part of Request that reads headers, query and body
 redaction.py         what reports and logs leave out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import chain
 from typing import Self
 
@@ -41,17 +42,34 @@ def encode_header(name: str, value: str) -> bytes:
 
 class RequestHeaders(Headers):
     """
-    The headers of a request, as in Starlette; but a name may have underscores, as in
-    Django's templates.
+    The headers of a request, as in Starlette; but a name may be given with underscores,
+    as in Django's templates, and the values of a header that was sent several times are
+    joined by commas.
+
+    Args:
+        raw: Names and values. A name with an underscore is left out, as by Django and
+            by proxies: what a proxy removes or sets has hyphens.
     """
 
+    def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
+        super().__init__(raw=[pair for pair in raw if b"_" not in pair[0]])
+
     def __getitem__(self, key: str) -> str:
-        # The name with hyphens first: proxies set and remove that one, and a client may
-        # send the other besides.
-        try:
-            return super().__getitem__(key.replace("_", "-"))
-        except KeyError:
-            return super().__getitem__(key)
+        name = _hyphenated(key)
+        values = [value for known, value in self._list if known == name]
+        if not values:
+            raise KeyError(key)
+        separator = b"; " if name == b"cookie" else b","
+        return separator.join(values).decode("latin-1")
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and any(
+            known == _hyphenated(key) for known, _ in self._list
+        )
+
+
+def _hyphenated(name: str) -> bytes:
+    return name.replace("_", "-").lower().encode("latin-1")
 
 
 class ResponseHeaders(MutableHeaders):

@@ -24,7 +24,14 @@ from starlette.types import Receive
 from vinyl.bridge.threads import atomic_in_thread, in_thread
 from vinyl.web.http.bodies import Body
 
-__all__ = ["FORM_TYPES", "form_data", "parse_form", "parse_form_now", "submitted"]
+__all__ = [
+    "FORM_TYPES",
+    "MalformedForm",
+    "form_data",
+    "parse_form",
+    "parse_form_now",
+    "submitted",
+]
 
 Submitted: TypeAlias = "tuple[QueryDict, MultiValueDict[str, UploadedFile[Any]]]"
 
@@ -44,6 +51,10 @@ NOT_CHARSETS = frozenset(
 )
 
 
+class MalformedForm(BadRequest, multipartparser.MultiPartParserError):
+    """The form is malformed or incomplete: 400, unless the view catches it."""
+
+
 async def parse_form(request: HttpRequest, body: Body, receive: Receive) -> Submitted:
     """
     Return the fields and the files of the form in *body*, as Django's request has them
@@ -55,7 +66,8 @@ async def parse_form(request: HttpRequest, body: Body, receive: Receive) -> Subm
         receive: The `receive` of the reader, through the middleware around it.
 
     Raises:
-        BadRequest: It is malformed, incomplete, or in a charset that it cannot have.
+        MalformedForm: It is malformed or incomplete.
+        BadRequest: It is in a charset that it cannot have.
         RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent: It exceeds a limit of
             Django's settings.
         BodyTimeout, ClientDisconnect: As for `Body.load()`.
@@ -82,8 +94,8 @@ def parse_form_now(request: HttpRequest, body: Body) -> Submitted | None:
     arrived, or a task is reading it.
 
     Raises:
-        BadRequest, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent: As for
-            `parse_form()`.
+        MalformedForm, BadRequest, RequestDataTooBig, TooManyFieldsSent,
+            TooManyFilesSent: As for `parse_form()`.
 
     Never switches.
     """
@@ -119,14 +131,14 @@ def _parts(request: HttpRequest, file: Any, size: int) -> Submitted:
     # The parser itself refuses a malformed boundary.
     if size and boundary and boundary.isascii():
         if not _ends(file, f"--{boundary}--".encode()):
-            raise BadRequest("The form ends before its last boundary.")
+            raise MalformedForm("The form ends before its last boundary.")
         file.seek(0)
     # Django's parser reads nothing of a form whose length the headers do not say.
     meta = {**request.META, "CONTENT_LENGTH": str(size)}
     try:
         return request.parse_file_upload(meta, file)
     except multipartparser.MultiPartParserError as error:
-        raise BadRequest(str(error)) from error
+        raise MalformedForm(str(error)) from error
 
 
 def _may_block(handlers: Iterable[Any], size: int) -> bool:

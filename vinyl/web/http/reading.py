@@ -28,6 +28,7 @@ from vinyl.web.http.bodies import Body
 from vinyl.web.http.body_attribute import ReadBody, UnreadBody
 from vinyl.web.http.cookies import cookies_of
 from vinyl.web.http.headers import RequestHeaders
+from vinyl.web.http.meta import Meta, headers_in
 from vinyl.web.http.parsers import (
     FORM_TYPES,
     form_data,
@@ -111,18 +112,12 @@ def django_request(scope: Scope) -> ASGIRequest:
         raise BadRequest(f"The Content-Type header is malformed: {error}") from error
 
 
-class Meta(dict[str, Any]):
-    """`request.META`, in which Django's login asks for a new CSRF cookie."""
-
-    def get(self, key: str, default: Any = None) -> Any:
-        # Vinyl does not read this cookie, so no decorator needs to set it.
-        return False if key == "CSRF_COOKIE_NEEDS_UPDATE" else super().get(key, default)
-
-
 class ReadableRequest(starlette.requests.Request, ASGIRequest):  # type: ignore[misc, override]
     """The part of `vinyl.web.Request` that reads headers, query and body."""
 
     _encoding: str | None = None
+    # The META that was assigned, and that `headers` were read from.
+    _meta_read: Any = None
     # Whether read() was called; Django REST framework reads this attribute.
     _read_started = False
 
@@ -152,13 +147,24 @@ class ReadableRequest(starlette.requests.Request, ASGIRequest):  # type: ignore[
             BadRequest: It is not UTF-8.
             TooManyFieldsSent: There are more than `DATA_UPLOAD_MAX_NUMBER_FIELDS`.
         """
-        return QueryDict(self.META["QUERY_STRING"], encoding=self._encoding)
+        query = self.META.get("QUERY_STRING", "")
+        return QueryDict(query, encoding=self._encoding)
 
     @property
     def headers(self) -> RequestHeaders:  # type: ignore[override]
-        """The headers, by their names in any case, or by those with underscores."""
-        if not hasattr(self, "_headers"):
-            self._headers = RequestHeaders(scope=self.scope)
+        """
+        The headers, by their names in any case, or by those with underscores. They
+        follow what middleware writes into `META`.
+        """
+        known = vars(self)
+        meta = known.get("META")
+        if meta is not None and getattr(meta, "changed", meta is not self._meta_read):
+            self._headers = RequestHeaders(headers_in(meta))
+            self._meta_read = meta
+            if isinstance(meta, Meta):
+                meta.changed = False
+        elif "_headers" not in known:
+            self._headers = RequestHeaders(self.scope["headers"])
         return cast(RequestHeaders, self._headers)
 
     @property
@@ -272,7 +278,8 @@ class ReadableRequest(starlette.requests.Request, ASGIRequest):  # type: ignore[
         `async with request.form() as form` closes the files at the end of the block.
 
         Raises:
-            BadRequest: It is malformed or incomplete: 400.
+            BadRequest: It is malformed or incomplete: 400. Also a
+                `MultiPartParserError`, as in Django, unless its charset is the fault.
             TooManyFieldsSent, TooManyFilesSent: 400.
             RequestDataTooBig, BodyTimeout, ClientDisconnect: As for `body()`.
             TypeError: It was given the arguments of Starlette's `form()`.
@@ -395,6 +402,7 @@ class ReadableRequest(starlette.requests.Request, ASGIRequest):  # type: ignore[
         # Iterating over this class gives the keys of the scope.
         return [*iter(self.readline, b"")]
 
-    async def close(self) -> None:  # type: ignore[override]
+    @dual_coroutine("Request.close")
+    async def close(self) -> None:
         """Close the files of the body. Switches to the event loop."""
         await self._whole_body.close()

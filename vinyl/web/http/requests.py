@@ -12,7 +12,8 @@ from inspect import getattr_static
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from django.urls import Resolver404, ResolverMatch, get_resolver
+from django.http import Http404
+from django.urls import ResolverMatch, get_resolver
 from django.utils.functional import cached_property
 from starlette.types import Receive, Scope, Send
 
@@ -128,7 +129,8 @@ class Request(ReadableRequest):
         """The view, its arguments and names, as in Django; None if there is none."""
         try:
             return self.resolve()
-        except Resolver404:
+        except Http404:
+            # No pattern matches, or a path converter says so.
             return None
 
     @resolver_match.setter
