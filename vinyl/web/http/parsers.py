@@ -26,7 +26,6 @@ from vinyl.web.http.bodies import Body
 
 __all__ = [
     "FORM_TYPES",
-    "MalformedForm",
     "form_data",
     "parse_form",
     "parse_form_now",
