@@ -56,7 +56,7 @@ class RequestHeaders(Headers):
 
     def __getitem__(self, key: str) -> str:
         name = _hyphenated(key)
-        values = [value for known, value in self._list if known == name]
+        values = [value for known, value in self.raw if known == name]
         if not values:
             raise KeyError(key)
         separator = b"; " if name == b"cookie" else b","
@@ -64,7 +64,7 @@ class RequestHeaders(Headers):
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and any(
-            known == _hyphenated(key) for known, _ in self._list
+            known == _hyphenated(key) for known, _ in self.raw
         )
 
 
