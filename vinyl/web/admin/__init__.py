@@ -11,6 +11,7 @@ columns.py     columns that the visitor hides
 counting.py    counts up to a limit
 seeking.py     pages by key
 peers.py       relations that columns read, fetched for all rows
+crowds.py      relations to many that columns read, counted and fetched for all rows
 periods.py     the links of `date_hierarchy`
 listing.py     the options of ModelAdmin that concern its change list
 deletion.py    what a deletion includes, counted

@@ -17,6 +17,7 @@ from django.db.models import ManyToOneRel, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 
 from vinyl.web.admin.counting import count, estimate, same_rows
+from vinyl.web.admin.crowds import share_crowds
 from vinyl.web.admin.filters import FIND_VAR, MAX_SEARCH_LENGTH
 from vinyl.web.admin.interrupted import is_away
 from vinyl.web.admin.peers import fetch_together
@@ -50,7 +51,7 @@ class ChangeList(main.ChangeList):
     It makes the same number of queries for any number of rows: relations in
     `list_display` are joined, with nullable and nested ones (`"album__artist"`), unless
     `list_select_related` names the relations to join; those that other columns read are
-    fetched for all rows together.
+    fetched or counted for all rows together.
     """
 
     search_form_class = SearchForm
@@ -132,6 +133,8 @@ class ChangeList(main.ChangeList):
             # Here, since the template would fetch them outside of this block.
             self._fetch(request)
         fetch_together(self.result_list)
+        if request.method == "GET":
+            share_crowds(self.result_list)
 
     def _count(self, request: Any) -> None:
         admin: Any = self.model_admin

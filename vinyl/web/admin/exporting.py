@@ -23,6 +23,7 @@ from django.utils.html import strip_tags
 from django.utils.safestring import SafeData
 
 from vinyl.bridge.greenlets import run
+from vinyl.web.admin.crowds import share_crowds
 from vinyl.web.admin.peers import fetch_together
 
 __all__ = ["DANGEROUS", "FORMATS", "exported"]
@@ -73,6 +74,7 @@ async def _pieces(
 
     def text(rows: list[Any]) -> str:
         fetch_together(rows)
+        share_crowds(rows)
         values = [[_value(model_admin, row, name) for name in names] for row in rows]
         return str(piece(values, is_first))
 
