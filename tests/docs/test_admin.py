@@ -48,6 +48,7 @@ async def test_the_examples(example: Example) -> None:
             assert "Sales of today" in page
             page = text(await http.get("/admin/records/album/add/"))
             assert "Details Tracks" in page
+        assert names["CarefulSite"]().reauthenticate_after == 900
         assert [pattern.pattern._route for pattern in names["urlpatterns"]] == [
             "admin/"
         ]
