@@ -5,7 +5,8 @@ beside that of Django's own admin under Django's ASGI handler.
     scripts/bench admin [ROWS]
 
 For each page: the number of queries, the bytes, and the ratio of the times with ROWS to
-those with 1,000 rows. The times are medians.
+those with 1,000 rows. The times are medians. For an export of all rows: how much memory
+the process takes more than before, sampled with each piece that is sent.
 """
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
@@ -14,6 +15,7 @@ those with 1,000 rows. The times are medians.
 from __future__ import annotations
 
 import asyncio
+import resource
 import statistics
 import subprocess
 import sys
@@ -216,6 +218,58 @@ async def measured(app: Any, key: str, rows: int) -> dict[str, tuple[Any, ...]]:
     return found
 
 
+def resident() -> int:
+    """The memory of this process, in bytes."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+async def exported(app: Any, key: str, kind: str) -> tuple[int, int, float, float]:
+    """The bytes of an export, the memory it takes, its seconds and those of CPU."""
+    size = 0
+    start = most = resident()
+
+    async def send(message: Any) -> None:
+        # Not by a client, which would keep the pieces.
+        nonlocal size, most
+        size += len(message.get("body", b""))
+        assert message.get("status", 200) == 200
+        most = max(most, resident())
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    headers = [(b"host", b"testserver"), (b"cookie", f"sessionid={key}".encode())]
+    path = f"{LIST}export/{kind}/"
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": headers,
+        "client": ("127.0.0.1", 1),
+        "server": ("testserver", 80),
+    }
+    wall, cpu = time.perf_counter(), time.process_time()
+    await app(scope, receive, send)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return size, most - start, wall, cpu
+
+
+def exports(app: Any, key: str, rows: int) -> None:
+    head = ("export", "bytes", "memory MiB", "seconds", "of CPU")
+    say("\n{:26}{:>13}{:>13}{:>10}{:>9}".format(*head))
+    for kind in ("csv", "json"):
+        size, memory, wall, cpu = asyncio.run(exported(app, key, kind))
+        name = f"{rows:,} rows as {kind}"
+        say(f"{name:26}{size:13,}{memory / 2**20:13.1f}{wall:10.1f}{cpu:9.1f}")
+
+
 def sizes(url: str, many: int) -> None:
     """The pages of *many* rows beside those of a few."""
     configure(url, "vinyl")
@@ -228,6 +282,7 @@ def sizes(url: str, many: int) -> None:
     for rows in (FEW, many):
         fill(rows)
         found.append(asyncio.run(measured(app, key, rows)))
+        exports(app, key, rows)
     head = ("page", "queries", "bytes", f"ms at {many:,}", "time", "CPU")
     say("{:26}{:>9}{:>10}{:>15}{:>8}{:>7}".format(*head))
     for name, (queries, size, wall, cpu) in found[1].items():

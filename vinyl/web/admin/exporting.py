@@ -5,6 +5,7 @@ streamed from the database to the browser in constant memory.
 
 from __future__ import annotations
 
+import base64
 import csv
 import datetime
 import html
@@ -112,6 +113,8 @@ def _value(model_admin: Any, row: Any, name: Any) -> Any:
         return str(value)
     if isinstance(value, SafeData):
         return html.unescape(strip_tags(str(value)))
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(value).decode()
     if isinstance(value, datetime.datetime) and timezone.is_aware(value):
         return timezone.localtime(value)
     return value
