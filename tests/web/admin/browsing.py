@@ -94,3 +94,21 @@ def focused(browser: Browser) -> str:
 
 def value(browser: Browser, selector: str) -> str:
     return browser.evaluate(f"document.querySelector('{selector}').value")
+
+
+def in_window(browser: Browser, field: str, action: str, name: str) -> None:
+    """Add or change the object of a field, which has a name, in a window."""
+    # The driver sees one page alone; a script does in the other what a visitor would.
+    browser.evaluate(
+        "window.open = (open => (...args) => window.opened = open.apply(window, args))"
+        "(window.open), 0"
+    )
+    browser.click(f".field-{field} [data-related={action}]", stays=True)
+    browser.wait_until("window.opened.document.querySelector('#id_name')")
+    browser.evaluate(
+        f"""
+        opened.document.querySelector('#id_name').value = '{name}';
+        opened.document.querySelector('button[name=_save]').click();
+        """
+    )
+    browser.wait_until("window.opened.closed")

@@ -12,7 +12,7 @@ import pytest
 from tests.browser import Browser
 from tests.records.models import Album, Artist, Genre, Label
 from tests.web.admin.administering import superuser
-from tests.web.admin.browsing import browse, focused, press, value
+from tests.web.admin.browsing import browse, focused, in_window, press, value
 from vinyl.web.admin import AdminSite, ModelAdmin, TabularInline
 
 pytestmark = [
@@ -122,32 +122,15 @@ def chips(browser: Browser) -> None:
 
 def windows(browser: Browser) -> None:
     """Add a label in a window, and change it in another one."""
-    in_window(browser, "add", "Verve")
+    in_window(browser, "label", "add", "Verve")
     browser.wait_until(
         "document.querySelector('#id_label').selectedOptions[0].text == 'Verve'"
     )
-    in_window(browser, "change", "Verve!")
+    in_window(browser, "label", "change", "Verve!")
     browser.wait_until(
         "document.querySelector('#id_label').selectedOptions[0].text == 'Verve!'"
     )
     assert focused(browser) == "id_label"
-
-
-def in_window(browser: Browser, action: str, name: str) -> None:
-    # The driver sees one page alone; a script does in the other what a visitor would.
-    browser.evaluate(
-        "window.open = (open => (...args) => window.opened = open.apply(window, args))"
-        "(window.open), 0"
-    )
-    browser.click(f".field-label [data-related={action}]", stays=True)
-    browser.wait_until("window.opened.document.querySelector('#id_name')")
-    browser.evaluate(
-        f"""
-        opened.document.querySelector('#id_name').value = '{name}';
-        opened.document.querySelector('button[name=_save]').click();
-        """
-    )
-    browser.wait_until("window.opened.closed")
 
 
 def new_row(browser: Browser, url: str) -> None:
