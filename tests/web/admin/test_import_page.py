@@ -12,6 +12,7 @@ import pytest
 from tests.records.models import Album
 from tests.web.admin.administering import administering, superuser, text
 from tests.web.admin.test_importing import URL, fields, site_with, some_albums, upload
+from vinyl.web.admin import import_page
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -65,3 +66,26 @@ async def test_files_that_are_no_table() -> None:
         chosen: Any = {"file": ("x", "Löwe,title\n1,2\n".encode("cp1252"), "text/csv")}
         page = await http.post(URL, files=chosen, data={"encoding": "cp1252"})
         assert "<label>Löwe" in page.text
+
+
+async def test_the_preview_of_many_rows_shows_its_progress(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await superuser()
+    [album, _] = await some_albums()
+    monkeypatch.setattr(import_page, "LONG", 150)
+    table = "id,title,artist__name\n" + "".join(
+        f",x{i},Nina Simone\n" for i in range(199)
+    )
+    async with administering(site=site_with()) as http:
+        page = await http.post(URL, **upload(f"{table}{album.pk},y,Nina Simone\n"))
+        assert page.text.index("100 of 200") < page.text.index("199 to add, 1 to chang")
+        assert "100 more rows" in text(page)
+        done = await http.post(URL, data={**fields(page), "save": "1"})
+        assert "199 added, 1 changed, 0 unchanged." in text(done)
+        # Errors are shown, and nothing can be saved.
+        page = await http.post(URL, **upload(f"{table}x,y,Nobody\n"))
+        assert "200 of 200" in page.text
+        assert "201 id “x” value must be an integer." in text(page)
+        assert 'name="save"' not in page.text
+    assert await Album.objects.count() == 201

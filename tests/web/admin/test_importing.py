@@ -90,9 +90,9 @@ async def test_rows_are_shown_and_then_added_and_changed() -> None:
         page = await http.post(URL, **upload(table))
         shown = text(page)
         assert "1 to add, 1 to change, 1 unchanged, 0 with errors." in shown
-        assert "<del>1958</del>" in page.text
-        assert "<ins>1959</ins>" in page.text
-        assert "<ins>Lanquidity</ins>" in page.text
+        assert "<del><bdi>1958</bdi></del>" in page.text
+        assert "<ins><bdi>1959</bdi></ins>" in page.text
+        assert "<ins><bdi>Lanquidity</bdi></ins>" in page.text
         assert await Album.objects.count() == 2
         data = fields(page)
         assert [data[f"column-{i}"] for i in range(5)] == [

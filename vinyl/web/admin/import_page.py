@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.core import signing
@@ -10,18 +11,23 @@ from django.core.exceptions import (
     PermissionDenied,
     ValidationError,
 )
+from django.template import loader
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext
 
 from vinyl.web.admin.cells import refusal
 from vinyl.web.admin.importing import Import, guessed
-from vinyl.web.admin.progress import streamed
+from vinyl.web.admin.outcome import Tally
+from vinyl.web.admin.progress import Result, streamed
 from vinyl.web.admin.tables import ENCODINGS, Table, read_table
 
 __all__ = ["import_page"]
 
 # Rows with errors, and rows with changes, that a preview shows.
 MAX_SHOWN = 100
+
+# A preview of more rows shows its progress.
+LONG = 1000
 
 # How long the file of a preview can be saved, in seconds.
 MAX_AGE = 24 * 60 * 60
@@ -123,7 +129,16 @@ class _Page:
             # It ends without a change if the visitor has seen something else.
             steps = one.save(self.request.POST.get("digest", ""))
             return streamed(self.admin, self.request, self.context["title"], steps)
-        tally = one.tally(MAX_SHOWN)
+        steps = self._preview(one)
+        if len(table.rows) > LONG:
+            return streamed(self.admin, self.request, self.context["title"], steps)
+        for _ in steps:
+            pass
+        return self.response()
+
+    def _preview(self, one: Import) -> Iterator[Any]:
+        tally = Tally(MAX_SHOWN)
+        yield from one.check(tally)
         counts = tally.counts
         changing = counts["added"] + counts["changed"]
         self.context |= {
@@ -134,4 +149,6 @@ class _Page:
             "changing": tally.changing,
             "more": changing - len(tally.changing),
         }
-        return self.response()
+        if len(one.table.rows) > LONG:
+            template = loader.get_template("admin/includes/import_preview.html")
+            yield Result(template.render(self.context, self.request))

@@ -223,7 +223,7 @@ class Import:
 
     def _checked(self, line: int, cells: list[str], obj: Any, *, change: bool) -> Row:
         names = [*self.form.base_fields]
-        before = {name: self._value(name, obj) for name in names} if change else {}
+        before = {name: self._values(name, obj) for name in names} if change else {}
         data = {name: cells[self.columns[name]] for name in names}
         # What a cell names is compared with the object.
         lookups = self.lookups.keys() - {*self.many}
@@ -247,37 +247,42 @@ class Import:
                 ]
         if errors:
             return Row(line, "error", form, errors=errors)
-        after = {name: self._value(name, form.instance, form) for name in names}
-        changes = [
-            (name, _shown(before.get(name)), _shown(value))
-            for name, value in after.items()
-            if not change or value != before[name]
-        ]
+        changes = []
+        for name in names:
+            old, old_text = before.get(name, (None, None))
+            new, text = self._values(name, form.instance, form)
+            if not change or new != old:
+                changes.append((name, old_text, text))
         kind = "add" if not change else "change" if changes else "same"
         return Row(line, kind, form, changes)
 
-    def _value(self, name: str, obj: Any, form: Any = None) -> Any:
-        """A value as it is compared: the key of a foreign key, the set of many."""
-        if name not in self.many:
-            return self.model._meta.get_field(name).value_from_object(obj)
-        many = getattr(obj, name).all() if form is None else form.cleaned_data[name]
-        return frozenset(many)
+    def _values(self, name: str, obj: Any, form: Any = None) -> tuple[Any, Any]:
+        """A value as it is compared, and as the preview shows it."""
+        if name in self.many:
+            many = getattr(obj, name).all() if form is None else form.cleaned_data[name]
+            return {one.pk for one in many}, ", ".join(sorted(map(str, many)))
+        value = self.model._meta.get_field(name).value_from_object(obj)
+        if name not in self.lookups:
+            return value, str(value) if isinstance(value, models.Model) else value
+        # By what the cells have of it.
+        shown = getattr(obj, name)
+        for part in self.lookups[name].split(LOOKUP_SEP):
+            shown = getattr(shown, part, None)
+        return value, shown
 
     def _column(self, name: str) -> str:
         index = self.columns.get(name)
         return "" if index is None else self.table.header[index] or name
 
-    def tally(self, limit: int) -> Tally:
+    def check(self, tally: Tally) -> Iterator[Progress]:
         """
-        Return what the rows come to, without saving any. Switches to the event loop.
-
-        Args:
-            limit: How many rows with errors, and with changes, it keeps.
+        Count what all rows would do in *tally*, without saving any; yield the progress.
+        Switches to the event loop.
         """
-        tally = Tally(limit)
         for row in self.rows():
             tally.count(row)
-        return tally
+            if tally.rows % BATCH == 0:
+                yield Progress(tally.rows, len(self.table.rows))
 
     def save(self, expected: str) -> Iterator[Any]:
         """
@@ -352,10 +357,3 @@ def _told(row: Row) -> str:
 
 def _note(kind: str, text: str) -> str:
     return format_html('<strong class="note {}">{}</strong>', kind, text)
-
-
-def _shown(value: Any) -> Any:
-    """A value as the preview shows it."""
-    if isinstance(value, frozenset):
-        return ", ".join(sorted(map(str, value)))
-    return str(value) if isinstance(value, models.Model) else value

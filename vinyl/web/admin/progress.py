@@ -19,10 +19,10 @@ from vinyl.bridge.greenlets import run
 from vinyl.web.errors.report import log_line, logger
 from vinyl.web.http.streaming import cancel_and_wait
 
-__all__ = ["Progress", "streamed"]
+__all__ = ["Progress", "Result", "streamed"]
 
-# Where the lines go in the page.
-PLACE = "<!-- progress -->"
+# Where the lines go in the page, and where the result.
+PLACE, BELOW = "<!-- progress -->", "<!-- result -->"
 
 
 class Progress(NamedTuple):
@@ -40,6 +40,17 @@ class Progress(NamedTuple):
     text: str = ""
 
 
+class Result(NamedTuple):
+    """
+    What stands below the steps when they are done.
+
+    Args:
+        html: Safe HTML, of any length.
+    """
+
+    html: str
+
+
 def streamed(model_admin: Any, request: Any, title: str, steps: Any) -> Any:
     """
     Return the response of an action: *steps* as a page that shows its progress if it is
@@ -50,7 +61,7 @@ def streamed(model_admin: Any, request: Any, title: str, steps: Any) -> Any:
         request: The request that has started the action.
         title: The heading of the page, usually the description of the action.
         steps: A generator that yields `Progress`, or texts to show as they are. The
-            last one is what has become of it.
+            last one is what has become of it, or a `Result`.
     """
     if not isgenerator(steps) and not isasyncgen(steps):
         return steps
@@ -59,6 +70,7 @@ def streamed(model_admin: Any, request: Any, title: str, steps: Any) -> Any:
         "title": title,
         "opts": model_admin.opts,
         "place": PLACE,
+        "below": BELOW,
         "preserved_filters": model_admin.get_preserved_filters(request),
     }
     page = loader.get_template("admin/progress.html").render(context, request)
@@ -71,6 +83,8 @@ def streamed(model_admin: Any, request: Any, title: str, steps: Any) -> Any:
 
 
 async def _lines(request: Any, head: str, steps: Any, foot: str) -> AsyncIterator[str]:
+    middle, _, foot = foot.partition(BELOW)
+    below = ""
     queue: asyncio.Queue[Any] = asyncio.Queue()
     # A task of its own, so that a transaction of the action is all its own, too.
     task = asyncio.ensure_future(_work(steps, queue))
@@ -78,7 +92,10 @@ async def _lines(request: Any, head: str, steps: Any, foot: str) -> AsyncIterato
     yield head
     try:
         while (step := await queue.get()) is not _END:
-            yield _line(step)
+            if isinstance(step, Result):
+                below = step.html
+            else:
+                yield _line(step)
         if (error := task.exception()) is not None:
             line = f"Action ended by an error: {request.method} {request.path}"
             log_line(line, 500, request.scope, logger, error)
@@ -92,7 +109,7 @@ async def _lines(request: Any, head: str, steps: Any, foot: str) -> AsyncIterato
     finally:
         # The visitor may have left.
         await cancel_and_wait(task)
-    yield foot
+    yield f"{middle}{below}{foot}"
 
 
 _END = object()
