@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import re
+import traceback
 from pathlib import Path
 
 import pytest
 
-from vinyl import exceptions
+from vinyl import DOCUMENTATION, exceptions
 from vinyl.exceptions import (
     LazyInTemplateError,
+    NotAwaitedError,
     NotFetchedError,
     PoolFull,
     PoolTimeout,
+    ScopeClosedError,
     VinylError,
 )
 
@@ -42,10 +46,33 @@ def test_each_class_of_the_module_is_public_and_in_the_tree_at_its_top() -> None
     assert set(shown) == defined
 
 
-def test_each_class_is_in_the_reference() -> None:
-    text = PAGE.read_text()
-    missing = {cls for cls in exceptions.__all__ if cls not in text}
-    assert missing == {"VinylError"}
+def test_each_class_has_its_section_in_the_reference() -> None:
+    headings = re.findall(r"^##? (\w+)$", PAGE.read_text(), re.M)
+    # That of the base class is the whole page.
+    assert {"VinylError", *headings} == {"Errors", *exceptions.__all__}
+
+
+class OfAUser(ScopeClosedError):
+    """An error that a project derives from one of vinyl's."""
+
+
+@pytest.mark.parametrize(
+    ("error", "anchor"),
+    [
+        (NotAwaitedError("Await it."), "notawaitederror"),
+        (OfAUser("Too late."), "scopeclosederror"),
+        (ERRORS[0], "notfetchederror"),
+        (ERRORS[2], "lazyintemplateerror"),
+        (ERRORS[4], "poolfull"),
+        (copy.copy(ERRORS[4]), "poolfull"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_traceback_links_to_the_section(error: VinylError, anchor: str) -> None:
+    shown = "".join(traceback.format_exception(error))
+    assert shown.endswith(f"\nSee {DOCUMENTATION}/reference/errors.html#{anchor}\n")
+    assert shown.count("See ") == 1
+    assert "See " not in str(error)
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)

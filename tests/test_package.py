@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +36,11 @@ def test_the_public_names_are_there_and_sorted(package: str) -> None:
 
 def test_the_version_is_the_distributions() -> None:
     assert vinyl.__version__ == version("vinyl-web")
+
+
+def test_the_documentation_is_where_the_distribution_says() -> None:
+    told = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())
+    assert told["project"]["urls"]["Documentation"] == vinyl.DOCUMENTATION
 
 
 # The rooms, each of which imports only from those before it. A name with a dot at its

@@ -14,3 +14,6 @@ mypy_plugin.py    the plugin of django-stubs for mypy, with vinyl's types
 """
 
 __version__ = "0.1.0"
+
+# The documentation of the latest release, to which errors and checks link.
+DOCUMENTATION = "https://vinyl-web.readthedocs.io/en/stable"

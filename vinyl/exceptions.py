@@ -14,7 +14,8 @@ Every error that vinyl itself raises.
     └── UnsupportedVersion      this version of Django is not supported
 
 Most of them also inherit from the exception that Django or Python raises in the same
-situation; see each class.
+situation; see each class. A note on each of them, which tracebacks show, links to its
+section of the documentation.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
 from django.db import OperationalError
 from django.db.transaction import TransactionManagementError
+
+from vinyl import DOCUMENTATION
 
 __all__ = [
     "AlreadyAwaitedError",
@@ -42,6 +45,15 @@ __all__ = [
 
 class VinylError(Exception):
     """The base class of vinyl's errors."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        # A subclass may be a user's.
+        names = (
+            cls.__name__ for cls in type(self).__mro__ if cls.__module__ == __name__
+        )
+        page = f"{DOCUMENTATION}/reference/errors.html"
+        self.add_note(f"See {page}#{next(names).lower()}")
 
 
 class AlreadyAwaitedError(VinylError, RuntimeError):
@@ -117,7 +129,7 @@ class LazyInTemplateError(NotFetchedError):
         self.attribute = attribute
         self.template = template
         self.line = line
-        Exception.__init__(
+        VinylError.__init__(
             self,
             f"{owner}.{attribute} is not loaded where {template}, line {line}, touches "
             f"it, and VINYL['LAZY_IN_TEMPLATES'] is 'raise'. {cure}",

@@ -12,6 +12,7 @@ from django.core import checks
 from django.db import connections
 from django.test import override_settings
 
+from vinyl import DOCUMENTATION
 from vinyl.orm.checks import check_django_handler
 
 ROOT = Path(__file__).parents[2]
@@ -86,6 +87,23 @@ class Shards:
 def test_an_async_method_of_a_router_is_an_error() -> None:
     (told,) = run_checks(DATABASE_ROUTERS=[f"{__name__}.Shards"])
     assert "(vinyl.E007) Shards.allow_relation" in told
+
+
+def test_the_first_message_of_an_id_links_to_its_section() -> None:
+    replicas = {"REPLICAS": ["elsewhere", "nowhere"], "DJANGO_HANDLER": "loop"}
+    told = run_checks(VINYL=replicas)
+    page = f"{DOCUMENTATION}/reference/checks.html"
+    links = {id_: f" See {page}#vinyl-{id_}" for id_ in ("e003", "e009")}
+    shown = sorted(one[one.find(" See ") :] for one in told if " See " in one)
+    assert shown == [links["e003"], links["e009"]]
+    assert len(told) == 3
+
+
+def test_the_anchors_are_those_of_the_documentation() -> None:
+    # Not in CI's environments without the extra "check".
+    nodes = pytest.importorskip("docutils.nodes")
+    assert nodes.make_id("vinyl.E003") == "vinyl-e003"
+    assert nodes.make_id("NotAwaitedError") == "notawaitederror"
 
 
 def test_each_id_has_its_place_in_the_docs() -> None:

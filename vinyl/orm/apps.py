@@ -8,6 +8,7 @@ from django.apps import AppConfig
 from django.core.signals import setting_changed
 
 from vinyl.bridge import mode
+from vinyl.bridge.patching import apply_patches
 from vinyl.conf import vinyl_settings
 from vinyl.orm.backends.collection import raise_threshold
 from vinyl.orm.dualmode import table
@@ -41,10 +42,11 @@ class VinylORMConfig(AppConfig):
 
     def ready(self) -> None:
         # Importing them registers the checks. Here, since they need the models.
-        from vinyl.orm import checks  # noqa: F401
+        from vinyl.orm import checks
         from vinyl.orm.lint import checks as lint_checks  # noqa: F401
 
         table.apply(with_apps=True)
+        apply_patches(checks.TABLE)
         read_settings()
         setting_changed.connect(forget, dispatch_uid="vinyl.orm.plans")
         setting_changed.connect(_reread_settings, dispatch_uid="vinyl.orm.settings")

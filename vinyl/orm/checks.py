@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import django
@@ -10,6 +12,8 @@ from django.conf import settings
 from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
+from vinyl import DOCUMENTATION
+from vinyl.bridge.patching import Patch
 from vinyl.conf import VinylSettings, check_keys, vinyl_settings
 from vinyl.orm.contrib.thread_locals import middleware_with_thread_locals
 from vinyl.orm.observe import fetch_modes
@@ -18,6 +22,7 @@ from vinyl.orm.pools.options import IGNORED
 from vinyl.orm.pools.registry import configured_pools
 
 __all__ = [
+    "TABLE",
     "check_django_handler",
     "check_fetch_mode",
     "check_opentelemetry",
@@ -169,3 +174,27 @@ def check_django_handler(**kwargs: Any) -> list[checks.CheckMessage]:
         )
         for path, module in middleware_with_thread_locals(settings.MIDDLEWARE)
     ]
+
+
+def patch_run_checks(run_checks: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    `run_checks()`, whose first message of each of vinyl's ids has a link to its section
+    of the documentation.
+    """
+
+    @functools.wraps(run_checks)
+    def patched(*args: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+        messages: list[checks.CheckMessage] = run_checks(*args, **kwargs)
+        first = {message.id: message for message in reversed(messages)}
+        for id_, message in first.items():
+            if id_ and id_.startswith("vinyl."):
+                # As Sphinx spells the anchor of the heading.
+                anchor = id_.lower().replace(".", "-")
+                link = f"{DOCUMENTATION}/reference/checks.html#{anchor}"
+                message.hint = f"{message.hint or ''} See {link}".lstrip()
+        return messages
+
+    return patched
+
+
+TABLE = (Patch("django.core.checks", "run_checks", patch_run_checks),)

@@ -44,7 +44,7 @@ def test_each_setting_of_django_has_been_decided_on(name: str) -> None:
 def test_a_setting_without_effect_is_reported(name: str) -> None:
     issue = told(**{name: "another value"})[name]
     assert f"settings.{name} has no effect, because " in issue.msg
-    assert issue.hint == NO_EFFECT[name].hint
+    assert str(issue.hint).startswith(NO_EFFECT[name].hint)
     assert issue.level == checks.WARNING
 
 
