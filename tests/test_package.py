@@ -86,6 +86,7 @@ ROOMS = (
     "vinyl.web.checks",
     "vinyl.web.apps",
     "vinyl.web",
+    "vinyl.explanations",
     "vinyl.cli",
     "vinyl.__main__",
     "vinyl.web.management",
@@ -205,6 +206,7 @@ UNTESTED = {
 # on the wheel as well.
 IN_A_PROJECT = {
     "vinyl.cli": "test_cli.py",
+    "vinyl.explanations": "test_bad_input.py",
     "vinyl.pytest_plugin.async_fixtures": "test_pytest_plugin_beside_others.py",
     "vinyl.pytest_plugin.asserting": "test_pytest_plugin.py",
     "vinyl.pytest_plugin.databases": "test_generated_tests.py",
@@ -218,7 +220,6 @@ IN_A_PROJECT = {
     "vinyl.web.management.commands.startproject": "test_startproject.py",
     "vinyl.web.management.commands.test": "test_generated_tests.py",
     "vinyl.web.management.failed_start": "test_failed_start.py",
-    "vinyl.web.management.templates": "test_startproject.py",
     "vinyl.web.management.workers": "test_runserver_options.py",
 }
 TESTS = Path(__file__).parent

@@ -8,6 +8,7 @@ bridge/           START HERE: sync code that waits on the event loop
 orm/              Django's ORM, awaitable
 web/              the web layer, on Starlette
 cli.py            the command `vinyl`
+explanations.py   what it says of common mistakes
 __main__.py       `python -m vinyl`
 pytest_plugin/    fixtures, and errors for calls that nobody awaits
 mypy_plugin.py    the plugin of django-stubs for mypy, with vinyl's types

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import signal
 import subprocess
 import sys
 import textwrap
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,9 +30,9 @@ from django.core.management import (
 )
 from django.core.management.base import BaseCommand
 from django.core.management.color import color_style
-from django.db import DatabaseError, InterfaceError, connections
 
 import vinyl
+from vinyl.explanations import explain
 
 __all__ = ["find_settings", "main"]
 
@@ -96,7 +99,11 @@ def main(argv: list[str] | None = None) -> None:
                 signal.signal(signal.SIGINT, lambda *_: None)
                 sys.exit(subprocess.call(arguments))
             argv = [each for each in argv if each != "--django"]
-        Utility(argv).execute()
+        # uvicorn has a handler of its own.
+        with nullcontext() if argv[1:2] == ["runserver"] else ending_on_sigterm():
+            Utility(argv).execute()
+        # Here, and not when Python exits, where an error would be a traceback.
+        sys.stdout.flush()
     except KeyboardInterrupt:
         if "--traceback" in argv:
             raise
@@ -104,11 +111,56 @@ def main(argv: list[str] | None = None) -> None:
         sys.stderr.write("\nInterrupted.\n")
         # What a shell reports of a program that SIGINT ended.
         sys.exit(130)
-    except (ImproperlyConfigured, DatabaseError, InterfaceError) as error:
+    except Terminated:
+        sys.stdout.flush()
+        sys.stderr.write("\nTerminated.\n")
+        sys.exit(128 + signal.SIGTERM)
+    except Exception as error:
+        if (
+            isinstance(error, BrokenPipeError)
+            and os.name == "posix"
+            and _nobody_reads()
+        ):
+            sys.exit(128 + signal.SIGPIPE)
         message = explain(error)
         if message is None or "--traceback" in argv:
             raise
         _fail(message)
+
+
+class Terminated(BaseException):
+    """SIGTERM has arrived."""
+
+
+@contextmanager
+def ending_on_sigterm() -> Iterator[None]:
+    """
+    Let SIGTERM raise Terminated, so that commands remove what they have half written,
+    as with Ctrl-C.
+    """
+
+    def end(*args: object) -> NoReturn:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _nobody_reads() -> bool:
+    """
+    Whether the reader of the output has gone, as in `vinyl routes | head`. What is left
+    of it is dropped then, at which Python would fail once more.
+    """
+    output = sys.stdout.fileno()
+    poll = select.poll()
+    poll.register(output, 0)
+    if not any(event & select.POLLERR for _, event in poll.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
 
 
 def _print_any_text() -> None:
@@ -276,32 +328,6 @@ def _settings_problem(error: Exception) -> str:
             f"module; --traceback shows where it failed."
         )
     return str(error)
-
-
-def explain(error: Exception) -> str | None:
-    """Return a message that explains *error* if it is a common mistake, or None."""
-    if isinstance(error, ImproperlyConfigured):
-        return str(error)
-    for alias in connections:
-        # Connect, to find out whether the connection is what fails.
-        connection = connections[alias]
-        connection.close()
-        try:
-            connection.ensure_connection()
-        except (DatabaseError, InterfaceError) as refusal:
-            address = ", ".join(
-                f"{name} {str(value)!r}"
-                for name in ("NAME", "USER", "HOST", "PORT")
-                if (value := connection.settings_dict[name])
-            )
-            return (
-                f"The database {alias!r} cannot be reached.\n\n"
-                f"{str(refusal).strip()}\n\n"
-                f"Check that it runs and accepts the user. Its address is in "
-                f"settings.DATABASES[{alias!r}]: {address}. In a project that vinyl "
-                f"created, it comes from the environment variable DATABASE_URL."
-            )
-    return None
 
 
 def _fail(message: str) -> NoReturn:

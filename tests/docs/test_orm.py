@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
+from django.core.management.base import OutputWrapper
 
 from tests.docs.pages import Example
 from tests.fix_db import only_postgresql
+from tests.orm.management.test_progress import Terminal
 from tests.orm.plans.pipelining import network, trips
 from tests.proxy import Proxy
 from tests.records.models import Album, Artist
@@ -27,6 +31,16 @@ async def test_awaiting_together(example: Example, queries: list[str]) -> None:
         queries.clear()
         assert await captions() == ["Nina's by Nina", "Odetta's by Odetta"]
         assert len(queries) == 2
+
+
+def test_the_progress_of_a_command(example: Example) -> None:
+    artist = Artist.objects.create(name="Nina")
+    rows = [{"title": title, "artist": artist} for title in "ab"]
+    handle = example("reference/commands.md", rows=rows)["handle"]
+    terminal = Terminal()
+    handle(SimpleNamespace(stdout=OutputWrapper(terminal)), verbosity=1)
+    assert f"Importing: [{'#' * 15:<30}] 50%, 1 of 2" in terminal.getvalue()
+    assert Album.objects.count() == 2
 
 
 @only_postgresql

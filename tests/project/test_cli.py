@@ -18,9 +18,9 @@ from django.core.management.base import BaseCommand
 
 class Command(BaseCommand):
     async def handle(self, *args, **options):
-        self.stdout.write("Größe: started")
-        self.stdout.flush()
         try:
+            self.stdout.write("Größe: started")
+            self.stdout.flush()
             await asyncio.sleep(600)
         finally:
             self.stdout.write("tidied up")
@@ -117,7 +117,14 @@ def test_an_unknown_command_gets_a_suggestion(tmp_path: Path) -> None:
     assert "Unknown command: 'migrat'. Did you mean migrate?" in printed
 
 
-def test_ctrl_c_ends_a_command_without_a_traceback(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sent", "code", "message"),
+    [(signal.SIGINT, 130, "Interrupted."), (signal.SIGTERM, 143, "Terminated.")],
+    ids=["Ctrl-C", "SIGTERM"],
+)
+def test_a_signal_ends_a_command_without_a_traceback(
+    tmp_path: Path, sent: signal.Signals, code: int, message: str
+) -> None:
     project = new_project(tmp_path)
     vinyl("startapp", "shop", cwd=project)
     settings = project / "mysite" / "settings.py"
@@ -137,10 +144,10 @@ def test_ctrl_c_ends_a_command_without_a_traceback(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "Gr\\xf6\\xdfe: started\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         printed, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130
-    assert printed == "tidied up\n\nInterrupted.\n"
+    assert process.returncode == code
+    assert printed == f"tidied up\n\n{message}\n"
 
 
 def test_the_test_command_runs_pytest_with_its_options(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -32,12 +33,19 @@ def staged(layers: list[str]) -> Iterator[Path]:
     """Give a temporary folder with the *layers* of the template, the last on top."""
     with tempfile.TemporaryDirectory() as scratch:
         for layer in layers:
-            shutil.copytree(
-                folder_of_templates() / layer,
-                scratch,
-                dirs_exist_ok=True,
-                ignore=shutil.ignore_patterns("__pycache__"),
-            )
+            try:
+                shutil.copytree(
+                    folder_of_templates() / layer,
+                    scratch,
+                    dirs_exist_ok=True,
+                    ignore=shutil.ignore_patterns("__pycache__"),
+                )
+            except shutil.Error as error:
+                _, path, reason = error.args[0][0]
+                raise CommandError(
+                    f"The template cannot be copied to {path}: {reason}. Check how "
+                    f"much space is left in the folder for temporary files."
+                ) from error
         yield Path(scratch)
 
 
@@ -72,12 +80,34 @@ def copy(
     with staged(layers) as folder:
         refuse_names_in_use(folder, options)
         refuse_overwriting(folder, options)
-        handle(**{**options, "template": str(folder)})
+        with removed_unless_complete(folder, options):
+            handle(**{**options, "template": str(folder)})
+
+
+@contextmanager
+def removed_unless_complete(folder: Path, options: dict[str, Any]) -> Iterator[None]:
+    """Remove what the block has written if it fails or is interrupted."""
+    target = target_of(options)
+    existed = target.exists()
+    new = [path for path in copies(folder, options) if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        for path in new:
+            path.unlink(missing_ok=True)
+        if not existed:
+            shutil.rmtree(target, ignore_errors=True)
+        raise
 
 
 def refuse_names_in_use(folder: Path, options: dict[str, Any]) -> None:
     """Refuse a package name that is also the name of another folder of the project."""
     name = options["name"]
+    if keyword.iskeyword(name):
+        raise CommandError(
+            f"{name!r} is a keyword of Python, so the package could not be imported. "
+            f"Choose another name."
+        )
     taken = {path.name.partition(".")[0]: path.name for path in folder.iterdir()}
     if name in taken:
         raise CommandError(
@@ -97,11 +127,19 @@ def refuse_overwriting(folder: Path, options: dict[str, Any]) -> None:
                 f"the folder as well: `{options['name']} {target}`."
             )
         return
-    for path in folder.rglob("*"):
-        name = str(path.relative_to(folder)).removesuffix("-tpl")
-        copied = target / name.replace("project_name", options["name"])
-        if path.is_file() and copied.exists():
+    for path in copies(folder, options):
+        if path.exists():
             raise CommandError(
-                f"{copied} already exists and would be overwritten, so nothing has "
+                f"{path} already exists and would be overwritten, so nothing has "
                 f"been written. Choose a folder without this file."
             )
+
+
+def copies(folder: Path, options: dict[str, Any]) -> Iterator[Path]:
+    """Yield the files that are made of those in *folder*."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            name = str(path.relative_to(folder)).removesuffix("-tpl")
+            for placeholder in ("project_name", "app_name"):
+                name = name.replace(placeholder, options["name"])
+            yield target_of(options) / name

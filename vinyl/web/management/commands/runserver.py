@@ -155,7 +155,13 @@ class Command(runserver.Command):
             CommandError: The address is in use, invalid, or not on this computer.
         """
         if fd is not None:
-            return socket.socket(fileno=fd)
+            try:
+                return socket.socket(fileno=fd)
+            except OSError as error:
+                raise CommandError(
+                    f"File descriptor {fd} of --fd is not an open socket "
+                    f"({error.strerror}). Give one that the parent process has opened."
+                ) from error
         if path is not None:
             return bind_unix_socket(path)
         family = socket.AF_INET6 if self.use_ipv6 else socket.AF_INET

@@ -2,6 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from vinyl.orm import transaction
+from vinyl.orm.management.progress import Progress
 
 from records.models import Album, Artist, Genre, Label, Review, Track
 from records.sample import Stock
@@ -32,15 +33,19 @@ class Command(BaseCommand):
                 )
                 return
             stock = Stock()
-            genres = Genre.objects.bulk_create(stock.genres())
-            labels = Label.objects.bulk_create(stock.labels())
-            artists = Artist.objects.bulk_create(stock.artists())
-            albums = Album.objects.bulk_create(stock.albums(artists, labels))
-            # The model that Django makes for the relation.
-            through: Any = Album.genres.through
-            through.objects.bulk_create(stock.album_genres(albums, genres))
-            tracks = Track.objects.bulk_create(stock.tracks(albums))
-            reviews = Review.objects.bulk_create(stock.reviews(albums))
+            with Progress(self.stdout, "Loading rows", **options) as progress:
+                genres = Genre.objects.bulk_create(stock.genres())
+                labels = Label.objects.bulk_create(stock.labels())
+                artists = Artist.objects.bulk_create(stock.artists())
+                albums = Album.objects.bulk_create(stock.albums(artists, labels))
+                progress.advance(len(artists) + len(albums))
+                # The model that Django makes for the relation.
+                through: Any = Album.genres.through
+                through.objects.bulk_create(stock.album_genres(albums, genres))
+                tracks = Track.objects.bulk_create(stock.tracks(albums))
+                progress.advance(len(tracks))
+                reviews = Review.objects.bulk_create(stock.reviews(albums))
+                progress.advance(len(reviews))
         self.stdout.write(
             self.style.SUCCESS(
                 f"Loaded {len(artists)} artists, {len(albums)} albums, "
