@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Iterable
+from decimal import Decimal
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -271,8 +272,19 @@ def _normal(value: Any) -> str:
         return ""
     if isinstance(value, models.Model):
         return str(value.pk)
-    if isinstance(value, (list, tuple, set, models.QuerySet)):
+    if isinstance(value, models.QuerySet) or _are_objects(value):
+        # Of related objects; whatever else is a list has an order.
         return ",".join(sorted(map(_normal, value)))
+    if isinstance(value, (dict, list, tuple)):
+        return json.dumps(value, sort_keys=True, default=str)
+    if isinstance(value, Decimal) and value.is_finite():
+        return f"{value.normalize():f}"
     if isinstance(value, datetime.datetime) and value.tzinfo:
         value = value.astimezone(datetime.UTC)
     return str(value)
+
+
+def _are_objects(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and any(
+        isinstance(one, models.Model) for one in value
+    )
