@@ -77,6 +77,27 @@ async def test_many_objects_are_completed_and_never_loaded(queries: list[str]) -
     assert {g.pk async for g in album.genres.all()} == {*genres}
 
 
+async def test_what_is_no_key_is_an_error_of_the_field() -> None:
+    await superuser()
+    artist = await Artist.objects.create(name="Nina Simone")
+    site = site_with(autocomplete_fields=["artist", "label", "genres"])
+    site.register([Artist, Genre, Label], **NAMES)
+    async with administering(site=site) as http:
+        for key in ("x", "\0", "9" * 30, "-1", "1.5"):
+            for name in ("artist", "genres"):
+                page = await http.get(f"{LIST}add/", params={name: key})
+                assert kind(page, name) == "complete"
+            if key.isdigit():
+                # Refused as a whole on SQLite.
+                continue
+            data = posted(artist, label=key, genres=[key], title="Typed")
+            page = await http.post(f"{LIST}add/", data=data)
+            shown = text(page)
+            assert "Select a valid choice" in shown or "Null characters" in shown
+            assert 'value="Typed"' in page.text
+    assert await Album.objects.count() == 0
+
+
 async def test_without_search_fields_it_takes_keys() -> None:
     await superuser()
     await many(Artist)

@@ -11,6 +11,7 @@ from django.contrib.admin import widgets
 from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.utils import quote
+from django.core.exceptions import ValidationError
 from django.db.models import Field
 from django.forms import Media
 from django.utils.http import urlencode
@@ -149,6 +150,12 @@ class _Completing(widgets.AutocompleteMixin):
         )
         return attrs
 
+    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+        # What was tampered with is no key to look up.
+        target = self.field.target_field
+        keys = [one for one in value if one == "" or _is_key(target, one)]
+        return super().optgroups(name, keys, attr)  # type: ignore[misc]  # not in the stubs
+
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         widget: Any = super()
         context: dict[str, Any] = widget.get_context(name, value, attrs)
@@ -161,6 +168,15 @@ class _Completing(widgets.AutocompleteMixin):
         }
         context["lookup"] = {"name": LOOKUP, "value": urlencode(query)}
         return context
+
+
+def _is_key(field: Any, text: str) -> bool:
+    """Return whether *text* can be a value of *field*, a model field."""
+    try:
+        field.run_validators(field.to_python(text))
+    except (ValidationError, ValueError, OverflowError):
+        return False
+    return "\0" not in text
 
 
 class CompletingSelect(  # type: ignore[misc]  # the mixin has no base
