@@ -150,11 +150,11 @@ class _Completing(widgets.AutocompleteMixin):
         )
         return attrs
 
-    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+    def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
         # What was tampered with is no key to look up.
         target = self.field.target_field
         keys = [one for one in value if one == "" or _is_key(target, one)]
-        return super().optgroups(name, keys, attr)  # type: ignore[misc]  # not in the stubs
+        return super().optgroups(name, keys, attr)
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         widget: Any = super()
