@@ -13,6 +13,7 @@ import django
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.db import router
 from django.urls import set_script_prefix
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -47,7 +48,7 @@ logger = logging.getLogger("django.request")
 SHUTDOWN_REASON = "Task cancelled, timeout graceful shutdown exceeded"
 
 
-def get_asgi_application() -> Starlette:
+def get_asgi_application() -> Application:
     """
     Return the project's ASGI application, after setting Django up.
 
@@ -83,8 +84,8 @@ def get_asgi_application() -> Starlette:
     if listed:
         listed.append(Middleware(ErrorMiddleware))
     application = Application(
+        requests,
         middleware=[
-            Middleware(UnitOfWorkMiddleware, requests),
             Middleware(RecordingMiddleware),
             Middleware(ErrorMiddleware, outermost=True),
             *listed,
@@ -126,7 +127,61 @@ class Application(Starlette):
     """
     Starlette's application, in which requests skip those of Starlette's own layers that
     have nothing to do.
+
+    Each request is a unit of work that includes the middleware: after a write all of it
+    reads from the primary database, and all of it sees the same prefix. The request and
+    its body are released at the end.
+
+    Args:
+        requests: Counts the requests that are being served.
+        options: Those of Starlette's.
     """
+
+    def __init__(self, requests: InFlight, **options: Any) -> None:
+        super().__init__(**options)
+        self.requests = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        serve = self.middleware_stack
+        if serve is None:
+            serve = self.middleware_stack = self.build_middleware_stack()
+        if scope["type"] == "lifespan":
+            # It lasts as long as the server, so it is not one unit of work.
+            await serve(scope, receive, send)
+            return
+        body = None
+        if scope["type"] == "http":
+            body = scope["vinyl.body"] = Body(scope, receive)
+            receive = body.receive
+        self.requests.begin()
+        outer_prefix = None
+        try:
+            outer_prefix = enter_prefix(scope)
+            if router.routers:
+                with unit_of_work():
+                    await serve(scope, receive, send)
+            else:
+                # Nothing asks what a unit of work has written to.
+                await serve(scope, receive, send)
+        except asyncio.CancelledError as error:
+            if error.args != (SHUTDOWN_REASON,):
+                raise
+            # Handled here: uvicorn would log a traceback for each request.
+            logger.warning("Request cancelled at shutdown: %s", scope["path"])
+        finally:
+            self.requests.end()
+            if outer_prefix is not None:
+                # The test client calls the application in the context of the test.
+                set_script_prefix(outer_prefix)
+            # Break the reference cycle, so that nothing waits for the collector.
+            scope.pop("vinyl.request", None)
+            scope.pop("vinyl.response", None)
+            if body is not None:
+                # Uploaded files live as long as the request.
+                scope.pop("vinyl.body", None)
+                if body.is_stored:
+                    await body.close()
 
     def build_middleware_stack(self) -> ASGIApp:
         # The first releases of Starlette 1 have no limit.
@@ -149,56 +204,6 @@ class Application(Starlette):
             return self._handling_exceptions(scope, receive, send)
         scope.setdefault("router", self.router)
         return self.router.default(scope, receive, send)
-
-
-class UnitOfWorkMiddleware:
-    """
-    Make each request a unit of work that includes the middleware: after a write all of
-    it reads from the primary database, and all of it sees the same prefix. Release the
-    request and its body at the end.
-
-    Args:
-        app: The next ASGI app.
-        requests: Counts the requests that are being served.
-    """
-
-    def __init__(self, app: ASGIApp, requests: InFlight) -> None:
-        self.app = app
-        self.requests = requests
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            # It lasts as long as the server, so it is not one unit of work.
-            await self.app(scope, receive, send)
-            return
-        body = None
-        if scope["type"] == "http":
-            body = scope["vinyl.body"] = Body(scope, receive)
-            receive = body.receive
-        self.requests.begin()
-        outer_prefix = None
-        try:
-            outer_prefix = enter_prefix(scope)
-            with unit_of_work():
-                await self.app(scope, receive, send)
-        except asyncio.CancelledError as error:
-            if error.args != (SHUTDOWN_REASON,):
-                raise
-            # Handled here: uvicorn would log a traceback for each request.
-            logger.warning("Request cancelled at shutdown: %s", scope["path"])
-        finally:
-            self.requests.end()
-            if outer_prefix is not None:
-                # The test client calls the application in the context of the test.
-                set_script_prefix(outer_prefix)
-            # Break the reference cycle, so that nothing waits for the collector.
-            scope.pop("vinyl.request", None)
-            scope.pop("vinyl.response", None)
-            if body is not None:
-                # Uploaded files live as long as the request.
-                scope.pop("vinyl.body", None)
-                if body.is_stored:
-                    await body.close()
 
 
 async def _reraise(request: Request, error: Exception) -> NoReturn:

@@ -94,7 +94,9 @@ async def _refused(error: CrossSiteRequest, request: Request) -> ASGIApp:
         return await respond_to(error, request)
     log_problem(Problem.of(error), request.scope)
     view = get_callable(name)
-    return await as_app(await response_of(view, view, request, reason=error.reason))
+    return await as_app(
+        await response_of(view, view, request, (), {"reason": error.reason})
+    )
 
 
 def refusal(headers: Headers, secure: bool = False) -> str:

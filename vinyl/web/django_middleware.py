@@ -255,7 +255,7 @@ class RespondToView:
             if response is None:
                 response = await hook(request, match.func, match.args, match.kwargs)
         if response is None:
-            view = call_view(match.func, request, *match.args, **match.kwargs)
+            view = call_view(match.func, request, match.args, match.kwargs)
             response = await self._or_response_to_error(view, request)
         response = await captured(response, request)
         if callable(getattr(response, "render", None)):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import starlette.requests
 from django.http import Http404, HttpRequest
 from django.test import RequestFactory
 from django.urls.converters import get_converters
@@ -24,8 +25,35 @@ from vinyl.web import (
     path,
     register_converter,
 )
+from vinyl.web.http.requests import simplify_init
+
+Plain = starlette.requests.Request
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
+
+
+def test_it_has_what_starlette_sets_on_each_request() -> None:
+    scope = {"type": "http", "method": "GET", "headers": []}
+    ours, starlettes = Request(scope), starlette.requests.Request(scope)
+    for name, value in vars(starlettes).items():
+        assert getattr(ours, name) == value
+    # If this fails, Starlette has changed: see simplify_init().
+    assert vars(ours).keys() == {"scope", "_receive", "_send"}
+    with pytest.raises(AssertionError):
+        Request({"type": "websocket"})
+
+
+def test_it_is_made_as_by_an_unknown_starlette(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Newer(Plain):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            self.new = 1
+
+    class Ours(Newer): ...
+
+    monkeypatch.setattr(starlette.requests, "Request", Newer)
+    simplify_init(Ours)
+    assert Ours({"type": "http"}).new == 1
 
 
 async def async_body(request: Request) -> Response:

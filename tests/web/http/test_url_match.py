@@ -192,16 +192,60 @@ def test_patterns_may_be_added_later() -> None:
     assert find_match(resolver, "/b").url_name == "any"
 
 
-def test_matches_share_nothing_that_can_change() -> None:
+def test_patterns_may_be_added_where_texts_are_known() -> None:
+    of_shop: list[Any] = [path("a", view, name="inner")]
+    patterns: list[Any] = [path("", include(of_shop)), path("b", view, name="outer")]
+    resolver = root(patterns)
+    for _ in range(2):
+        assert find_match(resolver, "/a").url_name == "inner"
+        assert find_match(resolver, "/b").url_name == "outer"
+    of_shop.insert(0, path("a", view, name="earlier"))
+    of_shop.append(path("b", view, name="of the shop"))
+    assert find_match(resolver, "/a").url_name == "earlier"
+    assert find_match(resolver, "/b").url_name == "of the shop"
+    of_shop[0] = path("<str:x>", view, name="any")
+    assert find_match(resolver, "/a").url_name == "any"
+
+
+def test_a_pattern_that_precedes_a_text_is_asked_each_time() -> None:
+    pattern = path("<str:word>", view, name="word")
+    words: list[str] = []
+
+    class Word:
+        def to_python(self, text: str) -> str:
+            if text not in words:
+                raise ValueError
+            return text
+
+    pattern.pattern.converters["word"] = cast(Any, Word())
+    resolver = root([pattern, path("a", view, name="text")])
+    for _ in range(2):
+        assert find_match(resolver, "/a").url_name == "text"
+    words.append("a")
+    assert find_match(resolver, "/a").url_name == "word"
+
+
+@pytest.mark.parametrize("path_", ["/b/x/1/", "/b/x/"])
+def test_matches_share_nothing_that_can_change(path_: str) -> None:
     resolver = root(SITES["nested"])
-    match: Any = find_match(resolver, "/b/x/1/")
-    before = outcome(resolver.resolve, "/b/x/1/")
+    match: Any = find_match(resolver, path_)
+    before = outcome(resolver.resolve, path_)
     match.kwargs.clear()
     match.captured_kwargs.clear()
     match.extra_kwargs.clear()
     match.app_names.clear()
     match.namespaces.clear()
-    assert outcome(lambda path: find_match(resolver, path), "/b/x/1/") == before
+    assert outcome(lambda path: find_match(resolver, path), path_) == before
+
+
+def test_matches_of_a_text_share_nothing_that_can_change() -> None:
+    resolver = root([path("a", view)])
+    for _ in range(3):
+        found = outcome(lambda path: find_match(resolver, path), "/a")
+        assert found == outcome(resolver.resolve, "/a")
+        match: Any = find_match(resolver, "/a")
+        for name in ("kwargs", "captured_kwargs", "extra_kwargs"):
+            getattr(match, name)["key"] = 1
 
 
 def test_one_match_is_made_for_all_levels(monkeypatch: pytest.MonkeyPatch) -> None:

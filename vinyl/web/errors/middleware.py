@@ -203,7 +203,7 @@ async def _chosen_response(problem: Problem, request: Request) -> AnyResponse:
     if templates is None and (handler := _handler_of(status, request)) is not None:
         arguments = {} if status == 500 else {"exception": error}
         # Without ATOMIC_REQUESTS: it may be the database that failed.
-        return await response_of(handler, handler, request, **arguments)
+        return await response_of(handler, handler, request, (), arguments)
     if media_type == "text/html":
         try:
             template = loader.select_template(templates or [f"{status}.html"])

@@ -14,7 +14,7 @@ from starlette.types import Message
 
 __all__ = ["RequestHeaders", "ResponseHeaders", "encode_header", "refuse_injection"]
 
-_BREAKS = b"\r\n\0"
+LF, CR, NUL = b"\n\r\0"
 
 
 def encode_header(name: str, value: str) -> bytes:
@@ -102,8 +102,9 @@ def refuse_injection(message: Message) -> None:
             does not check it would send further headers.
     """
     headers = message.get("headers") or ()
-    # One look at all of them: this is done for each response.
-    if _contains_break(b"".join(chain.from_iterable(headers))):
+    # One look at all of them, without another call: this is done for each response.
+    text = b"".join(chain.from_iterable(headers))
+    if LF in text or CR in text or NUL in text:
         for name, value in headers:
             if _contains_break(name) or _contains_break(value):
                 raise BadHeaderError(
@@ -115,5 +116,5 @@ def refuse_injection(message: Message) -> None:
 
 
 def _contains_break(text: bytes) -> bool:
-    # In half the time of a regular expression.
-    return text.translate(None, _BREAKS) != text
+    # Bytes are found faster by their numbers.
+    return LF in text or CR in text or NUL in text

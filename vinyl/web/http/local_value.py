@@ -29,19 +29,19 @@ class LocalValue:
             raised instead.
     """
 
-    __slots__ = ("_default", "_variable")
+    __slots__ = ("_default", "_variable", "get")
 
     def __init__(self, default: Any = UNSET) -> None:
         self._default = default
-        self._variable = ContextVar("vinyl_local_value", default=UNSET)
+        self._variable = ContextVar("vinyl_local_value", default=default)
+        # The value without a Python frame, for code that runs with each request.
+        self.get = self._variable.get
 
     @property
     def value(self) -> Any:
         value = self._variable.get()
         if value is UNSET:
-            value = self._default
-            if value is UNSET:
-                raise AttributeError("value")
+            raise AttributeError("value")
         return value
 
     @value.setter
@@ -50,9 +50,9 @@ class LocalValue:
 
     @value.deleter
     def value(self) -> None:
-        if self._variable.get() is UNSET:
+        if self._variable.get() is self._default:
             raise AttributeError("value")
-        self._variable.set(UNSET)
+        self._variable.set(self._default)
 
 
 def patch_local(local: Any, default: Any = UNSET) -> Any:

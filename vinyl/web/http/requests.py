@@ -12,9 +12,11 @@ from inspect import getattr_static
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Self, cast
 
+import starlette.requests
 from django.http import Http404
 from django.urls import ResolverMatch, get_resolver
 from django.utils.functional import cached_property
+from starlette.requests import empty_receive, empty_send
 from starlette.types import Receive, Scope, Send
 
 from vinyl.conf import django_setting
@@ -117,7 +119,10 @@ class Request(ReadableRequest):
         if match is None:
             urlconf = getattr(self, "urlconf", None) or django_setting("ROOT_URLCONF")
             # Looked up here: in a descriptor it takes three calls.
-            path = self.__dict__.get("path_info") or path_info(self.scope)
+            path = self.__dict__.get("path_info")
+            if not path:
+                scope = self.scope
+                path = path_info(scope) if scope.get("root_path") else scope["path"]
             match = find_match(get_resolver(urlconf), path)
             if match.kwargs:
                 refuse_coroutines(match)
@@ -260,6 +265,36 @@ def make_assignable(cls: type) -> None:
 
 
 make_assignable(Request)
+
+
+def simplify_init(cls: type) -> None:
+    """
+    Let *cls* take from its class what Starlette sets on each request to the same value,
+    which is most of what making one costs.
+    """
+    values = vars(starlette.requests.Request({"type": "http"}))
+    defaults = {"_stream_consumed": False, "_is_disconnected": False, "_form": None}
+    if values.keys() - {"scope", "_receive", "_send"} != defaults.keys():
+        # A version of Starlette that is not known yet.
+        return
+
+    def __init__(
+        self: Any,
+        scope: Scope,
+        receive: Receive = empty_receive,
+        send: Send = empty_send,
+    ) -> None:
+        assert scope["type"] == "http"
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+
+    cls.__init__ = __init__  # type: ignore[misc]
+    for name, value in defaults.items():
+        setattr(cls, name, value)
+
+
+simplify_init(Request)
 
 
 def refuse_coroutines(match: ResolverMatch) -> None:

@@ -77,6 +77,22 @@ class Response(CookieResponse):
     streaming = False
     _background: BackgroundTask | None = None
 
+    def __init__(
+        self,
+        content: Any = None,
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+        background: BackgroundTask | None = None,
+    ) -> None:
+        self.status_code = status_code
+        if media_type is not None:
+            self.media_type = media_type
+        if background is not None:
+            self.background = background
+        self.body = self.render(content)
+        self.init_headers(headers)
+
     @property
     def background(self) -> BackgroundTask | None:
         """The `BackgroundTask` that is called after the response, or None."""
@@ -207,7 +223,9 @@ class RedirectResponse(Response, starlette.responses.RedirectResponse):
                 f"{url!r} has the scheme {scheme!r}, which is not safe for a redirect. "
                 f"Use one of {', '.join(allowed)}."
             )
-        super().__init__(str(url), status_code, headers, background)
+        starlette.responses.RedirectResponse.__init__(
+            self, str(url), status_code, headers, background
+        )
 
 
 class FileResponse(Response, starlette.responses.FileResponse):
@@ -227,6 +245,7 @@ class FileResponse(Response, starlette.responses.FileResponse):
     """
 
     streaming = True
+    __init__ = starlette.responses.FileResponse.__init__
 
     @property
     def is_async(self) -> NoReturn:

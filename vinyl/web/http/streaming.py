@@ -43,7 +43,9 @@ class StreamingResponse(Response, starlette.responses.StreamingResponse):
     ) -> None:
         if not isinstance(content, AsyncIterable):
             content = PlainContent(content)
-        super().__init__(content, status_code, headers, media_type, background)
+        starlette.responses.StreamingResponse.__init__(
+            self, content, status_code, headers, media_type, background
+        )
 
     @property
     def is_async(self) -> bool:

@@ -92,6 +92,11 @@ class Finder:
         # By chain: the class of its matches. The attributes of the class do not depend
         # on the path.
         self.classes: dict[tuple[Any, ...], type[Match]] = {}
+        # By path: what its text alone leads to.
+        self.texts: dict[str, TextMatch] = {}
+        # How often a pattern was tried with more than its text, or in vain the patterns
+        # of an include().
+        self.tries = 0
 
     def find(self, resolver: Any, path: str) -> Found | None:
         """
@@ -109,6 +114,7 @@ class Finder:
             kind = type(child)
             if kind is URLPattern:
                 if not is_all:
+                    self.tries += 1
                     matched = child.pattern.match(path)
                     if not matched:
                         continue
@@ -124,12 +130,14 @@ class Finder:
                 raise UnknownPattern
             if is_all:
                 rest, args, kwargs = path[len(start) :], (), NOTHING
-            elif not (matched := child.pattern.match(path)):
-                continue
             else:
+                self.tries += 1
+                if not (matched := child.pattern.match(path)):
+                    continue
                 rest, args, kwargs = matched
             if (found := self.find(child, rest)) is not None:
                 return below(child, args, kwargs, found)
+            self.tries += 1
         return None
 
     def learn(self, child: Any) -> tuple[str, bool]:
@@ -157,7 +165,36 @@ class Finder:
         cls: Any = type("ResolverMatch", (Match,), attributes)
         self.classes[chain] = cls
         cls._route_for_tools = _made_route(cls) if cls._is_fixed else None
+        cls._resolver = root
         return cls
+
+
+class TextMatch:
+    """
+    What a path leads to, found by its text alone.
+
+    Args:
+        cls: The class of its matches.
+        root: The root resolver.
+        chain: The pattern, after the resolvers inside the root that lead to it.
+    """
+
+    __slots__ = ("cls", "levels", "pattern")
+
+    def __init__(
+        self, cls: type[Match], root: URLResolver, chain: tuple[Any, ...]
+    ) -> None:
+        self.cls = cls
+        *inner, self.pattern = chain
+        # The patterns that are tried, and the same as they are now.
+        self.levels = [(r.url_patterns, [*r.url_patterns]) for r in (root, *inner)]
+
+    def is_valid(self) -> bool:
+        """Return whether it is still so: tests replace patterns and their views."""
+        for patterns, known in self.levels:
+            if patterns != known:
+                return False
+        return self.cls.func is self.pattern.callback
 
 
 def find_match(resolver: URLResolver, path: str) -> ResolverMatch:
@@ -173,11 +210,18 @@ def find_match(resolver: URLResolver, path: str) -> ResolverMatch:
 
     Never switches.
     """
-    finder = vars(resolver).get("_vinyl_finder")
+    finder = getattr(resolver, "_vinyl_finder", None)
     if finder is None:
         # It lives as long as the resolver, which clear_url_caches() drops.
         finder = vars(resolver)["_vinyl_finder"] = Finder(resolver)
-    found = None
+    if (text := finder.texts.get(path)) is not None and text.is_valid():
+        match = text.cls.__new__(text.cls)
+        match.args = ()
+        match.kwargs = {}
+        match.captured_kwargs = {}
+        match._path = path
+        return match
+    found, tries = None, finder.tries
     if finder.is_root and path.startswith("/"):
         try:
             found = finder.find(resolver, path[1:])
@@ -194,10 +238,11 @@ def find_match(resolver: URLResolver, path: str) -> ResolverMatch:
     match = cls.__new__(cls)
     if not cls._is_fixed:
         match.route = route_of(chain)
+    elif not kwargs and finder.tries == tries:
+        finder.texts[path] = TextMatch(cls, resolver, chain)
     match.args = args
     match.kwargs = kwargs
     match.captured_kwargs = captured
-    match._resolver = resolver
     match._path = path
     return match
 
