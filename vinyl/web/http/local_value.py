@@ -15,7 +15,7 @@ from typing import Any
 
 from vinyl.bridge.patching import Patch
 
-__all__ = ["TABLE"]
+__all__ = ["TABLE", "LocalValue"]
 
 UNSET: Any = object()
 
