@@ -16,7 +16,7 @@ from typing import Any, cast
 from django.db.models.query import QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
-from vinyl.orm.plans import aggregates, learning, terminals
+from vinyl.orm.plans import aggregates, learning, terminals, trails
 from vinyl.orm.plans.values import Unplannable
 
 __all__ = ["count_plans"]
@@ -111,6 +111,8 @@ def count_plans() -> Counter[str]:
     compiler.execute_sql = lambda self, *args, **kwargs: counting.execute_sql(
         self, *args, **kwargs
     )
+    # This one is no package's, in whose presence no plans are used.
+    trails.note_compilers()
     return counting.counts
 
 

@@ -9,15 +9,20 @@ takes 5 µs, and each `reverse()` reads three of them.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
-from functools import partial
 from typing import Any
+
+from django.urls import get_script_prefix
 
 from vinyl.bridge.patching import Patch
 
-__all__ = ["TABLE", "LocalValue"]
+__all__ = ["TABLE", "read_prefix"]
 
 UNSET: Any = object()
+
+# Returns the script prefix; faster than Django's function where that is possible.
+read_prefix: Callable[[], str] = get_script_prefix
 
 
 class LocalValue:
@@ -66,10 +71,19 @@ def patch_local(local: Any, default: Any = UNSET) -> Any:
     return changed
 
 
+def patch_prefixes(local: Any) -> Any:
+    """The patch for the `Local` of script prefixes, which each request reads."""
+    global read_prefix
+    changed = patch_local(local, "/")
+    if type(changed) is LocalValue:
+        read_prefix = changed.get
+    return changed
+
+
 URLS = "django.urls.base"
 
 TABLE = (
-    Patch(URLS, "_prefixes", partial(patch_local, default="/")),
+    Patch(URLS, "_prefixes", patch_prefixes),
     Patch(URLS, "_urlconfs", patch_local),
     Patch("django.utils.timezone", "_active", patch_local),
     Patch("django.utils.translation.trans_real", "_active", patch_local),

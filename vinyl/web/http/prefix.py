@@ -16,7 +16,6 @@ from operator import methodcaller
 from typing import Any
 from urllib.parse import quote
 
-import django.urls.base
 from django.conf import LazySettings, settings
 from django.urls import get_script_prefix, set_script_prefix
 from starlette.routing import get_route_path  # type: ignore[attr-defined]
@@ -24,7 +23,7 @@ from starlette.types import Scope
 
 from vinyl.bridge.patching import Patch
 from vinyl.conf import django_setting
-from vinyl.web.http.local_value import LocalValue
+from vinyl.web.http import local_value
 
 __all__ = [
     "TABLE",
@@ -65,9 +64,7 @@ def enter_prefix(scope: Scope) -> str | None:
     # Most sites have no prefix, and their paths are right as they are.
     prefix = _apply_prefix(scope, given, forced) if given or forced else ""
     scope["root_path"] = prefix
-    local: Any = django.urls.base._prefixes  # type: ignore[attr-defined]
-    before = local.get() if type(local) is LocalValue else get_script_prefix()
-    inside = f"{prefix}/"
+    before, inside = local_value.read_prefix(), f"{prefix}/"
     if inside == before:
         return None
     set_script_prefix(inside)
