@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from django import middleware as djangos
 
+from tests.compatibility.__main__ import run as run_site
+from tests.compatibility.report import describe
 from vinyl.bridge.threads import in_thread
 from vinyl.orm.contrib.thread_locals import middleware_with_thread_locals
 
@@ -135,3 +137,9 @@ def test_vinyls_own_middleware_has_none_of_requests() -> None:
         "vinyl.web.toolbar.ToolbarMiddleware",
     ]
     assert list(middleware_with_thread_locals(paths)) == []
+
+
+def test_silk_records_requests_that_run_at_the_same_time(tmp_path: Path) -> None:
+    pytest.importorskip("silk", reason="needs django-silk, of the extra test")
+    found = run_site("silk", "bridged", f"sqlite:///{tmp_path}/db.sqlite3")
+    assert not any(found.values()), describe("silk", "bridged", "sqlite", found)

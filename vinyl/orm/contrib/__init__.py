@@ -12,6 +12,8 @@ thread_locals.py         middleware whose state is bound to threads
 commands.py              commands and migrations that are `async def`
 caches.py                one cache object for all tasks of an event loop
 redis.py                 a cache backend that waits for Redis on the event loop
+loop_checks.py           packages that ask for a running event loop
+debug_toolbar.py         the SQL panel of django-debug-toolbar
 procrastinate.py         deferring jobs of procrastinate
 blocking.py              worker threads for caches, storages and e-mail that block
 """

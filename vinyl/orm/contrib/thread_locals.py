@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
+from asgiref.local import Local
 from django.utils.module_loading import import_string
 
+from vinyl.bridge.patching import Patch
 from vinyl.bridge.threads import runs_in_thread
 
-__all__ = ["middleware_with_thread_locals"]
+__all__ = ["TABLE", "middleware_with_thread_locals"]
 
 
 def middleware_with_thread_locals(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -89,3 +91,17 @@ def _functions_of(module: ModuleType) -> Iterator[FunctionType]:
     for value in own:
         found = list(vars(value).values()) if isinstance(value, type) else [value]
         yield from (each for each in found if isinstance(each, FunctionType))
+
+
+def patch_local(local: type) -> type:
+    """
+    The patch for `threading.local` in a module: values that belong to the running task,
+    and that the threads which it waits for have as well.
+    """
+    return Local
+
+
+TABLE = (
+    # The request that is being recorded.
+    Patch("silk.collector", "local", patch_local),
+)

@@ -38,11 +38,14 @@ from vinyl.orm.contrib import (
     caches,
     commands,
     contenttypes,
+    debug_toolbar,
     forms,
     generic_foreign_keys,
     handlers,
+    loop_checks,
     managers,
     procrastinate,
+    thread_locals,
     validators,
 )
 from vinyl.orm.dualmode import (
@@ -317,6 +320,9 @@ TABLE = (
     *auth.TABLE,
     *managers.TABLE,
     *procrastinate.TABLE,
+    *thread_locals.TABLE,
+    *loop_checks.TABLE,
+    *debug_toolbar.TABLE,
     Patch(
         "django.contrib.sessions.backends.base",
         "sync_to_async",

@@ -1,3 +1,6 @@
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
 from django.http import HttpResponse, JsonResponse
 from django.urls import include, path
 from silk.models import Request, SQLQuery
@@ -15,6 +18,18 @@ async def asynchronous(request):
     return HttpResponse(await Album.objects.filter(year=1965).acount())
 
 
+met = []
+
+
+async def meeting(request, year):
+    """Query before and after the other request has."""
+    await Album.objects.filter(year=year).acount()
+    met.append(year)
+    while len(met) < 2:
+        await asyncio.sleep(0.01)
+    return HttpResponse(await Album.objects.filter(year=year).acount())
+
+
 def echo(request):
     return JsonResponse({"length": len(request.body)})
 
@@ -22,6 +37,7 @@ def echo(request):
 urlpatterns = [
     path("plain/", plain),
     path("async/", asynchronous),
+    path("meeting/<int:year>/", meeting),
     path("echo/", echo),
     path("silk/", include("silk.urls")),
 ]
@@ -41,6 +57,17 @@ def step_plain_view(site):
 
 def step_async_view(site):
     assert len(recorded(site, "/async/")) == 1
+
+
+def step_two_requests_at_once(site):
+    met.clear()
+    urls = ["/meeting/1965/", "/meeting/1966/"]
+    with ThreadPoolExecutor(2) as pool:
+        assert [page.text for page in pool.map(site.ok, urls)] == ["1", "1"]
+    for url in urls:
+        found = SQLQuery.objects.filter(request__path=url)
+        counts = [year in query.query for query in found for year in [url[-5:-1]]]
+        assert counts == [True, True], url
 
 
 def step_body(site):

@@ -26,6 +26,9 @@ middleware = [
 ]
 settings = {
     "CONSTANCE_BACKEND": "constance.backends.database.DatabaseBackend",
-    "CONSTANCE_CONFIG": {"GREETING": ("hello", "How to greet")},
+    "CONSTANCE_CONFIG": {
+        "GREETING": ("hello", "How to greet"),
+        "OPEN": (False, "Whether the shop is open"),
+    },
     "SILENCED_SYSTEM_CHECKS": ["django_ratelimit.E003", "django_ratelimit.W001"],
 }

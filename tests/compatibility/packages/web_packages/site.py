@@ -5,7 +5,7 @@ from constance import config
 from django import forms
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import include, path
 from django_otp import login as otp_login
@@ -31,6 +31,10 @@ class Wizard(SessionWizardView):
     def done(self, form_list, **kwargs):
         data = self.get_all_cleaned_data()
         return HttpResponse(f"{data['name']} {data['year']}")
+
+
+def is_open(request):
+    return JsonResponse({"open": config.OPEN})
 
 
 def greeting(request):
@@ -73,6 +77,7 @@ def who(request):
 
 urlpatterns = [
     path("greeting/", greeting),
+    path("open/", is_open),
     path("limited/", limited),
     path("field/", field),
     path("verify/", verify),
@@ -88,6 +93,12 @@ def step_constance(site):
     assert site.ok("/greeting/").text == "hello"
     config.GREETING = "good day"
     assert site.ok("/greeting/").text == "good day"
+
+
+def step_constance_in_a_condition(site):
+    assert site.ok("/open/").json() == {"open": False}
+    config.OPEN = True
+    assert site.ok("/open/").json() == {"open": True}
 
 
 def step_ratelimit(site):
