@@ -19,6 +19,7 @@ from tests.compatibility.report import (
     package_of,
     page_of,
     unexplained,
+    versions,
 )
 from tests.postgres import empty_database, postgres_server
 
@@ -71,6 +72,9 @@ def main() -> int:
     parser.add_argument("--requirements", action="store_true", help="what pip installs")
     parser.add_argument("--page", type=Path, help="writes the table in Markdown")
     parser.add_argument("--json", type=Path, help="writes the results in JSON")
+    parser.add_argument(
+        "--beside", type=Path, help="what --json wrote of another Django, for the page"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="sites at the same time")
     options = parser.parse_args()
     unknown = set(options.packages) - set(packages())
@@ -98,9 +102,11 @@ def main() -> int:
             sys.stdout.write(describe(name, mode, database, found))
             sys.stdout.flush()
     if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
+        written = {"versions": versions(), "results": results}
+        options.json.write_text(json.dumps(written, indent=1) + "\n")
     if options.page:
-        options.page.write_text(page_of(results))
+        beside = json.loads(options.beside.read_text()) if options.beside else None
+        options.page.write_text(page_of(results, beside))
     failed = list(unexplained(results))
     if failed:
         lines = "\n    ".join(["No package says why these fail:", *failed])

@@ -9,12 +9,20 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from string import Template
 from types import ModuleType
+from typing import Any
 
 import django
 
 from tests.compatibility.modes import MODES
 
-__all__ = ["Results", "describe", "package_of", "page_of", "unexplained"]
+__all__ = [
+    "Results",
+    "describe",
+    "package_of",
+    "page_of",
+    "unexplained",
+    "versions",
+]
 
 # By package, mode, database and step: what went wrong, or nothing.
 Results = dict[str, dict[str, dict[str, dict[str, str]]]]
@@ -53,16 +61,49 @@ def unexplained(results: Results) -> Iterator[str]:
                         yield f"{name} {mode} {database} {step}"
 
 
-def page_of(results: Results) -> str:
-    """The page of the documentation, in Markdown."""
+def versions() -> str:
+    return f"Python {platform.python_version()} and Django {django.get_version()}"
+
+
+def page_of(results: Results, beside: dict[str, Any] | None = None) -> str:
+    """
+    The page of the documentation, in Markdown.
+
+    Args:
+        beside: Results with another Django, as `--json` writes them.
+    """
     return PAGE.substitute(
-        python=platform.python_version(),
-        django=django.get_version(),
+        versions=versions(),
         table="\n".join(rows(results)),
         failures="\n".join(failures(results)) or "Nothing that was tried.",
         needs="\n".join(needs(results)),
         only_with_vinyl="\n".join(only_with_vinyl(results)),
+        beside=beside_of(results, beside),
     )
+
+
+def beside_of(results: Results, beside: dict[str, Any] | None) -> str:
+    """What another run gave, as far as it differs."""
+    if beside is None:
+        return ""
+    other: Results = beside["results"]
+    databases = {
+        each for site in other.values() for run in site.values() for each in run
+    }
+    names = " and ".join(NAMES[each] for each in sorted(databases))
+    found: dict[str, None] = {}
+    for name, by_mode in other.items():
+        for mode, by_database in by_mode.items():
+            for database, steps in by_database.items():
+                here = results.get(name, {}).get(mode, {}).get(database, {})
+                for step in steps.keys() | here.keys():
+                    if bool(steps.get(step)) != bool(here.get(step)):
+                        outcome = "fails" if steps.get(step) else "succeeds"
+                        title = getattr(package_of(name), "title", name)
+                        what = step.removeprefix("step_").replace("_", " ")
+                        found[f"- **{title}** ({MODES[mode]}): {what} {outcome}"] = None
+    same = f"With {beside['versions']}, the same steps succeed on {names}"
+    return "\n".join(["", f"{same}, except:\n" if found else f"{same}.", *found])
 
 
 def rows(results: Results) -> Iterator[str]:

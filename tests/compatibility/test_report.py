@@ -53,7 +53,7 @@ def test_a_site_describes_itself(name: str) -> None:
     source = Path(package.__path__[0], "site.py").read_text()
     assert "urlpatterns" in source
     if "admin_steps" not in source:
-        assert "def step_" in source
+        assert "step_" in source
     for step in getattr(package, "known", {}):
         assert f"def {step}" in source
     for mode in MODES:
@@ -68,3 +68,13 @@ def test_an_unknown_site_is_refused() -> None:
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "There is no site no-such" in ended.stderr
+
+
+def test_the_page_names_what_another_django_does_differently() -> None:
+    run = {"graphene": {"web": {"sqlite": {"step_starts": "", "step_a_query": ""}}}}
+    beside = {"versions": "Python 4 and Django 7", "results": run}
+    page = page_of(run, beside)
+    assert "With Python 4 and Django 7, the same steps succeed on SQLite.\n" in page
+    here = {"graphene": {"web": {"sqlite": {"step_starts": "", "step_a_query": "no"}}}}
+    page = page_of(here, beside)
+    assert "- **graphene-django** (`vinyl.web`): a query succeeds" in page

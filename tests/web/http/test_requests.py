@@ -14,6 +14,7 @@ import starlette.requests
 from django.http import Http404, HttpRequest
 from django.test import RequestFactory
 from django.urls.converters import get_converters
+from django.utils.functional import SimpleLazyObject
 
 from tests.web.serving import serving
 from vinyl.exceptions import NotAwaitedError
@@ -293,3 +294,15 @@ async def test_a_path_converter_may_say_that_there_is_no_page() -> None:
         response = await page.get("/genres/")
     assert (response.status_code, response.headers["X-View"]) == (404, "None")
     assert "There is no genres." in response.text
+
+
+async def test_a_nonce_of_a_package_may_read_the_one_of_django() -> None:
+    request = Request({"type": "http", "method": "GET", "path": "/", "headers": []})
+    ours = request._csp_nonce
+
+    def nonce() -> Any:
+        return getattr(request, "_csp_nonce", None) or "own"
+
+    # As django-csp does it.
+    request.csp_nonce = SimpleLazyObject(nonce)
+    assert str(request.csp_nonce) == str(ours or "own")

@@ -207,12 +207,13 @@ class Request(ReadableRequest):
         of the policy in the response's header if `SECURE_CSP` contains `CSP.NONCE`.
         None before Django 6.0.
         """
-        return make_nonce()
+        return self._csp_nonce
 
-    @property
+    @cached_property
     def _csp_nonce(self) -> Any:
-        # Django's context processor reads this attribute.
-        return self.csp_nonce
+        # Django's context processor reads this attribute. It does not depend on the
+        # other one, in whose place django-csp puts what reads this one.
+        return make_nonce()
 
     @cached_property
     def _messages(self) -> Any:

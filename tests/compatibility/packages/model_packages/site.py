@@ -219,7 +219,7 @@ urlpatterns = [
 ]
 
 
-def step_of(name):
+def making_step(name):
     def step(site):
         for url in ("plain", "async", "plain"):
             site.ok(f"/{url}/{name}/")
@@ -228,7 +228,7 @@ def step_of(name):
     return step
 
 
-globals().update({f"step_{name}": step_of(name) for name in PARTS})
+globals().update({f"step_{name}": making_step(name) for name in PARTS})
 
 
 def step_reversion_middleware(site):
