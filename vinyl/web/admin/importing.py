@@ -52,7 +52,8 @@ def guessed(table: Table, names: list[str], model: Any) -> list[str]:
             found = model._meta.get_field(name)
         except FieldDoesNotExist:
             continue
-        known.setdefault(str(found.verbose_name).lower(), name)
+        for other in (found.attname, found.verbose_name):
+            known.setdefault(str(other).lower(), name)
     guesses = [known.get(column.lower(), "") for column in table.header]
     return [g if g not in guesses[:i] else "" for i, g in enumerate(guesses)]
 
@@ -87,7 +88,9 @@ class Import:
             if not name:
                 continue
             own, _, lookup = name.partition(LOOKUP_SEP)
-            own = self.model._meta.pk.name if own == "pk" else own
+            meta = self.model._meta
+            # "artist_id" is the field "artist".
+            own = meta.pk.name if own == "pk" else meta.get_field(own).name
             if own in self.columns:
                 message = gettext("Two columns are for the field “%(name)s”.")
                 raise ValidationError(message % {"name": own})
