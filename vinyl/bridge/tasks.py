@@ -26,7 +26,8 @@ _LINKS: dict[type, tuple[str, str]] = {
 
 def running_task() -> asyncio.Task[Any] | None:
     """Return the running task, or None. Never switches."""
-    return None if asyncio._get_running_loop() is None else asyncio.current_task()
+    loop = asyncio._get_running_loop()
+    return None if loop is None else asyncio.current_task(loop)
 
 
 def place_of(task: asyncio.Task[Any] | None) -> str:

@@ -11,9 +11,11 @@ from django.db import connection
 from django.db.backends.postgresql.psycopg_any import get_adapters_template
 from django.test import override_settings
 from psycopg.pq import Format
+from psycopg.types.string import StrDumper
 
 from tests.fix_db import default_at, only_postgresql
-from vinyl.orm.backends.psycopg_adapters import TIMESTAMPTZ, adapters_from
+from tests.records.models import Artist
+from vinyl.orm.backends.psycopg_adapters import TIMESTAMPTZ, adapters_from, dumper_of
 
 pytestmark = [pytest.mark.usefixtures("db"), only_postgresql]
 
@@ -92,3 +94,37 @@ def test_another_zone_in_the_session_is_as_in_django(
         expected = in_paris()
     connection.close()
     assert repr(in_paris()) == repr(expected)
+
+
+class Shouting(StrDumper):
+    """What a project may register for a connection that is open."""
+
+    def dump(self, obj: Any) -> Any:
+        return super().dump(obj.upper())
+
+
+def has_artist(name: str) -> bool:
+    return Artist.objects.filter(name=name).exists()
+
+
+def test_dumpers_are_kept_until_another_is_registered() -> None:
+    Artist.objects.create(name="NINA")
+    for _ in range(4):
+        assert not has_artist("nina")
+    kept = dumper_of(connection.connection)
+    assert not has_artist("nina")
+    assert dumper_of(connection.connection) is kept
+    connection.connection.adapters.register_dumper(str, Shouting)
+    assert has_artist("nina")
+    Artist.objects.all().delete()
+
+
+def test_dumpers_follow_the_encoding_of_the_session() -> None:
+    Artist.objects.create(name="Beyoncé")
+    for _ in range(4):
+        assert has_artist("Beyoncé")
+    connection.connection.execute("SET client_encoding TO latin1")
+    assert has_artist("Beyoncé")
+    connection.connection.execute("SET client_encoding TO utf8")
+    assert has_artist("Beyoncé")
+    Artist.objects.all().delete()

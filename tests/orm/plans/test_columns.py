@@ -111,3 +111,31 @@ def test_fields_with_a_pre_save_are_prepared_in_order() -> None:
     stamp: Any = models.DateField(auto_now=True)
     stamp.set_attributes_from_name("stamp")
     assert Column(stamp).params([], connection) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=datetime.UTC),
+        datetime.datetime(
+            2026, 7, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=2))
+        ),
+        "2026-07-01T00:00:00Z",
+        None,
+    ],
+    ids=str,
+)
+def test_a_time_is_prepared_by_the_backend(value: Any) -> None:
+    stamp: Any = models.DateTimeField()
+    stamp.set_attributes_from_name("stamp")
+    expected = stamp.get_db_prep_save(value, connection)
+    found = Column(stamp).param(value, connection)
+    assert (type(found), found) == (type(expected), expected)
+
+
+def test_a_time_without_a_zone_is_left_to_the_field() -> None:
+    stamp: Any = models.DateTimeField()
+    stamp.set_attributes_from_name("stamp")
+    stamp.model = Album
+    with pytest.warns(RuntimeWarning, match=r"Album\.stamp received a naive datetime"):
+        Column(stamp).param(datetime.datetime(2026, 7, 1), connection)

@@ -26,7 +26,11 @@ from vinyl.bridge.cancellation import Shield
 from vinyl.bridge.mode import runs_sync
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.backends.pipelines import Read, Replies
-from vinyl.orm.backends.psycopg_adapters import TIMESTAMPTZ, adapters_from
+from vinyl.orm.backends.psycopg_adapters import (
+    TIMESTAMPTZ,
+    OwnAdapters,
+    adapters_from,
+)
 from vinyl.orm.backends.psycopg_arrays import arrays_of, has_arrays_of
 from vinyl.orm.backends.psycopg_connection import BridgeConnection
 from vinyl.orm.backends.psycopg_cursors import (
@@ -128,6 +132,7 @@ class PsycopgMixin(BridgeMixin):
     def get_new_connection(self, conn_params: Any) -> Any:
         connection = super().get_new_connection(conn_params)
         connection.wrapper = weakref.ref(self)
+        connection._adapters = OwnAdapters(connection.adapters)
         # Others may be used by one event loop after another, or by threads.
         connection.reader.is_kept = self.loan is None and self.pooled_id == id(self)
         connection.prepared.threshold = self._prepare_threshold()

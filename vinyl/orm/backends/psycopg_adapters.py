@@ -1,5 +1,6 @@
 """
-psycopg's adapters as Django sets them up, with a fast loader for times in UTC.
+psycopg's adapters as Django sets them up, with a fast loader for times in UTC, and with
+the dumpers of parameters kept.
 
 Django's loader of `timestamptz` is based on psycopg's pure Python class and takes 5 µs
 for each value. In a session in UTC, psycopg's own loader in C returns the same value in
@@ -14,10 +15,18 @@ from typing import Any
 
 import psycopg
 from django.db.backends.postgresql.psycopg_any import BaseTzLoader
-from psycopg.adapt import AdaptersMap
+from psycopg.abc import Dumper
+from psycopg.adapt import AdaptersMap, Transformer
 from psycopg.pq import Format
 
-__all__ = ["TIMESTAMPTZ", "adapters_from", "gives_utc", "is_in_utc"]
+__all__ = [
+    "TIMESTAMPTZ",
+    "OwnAdapters",
+    "adapters_from",
+    "dumper_of",
+    "gives_utc",
+    "is_in_utc",
+]
 
 # The type `timestamptz` in PostgreSQL's catalog.
 TIMESTAMPTZ = psycopg.adapters.types["timestamptz"].oid
@@ -62,3 +71,27 @@ def _utc_loader(djangos: Any) -> Any:
             return super().__new__(cls)
 
     return UtcLoader
+
+
+class OwnAdapters(AdaptersMap):
+    """The adapters of one connection, with what `dumper_of()` keeps."""
+
+    # The transformer that has dumped parameters, and the encoding of the session then.
+    dumping: tuple[Any, bytes | None] | None = None
+
+    def register_dumper(self, cls: type | str | None, dumper: type[Dumper]) -> None:
+        super().register_dumper(cls, dumper)
+        self.dumping = None
+
+
+def dumper_of(connection: Any) -> Any:
+    """
+    Return the transformer that dumps parameters for *connection*, whose adapters are
+    `OwnAdapters`. It is kept, because finding the dumpers of their types takes longer
+    than dumping a few of them. Never switches.
+    """
+    adapters = connection.adapters
+    encoding = connection.pgconn.parameter_status(b"client_encoding")
+    if adapters.dumping is None or adapters.dumping[1] != encoding:
+        adapters.dumping = Transformer(connection), encoding
+    return adapters.dumping[0]

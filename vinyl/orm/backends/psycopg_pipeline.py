@@ -41,11 +41,12 @@ SYNC = int(ExecStatus.PIPELINE_SYNC)
 class _Sent:
     """A read and the commands that are sent for it."""
 
-    __slots__ = ("error", "known", "preparing", "read", "statuses", "transformer")
+    __slots__ = ("error", "known", "params", "preparing", "read", "statuses")
 
     def __init__(self, read: Read) -> None:
         self.read = read
-        self.transformer: Any = None
+        # The parameters, their types and formats.
+        self.params: tuple[Any, Any, Any] = (), (), ()
         # The prepared statement that it uses; None if it uses none.
         self.known: PreparedStatement | None = None
         # The key of the statement that it prepares, and the number of the command that
@@ -56,12 +57,11 @@ class _Sent:
         # Why the commands could not be sent.
         self.error: Exception | None = None
 
-    def send(self, connection: BridgeConnection, values: Any, begins: bool) -> None:
+    def send(self, connection: BridgeConnection, begins: bool) -> None:
         """Put the commands into the pipeline, with BEGIN before them if it *begins*."""
         pgconn = connection.pgconn
         numbered, statuses = self.read.statement.numbered, self.statuses
-        types = self.transformer.types or ()
-        formats = self.transformer.formats or ()
+        values, types, formats = self.params
         if begins:
             pgconn.send_query_params(connection._get_tx_start_command(), None)
             statuses.append(COMMAND_OK)
@@ -104,7 +104,7 @@ class _Sent:
             raise self.error
         for results, status in zip(found, self.statuses, strict=True):
             result = only_result(connection, results, status)
-        return loaded(connection, self.transformer, self.known, result)
+        return loaded(connection, self.known, result)
 
 
 def fetch_together(
@@ -129,25 +129,25 @@ def fetch_together(
     for read in reads:
         sent = _Sent(read)
         try:
-            sent.transformer, values = dumped(connection, read.params)
+            sent.params = dumped(connection, read.params)
         except Exception as error:
             replies.reply(read, None, error)
         else:
-            ready.append((sent, values))
+            ready.append(sent)
     if not ready:
         return
     pgconn.enter_pipeline_mode()
     try:
-        for sent, values in ready:
+        for sent in ready:
             try:
-                sent.send(connection, values, begins)
+                sent.send(connection, begins)
             except psycopg.Error as error:
                 sent.error = error
             begins = False
             pgconn.pipeline_sync()
         # Reads the replies that arrive meanwhile, or both sides could wait for room.
         yield from send(pgconn)
-        for sent, _ in ready:
+        for sent in ready:
             found = yield from _results(connection, len(sent.statuses), replies)
             _answer(connection, sent, found, replies, is_repeatable)
     finally:

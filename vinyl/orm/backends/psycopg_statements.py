@@ -20,7 +20,7 @@ from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.types.numeric import Int2, Int4, Int8, IntNumeric
 
 from vinyl.orm.backends.collection import Pause
-from vinyl.orm.backends.psycopg_adapters import TIMESTAMPTZ, is_in_utc
+from vinyl.orm.backends.psycopg_adapters import TIMESTAMPTZ, dumper_of, is_in_utc
 from vinyl.orm.backends.psycopg_cursors import STALE_PLAN_NOTE, is_stale_plan
 from vinyl.orm.backends.psycopg_formats import format_of
 from vinyl.orm.backends.statements import Statement
@@ -215,8 +215,7 @@ def fetch_rows(
         prepared.is_off = False
         begins = not connection.autocommit
         is_idle = not begins
-    transformer, values = dumped(connection, params)
-    types, formats = transformer.types or (), transformer.formats or ()
+    values, types, formats = dumped(connection, params)
     key = statement.numbered, types
     try:
         known = prepared.get(key)
@@ -254,31 +253,31 @@ def fetch_rows(
     else:
         if statement.counts:
             return [(result.command_tuples,)]
-        return loaded(connection, transformer, known, result)
+        return loaded(connection, known, result)
     return (yield from fetch_rows(connection, statement, params, is_repeated=True))
 
 
-def dumped(connection: BridgeConnection, params: tuple[Any, ...]) -> tuple[Any, Any]:
+def dumped(
+    connection: BridgeConnection, params: tuple[Any, ...]
+) -> tuple[Any, Any, Any]:
     """
-    Return *params* as the server takes them, and the transformer that has made them and
-    that loads the rows. Never switches.
+    Return *params* as the server takes them, with their types and formats. Never
+    switches.
 
     Raises: what psycopg's dumpers raise.
     """
-    transformer: Any = Transformer(connection)
     if not params:
-        return transformer, ()
+        return (), (), ()
     params = tuple(
         [_sized(value) if type(value) in SIZES else value for value in params]
     )
-    return transformer, transformer.dump_sequence(params, [AUTO] * len(params))
+    transformer = dumper_of(connection)
+    values = transformer.dump_sequence(params, [AUTO] * len(params))
+    return values, transformer.types, transformer.formats
 
 
 def loaded(
-    connection: BridgeConnection,
-    transformer: Any,
-    known: PreparedStatement | None,
-    result: Any,
+    connection: BridgeConnection, known: PreparedStatement | None, result: Any
 ) -> list[Any]:
     """
     Return the rows of *result*, and note in which format those of *known* are to come.
@@ -296,15 +295,15 @@ def loaded(
         and result.nfields
         and result.fformat(0) == Format.BINARY
     )
-    if known is not None and is_kept:
-        if known.loader is None:
-            known.loader = transformer
-            transformer.set_pgresult(result)
-        else:
-            transformer = known.loader
-            transformer.set_pgresult(result, set_loaders=False)
+    transformer: Any
+    if known is not None and is_kept and known.loader is not None:
+        transformer = known.loader
+        transformer.set_pgresult(result, set_loaders=False)
     else:
+        transformer = Transformer(connection)
         transformer.set_pgresult(result)
+        if known is not None and is_kept:
+            known.loader = transformer
     with Pause(result.ntuples):
         rows: list[Any] = transformer.load_rows(0, result.ntuples, tuple)
     if is_kept:

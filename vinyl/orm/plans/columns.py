@@ -54,7 +54,15 @@ class Column:
         is_raw: Whether the value is read from the object without `pre_save()`.
     """
 
-    __slots__ = ("array_kinds", "attname", "field", "is_bindable", "is_read", "kinds")
+    __slots__ = (
+        "adapting",
+        "array_kinds",
+        "attname",
+        "field",
+        "is_bindable",
+        "is_read",
+        "kinds",
+    )
 
     def __init__(self, field: Any, is_raw: bool = False) -> None:
         self.field = field
@@ -72,6 +80,9 @@ class Column:
         )
         # The types of values that need no preparation.
         self.kinds = _kinds_of(field)
+        # The type of values that a method of the backend prepares alone, with that
+        # method and its other arguments; None if there is none.
+        self.adapting = _adapting(field)
         # The types of values that PostgreSQL takes as they are; none if `pre_save()`
         # may have effects that must not be repeated.
         self.array_kinds = (
@@ -131,17 +142,16 @@ class Column:
         values = list(map(attrgetter(self.attname), objs))
         if self.kinds.issuperset(map(type, values)):
             return values
-        field: Any = self.field
-        if not _is_own(field):
+        if self.adapting is None:
             return None
-        is_adapted = type(field) in INTEGERS and type(field) not in _NUMBERS
-        if is_adapted and _INTEGERS.issuperset(map(type, values)):
-            internal_type = field.get_internal_type()
-            adapt = connection.ops.adapt_integerfield_value
-            return [adapt(value, internal_type) for value in values]
-        if type(field) is DateField and _DATES.issuperset(map(type, values)):
-            return list(map(connection.ops.adapt_datefield_value, values))
-        return None
+        kind, method, given = self.adapting
+        if not {kind, type(None)}.issuperset(map(type, values)):
+            return None
+        if kind is datetime.datetime:
+            # Some cannot be prepared.
+            return None
+        adapt = getattr(connection.ops, method)
+        return [adapt(value, *given) for value in values]
 
     def param(self, value: Any, connection: Any) -> Any:
         """
@@ -154,6 +164,10 @@ class Column:
         """
         if type(value) in self.kinds:
             return value
+        if self.adapting is not None and type(value) is self.adapting[0]:
+            _, method, given = self.adapting
+            if not (isinstance(value, datetime.datetime) and _is_naive(value)):
+                return getattr(connection.ops, method)(value, *given)
         if type(value) not in WRITTEN and (
             hasattr(value, "resolve_expression") or hasattr(value, "as_sql")
         ):
@@ -166,7 +180,6 @@ class Column:
 
 _TEXTS: frozenset[type] = frozenset({str, type(None)})
 _INTEGERS: frozenset[type] = frozenset({int, type(None)})
-_DATES: frozenset[type] = frozenset({datetime.date, type(None)})
 # Fields whose values are not wrapped in a type of the driver, with the types of values.
 _NUMBERS: dict[Any, frozenset[type]] = {
     AutoField: _INTEGERS,
@@ -202,6 +215,23 @@ def _kinds_of(field: Any) -> frozenset[type]:
     ):
         return _TEXTS
     return frozenset()
+
+
+def _adapting(field: Any) -> tuple[type, str, tuple[Any, ...]] | None:
+    if not _is_own(field):
+        return None
+    if type(field) in INTEGERS and type(field) not in _NUMBERS:
+        return int, "adapt_integerfield_value", (field.get_internal_type(),)
+    if type(field) is DateField:
+        return datetime.date, "adapt_datefield_value", ()
+    if type(field) is DateTimeField:
+        return datetime.datetime, "adapt_datetimefield_value", ()
+    return None
+
+
+def _is_naive(value: datetime.datetime) -> bool:
+    """Whether Django may warn of *value*, or give it a time zone."""
+    return value.utcoffset() is None
 
 
 def _array_kinds_of(field: Any) -> frozenset[type]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from django.db import Error
@@ -116,19 +114,25 @@ def _fetch_without_cursor(
     return rows
 
 
-@contextmanager
-def guarded(connection: Any) -> Iterator[None]:
+class guarded:
     """
     In the block, an error marks the transaction of *connection* for rollback, as
     `mark_for_rollback_on_error()` does. Never switches.
     """
-    try:
-        yield
-    except Exception as error:
-        if connection.in_atomic_block:
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        connection = self._connection
+        if isinstance(error, Exception) and connection.in_atomic_block:
             connection.needs_rollback = True
             connection.rollback_exc = error
-        raise
 
 
 def converted(plan: Plan, rows: list[Any], connection: Any) -> list[Any]:

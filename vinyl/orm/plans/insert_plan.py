@@ -104,6 +104,13 @@ class InsertPlan:
     def _params(
         self, objs: Sequence[Any], connection: Any, pre_saved: list[Any]
     ) -> tuple[Any, ...]:
+        if len(objs) == 1 and not self.is_unnested:
+            return tuple(
+                [
+                    column.prepared(objs[0], connection, pre_saved)
+                    for column in self._columns
+                ]
+            )
         plain = self._plain(objs, connection)
         if plain is not None:
             if self.is_unnested:

@@ -22,37 +22,24 @@ from vinyl.orm.plans.on_loop import can_fetch_rows, find, sent
 from vinyl.orm.plans.saves import Save
 from vinyl.orm.plans.updates import assigned
 from vinyl.orm.plans.values import Unplannable
+from vinyl.orm.pools.pool import Pool
 from vinyl.orm.scopes.lease import Lease
 from vinyl.orm.scopes.operation import acquire, needs_run, release
 
 __all__ = ["create", "delete", "delete_instance", "save", "update"]
 
 
-class _Writing:
+async def _may_write(wrapper: Any, source: Lease | Pool) -> bool:
     """
-    The connection to *alias* for the statement of the block, which is not run again if
-    the session has ended; None if the statement has to run in the bridge.
+    Whether the statement of a plan can run on *wrapper*, which `acquire()` returned;
+    if not, it has to run in the bridge. It is not run again if the session has ended.
+
+    Switches to the event loop if it connects.
     """
-
-    __slots__ = ("_alias", "_source", "_wrapper")
-
-    def __init__(self, alias: str) -> None:
-        self._alias = alias
-
-    async def __aenter__(self) -> Any:
-        wrapper, source = await acquire(self._alias)
-        self._wrapper, self._source = wrapper, source
-        try:
-            if isinstance(source, Lease) and wrapper.may_replace_session():
-                if wrapper.connection is not None and wrapper.session_has_ended():
-                    return None
-            return wrapper if await can_fetch_rows(wrapper) else None
-        except BaseException:
-            release(wrapper, source)
-            raise
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        release(self._wrapper, self._source)
+    if isinstance(source, Lease) and wrapper.may_replace_session():
+        if wrapper.connection is not None and wrapper.session_has_ended():
+            return False
+    return await can_fetch_rows(wrapper)
 
 
 async def update(queryset: Any, kwargs: Mapping[str, Any]) -> int | None:
@@ -72,8 +59,9 @@ async def update(queryset: Any, kwargs: Mapping[str, Any]) -> int | None:
     found = find(queryset, "update", last=last)
     if found is None:
         return None
-    async with _Writing(found.alias) as wrapper:
-        if wrapper is None:
+    wrapper, source = await acquire(found.alias)
+    try:
+        if not await _may_write(wrapper, source):
             return None
         with guarded(wrapper):
             try:
@@ -83,6 +71,8 @@ async def update(queryset: Any, kwargs: Mapping[str, Any]) -> int | None:
             rows = await sent(found.statement, params, wrapper)
         count: int = rows[0][0]
         return count
+    finally:
+        release(wrapper, source)
 
 
 async def delete(
@@ -101,8 +91,9 @@ async def delete(
     found = find(queryset, "delete")
     if found is None:
         return None
-    async with _Writing(found.alias) as wrapper:
-        if wrapper is None:
+    wrapper, source = await acquire(found.alias)
+    try:
+        if not await _may_write(wrapper, source):
             return None
         if not wrapper.in_atomic_block and not is_transaction(wrapper):
             return None
@@ -117,6 +108,8 @@ async def delete(
                 wrapper.needs_rollback = True
             raise
         return result_of(queryset.model, rows[0][0])
+    finally:
+        release(wrapper, source)
 
 
 async def delete_instance(
@@ -133,8 +126,9 @@ async def delete_instance(
     found = Delete.of(obj, kwargs)
     if found is None or needs_run(found.alias):
         return None
-    async with _Writing(found.alias) as wrapper:
-        if wrapper is None:
+    wrapper, source = await acquire(found.alias)
+    try:
+        if not await _may_write(wrapper, source):
             return None
         plan = found.plan(wrapper)
         if plan is None or plan.statement is None or not plan.is_djangos:
@@ -146,6 +140,8 @@ async def delete_instance(
                 return None
             rows = await sent(plan.statement, params, wrapper)
         return found.finish(rows[0][0])
+    finally:
+        release(wrapper, source)
 
 
 async def save(obj: Any, kwargs: Mapping[str, Any]) -> bool:
@@ -159,8 +155,9 @@ async def save(obj: Any, kwargs: Mapping[str, Any]) -> bool:
     found = Save.of(obj, kwargs, on_loop=True)
     if found is None or needs_run(found.alias):
         return False
-    async with _Writing(found.alias) as wrapper:
-        if wrapper is None:
+    wrapper, source = await acquire(found.alias)
+    try:
+        if not await _may_write(wrapper, source):
             return False
         with guarded(wrapper):
             write = found.bound(wrapper)
@@ -172,6 +169,8 @@ async def save(obj: Any, kwargs: Mapping[str, Any]) -> bool:
                 insert = partial(Model.save, obj, force_insert=True, using=found.alias)
                 await run(wrapper.use, insert)
         return True
+    finally:
+        release(wrapper, source)
 
 
 async def create(queryset: Any, kwargs: Mapping[str, Any]) -> Any:
