@@ -23,6 +23,7 @@ GOALS = {
     "select_related100": (2.4, 0.6),
     "filter_chain": (1.4, 0.65),
     "prefetch100": (1.9, 0.5),
+    "prefetch100_read": (1.0, 0.2),
     "values100": (1.8, 0.85),
     "insert": (2.0, 0.8),
     "update": (1.9, 0.9),

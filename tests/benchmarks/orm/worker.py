@@ -70,13 +70,22 @@ class AsyncWorker:
 
     def operation(self, workload: Workload) -> Callable[[], Awaitable[list[Any]]]:
         coroutines = calls(self.contestant, workload)
+        use = workload.use
 
         async def one() -> list[Any]:
             return [await next(coroutines)]
 
+        async def one_to_use() -> list[Any]:
+            assert use is not None
+            found = await next(coroutines)
+            use(self.contestant, found)
+            return [found]
+
         async def several() -> list[Any]:
             return await asyncio.gather(*itertools.islice(coroutines, workload.at_once))
 
+        if use is not None:
+            return one_to_use
         return one if workload.at_once == 1 else several
 
     async def check(self, workload: Workload, operations: int) -> Answer:
@@ -128,7 +137,16 @@ class SyncWorker:
         function = getattr(self.contestant, workload.function)
         # Unlike a generator, threads may share it.
         arguments = map(workload.arguments, itertools.count())
-        return lambda: [function(*next(arguments)) for _ in range(workload.at_once)]
+        use = workload.use
+
+        def operate() -> list[Any]:
+            found = [function(*next(arguments)) for _ in range(workload.at_once)]
+            if use is not None:
+                for one in found:
+                    use(self.contestant, one)
+            return found
+
+        return operate
 
     async def check(self, workload: Workload, operations: int) -> Answer:
         operate = self.operation(workload)

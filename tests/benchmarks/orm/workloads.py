@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 __all__ = [
@@ -61,12 +62,15 @@ class Workload:
             given the contestant. None if only the tables show what it did.
         at_once: How many calls of the function are one operation. On an event loop
             they run at the same time.
+        use: What an operation does with what the function returned; also given the
+            contestant. None for nothing.
     """
 
     function: str
     arguments: Callable[[int], tuple[Any, ...]]
     plain: Callable[[Any, Any], Any] | None
     at_once: int = 1
+    use: Callable[[Any, Any], None] | None = None
 
     @property
     def writes(self) -> bool:
@@ -118,12 +122,29 @@ def plain_joined(it: Any, found: Any) -> Any:
     ]
 
 
+def pairs(it: Any, found: Any) -> Iterator[tuple[Any, Any]]:
+    """The albums that `prefetch()` of *it* returned, each with its tracks."""
+    for pair in found:
+        yield pair if type(pair) is tuple else (pair, it.tracks(pair))
+
+
 def plain_prefetched(it: Any, found: Any) -> Any:
-    pairs = [pair if type(pair) is tuple else (pair, it.tracks(pair)) for pair in found]
     return [
         (columns(album, ALBUM), sorted(columns(track, TRACK) for track in tracks))
-        for album, tracks in pairs
+        for album, tracks in pairs(it, found)
     ]
+
+
+def read_titles(it: Any, found: Any) -> None:
+    """Read the title of each track, as code that shows the albums does."""
+    title: Any = None
+    for _, tracks in pairs(it, found):
+        for track in tracks:
+            if title is None:
+                # Drivers return rows.
+                is_row = not hasattr(track, "title")
+                title = itemgetter(1) if is_row else attrgetter("title")
+            title(track)
 
 
 def plain_values(it: Any, found: Any) -> Any:
@@ -149,6 +170,9 @@ WORKLOADS = {
         plain_albums,
     ),
     "prefetch100": Workload("prefetch", albums(100), plain_prefetched),
+    "prefetch100_read": Workload(
+        "prefetch", albums(100), plain_prefetched, use=read_titles
+    ),
     "values100": Workload("values", albums(100), plain_values),
     "insert": Workload("insert", lambda n: (entry(n),), as_it_is),
     "update": Workload("update", lambda n: (spread(n, COUNTERS), n), None),

@@ -55,6 +55,9 @@ AUTO, TEXT = PyFormat.AUTO, Format.TEXT
 BIGINT = 2**63
 SIZES = {int: BIGINT, Int2: 2**15, Int4: 2**31, Int8: BIGINT}
 
+# From this number of parameters on, they are dumped together if all are integers.
+MANY = 8
+
 # The session has not prepared a statement of this name, or has already: a pooler is in
 # between, or somebody has deallocated it.
 GONE = (
@@ -268,12 +271,24 @@ def dumped(
     """
     if not params:
         return (), (), ()
+    transformer = dumper_of(connection)
+    if len(params) >= MANY and _are_bigints(params):
+        # As below, without a type for each value.
+        dumper = transformer.get_dumper(Int8(0), AUTO)
+        values = list(map(dumper.dump, params))
+        return values, (dumper.oid,) * len(params), [dumper.format] * len(params)
     params = tuple(
         [_sized(value) if type(value) in SIZES else value for value in params]
     )
-    transformer = dumper_of(connection)
     values = transformer.dump_sequence(params, [AUTO] * len(params))
     return values, transformer.types, transformer.formats
+
+
+def _are_bigints(params: tuple[Any, ...]) -> bool:
+    """Whether *params* are plain integers that fit into a bigint. Never switches."""
+    return {int}.issuperset(map(type, params)) and (
+        min(params) >= -BIGINT and max(params) < BIGINT
+    )
 
 
 def loaded(

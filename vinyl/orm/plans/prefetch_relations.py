@@ -55,7 +55,7 @@ def keys_of(instances: list[Any], model: Any, name: str) -> list[Any] | None:
     deferred. Never switches.
     """
     keys = [instance.__dict__.get(name, MISSING) for instance in instances]
-    if MISSING in keys or any(type(instance) is not model for instance in instances):
+    if MISSING in keys or not {model}.issuperset(map(type, instances)):
         return None
     return keys
 

@@ -51,7 +51,7 @@ class Prefetched(dict[str, Any]):
     # Not in `__init__()`, which would take as long as the rest.
     # A weak reference, and the id. The instance refers to this, so only the garbage
     # collector could free them both.
-    _instance: weakref.ref[Any]
+    _instance: Callable[[], Any]
     _id: int
     # What makes each queryset. Instances that were prefetched together share it.
     _makers: dict[str, Make]
@@ -61,6 +61,9 @@ class Prefetched(dict[str, Any]):
         if type(value) is list and name in self._makers:
             value = self._makers[name](self._instance(), self._id, value)
             dict.__setitem__(self, name, value)
+            if len(self._makers) == 1:
+                # One object less for the collector.
+                self._instance = _nothing
         return value
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -76,6 +79,10 @@ class Prefetched(dict[str, Any]):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return dict, (), None, None, iter(self.items())
+
+
+def _nothing() -> None:
+    """In place of a weak reference that is no longer needed."""
 
 
 def patch_getstate(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -154,7 +161,7 @@ def set_querysets(
         return queryset
 
     make: Make | None = None
-    can_copy = _can_copy(instances, keys, relation.descriptor, given)
+    can_copy = _can_copy(instances, keys, relation, given)
     for instance, objects in zip(instances, found, strict=True):
         queryset = by_django(instance, objects)
         instance._prefetched_objects_cache[name] = queryset
@@ -219,13 +226,13 @@ def _hold(
 
 
 def _can_copy(
-    instances: list[Any], keys: list[Any], descriptor: Any, given: Any
+    instances: list[Any], keys: list[Any], relation: Relation, given: Any
 ) -> bool:
     """Whether the querysets of *instances* differ in nothing but the instance."""
     if router.routers or None in keys or "" in keys:
         # Without a key, Django raises an error or returns an empty queryset.
         return False
-    manager = descriptor.related_manager_cls
+    manager = relation.descriptor.related_manager_cls
     if given is None and super(manager, manager).get_queryset is not _get_queryset:
         return False
     first = instances[0]
@@ -235,9 +242,10 @@ def _can_copy(
         modes = [instance._state.fetch_mode for instance in instances]
         if any(mode is not modes[0] for mode in modes):
             return False
-    return all(
-        instance.__dict__.get(pk) is not None and instance._state.db == db
-        for instance in instances
+    if any(instance._state.db != db for instance in instances):
+        return False
+    return relation.key == pk or all(
+        instance.__dict__.get(pk) is not None for instance in instances
     )
 
 
@@ -280,6 +288,8 @@ def _copying(
     if field is not None:
         attributes["_known_related_objects"] = None
     new, new_tuple = object.__new__, tuple.__new__
+    # Copying the key of a dictionary does not hash it, which fields do in Python.
+    by_field, from_keys = {field: None}, dict.fromkeys
     model, db = type(instance), instance._state.db
 
     def make(instance: Any, number: int, objects: list[Any]) -> Any:
@@ -295,7 +305,7 @@ def _copying(
             values = (*before, key)
         else:
             values = (*before, instance)
-            found["_known_related_objects"] = {field: {key: instance}}
+            found["_known_related_objects"] = from_keys(by_field, {key: instance})
         found["_trail"] = new_tuple(Trail, (node, values, is_fixed, is_deferred))
         found["_result_cache"] = objects
         _cache_instance(instance, objects, remote)
