@@ -8,6 +8,7 @@ trails.py       querysets with a trail of known steps in place of a query
 retaking.py     building the query of a trail
 terminals.py    the methods that run a query, such as get()
 aggregates.py   those of them with arguments of their own, such as aggregate()
+in_bulk.py      in_bulk(), which reads the query of its queryset
 execution.py    runs the query of a plan, without a cursor if nothing needs one
 on_loop.py      the queries of plans on the event loop, without the bridge
 writes_on_loop.py  the writes of plans on the event loop

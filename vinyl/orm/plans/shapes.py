@@ -161,6 +161,7 @@ class Node:
         "_children",
         "attributes",
         "binders",
+        "facts",
         "generation",
         "is_ordered",
         "is_sliced",
@@ -202,6 +203,8 @@ class Node:
         )
         # Whether its rows are ordered; None until that is asked.
         self.is_ordered: bool | None = None
+        # What `in_bulk()` reads of the query; None until that is asked.
+        self.facts: Any = None
         # By terminal, alias and class of the connection.
         self.plans: dict[Hashable, Plan] = {}
         # The terminals that have run once, and those that have no plan.
