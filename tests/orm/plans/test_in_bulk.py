@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import django
 import pytest
@@ -58,7 +58,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "a slice": lambda: Album.objects.all()[:2].in_bulk([1]),
     "a field that is not unique": lambda: Album.objects.in_bulk([1], field_name="year"),
     "no field": lambda: Album.objects.in_bulk([1], field_name="nothing"),
-    "no list": lambda: Album.objects.in_bulk(5),
+    "no list": lambda: Album.objects.in_bulk(cast(Any, 5)),
 }
 if django.VERSION < (6, 1):
     REFUSED["values"] = lambda: Album.objects.values("pk").in_bulk([1])
@@ -67,7 +67,9 @@ if django.VERSION < (6, 1):
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_django_refuses_is_refused(name: str) -> None:
     first = outcome_of(REFUSED[name])
-    assert issubclass(first[0][0] if isinstance(first[0], tuple) else first[0], Exception)
+    assert issubclass(
+        first[0][0] if isinstance(first[0], tuple) else first[0], Exception
+    )
     assert outcome_of(REFUSED[name]) == first
 
 

@@ -161,6 +161,10 @@ def _plan_of(
         if not all(map(Binder.is_like, known, own)):
             raise Unplannable
     plan = Plan(used, text, params, [*binders, *assignments])
+    plan.locks = connection.features.has_select_for_update and any(
+        source.step is not None and source.step.method == "select_for_update"
+        for source in node.sources()
+    )
     kept = tuple(
         value if type(value) is Kept else binder.kept(value)
         for binder, value in zip(binders, values, strict=True)

@@ -103,7 +103,7 @@ def find(
     if not node.is_current():
         return None
     plan = node.plans.get((terminal, alias, pool_for(alias).wrapper_class))
-    if plan is None or plan.statement is None or not plan.is_djangos:
+    if plan is None or plan.statement is None or not plan.is_djangos or plan.locks:
         return None
     if needs_run(alias):
         return None

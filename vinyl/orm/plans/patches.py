@@ -49,6 +49,7 @@ PATCHES = (
         steps.patch_step,
     ),
     Patch(_QUERYSET, "prefetch_related", steps.patch_prefetch_related),
+    Patch(_QUERYSET, "select_for_update", steps.patch_select_for_update),
     Patch(_QUERYSET, "resolve_expression", subqueries.patch_resolve_expression),
     Patch(_SUBQUERY, "query", lambda _: subqueries.HeldQuery()),
     Patch(_SUBQUERY, "__init__", subqueries.patch_init),

@@ -36,6 +36,7 @@ class Plan:
         "counts",
         "is_djangos",
         "load",
+        "locks",
         "models",
         "names",
         "params",
@@ -76,6 +77,8 @@ class Plan:
         self.width: int | None = (
             compiler.col_count if getattr(compiler, "has_extra_select", False) else None
         )
+        # Whether it may lock rows, which Django refuses outside a transaction.
+        self.locks = False
         # Converts the values of the rows; None if there is nothing to convert.
         self.converters: Converters | None = None
         # Creates objects from the rows; None if the query returns one value.

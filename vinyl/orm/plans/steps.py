@@ -36,6 +36,7 @@ __all__ = [
     "patch_getitem",
     "patch_prefetch_related",
     "patch_register_lookup",
+    "patch_select_for_update",
     "patch_setter",
     "patch_step",
     "patch_unregister_lookup",
@@ -269,6 +270,36 @@ def patch_prefetch_related(method: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return prefetch_related
+
+
+def patch_select_for_update(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Patch `select_for_update()`, whose options are part of the shape."""
+    django_method[method.__name__] = method
+
+    @functools.wraps(method)
+    def select_for_update(
+        self: Any,
+        nowait: Any = False,
+        skip_locked: Any = False,
+        of: Any = (),
+        no_key: Any = False,
+    ) -> Any:
+        trail = trail_of(self)
+        given = nowait, skip_locked, of, no_key
+        if (
+            trail is None
+            or self._sticky_filter
+            or not {type(nowait), type(skip_locked), type(no_key)} <= {bool}
+            or type(of) is not tuple
+            or not {*map(type, of)} <= {str}
+        ):
+            return method(self, *given)
+        step = Step("select_for_update", given)
+        result = _take(self, trail, ("select_for_update", given), step, method)
+        result._for_write = True
+        return result
+
+    return select_for_update
 
 
 def patch_setter(attribute: str) -> Callable[..., Any]:

@@ -89,6 +89,9 @@ def ready(queryset: Any, trail: Trail, terminal: str) -> Ready | Unknown | None:
         return Unknown(connection)
     if not trail.is_fixed and not trail.is_deferred:
         return None
+    if plan.locks and connection.get_autocommit():
+        # Django raises an error.
+        return None
     try:
         return Ready(plan, plan.bound(trail.values, connection), connection)
     except Unplannable:
