@@ -46,7 +46,7 @@ READ = {
         "related_manager_cls"
     ),
     "django.db.models.lookups:Lookup": "process_rhs",
-    "django.db.models.manager:Manager": "_queryset_class",
+    "django.db.models.manager:Manager": "_queryset_class _set_creation_counter",
     "django.db.models.query:Prefetch": "get_current_querysets get_current_to_attr",
     "django.db.models.query:QuerySet": (
         "_add_hints _batched_insert _chain _check_bulk_create_options _clone "
