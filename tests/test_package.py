@@ -16,6 +16,7 @@ import pytest
 import vinyl
 
 ROOT = Path(vinyl.__file__).parent
+REPOSITORY = Path(__file__).parents[1]
 MODULES = sorted(
     path for path in ROOT.rglob("*.py") if "project_template" not in path.parts
 )
@@ -39,8 +40,28 @@ def test_the_version_is_the_distributions() -> None:
 
 
 def test_the_documentation_is_where_the_distribution_says() -> None:
-    told = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())
+    told = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     assert told["project"]["urls"]["Documentation"] == vinyl.DOCUMENTATION
+
+
+LINK = re.compile(r"\]\(([^)#]+)")
+
+
+def test_the_links_of_the_readme_lead_somewhere() -> None:
+    root = REPOSITORY
+    text = (root / "README.md").read_text()
+    links = set(LINK.findall(text))
+    assert len(links) > 20
+    assert not [link for link in links if not (root / link).is_file()]
+
+    told = tomllib.loads((root / "pyproject.toml").read_text())
+    hooks = told["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]
+    for change in hooks["substitutions"]:
+        text = re.sub(change["pattern"], change["replacement"], text)
+    # On PyPI: the pages of the site, which are made of the same files.
+    for link in set(LINK.findall(text)):
+        page = link.removeprefix(f"{vinyl.DOCUMENTATION}/").removesuffix(".html")
+        assert (root / "docs" / f"{page}.md").is_file(), link
 
 
 # The rooms, each of which imports only from those before it. A name with a dot at its
