@@ -343,4 +343,4 @@ async def test_a_list_of_a_model_without_rows() -> None:
     site = AdminSite()
     site.register(Album, AlbumAdmin)
     async with administering(site=site) as http:
-        assert "None found." in text(await http.get(LIST))
+        assert "None available" in text(await http.get(LIST))

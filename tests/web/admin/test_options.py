@@ -15,23 +15,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.core.files.storage import FileSystemStorage
 from django.db import connections, models
+from django.test import RequestFactory
 from django.test.utils import isolate_apps
 from django.utils import timezone
 
-from tests.records.models import Album, Artist, Biography, Genre, Label, Track
+from tests.records.models import Album, Artist, Biography, Genre, Label, Review, Track
 from tests.web.admin.administering import (
     TrackInline,
     administering,
+    site,
     superuser,
     text,
     user,
 )
+from vinyl.orm import run
 from vinyl.web.admin import AdminSite, ModelAdmin, StackedInline
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
@@ -93,6 +97,38 @@ async def test_an_object_is_added_with_all_that_belongs_to_it() -> None:
     assert album.label_id == label.pk
     assert [g async for g in album.genres.all()] == [genre]
     assert [t.title async for t in album.tracks.all()] == ["Sinnerman"]
+
+
+async def test_fields_that_are_not_named_are_those_of_django() -> None:
+    class Without(ModelAdmin):
+        def formfield_for_dbfield(
+            self, db_field: Any, request: Any, **kwargs: Any
+        ) -> Any:
+            if db_field.name == "notes":
+                return None
+            return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    class Rows(StackedInline):
+        model = Track
+
+    class DjangosRows(admin.StackedInline):  # type: ignore[type-arg]  # not generic at runtime
+        model = Track
+
+    request: Any = RequestFactory().get("/")
+    request.user = await superuser()
+
+    def names() -> None:
+        for model in (Album, Artist, Genre, Review, Biography, Track):
+            own = ModelAdmin(model, site)
+            djangos = admin.ModelAdmin(model, admin.AdminSite())
+            assert own.get_fields(request) == djangos.get_fields(request)
+        kept = Without(Album, site).get_fields(request)
+        every = ModelAdmin(Album, site).get_fields(request)
+        assert kept == [name for name in every if name != "notes"]
+        rows = Rows(Album, site).get_fields(request)
+        assert rows == DjangosRows(Album, admin.AdminSite()).get_fields(request)
+
+    await run(names)
 
 
 async def test_three_ways_to_save() -> None:

@@ -90,7 +90,7 @@ def keyboard(browser: Browser) -> None:
     press(browser, "Escape")
     assert browser.evaluate("document.querySelector('[role=listbox]').hidden")
     browser.fill(INPUT, "nobody")
-    browser.wait_until("document.body.innerText.includes('No results found')")
+    browser.wait_until("document.body.innerText.includes('None available')")
     browser.fill(INPUT, "012")
     options(browser, 1)
     press(browser, "ArrowDown")

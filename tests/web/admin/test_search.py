@@ -58,8 +58,8 @@ async def test_it_finds_the_objects_of_all_models_by_their_search_fields() -> No
         assert "Tracks Pastel" not in text(page)
         assert f'href="/admin/records/album/{album.pk}/change/"' in page.text
         assert "Artists Nina Simone" in text(await http.get(f"{URL}?q=nina"))
-        assert "None found." in text(await http.get(f"{URL}?q=nobody"))
-        assert "None found." not in text(await http.get(URL))
+        assert "None available" in text(await http.get(f"{URL}?q=nobody"))
+        assert "None available" not in text(await http.get(URL))
         # It is on every page.
         assert f'action="{URL}"' in (await http.get("/admin/")).text
 
@@ -122,7 +122,7 @@ async def test_staff_without_rights_finds_nothing_and_strangers_must_log_in() ->
     await an_album()
     await user()
     async with administering(site=site) as http:
-        assert "None found." in text(await http.get(f"{URL}?q=blues"))
+        assert "None available" in text(await http.get(f"{URL}?q=blues"))
         await http.post("/admin/logout/")
         response: Any = await http.get(f"{URL}?q=blues")
         assert response.headers["location"].startswith("/admin/login/")

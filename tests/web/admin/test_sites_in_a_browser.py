@@ -324,6 +324,14 @@ async def test_each_page_before_the_rules_of_axe(tmp_path: Path) -> None:
                 browser.open(url + path)
                 assert browser.evaluate(FITS), (path, language)
         assert browser.evaluate("document.dir") == "rtl"
+        browser.call("Emulation.clearDeviceMetricsOverride")
+        for language in ("ar", "he"):
+            headers = {"Accept-Language": language}
+            browser.call("Network.setExtraHTTPHeaders", headers=headers)
+            browser.open(f"{url}{one}/change/")
+            audit(browser, rules, f"a form in {language}")
+            browser.open(url + LIST)
+            audit(browser, rules, f"a list in {language}")
         browser.open(f"{url}/admin/")
         browser.call("Network.setExtraHTTPHeaders", headers={})
         browser.evaluate("document.querySelector('.menu').open = true")

@@ -23,7 +23,14 @@ from django.utils.translation import gettext
 from vinyl.web.admin.deletion import Reached, UnknownRelation, batches
 from vinyl.web.admin.progress import Progress, streamed
 
-__all__ = ["BatchedDeletions", "TooLarge", "cascade", "kept_by", "may_stream"]
+__all__ = [
+    "BatchedDeletions",
+    "TooLarge",
+    "cascade",
+    "is_own",
+    "kept_by",
+    "may_stream",
+]
 
 # Objects in one batch.
 BATCH = 500

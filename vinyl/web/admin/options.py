@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import BadRequest, ValidationError
@@ -16,7 +17,7 @@ from django.utils.translation import gettext
 
 from vinyl.bridge.mode import dual_if_async
 from vinyl.web.admin.audit import AuditedChanges
-from vinyl.web.admin.cascades import BatchedDeletions
+from vinyl.web.admin.cascades import BatchedDeletions, is_own
 from vinyl.web.admin.changelist import ChangeList
 from vinyl.web.admin.editing import SafeEditing, SafeRows
 from vinyl.web.admin.listing import ListOptions
@@ -25,6 +26,11 @@ from vinyl.web.admin.related import RelatedFields
 from vinyl.web.admin.widgets import FORM_FIELDS, JSONField, Renderer, named
 
 __all__ = ["ModelAdmin", "StackedInline", "TabularInline", "adapted"]
+
+_FORMFIELD_METHODS = [
+    f"formfield_for_{kind}"
+    for kind in ("dbfield", "choice_field", "foreignkey", "manytomany")
+]
 
 
 @cache
@@ -67,6 +73,22 @@ class _Options(RelatedFields):
         if type(db_field) is models.JSONField and "form_class" not in chosen:
             kwargs.setdefault("form_class", JSONField)
         return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    def _for_names(self, request: Any, hook: str) -> dict[str, Any]:
+        """
+        Arguments of *hook* for a form of which only the names of the fields are read:
+        simple fields, unless a method of the project makes or sees them.
+        """
+        if not is_own(self, hook, *_FORMFIELD_METHODS):
+            return {}
+
+        def simple(field: Any, **kwargs: Any) -> Any:
+            own = type(field).__module__.startswith("django.db.models.fields")
+            if own and not field.many_to_many and not field.primary_key:
+                return forms.Field()
+            return self.formfield_for_dbfield(field, request, **kwargs)
+
+        return {"formfield_callback": simple}
 
     @property
     def media(self) -> Media:
@@ -122,6 +144,10 @@ class ModelAdmin(_Options, SafeEditing, AuditedChanges, BatchedDeletions, ListOp
         named(formset.form)
         return formset
 
+    def _get_form_for_get_fields(self, request: Any, obj: Any) -> Any:
+        simple = self._for_names(request, "get_form")
+        return self.get_form(request, obj, fields=None, **simple)
+
     def get_inlines(self, request: Any, obj: Any) -> list[Any]:
         inlines = super().get_inlines(request, obj)
         return [adapted(inline, _Inline) for inline in inlines]
@@ -144,6 +170,10 @@ class ModelAdmin(_Options, SafeEditing, AuditedChanges, BatchedDeletions, ListOp
 
 
 class _Inline(_Options, SafeRows):
+    def _get_form_for_get_fields(self, request: Any, obj: Any = None) -> Any:
+        simple = self._for_names(request, "get_formset")
+        return self.get_formset(request, obj, fields=None, **simple).form
+
     def get_formset(self, request: Any, obj: Any = None, **kwargs: Any) -> Any:
         formset = super().get_formset(request, obj, **kwargs)
         _rendered(formset.form)

@@ -168,7 +168,7 @@ class Reauthenticating(admin.AdminSite):
         ]
         context = {
             **self.each_context(request),
-            "title": gettext("Are you sure?"),
+            "title": gettext("Log in again"),
             "form": form or self._form(request),
             "kept": [(ASKED_FOR, "1")] if asked_for else typed(request, files=False),
             "files": files,

@@ -144,7 +144,7 @@ class _Completing(widgets.AutocompleteMixin):
                 "failed": gettext("The results could not be loaded."),
                 "found": ngettext("%(counter)s result", "%(counter)s results", 20),
                 "loading": gettext("Loading…"),
-                "none": gettext("No results found"),
+                "none": gettext("None available"),
                 "remove": gettext("Remove"),
             }
         )

@@ -70,7 +70,7 @@ def _found(site: Any, request: Any, words: str) -> Iterator[Found]:
                 objects = [*queryset[: MAX_RESULTS + 1]]
         except (ValueError, OverflowError, DatabaseError) as error:
             if is_away(error):
-                # "None found" would be wrong.
+                # "None available" would be wrong.
                 raise
             # A word that this model's columns cannot be compared with.
             continue
