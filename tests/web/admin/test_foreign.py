@@ -15,7 +15,7 @@ from django.contrib.staticfiles import finders
 from django.template import TemplateDoesNotExist
 from django.test import override_settings
 
-from tests.records.models import Album, Track
+from tests.records.models import Album, Artist, Track
 from tests.web.admin.administering import administering, an_album, superuser, text
 from tests.web.admin.test_static import collected
 from vinyl.web import admin
@@ -89,6 +89,49 @@ async def test_filters_and_inlines(engines: list[dict[str, Any]]) -> None:
         form = await http.get(f"/admin/records/album/{album.pk}/change/")
         assert "Row Sinnerman" in text(form)
         assert "Row new" in form.text
+
+
+class InDjangosStyle(admin.ModelAdmin):
+    """As a package has it that extends Django's change list."""
+
+    change_list_template = "package/change_list.html"
+    list_filter = ["year", ("title", admin.TextFilter), "artist", Century]
+    search_fields = ["title"]
+    date_hierarchy = "released"
+
+
+async def test_filters_of_vinyls_in_the_change_list_of_a_package(
+    engines: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    (tmp_path / "package" / "change_list.html").write_text(
+        "{% extends 'admin/change_list.html' %}"
+        "{% block pretitle %}Package{% endblock %}"
+    )
+    engines[1]["APP_DIRS"] = True
+    engines[1]["OPTIONS"]["context_processors"] += [
+        "django.template.context_processors.request",
+        "django.contrib.messages.context_processors.messages",
+    ]
+    await superuser()
+    await an_album(year=1958)
+    await an_album(title="Second", year=1965)
+    # More than a filter lists, so that it has a field for a search.
+    await Artist.objects.bulk_create(Artist(name=f"Artist {i}") for i in range(120))
+    own = admin.AdminSite()
+    own.register(Album, InDjangosStyle)
+    own.register(Artist, search_fields=["name"])
+    async with administering(site=own, TEMPLATES=engines) as http:
+        page = await http.get("/admin/records/album/?q=e&year=1965")
+        shown = text(page)
+        assert shown.startswith("Select album to change")
+        assert "Package" in shown
+        assert "Second" in shown
+        assert "Pastel Blues" not in shown
+        assert "By century: All Twentieth <century>" in shown
+        assert 'name="title__icontains"' in page.text
+        assert 'name="_find-artist"' in page.text
+        # The other parameters are kept.
+        assert '<input type="hidden" name="year" value="1965">' in page.text
 
 
 async def test_a_template_that_no_engine_has(engines: list[dict[str, Any]]) -> None:

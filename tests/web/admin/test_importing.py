@@ -351,3 +351,5 @@ def test_columns_are_guessed_by_their_names() -> None:
     table = Table(["Page Number", "PAGE", "id", "x"], [])
     names = ["id", "page", "artist__name"]
     assert guessed(table, names, Sleeve) == ["page", "", "id", ""]
+    # As it is exported by its key.
+    assert guessed(Table(["artist_id", "x"], []), ["artist"], Album) == ["artist", ""]

@@ -19,7 +19,7 @@ cascades.py    large deletions in batches
 exporting.py   the rows of a list as CSV and JSON
 tables.py      files of CSV, read and checked
 cells.py       the fields that check the cells of an import
-column_checks.py system checks for the columns of both
+column_checks.py system checks for the columns of exports and imports
 outcome.py     what becomes of the rows of an import
 importing.py   what the rows of a table add and change
 import_page.py the page of an import
@@ -40,7 +40,7 @@ violations.py  violated constraints, in words
 held.py        forms that are shown again and not saved
 widgets.py     the fields of forms, without scripts
 preferences.py what a visitor has arranged: colours, folds, favourites, columns
-foreign.py     templates of packages in Django's language
+foreign.py     templates of packages in Django's language, and vinyl's in their pages
 search.py      the search over all models
 static.py      vinyl's static files in place of those of Django's pages
 tabs.py        fieldsets and inlines behind tabs

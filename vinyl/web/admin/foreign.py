@@ -1,16 +1,22 @@
-"""Templates of packages in Django's language, inside vinyl's pages."""
+"""
+Templates of packages in Django's language inside vinyl's pages, and vinyl's templates
+inside the pages of packages.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.conf import settings
+from django.contrib.admin.templatetags.admin_list import register
 from django.template import TemplateDoesNotExist, engines
+from django.template.loader import get_template
+from django.utils.translation import gettext
 from jinja2 import TemplateNotFound, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-__all__ = ["has_djangos_engine", "inline_formset", "list_filter"]
+__all__ = ["has_djangos_engine", "inline_formset", "list_filter", "replace_filter_tag"]
 
 DJANGO = "django.template.backends.django.DjangoTemplates"
 
@@ -83,3 +89,27 @@ def _of_django(name: str) -> Any:
             except TemplateDoesNotExist:
                 continue
     return None
+
+
+def replace_filter_tag(tags: Any) -> None:
+    """
+    Let Django's tag `admin_list_filter`, in the change list of a package, give a filter
+    what vinyl's templates need, too. Never switches.
+
+    Args:
+        tags: The functions for vinyl's templates.
+    """
+
+    def admin_list_filter(cl: Any, spec: Any) -> str:
+        variables = {
+            "title": spec.title,
+            "choices": list(spec.choices(cl)),
+            "spec": spec,
+            "cl": cl,
+            # As AdminSite.each_context() has them.
+            "_": gettext,
+            "tags": tags,
+        }
+        return get_template(spec.template).render(variables)
+
+    register.simple_tag(admin_list_filter)
