@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 
 from tests.orm.plans.scenarios.chains import fill
 from tests.orm.plans.scenarios.outcomes import queryset_of
@@ -119,6 +119,21 @@ def test_a_copy_is_of_the_time_of_the_prefetch(
         return found
 
     compare(make)
+
+
+@pytest.mark.parametrize("name", ["genres", "reviews"])
+def test_a_second_prefetch_after_reading_the_first(name: str) -> None:
+    """The copies still belong to the instance itself."""
+    fill()
+    for _ in range(4):
+        albums = list(Album.objects.order_by("pk").prefetch_related("tracks"))
+        for album in albums:
+            assert list(album.tracks.all()) == list(album.tracks.all())
+        prefetch_related_objects(albums, name)
+        for album in albums:
+            found = getattr(album, name).all()
+            assert found._hints["instance"] is album
+            assert all(track.album is album for track in album.tracks.all())
 
 
 def test_instances_do_not_keep_each_other_alive() -> None:

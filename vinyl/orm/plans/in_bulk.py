@@ -49,12 +49,14 @@ def patch_in_bulk(method: Callable[..., Any]) -> Callable[..., Any]:
         node = trail.node
         if node.facts is None:
             query = retaken(trail).query
-            node.facts = SimpleNamespace()
-            for name in _FACTS:
-                fact = getattr(query, name, None)
-                # Expressions would keep values alive.
-                fact = tuple(fact) if isinstance(fact, dict) else fact
-                setattr(node.facts, name, fact)
+            found = {name: getattr(query, name, None) for name in _FACTS}
+            # Expressions would keep values alive.
+            node.facts = SimpleNamespace(
+                **{
+                    name: tuple(fact) if isinstance(fact, dict) else fact
+                    for name, fact in found.items()
+                }
+            )
         return method(_Replica(self, node.facts), *args, **kwargs)
 
     return in_bulk

@@ -214,6 +214,8 @@ def _hold(
                 others = cache._makers
                 makers = {**others, name: make}
             cache._makers = makers
+            # It is gone after the only queryset has been made.
+            cache._instance = new_ref(instance)
         elif type(cache) is dict and not cache:
             cache = instance._prefetched_objects_cache = new(Prefetched)
             cache._instance = new_ref(instance)
