@@ -1,0 +1,81 @@
+"""
+Run the tests of a package in one mode: `one_suite MODE FOLDER OUTPUT [ARGUMENT...]`.
+
+The package's own settings are used, with vinyl's backend and app unless MODE is
+`stock`. In the mode `loop` the whole run is in the bridge. The arguments are pytest's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+class Outcomes:
+    """A plugin of pytest that notes which tests passed."""
+
+    def __init__(self) -> None:
+        self.noted: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed or report.nodeid not in self.noted or report.when == "call":
+            known = self.noted.get(report.nodeid)
+            if known != "failed":
+                self.noted[report.nodeid] = report.outcome
+
+
+def install_vinyl() -> None:
+    """Use vinyl's app and backends, whatever the settings say."""
+    from django.apps import apps
+    from django.conf import settings
+
+    populate = apps.populate
+
+    def populate_with_vinyl(installed_apps: Iterable[str] = ()) -> None:
+        if not apps.ready and "vinyl.orm" not in installed_apps:
+            # A test may add to them, as to the list or tuple that they are.
+            kind: Any = type(installed_apps)
+            installed_apps = kind(["vinyl.orm", *installed_apps])
+            settings.INSTALLED_APPS = installed_apps
+            for database in settings.DATABASES.values():
+                engine = database.get("ENGINE", "")
+                database["ENGINE"] = engine.replace("django.db.", "vinyl.orm.")
+        populate(installed_apps)
+
+    vars(apps)["populate"] = populate_with_vinyl
+
+
+def main(mode: str, folder: str, output: str, *arguments: str) -> None:
+    path = Path(output).resolve()
+    os.chdir(folder)
+    # In place of the folder of this file: packages have a module `tests`, as vinyl has.
+    sys.path[0] = str(Path.cwd())
+    outcomes: Any = Outcomes()
+    if mode != "stock":
+        install_vinyl()
+    options = ["-p", "no:cacheprovider", "-q", "-W", "ignore", "-o", "addopts="]
+
+    def run_tests() -> None:
+        pytest.main([*options, *arguments], plugins=[outcomes])
+
+    if mode == "loop":
+        from vinyl.bridge.greenlets import run
+
+        asyncio.run(run(run_tests))
+    else:
+        run_tests()
+    path.write_text(json.dumps(outcomes.noted))
+    sys.stdout.flush()
+    # Threads that a test left behind must not keep the process from ending.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
