@@ -14,6 +14,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import models
 from django.db.models.signals import post_delete, pre_delete
+from django.utils.connection import ConnectionDoesNotExist
 
 from tests.records.models import Album, Artist, Biography, Tag, Track
 from tests.web.admin.administering import (
@@ -33,6 +34,7 @@ from tests.web.admin.test_deletion import (
 )
 from vinyl.orm import run, transaction
 from vinyl.web.admin import AdminSite, ModelAdmin, actions, cascades
+from vinyl.web.admin.deletion import Reached, database_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -273,3 +275,15 @@ async def test_threads_families_and_relations_of_every_kind(
     # What is protected is not taken apart before it is refused.
     assert await refuses(other)
     assert await Guard.objects.count() == 12
+
+
+async def test_objects_of_another_database_leave_those_of_the_same_keys_here() -> None:
+    album = Album(pk=1)
+    album._state.db = "other"
+    elsewhere = Album.objects.using("other")
+    assert database_of([album]) == database_of(elsewhere) == "other"
+    assert database_of([Album(pk=1)]) == database_of(Album.objects.all()) == "default"
+    reached = Reached()
+    with pytest.raises(ConnectionDoesNotExist, match="other"):
+        await run(reached.start, [album])
+    assert reached.using == "other"

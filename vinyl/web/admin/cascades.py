@@ -15,12 +15,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import model_ngettext
-from django.db import models, router, transaction
+from django.db import models, transaction
 from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 
-from vinyl.web.admin.deletion import Reached, UnknownRelation, batches
+from vinyl.web.admin.deletion import Reached, UnknownRelation, batches, database_of
 from vinyl.web.admin.progress import Progress, streamed
 
 __all__ = [
@@ -72,7 +72,7 @@ class BatchedDeletions(admin.ModelAdmin):  # type: ignore[type-arg]  # not gener
     def _deleting(self, request: Any, obj: Any) -> Iterator[Any]:
         about = {"name": self.opts.verbose_name, "obj": str(obj)}
         try:
-            with transaction.atomic(using=router.db_for_write(self.model)):
+            with transaction.atomic(using=database_of([obj])):
                 chosen: Any = [obj]
                 self.log_deletions(request, chosen)
                 yield from cascade([obj])
@@ -92,7 +92,7 @@ class BatchedDeletions(admin.ModelAdmin):  # type: ignore[type-arg]  # not gener
             return super().delete_model(request, obj)
         if vars(request).get(_STREAMS) and is_own(self, "delete_model"):
             raise TooLarge(obj)
-        with transaction.atomic(using=router.db_for_write(self.model)):
+        with transaction.atomic(using=database_of([obj])):
             _exhaust(cascade([obj]))
             super().delete_model(request, obj)
 
@@ -102,7 +102,7 @@ class BatchedDeletions(admin.ModelAdmin):  # type: ignore[type-arg]  # not gener
             return super().delete_queryset(request, queryset)
         if vars(request).get(_STREAMS) and is_own(self, "delete_queryset"):
             raise TooLarge(queryset)
-        with transaction.atomic(using=router.db_for_write(self.model)):
+        with transaction.atomic(using=database_of(queryset)):
             _exhaust(cascade(queryset))
             super().delete_queryset(request, queryset)
 

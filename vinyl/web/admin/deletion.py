@@ -26,7 +26,14 @@ from django.utils.translation import gettext
 from vinyl.web.admin.counting import Count
 from vinyl.web.admin.peers import fetch_together
 
-__all__ = ["MAX_DETAILED", "Reached", "UnknownRelation", "batches", "preview"]
+__all__ = [
+    "MAX_DETAILED",
+    "Reached",
+    "UnknownRelation",
+    "batches",
+    "database_of",
+    "preview",
+]
 
 # Django's preview lists up to this many objects one below the other.
 MAX_DETAILED = 200
@@ -85,6 +92,17 @@ def preview(
     return walk.texts(), walk.counts(), walk.lacking(), walk.protected_texts()
 
 
+def database_of(objs: Any) -> str:
+    """
+    Return the alias of the database that a deletion of *objs*, a queryset or a list
+    with an object, writes to. Never switches.
+    """
+    if isinstance(objs, models.QuerySet):
+        hints: Any = objs
+        return hints._db or router.db_for_write(objs.model, **hints._hints)
+    return router.db_for_write(type(objs[0]), instance=objs[0])
+
+
 def batches(items: Iterable[Any], size: int = BATCH) -> Iterator[list[Any]]:
     """Yield lists of *size* items, the last one shorter. Never switches."""
     rest = iter(items)
@@ -137,7 +155,7 @@ class Reached:
             model, chosen = type(objs[0]), [obj.pk for obj in objs]
         else:
             return
-        self.using = router.db_for_write(model)
+        self.using = database_of(objs)
         rest = [(model, self._new(model, chosen))]
         self.chosen[model].update(self.keys[model])
         while rest:
