@@ -52,7 +52,7 @@ OTHERS = [
 
 def imported(name: str) -> ModuleType:
     """Module *name*; its test is skipped where what it plugs into is not installed."""
-    if name == "vinyl.mypy_plugin":
+    if name in ("vinyl.mypy_awaits", "vinyl.mypy_plugin"):
         pytest.importorskip("mypy")
     return import_module(name)
 

@@ -112,6 +112,7 @@ ROOMS = (
     "vinyl.__main__",
     "vinyl.web.management",
     "vinyl.pytest_plugin",
+    "vinyl.mypy_awaits",
     "vinyl.mypy_plugin",
 )
 

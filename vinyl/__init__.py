@@ -12,6 +12,7 @@ explanations.py   what it says of common mistakes
 __main__.py       `python -m vinyl`
 pytest_plugin/    fixtures, and errors for calls that nobody awaits
 mypy_plugin.py    the plugin of django-stubs for mypy, with vinyl's types
+mypy_awaits.py    a forgotten `await`, which the plugin reports
 """
 
 __version__ = "0.1.0"

@@ -6,7 +6,8 @@ vinyl's types for what it adds to models.
     plugins = ["vinyl.mypy_plugin"]
 
 Relations that only the other side declares, such as `artist.albums`, and models that
-derive from Django's own Model, such as `User`, are dual-mode with it.
+derive from Django's own Model, such as `User`, are dual-mode with it. In `async def`
+functions it lets a dual-mode call be awaited only: see vinyl.mypy_awaits.
 """
 
 from __future__ import annotations
@@ -16,16 +17,30 @@ from typing import Any
 
 from mypy.build import PRI_MYPY
 from mypy.nodes import MypyFile, TypeInfo
-from mypy.plugin import ClassDefContext, MethodContext, Plugin
+from mypy.options import Options
+from mypy.plugin import (
+    ClassDefContext,
+    FunctionContext,
+    MethodContext,
+    Plugin,
+    ReportConfigContext,
+)
 from mypy.types import Instance, Type, get_proper_type
 from mypy_django_plugin.lib import fullnames
 from mypy_django_plugin.main import NewSemanalDjangoPlugin
 from mypy_django_plugin.transformers.models import AddManagers
 
+from vinyl.mypy_awaits import (
+    DUAL,
+    RequireAwait,
+    find_value,
+    is_await_required,
+    returns_dual,
+)
+
 __all__ = ["VinylPlugin", "plugin"]
 
 NO_LINE = -1
-_DUAL = "vinyl.bridge.calls.Dual"
 _MODEL = "vinyl.orm.types.models.Model"
 _QUERYSETS = "vinyl.orm.types.querysets"
 _RELATIONS = "vinyl.orm.types.relations"
@@ -58,7 +73,22 @@ fullnames.MANY_RELATED_MANAGER = _OURS[f"{_DESCRIPTORS}.ManyRelatedManager"]  # 
 
 
 class VinylPlugin(NewSemanalDjangoPlugin):
-    """The plugin of django-stubs, whose answers become vinyl's types."""
+    """
+    The plugin of django-stubs, whose answers become vinyl's types.
+
+    Args:
+        options: Of mypy; they name the file with the settings of the plugin.
+    """
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self.is_await_required = is_await_required(options.config_file)
+
+    def report_config_data(self, ctx: ReportConfigContext) -> dict[str, Any]:
+        # mypy's cache of another setting is not used.
+        return super().report_config_data(ctx) | {
+            "require_await": self.is_await_required
+        }
 
     def get_additional_deps(self, file: MypyFile) -> list[tuple[int, str, int]]:
         found = super().get_additional_deps(file)
@@ -69,7 +99,22 @@ class VinylPlugin(NewSemanalDjangoPlugin):
             ]
         return found
 
+    def get_function_hook(
+        self, fullname: str
+    ) -> Callable[[FunctionContext], Type] | None:
+        hook = super().get_function_hook(fullname)
+        return RequireAwait(hook) if self._must_await(fullname) else hook
+
     def get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
+        hook = self._get_method_hook(fullname)
+        is_dual = isinstance(hook, _Answer) and hook.is_dual
+        return RequireAwait(hook) if self._must_await(fullname, is_dual) else hook
+
+    def _must_await(self, fullname: str, is_dual: bool = False) -> bool:
+        # mypy asks no other plugin, its own neither, where this one gives a hook.
+        return self.is_await_required and (is_dual or returns_dual(self, fullname))
+
+    def _get_method_hook(self, fullname: str) -> Callable[[MethodContext], Type] | None:
         hook = super().get_method_hook(fullname)
         class_name, _, name = fullname.rpartition(".")
         if class_name.startswith(f"{_DESCRIPTORS}.") and name == "__get__":
@@ -128,9 +173,8 @@ class _Answer:
         if self.hook is not None:
             given = self._ours(self.hook(ctx._replace(default_return_type=given)))
         if self.is_dual:
-            proper = get_proper_type(given)
-            is_awaitable = isinstance(proper, Instance) and proper.type.get("__await__")
-            if not is_awaitable and (dual := find(self.plugin, _DUAL)) is not None:
+            dual = find(self.plugin, DUAL)
+            if dual is not None and find_value(given) is None:
                 return Instance(dual, [given])
         return given
 
