@@ -110,6 +110,8 @@ def returns_dual(plugin: Plugin, fullname: str) -> bool:
     Never switches.
     """
     owner_name, _, name = fullname.rpartition(".")
+    if not owner_name:  # defined in a function, where a plugin cannot look
+        return True
     owner = plugin.lookup_fully_qualified(owner_name)
     if owner and isinstance(owner.node, TypeInfo):
         symbol = owner.node.get(name)

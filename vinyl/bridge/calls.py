@@ -150,5 +150,8 @@ if TYPE_CHECKING:
         in sync mode the value, for which `Any` stands.
         """
 
+        # For mypy's check "truthy-bool", which does not ask what `Any` has.
+        def __bool__(self) -> bool: ...
+
 else:
     Dual = Call

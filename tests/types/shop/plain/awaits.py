@@ -3,6 +3,8 @@ A forgotten `await`, which vinyl.mypy_plugin reports in async functions: each
 `type: ignore` here hides an error.
 """
 
+# mypy: enable-error-code="truthy-bool"
+
 import asyncio
 from typing import assert_type
 
@@ -51,6 +53,20 @@ async def test_truth(author: Author, form: BookForm) -> int:
     found = [x for x in "ab" if count_in_bridge()]  # type: ignore[missing-await]
     found += {x: x for x in "ab" if count_in_bridge()}  # type: ignore[missing-await]
     return 5 if found or count(author) else 6  # type: ignore[missing-await]
+
+
+async def use_local_function() -> bool:
+    @use_driver
+    def count_twice() -> int:
+        return Book.objects.count() * 2
+
+    return not count_twice()  # type: ignore[missing-await]
+
+
+async def test_variable() -> None:
+    exists = Book.objects.exists()
+    if exists:  # type: ignore[truthy-bool]
+        await exists
 
 
 async def calculate() -> float:
