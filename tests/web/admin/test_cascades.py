@@ -34,7 +34,8 @@ from tests.web.admin.test_deletion import (
 )
 from vinyl.orm import run, transaction
 from vinyl.web.admin import AdminSite, ModelAdmin, actions, cascades
-from vinyl.web.admin.deletion import Reached, database_of
+from vinyl.web.admin.databases import database_of
+from vinyl.web.admin.deletion import Reached
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 

@@ -17,6 +17,7 @@ from tests.fix_db import only_postgresql
 from tests.records.models import Album, Artist, Label
 from tests.web.admin.administering import MIDDLEWARE, log_in, superuser, text
 from tests.web.admin.administering import administering as administering
+from tests.web.admin.test_databases import OtherAdmin, other
 from tests.web.admin.test_importing import (
     URL,
     Importable,
@@ -25,7 +26,6 @@ from tests.web.admin.test_importing import (
     some_albums,
     upload,
 )
-from tests.web.admin.test_options_databases import OtherAdmin, other
 from tests.web.serving import serving_on_a_socket
 from vinyl.orm import await_, transaction
 from vinyl.web import path

@@ -14,6 +14,7 @@ peers.py       relations that columns read, fetched for all rows
 crowds.py      relations to many that columns read, counted and fetched for all rows
 periods.py     the links of `date_hierarchy`
 listing.py     the options of ModelAdmin that concern its change list
+databases.py   the database of the objects, and transactions there
 deletion.py    what a deletion includes, counted
 cascades.py    large deletions in batches
 exporting.py   the rows of a list as CSV and JSON
@@ -27,6 +28,7 @@ progress.py    actions that show their progress
 actions.py     the action that deletes
 ranges.py      filters that are typed: ranges, and parts of texts
 filters.py     Django's filters with a bounded number of choices
+keys.py        keys that somebody has typed or sent
 related.py     the fields for related objects
 completion.py  what these complete, and the page to search without scripts
 popups.py      what windows for related objects answer

@@ -12,13 +12,13 @@ from django.contrib.admin import action
 from django.contrib.admin.actions import delete_selected as delete_few
 from django.contrib.admin.utils import model_ngettext
 from django.core.exceptions import PermissionDenied
-from django.db import router, transaction
 from django.db.models import ProtectedError, QuerySet, RestrictedError
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
 from django.utils.translation import gettext, gettext_lazy
 
 from vinyl.web.admin.cascades import TooLarge, cascade, kept_by, may_stream
+from vinyl.web.admin.databases import transaction_of
 from vinyl.web.admin.deletion import batches
 from vinyl.web.admin.peers import fetch_together
 from vinyl.web.admin.progress import Progress
@@ -69,7 +69,7 @@ def _delete_few(model_admin: Any, request: Any, queryset: QuerySet[Any]) -> Any:
     if not request.POST.get("post"):
         return delete_few(model_admin, request, queryset)
     try:
-        with transaction.atomic(using=router.db_for_write(queryset.model)):
+        with transaction_of(queryset):
             with may_stream(request):
                 return delete_few(model_admin, request, queryset)
     except TooLarge:
@@ -108,7 +108,7 @@ def _deleting(
     keys = [*queryset.order_by().values_list("pk", flat=True)]
     done = 0
     try:
-        with transaction.atomic(using=router.db_for_write(queryset.model)):
+        with transaction_of(queryset):
             for batch in batches(keys, BATCH):
                 rows = model_admin.get_queryset(request).filter(pk__in=batch)
                 fetch_together(rows)

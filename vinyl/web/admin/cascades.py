@@ -15,12 +15,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import model_ngettext
-from django.db import models, transaction
+from django.db import models
 from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 
-from vinyl.web.admin.deletion import Reached, UnknownRelation, batches, database_of
+from vinyl.web.admin.databases import saving_elsewhere, transaction_of
+from vinyl.web.admin.deletion import Reached, UnknownRelation, batches
 from vinyl.web.admin.progress import Progress, streamed
 
 __all__ = [
@@ -62,7 +63,7 @@ class BatchedDeletions(admin.ModelAdmin):  # type: ignore[type-arg]  # not gener
         can_stream = "_popup" not in request.POST
         can_stream = can_stream and is_own(self, "delete_view", "response_delete")
         try:
-            with may_stream(request, can_stream):
+            with saving_elsewhere(self, request), may_stream(request, can_stream):
                 return super().delete_view(request, object_id, extra_context)
         except TooLarge as large:
             [obj] = large.args
@@ -72,7 +73,7 @@ class BatchedDeletions(admin.ModelAdmin):  # type: ignore[type-arg]  # not gener
     def _deleting(self, request: Any, obj: Any) -> Iterator[Any]:
         about = {"name": self.opts.verbose_name, "obj": str(obj)}
         try:
-            with transaction.atomic(using=database_of([obj])):
+            with transaction_of([obj]):
                 chosen: Any = [obj]
                 self.log_deletions(request, chosen)
                 yield from cascade([obj])
@@ -92,7 +93,7 @@ class BatchedDeletions(admin.ModelAdmin):  # type: ignore[type-arg]  # not gener
             return super().delete_model(request, obj)
         if vars(request).get(_STREAMS) and is_own(self, "delete_model"):
             raise TooLarge(obj)
-        with transaction.atomic(using=database_of([obj])):
+        with transaction_of([obj]):
             _exhaust(cascade([obj]))
             super().delete_model(request, obj)
 
@@ -102,7 +103,7 @@ class BatchedDeletions(admin.ModelAdmin):  # type: ignore[type-arg]  # not gener
             return super().delete_queryset(request, queryset)
         if vars(request).get(_STREAMS) and is_own(self, "delete_queryset"):
             raise TooLarge(queryset)
-        with transaction.atomic(using=database_of(queryset)):
+        with transaction_of(queryset):
             _exhaust(cascade(queryset))
             super().delete_queryset(request, queryset)
 

@@ -15,6 +15,8 @@ from django.db.models.constants import LOOKUP_SEP
 from django.forms.models import apply_limit_choices_to_to_formfield
 from django.utils.translation import gettext
 
+from vinyl.web.admin.keys import is_key
+
 __all__ = ["Choice", "Choices", "Range", "Several", "Truth", "cell_field", "refusal"]
 
 TRUE = frozenset({"true", "t", "yes", "y", "on", "1"})
@@ -60,12 +62,9 @@ class Choice(forms.ModelChoiceField):  # type: ignore[type-arg]  # not generic a
             field = queryset.model._meta.get_field(key)
         values = {}
         for cell in wanted:
-            try:
+            # The row of another one has an error.
+            if is_key(field, cell, queryset.db):
                 values[cell] = field.to_python(cell)
-                field.run_validators(values[cell])
-            except ValidationError:
-                # Its row has an error.
-                values.pop(cell, None)
         found = defaultdict(list)
         for obj in queryset.filter((f"{key}__in", [*values.values()])):
             found[getattr(obj, field.attname)].append(obj)

@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.utils import quote
+from django.contrib.admin.utils import NestedObjects, quote
 from django.db import models, router
 from django.db.models.deletion import get_candidate_relations_to_delete
 from django.urls import NoReverseMatch, reverse
@@ -24,6 +24,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 
 from vinyl.web.admin.counting import Count
+from vinyl.web.admin.databases import database_of
 from vinyl.web.admin.peers import fetch_together
 
 __all__ = [
@@ -31,7 +32,6 @@ __all__ = [
     "Reached",
     "UnknownRelation",
     "batches",
-    "database_of",
     "preview",
 ]
 
@@ -86,21 +86,12 @@ def preview(
     try:
         walk.start(objs)
     except UnknownRelation:
-        return detailed()
-    if walk.total <= MAX_DETAILED:
+        if not walk.is_elsewhere:
+            return detailed()
+        walk.collect(objs)
+    if walk.total <= MAX_DETAILED and not walk.is_elsewhere:
         return detailed()
     return walk.texts(), walk.counts(), walk.lacking(), walk.protected_texts()
-
-
-def database_of(objs: Any) -> str:
-    """
-    Return the alias of the database that a deletion of *objs*, a queryset or a list
-    with an object, writes to. Never switches.
-    """
-    if isinstance(objs, models.QuerySet):
-        hints: Any = objs
-        return hints._db or router.db_for_write(objs.model, **hints._hints)
-    return router.db_for_write(type(objs[0]), instance=objs[0])
 
 
 def batches(items: Iterable[Any], size: int = BATCH) -> Iterator[list[Any]]:
@@ -272,6 +263,21 @@ class _Preview(Reached):
         super().__init__(limit)
         self.request = request
         self.site = site
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the objects are in a database that Django's preview does not read."""
+        model = next(iter(self.keys), None)
+        return model is not None and self.using != router.db_for_write(model)
+
+    def collect(self, objs: Any) -> None:
+        """Look for all objects as Django does, in the database of *objs*."""
+        collector = NestedObjects(using=self.using, origin=objs)
+        collector.collect(objs)
+        for model, found in collector.model_objs.items():
+            self.keys[model].update((obj.pk, None) for obj in found)
+        for obj in collector.protected:
+            self.protecting[type(obj)][obj.pk] = None
 
     def counts(self) -> dict[Any, Count]:
         return {

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
-from django.db import IntegrityError, models, router, transaction
+from django.db import IntegrityError, models
 from django.http import HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -25,6 +25,7 @@ from vinyl.web.admin.conflicts import (
     watch_form,
     watch_rows,
 )
+from vinyl.web.admin.databases import saving_elsewhere, transaction_of
 from vinyl.web.admin.held import (
     asks_for_lookup,
     hold,
@@ -63,10 +64,12 @@ class SafeEditing(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
         take_choice(request)
         arguments = (request, object_id, form_url, extra_context)
         try:
-            response = super().changeform_view(*arguments)
+            with saving_elsewhere(self, request):
+                response = super().changeform_view(*arguments)
         except IntegrityError as error:
             hold(request, reason_for(error, self.model))
-            response = super().changeform_view(*arguments)
+            with saving_elsewhere(self, request):
+                response = super().changeform_view(*arguments)
         return finish_popup(response)
 
     def changelist_view(self, request: Any, extra_context: Any = None) -> Any:
@@ -79,7 +82,7 @@ class SafeEditing(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
                 request, super().changelist_view(request, extra_context)
             )
         try:
-            with transaction.atomic(using=router.db_for_write(self.model)):
+            with transaction_of(self.get_queryset(request)):
                 response = super().changelist_view(request, extra_context)
         except IntegrityError as error:
             hold(request, reason_for(error, self.model))

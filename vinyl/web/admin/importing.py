@@ -6,7 +6,6 @@ and the visitor's permissions, and saved in one transaction.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 from django import forms
@@ -20,8 +19,6 @@ from django.db import (
     DataError,
     IntegrityError,
     models,
-    router,
-    transaction,
 )
 from django.db.models.constants import LOOKUP_SEP
 from django.utils.html import format_html
@@ -29,7 +26,9 @@ from django.utils.translation import gettext
 
 from vinyl.web.admin.cells import Choice, Choices, cell_field
 from vinyl.web.admin.conflicts import locked
+from vinyl.web.admin.databases import transaction_of
 from vinyl.web.admin.deletion import batches
+from vinyl.web.admin.keys import is_key
 from vinyl.web.admin.outcome import Row, Tally
 from vinyl.web.admin.progress import Progress
 from vinyl.web.admin.tables import Table
@@ -181,6 +180,8 @@ class Import:
             return None
         value = self.key.to_python(text)
         self.key.run_validators(value)
+        if not is_key(self.key, text):
+            raise ValidationError(gettext("There is no object with this key."))
         return value
 
     def _row(self, line: int, cells: list[str], known: dict[Any, Any]) -> Row:
@@ -295,9 +296,7 @@ class Import:
         """
         tally = Tally()
         try:
-            with ExitStack() as stack:
-                for alias in self._databases():
-                    stack.enter_context(transaction.atomic(using=alias))
+            with transaction_of(self.admin.get_queryset(self.request)):
                 for row in self.rows():
                     if row.kind == "error":
                         raise _Refused(_told(row))
@@ -324,11 +323,6 @@ class Import:
         else:
             text = gettext("%(added)d added, %(changed)d changed, %(same)d unchanged.")
             yield _note("success", text % tally.counts)
-
-    def _databases(self) -> set[str]:
-        """Where rows are saved: the admin may have a database of its own."""
-        chosen = self.admin.get_queryset(self.request)._db
-        return {router.db_for_write(self.model), *([chosen] if chosen else [])}
 
     def _save(self, row: Row, *, change: bool) -> None:
         admin, request, form = self.admin, self.request, row.form

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from copy import copy
 from functools import cache
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.core.exceptions import BadRequest, ValidationError
+from django.core.exceptions import BadRequest
 from django.db import models
 from django.forms import Media
 from django.utils.translation import gettext
@@ -20,6 +21,7 @@ from vinyl.web.admin.audit import AuditedChanges
 from vinyl.web.admin.cascades import BatchedDeletions, is_own
 from vinyl.web.admin.changelist import ChangeList
 from vinyl.web.admin.editing import SafeEditing, SafeRows
+from vinyl.web.admin.keys import SeveralKeys, is_key
 from vinyl.web.admin.listing import ListOptions
 from vinyl.web.admin.reauthentication import guard_form
 from vinyl.web.admin.related import RelatedFields
@@ -152,6 +154,11 @@ class ModelAdmin(_Options, SafeEditing, AuditedChanges, BatchedDeletions, ListOp
         inlines = super().get_inlines(request, obj)
         return [adapted(inline, _Inline) for inline in inlines]
 
+    def _get_edited_object_pks(self, request: Any, prefix: str) -> list[str]:
+        # Rows with other keys have an error, and the table is not searched for them.
+        keys = super()._get_edited_object_pks(request, prefix)
+        return [key for key in keys if is_key(self.opts.pk, key)]
+
     def get_action(self, action: Any, *args: Any, **kwargs: Any) -> Any:
         if callable(action):
             action = dual_if_async(action)
@@ -159,11 +166,8 @@ class ModelAdmin(_Options, SafeEditing, AuditedChanges, BatchedDeletions, ListOp
 
     def response_action(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """Run the chosen action; refuse values that are not keys of the model."""
-        to_python = self.opts.pk.to_python
-        try:
-            for pk in request.POST.getlist(ACTION_CHECKBOX_NAME):
-                to_python(pk)
-        except (ValueError, ValidationError):
+        keys = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        if not all(is_key(self.opts.pk, key) for key in keys):
             self.message_user(request, gettext("No action selected."), messages.ERROR)
             return None
         return super().response_action(request, *args, **kwargs)
@@ -204,7 +208,17 @@ def _refusing_huge_numbers() -> Iterator[None]:
 
 
 def _rendered(form: Any) -> Any:
-    """Give *form*, a class made for one request, vinyl's templates for widgets."""
+    """
+    Give *form*, a class made for one request, vinyl's templates for widgets, and errors
+    for numbers that no key can be.
+    """
     if form.default_renderer is None:
         form.default_renderer = Renderer
+    for name, field in form.base_fields.items():
+        if isinstance(field, forms.ModelMultipleChoiceField):
+            # A field that a class of the project declares is no request's.
+            own: Any = copy(field)
+            form.base_fields[name] = own
+            kind: Any = type(field)
+            own.__class__ = adapted(kind, SeveralKeys)
     return form

@@ -11,7 +11,6 @@ from django.contrib.admin import widgets
 from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.utils import quote
-from django.core.exceptions import ValidationError
 from django.db.models import Field
 from django.forms import Media
 from django.utils.http import urlencode
@@ -19,6 +18,7 @@ from django.utils.translation import gettext, ngettext
 
 from vinyl.web.admin.filters import finder
 from vinyl.web.admin.held import LOOKUP
+from vinyl.web.admin.keys import is_key
 
 __all__ = ["RelatedFields", "completion"]
 
@@ -153,7 +153,7 @@ class _Completing(widgets.AutocompleteMixin):
     def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
         # What was tampered with is no key to look up.
         target = self.field.target_field
-        keys = [one for one in value if one == "" or _is_key(target, one)]
+        keys = [one for one in value if one == "" or is_key(target, one)]
         return super().optgroups(name, keys, attr)
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
@@ -168,15 +168,6 @@ class _Completing(widgets.AutocompleteMixin):
         }
         context["lookup"] = {"name": LOOKUP, "value": urlencode(query)}
         return context
-
-
-def _is_key(field: Any, text: str) -> bool:
-    """Return whether *text* can be a value of *field*, a model field."""
-    try:
-        field.run_validators(field.to_python(text))
-    except (ValidationError, ValueError, OverflowError):
-        return False
-    return "\0" not in text
 
 
 class CompletingSelect(  # type: ignore[misc]  # the mixin has no base
