@@ -96,6 +96,15 @@ class TestWhichApply:
         # It is not taken for applied.
         assert patch not in patching._applied
 
+    @pytest.mark.parametrize(
+        ("place", "names"), [(OWNER, "load unload"), (f"{OWNER}er", "load")]
+    )
+    def test_another_version_of_a_package_is_used_as_it_is(
+        self, owner: Any, place: str, names: str
+    ) -> None:
+        apply_patches([Patch(place, names, lambda fn: marked(fn), of_package=True)])
+        assert owner().load() == "library"
+
     def test_a_name_that_django_never_had_is_added(self, owner: Any) -> None:
         apply_patches([Patch(OWNER, "listen", lambda before: before or "new")])
         assert owner.listen == "new"

@@ -53,6 +53,8 @@ class Patch(NamedTuple):
         app: The contrib app that must be installed; empty for Django's core.
         since: The first version of Django that has the owner; None for all versions.
         before: The first version of Django without the owner; None for no limit.
+        of_package: Whether the owner belongs to a package other than Django, of which
+            some versions lack the names: they are used as they are.
     """
 
     owner: str
@@ -62,6 +64,7 @@ class Patch(NamedTuple):
     app: str = ""
     since: tuple[int, int] | None = None
     before: tuple[int, int] | None = None
+    of_package: bool = False
 
     def applies(self) -> bool:
         """Whether the installed Django version and apps have the owner."""
@@ -144,8 +147,17 @@ def apply_patches(patches: Iterable[Patch]) -> None:
 
 def _apply_once(patch: Patch) -> None:
     if patch not in _applied:
-        _apply(patch)
+        if not patch.of_package or _has_names(patch):
+            _apply(patch)
         _applied.add(patch)
+
+
+def _has_names(patch: Patch) -> bool:
+    try:
+        owner = resolve(patch.owner)
+    except UnsupportedVersion:
+        return False
+    return all(hasattr(owner, name) for name in patch.names.split())
 
 
 def _apply(patch: Patch) -> None:

@@ -451,8 +451,15 @@ async def test_awaiting_inside_the_bridge_keeps_to_one_connection() -> None:
     assert await run(sync) == (1, 1)
 
 
+# The modules of other packages are patched when they are imported, if they are
+# installed. The tests of these packages look at them.
+REQUIRED = ("abc", "asgiref", "django")
+
+
 def test_the_table_names_only_what_exists() -> None:
     for patch in table.TABLE:
+        if not patch.owner.startswith(REQUIRED):
+            continue
         if patch.applies():
             patching.resolve(patch.owner)
         assert patch.applies() == (patch in patching._applied), patch

@@ -443,7 +443,8 @@ class TestOnTheEventLoop:
         def kill() -> None:
             with psycopg.connect(postgres_url, autocommit=True) as other:
                 other.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    # Returns when they have ended, or after 10 s.
+                    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
                     "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
                 )
 

@@ -96,6 +96,6 @@ def patch_disable(disable: Callable[[Any], None]) -> Callable[[Any], None]:
 _PANEL = "debug_toolbar.panels.sql.panel:SQLPanel"
 
 TABLE = (
-    Patch(_PANEL, "aenable_instrumentation", patch_aenable),
-    Patch(_PANEL, "disable_instrumentation", patch_disable),
+    Patch(_PANEL, "aenable_instrumentation", patch_aenable, of_package=True),
+    Patch(_PANEL, "disable_instrumentation", patch_disable, of_package=True),
 )

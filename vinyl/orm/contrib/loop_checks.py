@@ -44,7 +44,7 @@ class LoopHidden:
 
 TABLE = (
     # Returns a proxy of the setting, to be awaited.
-    Patch("constance.base", "asyncio", LoopHidden),
+    Patch("constance.base", "asyncio", LoopHidden, of_package=True),
     # Returns coroutines to the sync GraphQLView.
-    Patch("strawberry.utils.inspect", "asyncio", LoopHidden),
+    Patch("strawberry.utils.inspect", "asyncio", LoopHidden, of_package=True),
 )

@@ -34,5 +34,6 @@ TABLE = (
         "procrastinate.contrib.django.django_connector:DjangoConnector",
         "execute_query_async execute_query_one_async execute_query_all_async",
         patch_execute,
+        of_package=True,
     ),
 )

@@ -103,5 +103,5 @@ def patch_local(local: type) -> type:
 
 TABLE = (
     # The request that is being recorded.
-    Patch("silk.collector", "local", patch_local),
+    Patch("silk.collector", "local", patch_local, of_package=True),
 )
