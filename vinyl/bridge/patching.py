@@ -211,6 +211,14 @@ def _patch_subclasses(
     base: type, names: list[str], decorator: Callable[..., Any]
 ) -> None:
     """Apply *decorator* in subclasses of *base* that override one of *names*."""
+    exact = {name for name in names if not name.endswith("*")}
+    starts = tuple(name[:-1] for name in names if name.endswith("*"))
+
+    def overrides(cls: type) -> bool:
+        own = vars(cls)
+        return not exact.isdisjoint(own) or (
+            bool(starts) and any(name.startswith(starts) for name in own)
+        )
 
     def patch_class(cls: type) -> None:
         for name in _expanded(names, cls, base):
@@ -246,7 +254,10 @@ def _patch_subclasses(
             super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type]
         else:
             outer.__get__(None, cls)(**kwargs)
-        patch_class(cls)
+        # Pages make many classes of forms with nothing of their own. A single parent
+        # has come here before.
+        if len(cls.__bases__) > 1 or overrides(cls):
+            patch_class(cls)
 
     base.__init_subclass__ = classmethod(__init_subclass__)  # type: ignore[assignment, arg-type]
 

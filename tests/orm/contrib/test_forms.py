@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django import forms
 from django.db import connections
+from django.db.models import QuerySet
 from django.forms import formsets
 from django.http import QueryDict
 
@@ -21,6 +22,7 @@ from vinyl.bridge import patching
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import run, transaction
 from vinyl.orm.contrib import forms as forms_module
+from vinyl.orm.recording import recording
 
 pytestmark = pytest.mark.anyio
 
@@ -154,6 +156,67 @@ async def test_numbers_that_no_column_holds_are_errors(music: dict[str, Any]) ->
     form = AlbumForm(album_data(music, year="9" * 40, artist="9" * 40))
     assert not await form.is_valid()
     assert set(form.errors) == {"year", "artist"}
+
+
+def choices_of(queryset: Any, **options: Any) -> list[tuple[str, str]]:
+    field: Any = forms.ModelChoiceField(queryset, **options)
+    return [(str(value), label) for value, label in field.choices]
+
+
+class Shouting(QuerySet):
+    """A queryset whose iterator() gives what others do not."""
+
+    def iterator(self, *args: Any, **kwargs: Any) -> Any:
+        for artist in super().iterator(*args, **kwargs):
+            artist.name = artist.name.upper()
+            yield artist
+
+
+class TestChoices:
+    async def test_are_read_by_one_query_without_a_cursor_in_the_server(
+        self, music: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*args: Any, **kwargs: Any) -> None:
+            raise AssertionError("The choices were read with a cursor.")
+
+        artists = Artist.objects.order_by("name")
+        field: Any = forms.ModelChoiceField(artists, empty_label="none")
+        expected = [
+            ("", "none"),
+            (str(music["other"].pk), "<Bach>"),
+            (str(music["artist"].pk), "Nina Simone"),
+        ]
+
+        def read() -> list[tuple[str, str]]:
+            return [(str(value), label) for value, label in field.choices]
+
+        with monkeypatch.context() as patched, recording() as record:
+            patched.setattr(QuerySet, "iterator", refuse)
+            assert await run(read) == expected
+        assert record.count == 1
+        # Each time anew.
+        await Artist.objects.filter(name="<Bach>").delete()
+        assert await run(read) == [expected[0], expected[2]]
+        assert artists._result_cache is None
+
+    def test_without_an_event_loop(self, music: dict[str, Any]) -> None:
+        artists = Artist.objects.order_by("name")
+        found = choices_of(artists.prefetch_related("albums"), empty_label=None)
+        assert [label for _, label in found] == ["<Bach>", "Nina Simone"]
+        assert choices_of(artists, empty_label=None) == found
+        field: Any = forms.ModelChoiceField(artists, empty_label=None)
+        assert [value.instance for value, _ in field.choices] == list(artists)
+
+    async def test_of_a_queryset_with_an_iterator_of_its_own(
+        self, music: dict[str, Any]
+    ) -> None:
+        queryset = Shouting(Artist).order_by("name")
+        found = await run(choices_of, queryset, empty_label=None)
+        assert [label for _, label in found] == ["<BACH>", "NINA SIMONE"]
+
+    async def test_on_the_event_loop_are_refused(self, music: dict[str, Any]) -> None:
+        with pytest.raises(NotAwaitedError, match="on the event loop"):
+            choices_of(Artist.objects.all())
 
 
 def test_without_an_event_loop_nothing_is_awaited(music: dict[str, Any]) -> None:

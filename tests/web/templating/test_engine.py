@@ -22,7 +22,7 @@ from django.template import (
 from django.template.backends.django import DjangoTemplates
 from django.test import override_settings
 from django.views.decorators.cache import never_cache
-from jinja2 import UndefinedError
+from jinja2 import UndefinedError, pass_context
 
 from tests.records.models import Album, Artist, Genre, Label, Track
 from tests.web.serving import serving, settings_for, templates
@@ -150,6 +150,29 @@ class TestCalls:
         assert (
             await run(rendered, text, album=await Album.objects.get()) == "Nina Simone"
         )
+
+    def test_functions_may_take_the_context_of_the_template(self) -> None:
+        class Greeting:
+            @pass_context
+            def __call__(self, context: Any, name: str) -> str:
+                return f"{context['word']} {name}"
+
+        @pass_context
+        def greet(context: Any, name: str) -> str:
+            return f"{context['word']}, {name}"
+
+        text = "{% set word = 'hi' %}{{ greet('Nina') }}; {{ greeting(name='Ada') }}"
+        assert rendered(text, greet=greet, greeting=Greeting()) == "hi, Nina; hi Ada"
+
+    @pytest.mark.parametrize("call", ["next_of(empty)", "empty.__next__()"])
+    def test_a_function_that_raises_stop_iteration_has_no_value(
+        self, call: str
+    ) -> None:
+        # It would end the template early, which is a generator.
+        with pytest.raises(UndefinedError, match="StopIteration"):
+            rendered(f"{{{{ {call} }}}} more", next_of=next, empty=iter(()))
+        text = "{% set found = next_of(empty) %}{{ found is defined }} more"
+        assert rendered(text, next_of=next, empty=iter(())) == "False more"
 
 
 class TestStreams:

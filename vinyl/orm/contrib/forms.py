@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from copy import copy
 from typing import Any, NoReturn
 
 from django.db.models import QuerySet
@@ -126,6 +127,33 @@ def patch_value_from_object(
     return value
 
 
+def patch_choices(choices: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Patch the iteration over the choices of a model field to read them with one query.
+    Django's `iterator()` has a cursor in the server, which takes several round trips
+    and saves no memory, because each choice of a widget refers to its object.
+    """
+
+    @functools.wraps(choices)
+    def __iter__(self: Any) -> Any:
+        if not (runs_sync() and _is_iterated_as_django_does(self.queryset)):
+            return choices(self)
+        own = copy(self)
+        own.queryset = self.queryset.all()
+        # Of another copy, so that none refers to itself and all are freed at once.
+        own.queryset.iterator = self.queryset.all().__iter__
+        return choices(own)
+
+    return __iter__
+
+
+def _is_iterated_as_django_does(queryset: Any) -> bool:
+    return isinstance(queryset, QuerySet) and all(
+        getattr(type(queryset), name) is getattr(QuerySet, name)
+        for name in ("__iter__", "_fetch_all", "iterator")
+    )
+
+
 def patch_save(save: Callable[..., Any]) -> Callable[..., Any]:
     """Patch a formset's `save()`, which makes `save_m2m()` while it runs."""
     if inspect.iscoroutinefunction(save):
@@ -172,6 +200,7 @@ TABLE = (
         "ordered_forms",
         patch_validation_result,
     ),
+    Patch("django.forms.models:ModelChoiceIterator", "__iter__", patch_choices),
     Patch(_FORMSET, "management_form", patch_management_form),
     Patch("django.forms", "all_valid", dual),
     Patch("django.forms.formsets", "all_valid", dual),

@@ -44,6 +44,7 @@ widgets.py     the fields of forms, without scripts
 preferences.py what a visitor has arranged: colours, folds, favourites, columns
 foreign.py     templates of packages in Django's language, and vinyl's in their pages
 search.py      the search over all models
+links.py       the links of Django's views and widgets, cached
 static.py      vinyl's static files in place of those of Django's pages
 tabs.py        fieldsets and inlines behind tabs
 tags.py        functions for the templates

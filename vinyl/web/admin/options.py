@@ -29,6 +29,9 @@ from vinyl.web.admin.widgets import FORM_FIELDS, JSONField, Renderer, named
 
 __all__ = ["ModelAdmin", "StackedInline", "TabularInline", "adapted"]
 
+# Stands for a form field of which only the name is read.
+ANY_FIELD = forms.Field()
+
 _FORMFIELD_METHODS = [
     f"formfield_for_{kind}"
     for kind in ("dbfield", "choice_field", "foreignkey", "manytomany")
@@ -86,8 +89,11 @@ class _Options(RelatedFields):
 
         def simple(field: Any, **kwargs: Any) -> Any:
             own = type(field).__module__.startswith("django.db.models.fields")
-            if own and not field.many_to_many and not field.primary_key:
-                return forms.Field()
+            if own and not field.primary_key:
+                has_field = not field.many_to_many or (
+                    field.remote_field.through._meta.auto_created
+                )
+                return ANY_FIELD if has_field else None
             return self.formfield_for_dbfield(field, request, **kwargs)
 
         return {"formfield_callback": simple}

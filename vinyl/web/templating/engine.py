@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping
 from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
 import jinja2
@@ -35,6 +36,9 @@ __all__ = ["Environment", "Jinja2", "render", "stream"]
 
 # How many expressions and texts of a template are sent together.
 BUFFER_SIZE = 50
+
+# Types whose objects are called without a look for `__call__` of their class.
+FUNCTIONS = frozenset({FunctionType, MethodType, BuiltinFunctionType})
 
 P = ParamSpec("P")
 
@@ -131,7 +135,18 @@ class AwaitingContext(Context):
     """The context of a template; functions that the template calls may be async."""
 
     def call(self, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
-        result = super().call(obj, *args, **kwargs)
+        if type(obj) in FUNCTIONS and not hasattr(obj, "jinja_pass_arg"):
+            # As Jinja2's own, without a look at what only other objects may have.
+            kwargs.pop("_block_vars", None)
+            kwargs.pop("_loop_vars", None)
+            try:
+                result = obj(*args, **kwargs)
+            except StopIteration:
+                result = self.environment.undefined(
+                    f"{obj!r} raised StopIteration, so it has no value"
+                )
+        else:
+            result = super().call(obj, *args, **kwargs)
         return suspend_or_refuse(result) if isinstance(result, Coroutine) else result
 
 
