@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from django.core.exceptions import BadRequest, ValidationError
 from django.db import models, transaction
+from django.forms import ModelChoiceField
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext
 
@@ -25,6 +26,7 @@ __all__ = [
     "conflicts_of",
     "lock_object",
     "locked",
+    "refuse_other_rows",
     "rows_of",
     "version_of",
     "watch_form",
@@ -216,6 +218,24 @@ def watch_rows(formset: Any) -> None:
         return get_queryset(self)
 
     formset.get_queryset = locking
+
+
+def refuse_other_rows(formset: Any) -> None:
+    """
+    Let *formset*, a class made for one request, have errors for rows that are not among
+    its objects any more: Django skips what was typed for them. Never switches.
+    """
+    add_fields = formset.add_fields
+
+    def add_checked(self: Any, form: Any, index: int | None) -> None:
+        add_fields(self, form, index)
+        key = form.fields.get(self.model._meta.pk.name)
+        is_new = index is None or index >= self.initial_form_count()
+        if self.is_bound and not is_new and form.instance._state.adding:
+            if isinstance(key, ModelChoiceField):
+                key.queryset = key.queryset.none()  # type: ignore[union-attr]  # a queryset by now
+
+    formset.add_fields = add_checked
 
 
 def _posted(request: Any) -> dict[str, Digests] | None:

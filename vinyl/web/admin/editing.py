@@ -20,6 +20,7 @@ from vinyl.web.admin.conflicts import (
     VERSION,
     conflicts_of,
     lock_object,
+    refuse_other_rows,
     rows_of,
     version_of,
     watch_form,
@@ -128,6 +129,7 @@ class SafeEditing(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
         formset = super().get_changelist_formset(request, **kwargs)
         if self.detect_conflicts:
             watch_rows(formset)
+        refuse_other_rows(formset)
         hold_formset(formset, request)
         return formset
 
@@ -196,6 +198,7 @@ class SafeRows(admin.options.InlineModelAdmin):  # type: ignore[type-arg]  # as 
         if self.detect_conflicts:
             watch_form(formset.form, request, is_row=True)
             watch_rows(formset)
+        refuse_other_rows(formset)
         hold_form(formset.form, request)
         return formset
 
