@@ -229,6 +229,7 @@ UNTESTED = {
 IN_A_PROJECT = {
     "vinyl.cli": "test_cli.py",
     "vinyl.explanations": "test_bad_input.py",
+    "vinyl.pytest_plugin.access": "test_pytest_misuse.py",
     "vinyl.pytest_plugin.async_fixtures": "test_pytest_plugin_beside_others.py",
     "vinyl.pytest_plugin.asserting": "test_pytest_plugin.py",
     "vinyl.pytest_plugin.databases": "test_generated_tests.py",

@@ -95,9 +95,7 @@ def main(argv: list[str] | None = None) -> None:
         find_settings(Path.cwd())
         if argv[1:2] == ["test"]:
             if (arguments := pytest_arguments(argv[2:])) is not None:
-                # Ctrl-C reaches pytest as well, which has databases to remove.
-                signal.signal(signal.SIGINT, lambda *_: None)
-                sys.exit(subprocess.call(arguments))
+                sys.exit(run_pytest(arguments))
             argv = [each for each in argv if each != "--django"]
         # uvicorn has a handler of its own.
         with nullcontext() if argv[1:2] == ["runserver"] else ending_on_sigterm():
@@ -168,6 +166,29 @@ def _print_any_text() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.encoding != "utf-8":
             stream.reconfigure(errors="backslashreplace")
+
+
+def run_pytest(command: list[str]) -> int:
+    """
+    Run *command*, which is pytest, and return its status. pytest always has the time to
+    remove its databases. Never switches.
+    """
+    signals = [signal.SIGTERM]
+    # Ctrl-C reaches pytest as well.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    process = subprocess.Popen(command)
+    ended_by: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        ended_by.append(number)
+        process.send_signal(signal.SIGINT)
+
+    if sys.platform != "win32":
+        signals.append(signal.SIGHUP)
+    for each in signals:
+        signal.signal(each, interrupt)
+    status = process.wait()
+    return 128 + ended_by[0] if ended_by else status
 
 
 def pytest_arguments(arguments: list[str]) -> list[str] | None:

@@ -33,6 +33,11 @@ def test_the_guide(tmp_path: Path, database_url: str | None) -> None:
             assert client.get(f"/albums/{made.json()['id']}").json() == new
             assert client.post("/albums/", json={}).status_code == 422
     assert "Traceback" not in log.read_text()
+    # The same models under Starlette alone.
+    command = ("uvicorn", "plain:app", "--port", "{port}")
+    with server(*command, cwd=tmp_path, database_url=database_url) as (url, log):
+        assert httpx.get(f"{url}/albums/").json() == {new["title"]: new["artist"]}
+    assert "Traceback" not in log.read_text()
 
 
 SINGLE = """

@@ -8,6 +8,7 @@ are no settings of vinyl.
     anyio_mode = "auto"
 
 setup.py            finding the project's settings
+access.py           refusing the databases to tests that have not asked for them
 databases.py        the test databases, and transactions around tests
 steps.py            async tests and fixtures, which take part in the transactions
 fixtures.py         fixtures with the names that pytest-django has, too
@@ -41,6 +42,7 @@ __all__ = [
     "pytest_runtest_call",
     "pytest_runtest_makereport",
     "pytest_runtest_protocol",
+    "pytest_runtest_setup",
 ]
 
 
@@ -78,13 +80,14 @@ def pytest_configure(config: Any) -> None:
     if not config.stash[ACTIVE]:
         return
     from vinyl.orm import testing
-    from vinyl.pytest_plugin import async_fixtures, fixtures, own_fixtures
+    from vinyl.pytest_plugin import access, async_fixtures, fixtures, own_fixtures
 
     testing.pytest_configure(config)
     plugins = config.pluginmanager
     plugins.register(own_fixtures, "vinyl.own_fixtures")
     if not plugins.has_plugin("django"):
         plugins.register(fixtures, "vinyl.fixtures")
+        config.add_cleanup(access.refuse_unasked())
     plugins.register(async_fixtures.made_for(config), "vinyl.async_fixtures")
 
 
@@ -124,8 +127,22 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, Any, Any]:
+    """
+    Refuse the databases to the fixtures of *item* if it has not asked for them. Never
+    switches.
+    """
+    if not item.config.stash[ACTIVE]:
+        return (yield)
+    from vinyl.pytest_plugin.access import phase
+
+    with phase(getattr(item, "fixturenames", None)):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_fixture_setup(fixturedef: Any, request: Any) -> Generator[None, Any, Any]:
-    """Let an async fixture take part in the test's transactions. Never switches."""
+    """Let a fixture take part in the test's transactions. Never switches."""
     if not request.config.stash[ACTIVE] or fixturedef.scope != "function":
         return (yield)
     from vinyl.pytest_plugin.steps import patched_fixture
@@ -136,12 +153,16 @@ def pytest_fixture_setup(fixturedef: Any, request: Any) -> Generator[None, Any, 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Let an async test take part in its transactions. Never switches."""
+    """
+    Let a test take part in its transactions, and refuse the databases if it has not
+    asked for them. Never switches.
+    """
     if not item.config.stash[ACTIVE]:
         return (yield)
+    from vinyl.pytest_plugin.access import phase
     from vinyl.pytest_plugin.steps import patched_test
 
-    with patched_test(item):
+    with phase(getattr(item, "fixturenames", None)), patched_test(item):
         return (yield)
 
 

@@ -9,6 +9,7 @@ import pytest
 from django.core import mail
 from django.test.utils import override_settings
 
+from vinyl.pytest_plugin import access
 from vinyl.pytest_plugin.databases import flushed, made_databases, rolled_back
 from vinyl.pytest_plugin.live import LiveServer, serving
 
@@ -34,6 +35,7 @@ def databases(pytestconfig: pytest.Config) -> Iterator[None]:
     Never switches.
     """
     option = pytestconfig.getoption
+    access.allow()
     with made_databases(reuse=option("reuse_db"), create=option("create_db")):
         yield
 
@@ -53,7 +55,8 @@ def db(request: pytest.FixtureRequest, databases: None) -> Iterator[None]:
         request.getfixturevalue("transactional_db")
         yield
         return
-    with rolled_back():
+    access.allow()
+    with rolled_back(), access.guarding():
         yield
 
 
@@ -66,6 +69,14 @@ def transactional_db(databases: None) -> Iterator[None]:
 
     Never switches.
     """
+    if access.in_transaction():
+        pytest.fail(
+            "The fixture `transactional_db` was requested by getfixturevalue() after "
+            "the transaction of `db` had begun, so the test would stay in it. Name "
+            "`transactional_db` among the arguments of the test, or in "
+            "`@pytest.mark.usefixtures`."
+        )
+    access.allow()
     with flushed():
         yield
 

@@ -1,6 +1,6 @@
 """
-Async tests and fixtures take part in the transactions that the thread has open: those
-of `db`, or of pytest-django.
+Tests and fixtures take part in the transactions that the thread has open: those of
+`db`, or of pytest-django. Plain ones do so when they run an event loop.
 
 A test and its fixtures are steps, which may run in tasks and contexts of their own.
 Each of them enters the scope of the test, from which child tasks and requests inherit.
@@ -9,15 +9,16 @@ Each of them enters the scope of the test, from which child tasks and requests i
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import contextmanager
-from inspect import isasyncgenfunction, iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any
 
 import pytest
 from _pytest.unittest import TestCaseFunction
 from django.db import connections
 
+from vinyl.bridge.mode import runs_sync
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.pools.registry import close_pools
 from vinyl.orm.scopes.scope import ConnectionScope, current_scope
@@ -48,11 +49,13 @@ def steps_of_test() -> Iterator[None]:
 
 def _hold_transactions() -> None:
     """
-    Let the test's scope hold the connections of this thread that have a transaction. To
-    be called where no event loop is running. Never switches.
+    Let the test's scope hold the connections of this thread that have a transaction.
+    Never switches.
     """
     scope = _Test.scope
-    if scope is None:
+    # An async test that requests a fixture by name has them already, and those of the
+    # thread cannot be looked up there.
+    if scope is None or not runs_sync():
         return
     for alias in connections:
         wrapper = connection_of_thread(alias)
@@ -89,7 +92,7 @@ def _step() -> Iterator[bool]:
 
 @contextmanager
 def patched_test(item: pytest.Item) -> Iterator[None]:
-    """Make an async test a step of the running test, in the block. Never switches."""
+    """Make a test function a step of the running test, in the block. Never switches."""
     # Django's TestCases use async_to_sync(), which lends the transaction.
     if not isinstance(item, pytest.Function) or isinstance(item, TestCaseFunction):
         yield
@@ -114,8 +117,8 @@ def patched_test(item: pytest.Item) -> Iterator[None]:
 @contextmanager
 def patched_fixture(fixturedef: Any) -> Iterator[None]:
     """
-    Make an async fixture, its part after `yield` included, a step of the running test,
-    in the block. Never switches.
+    Make a fixture, its part after `yield` included, a step of the running test, in the
+    block. Never switches.
     """
     _hold_transactions()
     fixture = fixturedef.func
@@ -156,4 +159,25 @@ def _as_step(fn: Callable[..., Any]) -> Callable[..., Any]:
                 yield value
 
         return steps
-    return fn
+    if isgeneratorfunction(fn):
+
+        @functools.wraps(fn)
+        def plain_steps(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            generator = fn(*args, **kwargs)
+            while True:
+                with _step():
+                    try:
+                        value = next(generator)
+                    except StopIteration:
+                        return
+                yield value
+
+        return plain_steps
+
+    @functools.wraps(fn)
+    def plain_step(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        with _step():
+            return fn(*args, **kwargs)
+
+    return plain_step
