@@ -162,6 +162,13 @@ class TestAwaitedTwice:
         with pytest.raises(AlreadyAwaitedError, match=self.MESSAGE):
             await call
 
+    async def test_its_use_as_a_value_is_told_apart(self) -> None:
+        call = make_call()
+        assert await call == 7
+        message = r"'Album\.work' .* has been awaited, .* not its result, so .* text"
+        with pytest.raises(AlreadyAwaitedError, match=message):
+            str(call)
+
     async def test_of_a_cached_property(self) -> None:
         class Shop:
             @cached_property

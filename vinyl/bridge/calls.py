@@ -43,7 +43,8 @@ class Call(Coroutine[Any, Any, Any]):
 
     Raises:
         NotAwaitedError: It is used as a value.
-        AlreadyAwaitedError: It is awaited a second time, or by two tasks.
+        AlreadyAwaitedError: It is awaited a second time, or by two tasks, or is used
+            as a value after it has been awaited.
 
     Switches to the event loop when awaited.
     """
@@ -114,6 +115,14 @@ class Call(Coroutine[Any, Any, Any]):
         if use == "testing its truth value" and asker == "asyncio.base_tasks":
             return True
         name = self._coroutine.__qualname__
+        if self._awaited_by is not None:
+            raise AlreadyAwaitedError(
+                f"'{name}' was called on the event loop and has been awaited, but what "
+                f"was kept is the call and not its result, so {use} is not possible. "
+                f"Keep the result (`self._total = await obj.count()`), and run a "
+                f"function that caches its results in the bridge: `await "
+                f"vinyl.orm.run(function, ...)`."
+            )
         # Python's warning "never awaited" would repeat the error.
         self._coroutine.close()
         raise NotAwaitedError(

@@ -1,12 +1,14 @@
 """
 Refusing a dual-mode call that nobody will await, where it is made.
 
-A call that is not awaited does nothing. Two mistakes are visible in the calling code
+A call that is not awaited does nothing. Three mistakes are visible in the calling code
 before a coroutine exists:
 
 - The next instruction drops the result, as in the statement `album.save()`.
 - The caller is a plain function of Django or of an installed package. It expects sync
   mode, and would continue with a coroutine in place of a value.
+- The caller is a plain function whose results `functools.lru_cache` keeps. The cache
+  would give everyone the same coroutine, which can be awaited once.
 
 If a function only returns the result, its caller is inspected instead. If the code does
 not show a mistake with certainty, the call is allowed: Python warns if the coroutine is
@@ -15,6 +17,8 @@ never awaited, and a `Call` raises an error if it is used as a value.
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any, NoReturn
@@ -62,8 +66,8 @@ def refuse_lost(dual: Callable[..., Any], name: str, frame: FrameType | None) ->
         frame: The frame of its caller.
 
     Raises:
-        NotAwaitedError: The result would be dropped, or used by sync code of Django or
-            of an installed package.
+        NotAwaitedError: The result would be dropped, kept by a cache of results, or
+            used by sync code of Django or of an installed package.
 
     Never switches.
     """
@@ -82,6 +86,8 @@ def refuse_lost(dual: Callable[..., Any], name: str, frame: FrameType | None) ->
                 _refuse_dropped(name, frame, site)
             certain = direct
             used = site.fate != RETURNED or (not direct and site.is_use(frame))
+            if direct and not used and _is_cached(frame):
+                _refuse_cached(name, frame)
         if used:
             if not (foreign and site.is_foreign):
                 return
@@ -112,9 +118,45 @@ def _refuse_dropped(name: str, frame: FrameType, site: CallInstruction) -> NoRet
     )
 
 
+def _is_cached(frame: FrameType) -> bool:
+    """Whether results of the function that *frame* runs are kept by `lru_cache`."""
+    code = frame.f_code
+    first, *names = code.co_qualname.split(".")
+    found = frame.f_globals.get(first)
+    for name in names:
+        found = inspect.getattr_static(found, name, None)
+    while found is not None and getattr(found, "__code__", None) is not code:
+        if isinstance(found, functools._lru_cache_wrapper):
+            return inspect.unwrap(found).__code__ is code
+        # A decorator, or the function of a class method or a static method.
+        found = getattr(found, "__wrapped__", None)
+    return False
+
+
+def _refuse_cached(name: str, frame: FrameType) -> NoReturn:
+    code = frame.f_code
+    raise NotAwaitedError(
+        f"'{name}' was called on the event loop by {code.co_qualname}() of "
+        f"{frame.f_globals.get('__name__', code.co_filename)}, whose results are "
+        f"cached: the cache would keep the call, which can be awaited only once, in "
+        f"place of its result. Run the function in the bridge, where the result is "
+        f"cached: `await vinyl.orm.run({_entry(frame)}, ...)`."
+    )
+
+
 def _refuse_foreign(name: str, frame: FrameType) -> NoReturn:
-    code = entry = frame.f_code
-    # What the project's code called is to be run as a whole.
+    code = frame.f_code
+    raise NotAwaitedError(
+        f"'{name}' was called on the event loop by {code.co_qualname}() of "
+        f"{frame.f_globals.get('__name__', code.co_filename)}, sync code that does not "
+        f"await it. Run the sync code in the bridge: `await "
+        f"vinyl.orm.run({_entry(frame)}, ...)`."
+    )
+
+
+def _entry(frame: FrameType) -> str:
+    """The function to run as a whole: what the project's code called to get here."""
+    entry = frame.f_code
     around: FrameType | None = frame
     while around is not None and not _site_of(around).is_async:
         if owner_of(around.f_code.co_filename) not in (DJANGO, PACKAGE, VINYL):
@@ -123,10 +165,4 @@ def _refuse_foreign(name: str, frame: FrameType) -> NoReturn:
         around = around.f_back
     # The name of one of these is not what the project's code calls it by.
     is_hidden = "<" in entry.co_qualname or entry.co_name.startswith("__")
-    remedy = "function" if is_hidden else entry.co_qualname
-    raise NotAwaitedError(
-        f"'{name}' was called on the event loop by {code.co_qualname}() of "
-        f"{frame.f_globals.get('__name__', code.co_filename)}, sync code that does not "
-        f"await it. Run the sync code in the bridge: `await vinyl.orm.run({remedy}, "
-        f"...)`."
-    )
+    return "function" if is_hidden else entry.co_qualname
