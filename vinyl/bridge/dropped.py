@@ -37,6 +37,9 @@ from vinyl.exceptions import NotAwaitedError
 
 __all__ = ["refuse_lost"]
 
+# The type of a function under `lru_cache`, which has no public name.
+_LRU_CACHE = type(functools.lru_cache(len))
+
 # Verdicts are kept for this many places in code.
 MAX_SITES = 10_000
 _sites: dict[tuple[int, int], CallInstruction] = {}
@@ -126,7 +129,7 @@ def _is_cached(frame: FrameType) -> bool:
     for name in names:
         found = inspect.getattr_static(found, name, None)
     while found is not None and getattr(found, "__code__", None) is not code:
-        if isinstance(found, functools._lru_cache_wrapper):
+        if isinstance(found, _LRU_CACHE):
             return inspect.unwrap(found).__code__ is code
         # A decorator, or the function of a class method or a static method.
         found = getattr(found, "__wrapped__", None)
