@@ -130,7 +130,7 @@ def _is_cached(frame: FrameType) -> bool:
         found = inspect.getattr_static(found, name, None)
     while found is not None and getattr(found, "__code__", None) is not code:
         if isinstance(found, _LRU_CACHE):
-            return inspect.unwrap(found).__code__ is code
+            return getattr(inspect.unwrap(found), "__code__", None) is code
         # A decorator, or the function of a class method or a static method.
         found = getattr(found, "__wrapped__", None)
     return False
