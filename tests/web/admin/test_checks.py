@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.core import checks
 from django.test import override_settings
@@ -15,7 +16,9 @@ from vinyl.web.sessions import SessionMiddleware
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
 
-def test_the_checks_report_missing_settings() -> None:
+def test_the_checks_report_missing_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without those of other tests.
+    monkeypatch.setattr("django.contrib.admin.sites.all_sites", [admin.site])
     assert check_dependencies() == []
     with override_settings(MIDDLEWARE=MIDDLEWARE):
         assert checks.run_checks(tags=[checks.Tags.admin]) == []
