@@ -30,14 +30,23 @@ import pytest
 PATIENCE = 90.0
 
 
+# asyncio's debug mode prints each step of a loop that a slow machine takes long for.
+OF_THE_TEST_RUN = (
+    "DATABASE_URL",
+    "DJANGO_",
+    "PYTEST_",
+    "PYTHONASYNCIODEBUG",
+    "PYTHONUNBUFFERED",
+    "VINYL_",
+)
+
+
 def environment(database_url: str | None = None) -> dict[str, str]:
     """The environment of a user's terminal: nothing of this test run's settings."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(
-            ("DJANGO_", "PYTEST_", "PYTHONUNBUFFERED", "VINYL_", "DATABASE_URL")
-        )
+        if not name.startswith(OF_THE_TEST_RUN)
     }
     # Tests of a project are run by anyio's plugin; pytest-asyncio would warn of it.
     kept["PYTEST_ADDOPTS"] = "-p no:asyncio"

@@ -19,6 +19,7 @@ from django.db import InterfaceError
 
 from tests.fix_db import only_sqlite
 from tests.orm.backends.querying import query
+from tests.project.terminal import environment
 from tests.records.models import Artist
 from vinyl.orm import connection, run
 from vinyl.orm.backends.worker import Worker
@@ -151,6 +152,11 @@ async def test_the_interpreter_ends_although_the_loop_cleaned_nothing_up(
 ) -> None:
     command = [sys.executable, "-c", EXIT.format(sql=sql), str(tmp_path / "exit.db")]
     ended = await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, text=True, timeout=50
+        subprocess.run,
+        command,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=50,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "the end\n", "")

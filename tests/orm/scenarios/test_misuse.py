@@ -11,7 +11,6 @@ name where there is a row for it, refused where there is none, and never half do
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,6 +33,7 @@ from django.db import connections, models
 from django.db.models import signals
 from django.test import override_settings
 
+from tests.project.terminal import environment
 from tests.records.models import Album, Artist
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import run, transaction
@@ -324,12 +324,13 @@ finally:
 def test_the_current_site_is_awaited_and_its_cache_holds_sites(db: str) -> None:
     settings = connections.settings["default"]
     entry = {key: settings[key] for key in settings if key != "TEST"}
-    environment = {**os.environ, "TEST_DATABASE": json.dumps(entry, default=str)}
-    environment["PYTHONPATH"] = str(Path(__file__).parents[3])
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    env = environment() | {
+        "TEST_DATABASE": json.dumps(entry, default=str),
+        "PYTHONPATH": str(Path(__file__).parents[3]),
+    }
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", SITES],
-        env=environment,
+        env=env,
         capture_output=True,
         text=True,
     )
