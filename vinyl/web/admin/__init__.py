@@ -28,6 +28,8 @@ progress.py    actions that show their progress
 actions.py     the action that deletes
 ranges.py      filters that are typed: ranges, and parts of texts
 filters.py     Django's filters with a bounded number of choices
+facets.py      the counts of their choices
+indexes.py     fields that an index begins with
 keys.py        keys that somebody has typed or sent
 related.py     the fields for related objects
 completion.py  what these complete, and the page to search without scripts

@@ -27,13 +27,13 @@ class AdminConfig(apps.SimpleAdminConfig):
 
     def ready(self) -> None:
         # Not Django's ready(), which registers checks for Django's own pages.
-        from vinyl.web.admin import awaiting, filters, links, static, tags
+        from vinyl.web.admin import awaiting, facets, filters, links, static, tags
         from vinyl.web.admin.checks import check_dependencies, check_middleware
         from vinyl.web.admin.engines import check_engines
         from vinyl.web.admin.foreign import replace_filter_tag
         from vinyl.web.admin.overrides import check_templates
 
-        for module in (awaiting, filters, links, static):
+        for module in (awaiting, facets, filters, links, static):
             apply_patches(module.TABLE)
         replace_filter_tag(tags)
         checks.register(check_admin_app, checks.Tags.admin)

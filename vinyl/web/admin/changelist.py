@@ -56,6 +56,9 @@ class ChangeList(main.ChangeList):
 
     search_form_class = SearchForm
 
+    # What the filters were made of, and what Django returns of them.
+    _filters: tuple[Any, Any] | None = None
+
     def __init__(self, request: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)
         # Names that columns.py leaves out where it may.
@@ -117,8 +120,12 @@ class ChangeList(main.ChangeList):
         for name in (AFTER_VAR, BEFORE_VAR):
             self.params.pop(name, None)
             self.filter_params.pop(name, None)
-        with self._errors_of_the_query_string(request):
-            return super().get_filters(request)
+        # Django asks for them again to count the choices of each one.
+        made_of = (request, {**self.params}, {**self.filter_params})
+        if self._filters is None or self._filters[0] != made_of:
+            with self._errors_of_the_query_string(request):
+                self._filters = (made_of, super().get_filters(request))
+        return self._filters[1]
 
     def get_results(self, request: Any) -> None:
         """

@@ -6,19 +6,31 @@ the rows of a whole table in PostgreSQL the server's own estimate.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.core.paginator import EmptyPage, Paginator
 from django.db import connections
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Value
 from django.utils.formats import number_format
 
-__all__ = ["BoundedPaginator", "Count", "count", "estimate", "same_rows"]
+__all__ = [
+    "BoundedPaginator",
+    "Count",
+    "count",
+    "count_each",
+    "estimate",
+    "latest",
+    "same_rows",
+]
 
 # OFFSET is a signed integer of 64 bits.
 MAX_OFFSET = 2**63 - 1
+
+# Counts in one query; databases limit its parameters.
+TOGETHER = 25
 
 
 class Count(int):
@@ -73,8 +85,61 @@ def count(queryset: QuerySet[Any], limit: int | None) -> Count:
     """
     if limit is None:
         return Count.exactly(queryset.count())
-    found = queryset.order_by()[: limit + 1].count()
+    if type(queryset).count is not QuerySet.count:
+        # A project's own, which may know better.
+        return _up_to(limit, queryset.order_by()[: limit + 1].count())
+    return count_each([queryset], limit)[0]
+
+
+def count_each(querysets: Sequence[QuerySet[Any]], limit: int) -> list[Count]:
+    """
+    Return what `count()` returns for each of *querysets*, which are of one database.
+    One query for `TOGETHER` of them. Switches to the event loop.
+    """
+    found: list[int] = []
+    for start in range(0, len(querysets), TOGETHER):
+        batch = [_first(one, limit) for one in querysets[start : start + TOGETHER]]
+        columns: list[str] = []
+        params: list[Any] = []
+        for number, rows in enumerate(batch):
+            try:
+                sql, values = rows.query.get_compiler(rows.db).as_sql()
+            except EmptyResultSet:
+                columns.append("0")
+            else:
+                columns.append(f"(SELECT COUNT(*) FROM ({sql}) vinyl_{number})")
+                params += values
+        with connections[batch[0].db].cursor() as cursor:
+            cursor.execute(f"SELECT {', '.join(columns)}", params)
+            found += cursor.fetchone()
+    return [_up_to(limit, number) for number in found]
+
+
+def _first(queryset: QuerySet[Any], limit: int) -> Any:
+    """The first rows, one more than *limit*, to count them."""
+    rows: Any = queryset.order_by()
+    query = queryset.query
+    if not (query.distinct or query.group_by or query.combinator):
+        # Without a column the database may read an index alone.
+        rows = rows.annotate(vinyl_one=Value(1)).values("vinyl_one")
+    return rows[: limit + 1]
+
+
+def _up_to(limit: int, found: int) -> Count:
     return Count.exactly(found) if found <= limit else Count.at_least(limit)
+
+
+def latest(queryset: QuerySet[Any], number: int) -> QuerySet[Any]:
+    """
+    Return those rows of *queryset* that are among the last *number* rows of its table
+    by primary key; *queryset* itself if the table has no more. One query. Switches to
+    the event loop.
+    """
+    table: Any = queryset.model._base_manager.using(queryset.db)
+    keys = table.order_by("-pk").values_list("pk", flat=True)
+    # A condition on the key, unlike a list of keys, reads a part of its index.
+    first = [*keys[number - 1 : number + 1]]
+    return queryset.filter(pk__gte=first[0]) if len(first) > 1 else queryset
 
 
 def estimate(queryset: QuerySet[Any]) -> Count | None:

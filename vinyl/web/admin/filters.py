@@ -1,6 +1,6 @@
 """
 Django's filters for tables of any size: they list a bounded number of choices, and a
-field to find the others; their counts stop at the limit of the change list.
+field to find the others.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 from django.contrib.admin import filters
 from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.admin.utils import get_model_from_relation
-from django.db.models import Count as CountOf
-from django.db.models import Exists, Field, ForeignObjectRel, OuterRef, Q, QuerySet
+from django.db.models import Exists, Field, ForeignObjectRel, OuterRef, QuerySet
 
 from vinyl.bridge.patching import Patch
-from vinyl.web.admin.counting import count
+from vinyl.web.admin.counting import latest
 from vinyl.web.admin.peers import fetch_together
 
 __all__ = [
@@ -178,55 +177,18 @@ def patch_values_init(original: Callable[..., Any]) -> Callable[..., Any]:
         values = self.lookup_choices
         if not isinstance(values, QuerySet):
             return
-        limit = MAX_CHOICES
-        rows = values.model._base_manager.using(values.db).order_by()
-        if count(rows, SAMPLE).is_exact:
+        limit, some = MAX_CHOICES, latest(values, SAMPLE)
+        if some is values:
             listed = [*values[: limit + 1]]
             self.lookup_choices = listed[:limit]
             if len(listed) <= limit:
                 return
         else:
-            latest = rows.order_by("-pk").values("pk")[:SAMPLE]
-            self.lookup_choices = [*values.filter(pk__in=latest)[:limit]]
+            self.lookup_choices = [*some[:limit]]
         chosen = ", ".join(map(str, self.lookup_val or []))
         _offer_finder(self, Finder(self.lookup_kwarg, chosen, searches=False))
 
     return __init__
-
-
-def patch_facets(original: Callable[..., Any]) -> Callable[..., Any]:
-    """`get_facet_queryset()`, the counts of the choices of a filter."""
-
-    @functools.wraps(original)
-    def get_facet_queryset(self: Any, changelist: Any) -> Any:
-        limit = getattr(changelist.paginator, "limit", None)
-        rows = changelist.get_queryset(
-            self.request, exclude_parameters=self.expected_parameters()
-        )
-        facets = self.get_facet_counts(changelist.pk_attname, rows)
-        if not all(_is_plain_count(facet) for facet in facets.values()):
-            return original(self, changelist)
-        if limit is None or count(rows, limit).is_exact:
-            return rows.aggregate(**facets)
-        # One pass over a large table would read all of it.
-        return {
-            name: count(rows.filter(_condition(facet)), limit)
-            for name, facet in facets.items()
-        }
-
-    return get_facet_queryset
-
-
-def _is_plain_count(facet: Any) -> bool:
-    return type(facet) is CountOf and not facet.distinct  # type: ignore[attr-defined]
-
-
-def _condition(facet: Any) -> Q:
-    condition = facet.filter
-    if condition is not None and not isinstance(condition, Q):
-        # Since Django 6.0 it is wrapped.
-        [condition] = condition.get_source_expressions()
-    return condition or Q()
 
 
 def other_parameters(changelist: Any, spec: Any) -> Iterator[tuple[str, str]]:
@@ -247,7 +209,6 @@ def other_parameters(changelist: Any, spec: Any) -> Iterator[tuple[str, str]]:
 _FILTERS = filters.__name__
 
 TABLE = (
-    Patch(f"{_FILTERS}:FacetsMixin", "get_facet_queryset", patch_facets),
     Patch(f"{_FILTERS}:RelatedFieldListFilter", "field_choices", patch_field_choices),
     Patch(
         f"{_FILTERS}:RelatedOnlyFieldListFilter", "field_choices", patch_only_choices

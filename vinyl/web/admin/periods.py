@@ -11,11 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from django.contrib.admin.templatetags import admin_list
-from django.core.exceptions import FieldDoesNotExist
 from django.db import connections
 from django.db.models import DateTimeField, Exists, Max, Min, QuerySet
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
+
+from vinyl.web.admin.indexes import is_indexed
 
 __all__ = ["date_hierarchy"]
 
@@ -30,7 +31,7 @@ def date_hierarchy(changelist: Any) -> Any:
     loop.
     """
     name = changelist.date_hierarchy
-    if not name or not _is_indexed(changelist.model, name):
+    if not name or not is_indexed(changelist.model, name):
         return admin_list.date_hierarchy(changelist)
     view: Any = SimpleNamespace(
         date_hierarchy=name,
@@ -40,32 +41,6 @@ def date_hierarchy(changelist: Any) -> Any:
         queryset=_Periods(changelist.queryset),
     )
     return admin_list.date_hierarchy(view)
-
-
-def _is_indexed(model: Any, name: str) -> bool:
-    """Whether *name* is a field of *model* that an index begins with."""
-    try:
-        field = model._meta.get_field(name)
-    except FieldDoesNotExist:
-        return False
-    if field.model._meta.concrete_model is not model._meta.concrete_model:
-        # In the table of a parent.
-        return False
-    unconditional = [
-        index.fields for index in model._meta.indexes if not index.condition
-    ]
-    unconditional += [c.fields for c in model._meta.total_unique_constraints]
-    unconditional += model._meta.unique_together
-    return (
-        field.db_index
-        or field.unique
-        or any(first == name for first, *_ in filter(None, _plain(unconditional)))
-    )
-
-
-def _plain(indexes: Any) -> Iterator[list[str]]:
-    for fields in indexes:
-        yield [field.removeprefix("-") for field in fields]
 
 
 class _Periods:
