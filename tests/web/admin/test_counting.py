@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.core.paginator import EmptyPage
 from django.db import connections
+from django.db.models import QuerySet
 from django.utils import translation
 
 from tests.records.models import Album, Artist, Genre
@@ -21,7 +22,9 @@ from vinyl.web.admin.counting import (
     BoundedPaginator,
     Count,
     count,
+    count_each,
     estimate,
+    latest,
     same_rows,
 )
 
@@ -165,3 +168,43 @@ async def test_pages_beyond_the_limit_are_left_out_or_shown_around_this_one() ->
     for number in (0, 2**63):
         with pytest.raises(EmptyPage):
             await run(pages.validate_number, number)
+
+
+@pytest.mark.usefixtures("db")
+async def test_counts_of_many_querysets_share_queries(queries: list[str]) -> None:
+    await some_albums(9)
+    rows = Album.objects.all()
+    some = [rows.filter(year=1900 + i) for i in range(30)]
+    odd = [rows.none(), rows, rows.values("artist").distinct(), rows.order_by("title")]
+    queries.clear()
+    found = await run(count_each, [*some, *odd], 4)
+    assert [*found] == [*[1] * 9, *[0] * 21, 0, 4, 1, 4]
+    assert [one.is_exact for one in found] == [*[True] * 31, False, True, False]
+    assert len(queries) == 2
+    assert await run(count_each, [], 4) == []
+
+
+@pytest.mark.usefixtures("db")
+async def test_the_latest_rows_are_those_of_the_last_keys(queries: list[str]) -> None:
+    await some_albums(9)
+    rows = Album.objects.filter(year__gt=1905).order_by("pk")
+    assert await run(latest, rows, 9) is rows
+    queries.clear()
+    some = await run(latest, rows, 2)
+    assert [album.year for album in await some] == [1907, 1908]
+    # Of the table, and not of these rows.
+    early = await run(latest, Album.objects.filter(year__lt=1905), 2)
+    assert await early.count() == 0
+
+
+class Knowing(QuerySet[Any]):
+    """A queryset of a project that has its number from somewhere else."""
+
+    def count(self) -> int:
+        return 3
+
+
+@pytest.mark.usefixtures("db")
+async def test_a_count_of_a_project_is_asked() -> None:
+    await some_albums(9)
+    assert await run(count, Knowing(Album), 5) == 3

@@ -58,7 +58,13 @@ def previews(objs: Any, request: Any, **options: Any) -> tuple[Any, Any]:
     return expected, deletion.preview(objs, request, site, detailed, **options)
 
 
-async def test_the_same_counts_as_djangos() -> None:
+@pytest.mark.parametrize("are_texts", [False, True], ids=["integers", "texts"])
+async def test_the_same_counts_as_djangos(
+    are_texts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if are_texts:
+        # As for the keys of generic relations that are kept as texts.
+        monkeypatch.setattr(deletion, "_has_integers", lambda *args: False)
     artist = await a_discography()
     await a_discography_of("Sun Ra")
     request = Asking(await superuser())
@@ -95,6 +101,21 @@ async def test_many_objects_are_counted_in_few_queries_and_not_loaded(
     assert "Album 003" not in shown
     assert "… and 297 more albums" in shown
     assert f'<a href="/admin/records/artist/{artist.pk}/change/">' in page.text
+
+
+async def test_what_depends_on_many_objects_is_found_in_few_queries(
+    queries: list[str],
+) -> None:
+    artist = await a_discography(30)
+    request = Asking(await superuser())
+    expected = await run(get_deleted_objects, [artist], request, site)
+    queries.clear()
+    walk = deletion.Reached()
+    await run(walk.start, [artist])
+    # However many albums there are, and batches of them.
+    assert len(queries) < 25, queries
+    counts = {model._meta.verbose_name_plural: len(k) for model, k in walk.keys.items()}
+    assert {name: n for name, n in counts.items() if n} == expected[1]
 
 
 async def test_counts_stop_before_the_question_and_not_before_the_deletion(

@@ -22,7 +22,6 @@ from vinyl.web.admin import (
     AdminSite,
     ModelAdmin,
     RelatedOnlyFieldListFilter,
-    SimpleListFilter,
     filters,
 )
 
@@ -150,37 +149,3 @@ async def test_the_values_of_a_large_table_are_those_of_its_latest_rows(
     # The first two rows are not among the latest eight.
     assert re.findall(r">(\d{4})<", beside) == ["1957", "2000"]
     assert 'type="search" name="year"' in beside
-
-
-class Early(SimpleListFilter):
-    title = "early"
-    parameter_name = "early"
-
-    def lookups(self, request: Any, model_admin: Any) -> Any:
-        return [("yes", "Early"), ("no", "Late")]
-
-    def queryset(self, request: Any, queryset: Any) -> Any:
-        if self.value() == "yes":
-            return queryset.filter(year__lt=1958)
-        if self.value() == "no":
-            return queryset.filter(year__gte=1958)
-        return queryset
-
-
-async def test_counts_of_choices_stop_at_the_limit() -> None:
-    await superuser()
-    await some_albums(4)
-    nina, label = await Artist.objects.get(), await Label.objects.get(name="Label 02")
-    for _ in range(6):
-        await Album.objects.create(title="More", artist=nina, label=label, year=1990)
-    options = {"list_per_page": 3, "list_max_show_all": 1}
-    for limit, counts, early, late in (
-        (5, ["1", "1", "5+", "1"], "3", "5+"),
-        (50, ["1", "1", "7", "1"], "3", "7"),
-    ):
-        site = site_with([Early, "label"], count_limit=limit, **options)
-        async with administering(site=site) as http:
-            page = await http.get(f"{LIST}?_facets=True")
-        assert shown(page) == [f"Label {i:02} ({n})" for i, n in enumerate(counts)]
-        assert f"Early ({early})" in text(page)
-        assert f"Late ({late})" in text(page)

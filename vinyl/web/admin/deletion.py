@@ -40,10 +40,12 @@ MAX_DETAILED = 200
 
 # How many objects of a model a longer preview lists, and counts before a confirmation.
 MAX_LISTED = 50
-MAX_COUNTED = 100_000
+MAX_COUNTED = 10_000
 
-# Keys in one query.
+# Keys in one query. What depends on more of them is found by the query that has found
+# them, up to so many of these inside of each other.
 BATCH = 1000
+MAX_NESTED = 3
 
 # Those in the database are new in Django 6.1.
 ACTIONS = {
@@ -139,23 +141,27 @@ class Reached:
         Raises:
             UnknownRelation: Nobody knows what the `on_delete` of a relation does.
         """
+        found: Any = None
         if isinstance(objs, models.QuerySet):
             model = objs.model
             chosen: Any = objs.order_by().values_list("pk", flat=True)
+            found = self._bounded(chosen)
         elif objs:
             model, chosen = type(objs[0]), [obj.pk for obj in objs]
         else:
             return
         self.using = database_of(objs)
-        rest = [(model, self._new(model, chosen))]
+        rest = [(model, self._new(model, chosen), found, 1)]
         self.chosen[model].update(self.keys[model])
         while rest:
-            model, keys = rest.pop()
+            model, keys, found, depth = rest.pop()
             self._add_parents(model, keys)
-            for batch in batches(keys):
-                for related, found in self._related(model, batch):
-                    if new := self._new(related, found):
-                        rest.append((related, new))
+            is_nested = found is not None and len(keys) > BATCH and depth <= MAX_NESTED
+            for group in [found] if is_nested else batches(keys):
+                for related, dependent in self._related(model, group, keys):
+                    if new := self._new(related, dependent):
+                        below = depth + 1 if is_nested else 1
+                        rest.append((related, new, dependent, below))
 
     def _new(self, model: Any, keys: Iterable[Any]) -> list[Any]:
         known, new = self.keys[model], []
@@ -180,9 +186,16 @@ class Reached:
                     self.chosen[parent] |= {key for key, of in pairs if of in chosen}
 
     def _related(
-        self, model: Any, keys: list[Any]
-    ) -> Iterator[tuple[Any, Iterable[Any]]]:
-        """Yield the models with the keys that are deleted with objects of *model*."""
+        self, model: Any, group: Any, keys: list[Any]
+    ) -> Iterator[tuple[Any, Any]]:
+        """
+        Yield the models with querysets of the keys that are deleted with objects of
+        *model*.
+
+        Args:
+            group: A batch of the keys of these objects, or a queryset that finds all.
+            keys: All of their keys.
+        """
         relations: Any = get_candidate_relations_to_delete(model._meta)
         for relation in relations:
             field = relation.field
@@ -199,7 +212,7 @@ class Reached:
                 self.by_database.add(related)
             if field.remote_field.parent_link:
                 self.chosen[related] |= self.chosen[model]
-            rows = self._rows(related, **{f"{field.name}__pk__in": keys})
+            rows = self._rows(related, **{f"{field.name}__pk__in": group})
             found = rows.order_by().values_list("pk", flat=True)
             if action.endswith("CASCADE"):
                 yield related, self._bounded(found)
@@ -208,10 +221,33 @@ class Reached:
                 kept[related].update(dict.fromkeys(self._bounded(found)))
         for private in model._meta.private_fields:
             if hasattr(private, "bulk_related_objects"):
-                objs = [model(pk=key) for key in keys]
-                found = private.bulk_related_objects(objs, self.using)
-                self.dependents[model][found.model] = None
-                yield found.model, self._bounded(found.values_list("pk", flat=True))
+                for found in self._related_generically(private, model, group, keys):
+                    self.dependents[model][found.model] = None
+                    yield found.model, self._bounded(found.values_list("pk", flat=True))
+
+    def _related_generically(
+        self, private: Any, model: Any, group: Any, keys: list[Any]
+    ) -> Iterator[Any]:
+        """Yield querysets of the objects that *private* relates to others."""
+        if isinstance(group, list):
+            objs = [model(pk=key) for key in group]
+            yield private.bulk_related_objects(objs, self.using)
+        elif _has_integers(private, model):
+            # Not before the apps are ready.
+            from django.contrib.contenttypes.models import ContentType
+
+            types = ContentType.objects.db_manager(self.using)
+            own = types.get_for_model(
+                model, for_concrete_model=private.for_concrete_model
+            )
+            conditions = {
+                f"{private.content_type_field_name}__pk": own.pk,
+                f"{private.object_id_field_name}__in": group,
+            }
+            yield self._rows(private.remote_field.model, **conditions)
+        else:
+            for batch in batches(keys):
+                yield from self._related_generically(private, model, batch, keys)
 
     def _rows(self, model: Any, **conditions: Any) -> Any:
         return model._base_manager.using(self.using).filter(**conditions)
@@ -254,6 +290,17 @@ class Reached:
                 keys = [key for key in self.keys[model] if key not in chosen]
                 if keys and model not in self.by_database:
                     yield model, keys[::-1]
+
+
+def _has_integers(private: Any, model: Any) -> bool:
+    """Whether a generic relation has keys as they are, and not as texts."""
+    name = getattr(private, "object_id_field_name", None)
+    if name is None:
+        # Of a package, and not Django's.
+        return False
+    key = private.remote_field.model._meta.get_field(name)
+    integers = models.IntegerField
+    return isinstance(key, integers) and isinstance(model._meta.pk, integers)
 
 
 class _Preview(Reached):

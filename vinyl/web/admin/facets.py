@@ -66,6 +66,4 @@ def _condition(facet: Any) -> Q:
     return condition or Q()
 
 
-TABLE = (
-    Patch(f"{filters.__name__}:FacetsMixin", "get_facet_queryset", patch_facets),
-)
+TABLE = (Patch(f"{filters.__name__}:FacetsMixin", "get_facet_queryset", patch_facets),)
