@@ -107,7 +107,7 @@ async def test_what_depends_on_many_objects_is_found_in_few_queries(
     queries: list[str],
 ) -> None:
     artist = await a_discography(30)
-    request = Asking(await superuser())
+    request: Any = Asking(await superuser())
     expected = await run(get_deleted_objects, [artist], request, site)
     queries.clear()
     walk = deletion.Reached()

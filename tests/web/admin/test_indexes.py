@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib.sessions.models import Session
 from django.db import models
@@ -31,10 +33,10 @@ def test_fields_of_models(model: type[models.Model], name: str, is_found: bool) 
 @isolate_apps("tests.records")
 def test_indexes_of_several_fields_serve_the_first_one() -> None:
     class Pressing(models.Model):
-        code = models.IntegerField()
-        year = models.IntegerField()
-        plant = models.IntegerField()
-        country = models.IntegerField()
+        code: Any = models.IntegerField()
+        year: Any = models.IntegerField()
+        plant: Any = models.IntegerField()
+        country: Any = models.IntegerField()
 
         class Meta:
             app_label = "records"

@@ -63,8 +63,9 @@ class _Periods:
         field = self.queryset.model._meta.get_field(name)
         starts = [*_starts(first, last, kind)]
         is_known = connections[self.queryset.db].vendor in ("postgresql", "sqlite")
-        if is_known and len(starts) <= MAX_PERIODS and _next(starts[-1], kind):
-            starts = self._with_rows(field, starts, kind)
+        end = _next(starts[-1], kind)
+        if is_known and len(starts) <= MAX_PERIODS and end:
+            starts = self._with_rows(field, starts, end)
         else:
             starts = [*self._hops(field, first, kind)]
         return [_bound(field, start) for start in starts]
@@ -72,9 +73,9 @@ class _Periods:
     datetimes = dates
 
     def _with_rows(
-        self, field: Any, starts: list[datetime.date], kind: str
+        self, field: Any, starts: list[datetime.date], end: datetime.date
     ) -> list[datetime.date]:
-        """Return those of *starts* whose periods have rows."""
+        """Those of *starts* whose periods have rows; the last one ends at *end*."""
         using = self.queryset.db
         connection = connections[using]
         # One condition for all periods: Django takes longer to write one for each than
@@ -92,10 +93,13 @@ class _Periods:
             # In SQLite this would make a number of a date.
             column = field.db_type(connection)
             row = f"(%s, CAST(%s AS {column}), CAST(%s AS {column}))"
+        moments = [
+            field.get_db_prep_value(_bound(field, day), connection)
+            for day in (*starts, end)
+        ]
         bounds: list[Any] = []
-        for number, start in enumerate(starts):
-            ends = (_bound(field, start), _bound(field, _next(start, kind)))
-            bounds += [number, *(field.get_db_prep_value(e, connection) for e in ends)]
+        for number in range(len(starts)):
+            bounds += [number, *moments[number : number + 2]]
         values = ", ".join([row] * len(starts))
         with connection.cursor() as cursor:
             cursor.execute(
