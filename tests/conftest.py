@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio.constants
 import gc
+import logging
 import os
 import signal
 
@@ -15,6 +16,10 @@ os.environ.setdefault("PYTHONASYNCIODEBUG", "1")
 # It looks at the stack for each callback. These frames reach from inside a dual-mode
 # call to the line that made it.
 asyncio.constants.DEBUG_STACK_DEPTH = 4  # type: ignore[misc]  # Final
+# It also logs what took long, which depends on the machine: not a message of a test's.
+logging.getLogger("asyncio").addFilter(
+    lambda record: not record.getMessage().startswith("Executing ")
+)
 django.setup()
 
 # A shell starts jobs in the background with Ctrl-C ignored. Tests send it to processes.

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
@@ -175,17 +175,18 @@ async def test_200_requests_at_once_start_no_thread(started_threads: list[str]) 
     assert {r.status_code for r in responses} == {200}
 
 
-SLEEP = 0.1
+# The key of an advisory lock.
+LOCK = 20_779
 
 
-def plain_sleep(request: Request) -> Response:
+def plain_wait(request: Request) -> Response:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_sleep(%s)", [SLEEP])
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [LOCK])
     return Response()
 
 
-async def async_sleep(request: Request) -> Response:
-    return await run(plain_sleep, request)
+async def async_wait(request: Request) -> Response:
+    return await run(plain_wait, request)
 
 
 @pytest.fixture
@@ -198,24 +199,19 @@ def large_pool(db: str) -> Iterator[int]:
 
 
 @only_postgresql
-@pytest.mark.parametrize("view", [plain_sleep, async_sleep])
+@pytest.mark.parametrize("view", [plain_wait, async_wait])
 async def test_requests_wait_for_the_database_together(
-    view: Any, large_pool: int
+    view: Any, large_pool: int, admin: psycopg.Connection
 ) -> None:
-    # Without sockets: with a hundred of them the client is what takes the time.
+    waiting = "SELECT count(*) FROM pg_locks WHERE objid = %s AND NOT granted"
+    admin.execute("SELECT pg_advisory_lock(%s)", [LOCK])
     async with serving(path("", view)) as http:
-
-        async def seconds(count: int) -> float:
-            start = time.monotonic()
-            responses = await asyncio.gather(*(http.get("/") for _ in range(count)))
-            assert {response.status_code for response in responses} == {200}
-            return time.monotonic() - start
-
-        # Opens the connections.
-        await seconds(large_pool)
-        taken = await seconds(100)
-    # One after the other they would take 100 times as long.
-    assert taken < 100 * SLEEP / 3
+        requests = [asyncio.ensure_future(http.get("/")) for _ in range(100)]
+        while admin.execute(waiting, [LOCK]).fetchone() != (large_pool,):
+            await asyncio.sleep(0.01)
+        admin.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+        responses = await asyncio.gather(*requests)
+    assert {response.status_code for response in responses} == {200}
 
 
 @pytest.mark.parametrize("kind", ["plain", "with handlers", "Starlette 1.0"])

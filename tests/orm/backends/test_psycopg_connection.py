@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
 import weakref
 from contextlib import suppress
 from typing import Any
@@ -30,17 +29,24 @@ from vinyl.orm.pools.registry import close_pools, pool_for
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db"), only_postgresql]
 
+# The key of an advisory lock.
+LOCK = 20_778
+
 
 async def test_starts_no_thread(started_threads: list[str]) -> None:
     await asyncio.gather(*(Artist.objects.count() for _ in range(30)))
     assert started_threads == []
 
 
-async def test_queries_overlap() -> None:
-    await asyncio.gather(*(run(query, "SELECT 1") for _ in range(10)))
-    start = time.monotonic()
-    await asyncio.gather(*(run(query, "SELECT pg_sleep(0.2)") for _ in range(10)))
-    assert time.monotonic() - start < 1.0
+async def test_queries_overlap(admin: psycopg.Connection) -> None:
+    admin.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+    locks = [run(query, f"SELECT pg_advisory_lock_shared({LOCK})") for _ in range(10)]
+    tasks = [asyncio.ensure_future(one) for one in locks]
+    waiting = "SELECT count(*) FROM pg_locks WHERE objid = %s AND NOT granted"
+    while admin.execute(waiting, [LOCK]).fetchone() != (10,):
+        await asyncio.sleep(0.01)
+    admin.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+    await asyncio.gather(*tasks)
 
 
 async def test_cancelling_the_task_cancels_the_query() -> None:
@@ -83,7 +89,8 @@ async def test_operations_under_random_timeouts_leave_clean_connections() -> Non
 async def test_sharing_a_connection_by_hand_is_an_error_not_a_dead_lock() -> None:
     raw = await run(lambda: (connection.ensure_connection(), connection.connection))
     busy = asyncio.create_task(run(raw[1].execute, "SELECT pg_sleep(0.3)"))
-    await asyncio.sleep(0.05)
+    while not raw[1].lock.locked():
+        await asyncio.sleep(0)
     with pytest.raises(psycopg.InterfaceError, match="in use by another task"):
         await run(raw[1].execute, "SELECT 1")
     await busy

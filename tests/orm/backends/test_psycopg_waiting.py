@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg
 import pytest
@@ -24,6 +25,14 @@ from vinyl.orm.backends import psycopg_waiting
 from vinyl.orm.backends.psycopg_waiting import looking
 
 pytestmark = [pytest.mark.anyio]
+
+
+Cancelled: TypeAlias = Callable[[Callable[[], Awaitable]], Awaitable[float]]
+
+SLEEPING = (
+    "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' "
+    "AND datname = current_database()"
+)
 
 
 def sleep() -> None:
@@ -78,11 +87,18 @@ def replace_requests(
     return numbers
 
 
-async def cancelled(work: Callable[[], Awaitable[Any]]) -> float:
-    """Cancel *work* in its query; return how long that took, in seconds."""
+@pytest.fixture
+def cancelled(admin: psycopg.Connection) -> Cancelled:
+    """What cancels work in its query, and returns how long that took, in seconds."""
+    return functools.partial(cancel, admin)
+
+
+async def cancel(admin: psycopg.Connection, work: Callable[[], Awaitable]) -> float:
+    # A query that was not cancelled sleeps on.
+    before = set(admin.execute(SLEEPING))
     task = asyncio.ensure_future(work())
-    # Time for the query to begin in the server.
-    await asyncio.sleep(0.3)
+    while set(admin.execute(SLEEPING)) <= before:
+        await asyncio.sleep(0.01)
     start = time.monotonic()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -94,7 +110,10 @@ async def cancelled(work: Callable[[], Awaitable[Any]]) -> float:
 @pytest.mark.usefixtures("thread")
 class TestARequest:
     async def test_that_is_lost_is_repeated(
-        self, of_psycopg: Any, monkeypatch: pytest.MonkeyPatch
+        self,
+        of_psycopg: Any,
+        cancelled: Cancelled,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         cls, work = of_psycopg
         monkeypatch.setattr(psycopg_waiting, "CANCEL_INTERVAL", 0.1)
@@ -110,7 +129,10 @@ class TestARequest:
                 await cursor.execute("SELECT 1")
 
     async def test_that_fails_costs_the_connection(
-        self, of_psycopg: Any, monkeypatch: pytest.MonkeyPatch
+        self,
+        of_psycopg: Any,
+        cancelled: Cancelled,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         def refuse(number: int) -> bool:
             raise psycopg.OperationalError("refused")
@@ -124,7 +146,10 @@ class TestARequest:
             assert driver.closed
 
     async def test_without_an_answer_costs_the_connection(
-        self, of_psycopg: Any, monkeypatch: pytest.MonkeyPatch
+        self,
+        of_psycopg: Any,
+        cancelled: Cancelled,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         cls, work = of_psycopg
         monkeypatch.setattr(psycopg_waiting, "CANCEL_INTERVAL", 0.1)

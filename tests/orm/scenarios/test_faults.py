@@ -317,7 +317,7 @@ class TestTheNetwork:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
                 await names()
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 30
         # In an unknown state, so it was thrown away.
         sound(lost=1)
         network.thaw()
@@ -332,7 +332,7 @@ class TestTheNetwork:
                 async with transaction.atomic():
                     await Artist.objects.create(name="perhaps")
                     network.freeze()
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 30
         sound(lost=1)
         network.thaw()
 
@@ -365,7 +365,7 @@ class TestTheNetwork:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.3):
                 await in_block()
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 30
         sound()
         network.thaw()
         assert await names() == []
