@@ -56,6 +56,8 @@ GROUPS = {
     "Mail": "sendtestemail",
     "Terminal": "completion",
 }
+# Commands of Django that vinyl replaces, unless another app does.
+REPLACED = {"createsuperuser": "django.contrib.auth"}
 WITHOUT_SETTINGS = frozenset(
     {"completion", "help", "startapp", "startproject", "version"}
 )
@@ -85,7 +87,7 @@ def main(argv: list[str] | None = None) -> None:
     _print_any_text()
     if Path(argv[0]).name in ("__main__.py", "vinyl.exe"):
         argv[0] = "vinyl"
-    if argv[1:] in (["--version"], ["version"]):
+    if argv[1:2] in (["--version"], ["version"]):
         sys.stdout.write(
             f"vinyl {vinyl.__version__} (Django {django.get_version()}, "
             f"Python {sys.version.split()[0]})\n"
@@ -148,21 +150,29 @@ def ending_on_sigterm() -> Iterator[None]:
 
 
 def _nobody_reads() -> bool:
-    """
-    Whether the reader of the output has gone, as in `vinyl routes | head`. What is left
-    of it is dropped then, at which Python would fail once more.
-    """
+    """Whether the reader of the output has gone, as in `vinyl routes | head`."""
     output = sys.stdout.fileno()
     poll = select.poll()
     poll.register(output, 0)
     if not any(event & select.POLLERR for _, event in poll.poll(0)):
         return False
-    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    _drop_output()
     return True
 
 
+def _drop_output() -> None:
+    """Drop what is left of the output, at which Python would fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _print_any_text() -> None:
-    """Print what the terminal's encoding lacks as escapes, instead of failing."""
+    """
+    Print what the terminal's encoding lacks as escapes, instead of failing; and nothing
+    where there is no output, as after `>&-`.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # until Python exits
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.encoding != "utf-8":
             stream.reconfigure(errors="backslashreplace")
@@ -170,25 +180,16 @@ def _print_any_text() -> None:
 
 def run_pytest(command: list[str]) -> int:
     """
-    Run *command*, which is pytest, and return its status. pytest always has the time to
-    remove its databases. Never switches.
+    Run *command*, which is pytest, in place of this process, so that it gets all
+    signals; on Windows, return its status. Never switches.
     """
-    signals = [signal.SIGTERM]
-    # Ctrl-C reaches pytest as well.
-    signal.signal(signal.SIGINT, lambda *_: None)
-    process = subprocess.Popen(command)
-    ended_by: list[int] = []
-
-    def interrupt(number: int, frame: object) -> None:
-        ended_by.append(number)
-        process.send_signal(signal.SIGINT)
-
-    if sys.platform != "win32":
-        signals.append(signal.SIGHUP)
-    for each in signals:
-        signal.signal(each, interrupt)
-    status = process.wait()
-    return 128 + ended_by[0] if ended_by else status
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if sys.platform == "win32":
+        # Ctrl-C reaches pytest as well, which has the time to remove its databases.
+        signal.signal(signal.SIGINT, lambda *_: None)
+        return subprocess.call(command)
+    os.execv(command[0], command)
 
 
 def pytest_arguments(arguments: list[str]) -> list[str] | None:
@@ -239,11 +240,16 @@ class Utility(ManagementUtility):
         return "\n".join(lines)
 
     def fetch_command(self, subcommand: str) -> BaseCommand:
-        if self.settings_exception and subcommand not in WITHOUT_SETTINGS:
-            raise ImproperlyConfigured(
-                _settings_problem(self.settings_exception)
-            ) from self.settings_exception
-        if subcommand in OWN:
+        if self.settings_exception:
+            if subcommand not in WITHOUT_SETTINGS:
+                raise ImproperlyConfigured(
+                    _settings_problem(self.settings_exception)
+                ) from self.settings_exception
+            if not settings.configured:
+                # Django looks for databases to close, after each command.
+                settings.configure()
+        replaced = REPLACED.get(subcommand)
+        if subcommand in OWN or replaced and get_commands().get(subcommand) == replaced:
             return load_command_class("vinyl.web", subcommand)
         return super().fetch_command(subcommand)
 
@@ -354,4 +360,8 @@ def _settings_problem(error: Exception) -> str:
 def _fail(message: str) -> NoReturn:
     style = color_style()
     sys.stderr.write(f"{style.ERROR(message)}\n")
+    try:
+        sys.stdout.flush()
+    except OSError:  # the full disk that the message is about
+        _drop_output()
     sys.exit(1)

@@ -25,6 +25,12 @@ def explain(error: Exception) -> str | None:
     """
     if isinstance(error, ImproperlyConfigured):
         return str(error)
+    if isinstance(error, SyntaxError) and error.filename:
+        line = (error.text or "").strip()
+        return (
+            f"{error.filename}, line {error.lineno}, is not valid Python: {error.msg}."
+            f"\n\n    {line}\n\nCorrect the file."
+        )
     if isinstance(error, EOFError):
         return (
             "The command asks a question, and there is no terminal that could answer "

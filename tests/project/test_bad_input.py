@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from tests.project.terminal import PATIENCE, environment, new_project, vinyl
 
 # Runs each of the command lines, and prints the exit code and the output of each.
@@ -62,6 +64,7 @@ A_PROJECT = [
     Case(["migrate"], "Applying sessions.0001_initial... OK", 0),
     Case(["changepassword", "ada"], "user 'ada' does not exist"),
     Case(["createsuperuser", "--noinput"], "You must use --username"),
+    Case(["createsuperuser"], "No superuser was created: the command asks for a name"),
     Case(["loaddata", "nope"], "No fixture named 'nope' found."),
     Case(["loaddata", "field.json"], "has no field named 'nope'\n\nNothing has been"),
     Case(["loaddata", "model.json"], "Invalid model identifier: nope.user\n\nNothing"),
@@ -72,6 +75,9 @@ A_PROJECT = [
     Case(["flush"], "there is no terminal that could answer"),
     Case(["collectstatic", "--noinput"], "/sys/nope cannot be used: "),
 ]
+
+# They show the help, or the version, whatever follows.
+SHOWING = {"help", "test", "version"}
 
 FIXTURES = {
     "field": '[{"model": "auth.group", "fields": {"nope": 1}}]',
@@ -94,7 +100,8 @@ def test_each_command_says_what_is_wrong(tmp_path: Path) -> None:
         settings.write('\nSTATIC_ROOT = "/sys/nope"\n')
     before = sorted(project.rglob("*.py"))
 
-    for case, (code, printed) in zip(A_PROJECT, run_all(project), strict=True):
+    results = run_all(project, [case.arguments for case in A_PROJECT])
+    for case, (code, printed) in zip(A_PROJECT, results, strict=True):
         assert case.message in printed, case
         assert "Traceback" not in printed, case
         assert code == case.code, (case, printed)
@@ -104,12 +111,13 @@ def test_each_command_says_what_is_wrong(tmp_path: Path) -> None:
     assert not [*project.parent.glob("*.py")]
 
 
-def run_all(project: Path) -> list[tuple[int, str]]:
-    commands = json.dumps([case.arguments for case in A_PROJECT])
+def run_all(
+    project: Path, commands: list[list[str]], database_url: str | None = None
+) -> list[tuple[int, str]]:
     done = subprocess.run(
-        [sys.executable, "-c", RUN_ALL, commands],
+        [sys.executable, "-c", RUN_ALL, json.dumps(commands)],
         cwd=project,
-        env=environment(),
+        env=environment(database_url),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -118,6 +126,126 @@ def run_all(project: Path) -> list[tuple[int, str]]:
     assert done.returncode == 0, done.stderr
     results: list[tuple[int, str]] = json.loads(done.stdout)
     return results
+
+
+# All commands, with the arguments that they need, and the exit code where the database
+# cannot be reached; None where it is that of another program.
+COMMANDS: dict[str, tuple[list[str], int | None]] = {
+    "changepassword": (["ada"], 1),
+    "check": (["--deploy"], 0),
+    "clearsessions": ([], 1),
+    "collectstatic": (["--noinput", "--dry-run"], 0),
+    "compilemessages": (["--locale", "de"], 1),
+    "completion": (["bash"], 0),
+    "createcachetable": (["cached"], 1),
+    "createsuperuser": ([], 1),
+    "dbshell": ([], None),
+    "diffsettings": ([], 0),
+    "doctor": ([], 1),
+    "dumpdata": ([], 1),
+    "findstatic": (["site.css"], 0),
+    "flush": (["--noinput"], 1),
+    "help": ([], 0),
+    "inspectdb": ([], 1),
+    "loaddata": (["nope"], 1),
+    "makemessages": ([], 1),
+    "makemigrations": (["auth"], 0),
+    "migrate": ([], 1),
+    "optimizemigration": (["auth", "0001"], 0),
+    "remove_stale_contenttypes": (["--noinput"], 1),
+    "routes": ([], 0),
+    "runserver": (["--noreload", "0"], 1),
+    "sendtestemail": (["ada@example.org"], 0),
+    "shell": (["-c", "1"], 0),
+    "showmigrations": ([], 1),
+    "sqlflush": ([], 1),
+    "sqlmigrate": (["auth", "0001"], 1),
+    "sqlsequencereset": (["auth"], 0),
+    "squashmigrations": (["--noinput", "auth", "0001", "0002"], 1),
+    "startapp": (["class"], 1),
+    "startproject": (["class"], 1),
+    "test": (["--django"], 1),
+    "testserver": (["--noinput", "nope"], 1),
+    "version": ([], 0),
+    "watchmodels": (["auth"], 1),
+}
+
+
+def files_of(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix not in ("", ".pyc"))
+
+
+def test_every_command_reports_a_wrong_option_and_a_database_that_is_away(
+    tmp_path: Path,
+) -> None:
+    project = new_project(tmp_path)
+    commands = [["help", "--commands"]]
+    all_ = [[name, *arguments] for name, (arguments, _) in COMMANDS.items()]
+    commands += [[*command, "--nope"] for command in all_ if command[0] not in SHOWING]
+    commands += all_
+    # Port 9 (discard): nothing listens there.
+    url = "postgres://ada:secret@127.0.0.1:9/shop"
+    before = files_of(project)
+    results = run_all(project, commands, url)
+
+    (_, names), *results = results
+    assert sorted(COMMANDS) == sorted([*names.split(), "help", "version"])
+    for command, (code, printed) in zip(commands[1:], results, strict=True):
+        assert "Traceback" not in printed, printed
+        if command[-1] == "--nope":
+            assert code == 2, printed
+            assert "unrecognized arguments: --nope" in printed, (command, printed)
+        else:
+            expected = COMMANDS[command[0]][1]
+            assert code == expected or expected is None, (command, printed)
+            assert code == 0 or len(printed.splitlines()) < 16, (command, printed)
+            assert "secret@" not in printed, (command, printed)
+    assert files_of(project) == before
+
+
+@pytest.mark.parametrize("name", ["settings.py", "urls.py"])
+def test_a_file_that_is_not_python_is_named(tmp_path: Path, name: str) -> None:
+    project = new_project(tmp_path)
+    file = project / "mysite" / name
+    file.write_text(f"{file.read_text()}\nsongs = [1, 2\n")
+    printed = vinyl("check", cwd=project, fails=True)
+    number = len(file.read_text().splitlines())
+    assert printed.startswith(f"{file}, line {number}, is not valid Python: '[' was")
+    assert "\n    songs = [1, 2\n" in printed
+    assert "Traceback" not in printed
+    assert "Traceback" in vinyl("check", "--traceback", cwd=project, fails=True)
+
+
+@pytest.mark.parametrize("settings", [None, "nowhere.settings"])
+def test_no_output_and_no_settings_are_no_error(
+    tmp_path: Path, settings: str | None
+) -> None:
+    env = environment() | ({"DJANGO_SETTINGS_MODULE": settings} if settings else {})
+    done = subprocess.run(
+        ["sh", "-c", '"$0" -m vinyl completion bash >&-', sys.executable],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_output_that_cannot_be_written_is_reported_briefly(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "vinyl", "help"],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE,
+        )
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_a_full_disk_is_reported_briefly(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.project.terminal import environment, run, vinyl, wait_for
+from tests.project.terminal import PATIENCE, environment, run, vinyl, wait_for
 from tests.project.test_generated_tests import passed, project
 
 # These have asked for no database: it would be the real one, where `vinyl` works.
@@ -225,6 +225,17 @@ def test_slow(db):
 """
 
 
+SLOW_ON_THE_LOOP = """
+import asyncio
+import pathlib
+
+
+async def test_slow(db):
+    pathlib.Path("has-begun").touch()
+    await asyncio.sleep(60)
+"""
+
+
 def test_who_has_not_asked_does_not_reach_a_database(
     tmp_path: Path, database_url: str | None
 ) -> None:
@@ -273,18 +284,32 @@ def test_errors_in_fixtures_leave_nothing(
     assert not re.search("(FAILED|ERROR) .*(nobody_is_left|settings)", printed)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=str)
-def test_ending_the_test_command_ends_pytest(
-    tmp_path: Path, postgres_url: str, number: signal.Signals
+@pytest.mark.parametrize(
+    ("command", "source", "number", "code"),
+    [
+        (["vinyl", "test"], SLOW, signal.SIGTERM, 143),
+        (["vinyl", "test"], SLOW, signal.SIGHUP, 129),
+        (["vinyl", "test"], SLOW, signal.SIGINT, 2),
+        (["pytest"], SLOW_ON_THE_LOOP, signal.SIGTERM, 143),
+    ],
+    ids=["SIGTERM", "SIGHUP", "SIGINT", "on the event loop"],
+)
+def test_ending_the_tests_removes_their_databases(
+    tmp_path: Path,
+    postgres_url: str,
+    command: list[str],
+    source: str,
+    number: signal.Signals,
+    code: int,
 ) -> None:
-    folder = project(tmp_path, SLOW)
+    folder = project(tmp_path, source)
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         name = f"ended_{os.getpid()}"
         url = postgres_url.replace(f"/{connection.info.dbname}?", f"/{name}?")
         log = tmp_path / "log"
         with log.open("w") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "vinyl", "test", "tests/test_mixed.py"],
+                [sys.executable, "-m", *command, "tests/test_mixed.py"],
                 cwd=folder,
                 env=environment(url),
                 stdout=output,
@@ -292,7 +317,7 @@ def test_ending_the_test_command_ends_pytest(
             )
         wait_for((folder / "has-begun").exists, log)
         process.send_signal(number)
-        assert process.wait(30) == 128 + number, log.read_text()
+        assert process.wait(PATIENCE) == code, log.read_text()
         assert "KeyboardInterrupt" in log.read_text()
         found = "SELECT FROM pg_database WHERE datname = %s"
         assert not connection.execute(found, [f"test_{name}"]).fetchone()

@@ -41,6 +41,22 @@ def project_of(folder: Path) -> Path:
     return project
 
 
+def test_fixtures_are_served_from_a_test_database(tmp_path: Path) -> None:
+    project = new_project(tmp_path)
+    (project / "mysite" / "views.py").write_text(
+        "from django.contrib.auth.models import Group\n"
+        "from vinyl.web import JSONResponse\n\n"
+        "async def home(request):\n"
+        "    return JSONResponse([group.name async for group in Group.objects.all()])\n"
+    )
+    (project / "groups.json").write_text(
+        '[{"model": "auth.group", "fields": {"name": "Größe"}}]', encoding="utf-8"
+    )
+    command = ["testserver", "groups.json", "--noinput", "--addrport", "{port}"]
+    with server("vinyl", *command, cwd=project) as (url, _):
+        assert httpx.get(url, timeout=30).json() == ["Größe"]
+
+
 def test_several_processes_serve_and_are_replaced(tmp_path: Path) -> None:
     project = project_of(tmp_path)
     command = ["vinyl", "runserver", "{port}", "--workers", "2"]

@@ -16,6 +16,7 @@ own_fixtures.py     the other fixtures
 async_fixtures.py   the clients, for each plugin that runs async fixtures
 live.py             the server of `live_server`
 asserting.py        assertions about queries, and hooks of `on_commit()`
+ending.py           removing the test databases when a signal ends pytest
 
 A call that is never awaited makes its test fail, and the error for awaiting a relation
 that had already been fetched says what to write. Tracebacks show only the lines of the
@@ -32,6 +33,7 @@ from typing import Any
 
 import pytest
 
+from vinyl.pytest_plugin.ending import EndingBySignal
 from vinyl.pytest_plugin.setup import ACTIVE, is_active, set_up
 
 __all__ = [
@@ -89,6 +91,8 @@ def pytest_configure(config: Any) -> None:
         plugins.register(fixtures, "vinyl.fixtures")
         config.add_cleanup(access.refuse_unasked())
     plugins.register(async_fixtures.made_for(config), "vinyl.async_fixtures")
+    if not hasattr(config, "workerinput"):  # pytest-xdist ends its workers itself
+        plugins.register(EndingBySignal(config), "vinyl.ending")
 
 
 def pytest_collection_modifyitems(config: Any, items: list[pytest.Item]) -> None:

@@ -47,8 +47,11 @@ def test_collecting_again(collected: Path) -> None:
 def test_a_dry_run_makes_nothing(collected: Path) -> None:
     packed = collected / "site.css.gz"
     packed.unlink()
+    manifest = (collected / "staticfiles.json").read_bytes()
     call_command("collectstatic", interactive=False, verbosity=0, dry_run=True)
     assert not packed.exists()
+    # Without its names, no page would find its files.
+    assert (collected / "staticfiles.json").read_bytes() == manifest
 
 
 async def test_compression_without_hashed_names(collected: Path) -> None:

@@ -88,7 +88,7 @@ class CompressedFilesMixin:
         # Django's StaticFilesStorage does not have it.
         inherited = getattr(super(), "post_process", None)
         if inherited is not None:
-            for name, hashed, processed in inherited(paths, dry_run, **options):
+            for name, hashed, processed in inherited(paths, dry_run=dry_run, **options):
                 names.add(hashed)
                 yield name, hashed, processed
         if dry_run:

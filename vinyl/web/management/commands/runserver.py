@@ -44,6 +44,8 @@ class Command(runserver.Command):
     """Serve the project with uvicorn, and restart after changes to its code."""
 
     help = "Starts a development server. Do not use it in production."
+    # `testserver` passes it on; here there are no threads to use or not.
+    stealth_options = (*runserver.Command.stealth_options, "use_threading")
 
     # Read from the command line by Django's handle(), which calls run().
     addr: str
