@@ -237,6 +237,7 @@ IN_A_PROJECT = {
     "vinyl.pytest_plugin.fixtures": "test_pytest_plugin.py",
     "vinyl.pytest_plugin.live": "test_pytest_plugin.py",
     "vinyl.pytest_plugin.own_fixtures": "test_pytest_plugin.py",
+    "vinyl.pytest_plugin.reuse": "test_pytest_plugin.py",
     "vinyl.pytest_plugin.setup": "test_pytest_plugin.py",
     "vinyl.pytest_plugin.steps": "test_generated_tests.py",
     "vinyl.web.management.commands.createsuperuser": "test_bad_input.py",

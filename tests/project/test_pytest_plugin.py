@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.postgres import empty_database
-from tests.project.terminal import PATIENCE, environment, new_project, run
+from tests.project.terminal import PATIENCE, environment, new_project, run, vinyl
 from tests.project.test_generated_tests import passed, project
 
 FIXTURES = """
@@ -277,6 +278,68 @@ def test_databases_are_kept_and_used_again(tmp_path: Path, postgres_url: str) ->
         finally:
             connection.execute(f"DROP DATABASE IF EXISTS test_{name} WITH (FORCE)")
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+SHOP = """
+from django.db import models
+
+
+class Song(models.Model):
+    title = models.CharField(max_length=50)
+"""
+
+PLAYING = """
+from shop.models import Song
+
+
+def test_first(db):
+    Song.objects.create(title="Sinnerman")
+"""
+
+
+def test_kept_databases_are_made_anew_after_changes(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    folder = project(tmp_path, PLAYING)
+    vinyl("startapp", "shop", cwd=folder)
+    settings = folder / "mysite" / "settings.py"
+    settings.write_text(f"{settings.read_text()}\nINSTALLED_APPS += ['shop']\n")
+    models = folder / "shop" / "models.py"
+    models.write_text(SHOP)
+    shutil.rmtree(folder / "shop" / "migrations")
+
+    def tests(url: str, *options: str) -> str:
+        command = ("pytest", "-q", "tests/test_mixed.py", "--reuse-db", *options)
+        printed = run(*command, cwd=folder, database_url=url)
+        assert passed(printed) == 1
+        return printed
+
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        name = f"changed_{os.getpid()}"
+        url = postgres_url.replace(f"/{connection.info.dbname}?", f"/{name}?")
+        connection.execute(f"CREATE DATABASE {name}")
+        try:
+            # An app without migrations, and then with one.
+            tests(url)
+            vinyl("makemigrations", "shop", cwd=folder)
+            assert "because the model shop.Song is not there any more." in tests(url)
+            with models.open("a") as file:
+                file.write("    length = models.IntegerField(default=0)\n")
+            vinyl("makemigrations", "shop", cwd=folder)
+            # A new migration is applied.
+            assert "made anew" not in tests(url)
+            with models.open("a") as file:
+                file.write("    plays = models.IntegerField(default=0)\n")
+            edited = folder / "shop" / "migrations" / "0001_initial.py"
+            added = (
+                "('plays', models.IntegerField(default=0)),\n                ('title'"
+            )
+            edited.write_text(edited.read_text().replace("('title'", added))
+            printed = tests(url)
+            assert "because the migration shop.0001_initial has changed." in printed
+        finally:
+            for each in (name, f"test_{name}"):
+                connection.execute(f"DROP DATABASE IF EXISTS {each} WITH (FORCE)")
 
 
 LATER = """

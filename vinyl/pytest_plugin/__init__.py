@@ -10,6 +10,7 @@ are no settings of vinyl.
 setup.py            finding the project's settings
 access.py           refusing the databases to tests that have not asked for them
 databases.py        the test databases, and transactions around tests
+reuse.py            whether those that were kept are still up to date
 steps.py            async tests and fixtures, which take part in the transactions
 fixtures.py         fixtures with the names that pytest-django has, too
 own_fixtures.py     the other fixtures

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from django.test.utils import (
     teardown_test_environment,
 )
 
+from vinyl.pytest_plugin.reuse import find_change, keep_sources, test_name
+
 __all__ = ["flushed", "is_test_of_django", "made_databases", "rolled_back"]
 
 # What Django recommends for tests: a real hash takes a third of a second.
@@ -37,13 +39,17 @@ def is_test_of_django(item: Any) -> bool:
 
 
 @contextmanager
-def made_databases(*, reuse: bool, create: bool) -> Iterator[None]:
+def made_databases(
+    *, reuse: bool, create: bool, tell: Callable[[str], None]
+) -> Iterator[None]:
     """
     Have empty, migrated test databases in the block, those of this process.
 
     Args:
-        reuse: Whether to keep them after the block, and to use those of the last time.
+        reuse: Whether to keep them after the block, and to use those of the last time,
+            unless a migration that they have has changed.
         create: Whether to create them even so.
+        tell: Is called with the reason why those of the last time are not used.
 
     Never switches.
     """
@@ -55,7 +61,12 @@ def made_databases(*, reuse: bool, create: bool) -> Iterator[None]:
         hashers = FAST_HASHERS
     setup_test_environment()
     keep = reuse and not create
+    if keep and (change := find_change()):
+        tell(f"The test databases are made anew, because {change}.")
+        keep = False
     made = setup_databases(verbosity=0, interactive=False, keepdb=keep)
+    if reuse:
+        keep_sources()
     # An open connection would keep SQLite locked.
     connections.close_all()
     try:
@@ -71,13 +82,11 @@ def made_databases(*, reuse: bool, create: bool) -> Iterator[None]:
 def _name_apart(connection: BaseDatabaseWrapper, worker: str) -> None:
     """Name the test database of *connection* after *worker*."""
     test = connection.settings_dict["TEST"]
-    if connection.vendor == "sqlite":
-        # Without a name it is in memory.
-        if test["NAME"]:
-            file = Path(test["NAME"])
-            test["NAME"] = file.with_stem(f"{file.stem}_{worker}")
-    else:
-        name = test["NAME"] or f"test_{connection.settings_dict['NAME']}"
+    name = test_name(connection)
+    if name is not None and connection.vendor == "sqlite":
+        file = Path(name)
+        test["NAME"] = file.with_stem(f"{file.stem}_{worker}")
+    elif name is not None:
         test["NAME"] = f"{name}_{worker}"
 
 

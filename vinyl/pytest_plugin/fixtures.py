@@ -35,8 +35,16 @@ def databases(pytestconfig: pytest.Config) -> Iterator[None]:
     Never switches.
     """
     option = pytestconfig.getoption
+    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
+
+    def tell(text: str) -> None:
+        if reporter is not None:  # a process of pytest-xdist has none
+            reporter.write_line("")
+            reporter.write_line(text)
+
     access.allow()
-    with made_databases(reuse=option("reuse_db"), create=option("create_db")):
+    reuse, create = option("reuse_db"), option("create_db")
+    with made_databases(reuse=reuse, create=create, tell=tell):
         yield
 
 
