@@ -34,10 +34,10 @@ def direct(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     fetch_together = PsycopgMixin.fetch_together_on_loop
 
-    async def noted_together(self: Any, reads: Any, replies: Any) -> None:
+    async def noted_together(self: Any, reads: Any, *args: Any) -> None:
         assert not in_bridge()
         found.extend(read.statement.sql.split()[0] for read in reads)
-        await fetch_together(self, reads, replies)
+        await fetch_together(self, reads, *args)
 
     monkeypatch.setattr(BridgeMixin, "fetch_on_loop", noted)
     monkeypatch.setattr(PsycopgMixin, "fetch_together_on_loop", noted_together)

@@ -41,9 +41,9 @@ class Noted:
     def deliver(self) -> None:
         self.deliveries.append(len(self.replies))
 
-    async def fetch(self) -> dict[int, Any]:
+    async def fetch(self, **options: Any) -> dict[int, Any]:
         wrapper = connections["default"]
-        await wrapper.fetch_together_on_loop([*self.reads], self)
+        await wrapper.fetch_together_on_loop([*self.reads], self, **options)
         pgconn = wrapper.connection.pgconn
         assert pgconn.pipeline_status == PipelineStatus.OFF
         return self.replies
@@ -89,6 +89,45 @@ async def test_begin_is_sent_with_the_first_read() -> None:
         assert found[1] is psycopg.errors.InFailedSqlTransaction
         assert connections["default"].transaction_is_lost()
         transaction.set_rollback(True)
+
+
+class TestWithOneSync:
+    async def test_each_has_its_rows(self) -> None:
+        async with connection.pinned():
+            await Artist.objects.count()
+            noted = Noted(ONE, ("SELECT %s::int", 2), ONE)
+            found = await noted.fetch(syncs_once=True)
+            assert found == {0: [(1,)], 1: [(2,)], 2: [(1,)]}
+            assert (await Noted(ONE).fetch(syncs_once=True)) == {0: [(1,)]}
+
+    async def test_those_after_an_error_are_to_run_again(self) -> None:
+        async with connection.pinned():
+            await Artist.objects.count()
+            found = await Noted(ONE, ZERO, ONE, ZERO).fetch(syncs_once=True)
+            assert found == {0: [(1,)], 1: psycopg.errors.DivisionByZero}
+            assert await Noted(ONE).fetch() == {0: [(1,)]}
+
+    async def test_what_was_to_be_prepared_after_an_error_is_not(self) -> None:
+        with default_at(OPTIONS={"prepare_threshold": 1}):
+            await close_pools()
+            async with connection.pinned():
+                await Artist.objects.count()
+                other = ("SELECT %s::int + 1", 1)
+                for _ in range(3):
+                    found = await Noted(ZERO, other, other).fetch(syncs_once=True)
+                    assert found == {0: psycopg.errors.DivisionByZero}
+                assert await prepared_names() == 1
+                for _ in range(3):
+                    found = await Noted(other, other).fetch(syncs_once=True)
+                    assert found == {0: [(2,)], 1: [(2,)]}
+                assert await prepared_names() == 2
+            await close_pools()
+
+    async def test_a_value_that_cannot_be_sent_is_left_out(self) -> None:
+        async with connection.pinned():
+            await Artist.objects.count()
+            found = await Noted(ONE, ("SELECT %s", "\0")).fetch(syncs_once=True)
+            assert found == {0: [(1,)], 1: psycopg.DataError}
 
 
 async def test_a_value_that_cannot_be_sent_is_left_out() -> None:

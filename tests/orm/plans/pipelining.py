@@ -48,9 +48,9 @@ def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     init = Pipeline.__init__
 
-    def noted(self: Any, wrapper: Any, lock: Any, reads: Any) -> None:
+    def noted(self: Any, wrapper: Any, lock: Any, reads: Any, **more: Any) -> None:
         found.append(len(reads))
-        init(self, wrapper, lock, reads)
+        init(self, wrapper, lock, reads, **more)
 
     monkeypatch.setattr(Pipeline, "__init__", noted)
     return found

@@ -127,13 +127,19 @@ class FetchMixin(InterruptionMixin):
         """Whether reads on the open connection may be sent together. Never switches."""
         return False
 
-    async def fetch_together_on_loop(self, reads: list[Read], replies: Replies) -> None:
+    async def fetch_together_on_loop(
+        self, reads: list[Read], replies: Replies, syncs_once: bool = False
+    ) -> None:
         """
         Send *reads* together and pass on their replies, outside the bridge, on an open
         connection that `can_fetch()` and `has_pipelines()`.
 
         A read without a reply at the end has had no effect, and has to run again by
         itself.
+
+        Args:
+            syncs_once: Whether the server may reply to all of them at once, and to none
+                of those after one that fails. For short reads, outside transactions.
 
         Raises:
             psycopg.Error: The connection is lost. The reads without a reply have not

@@ -4,7 +4,8 @@ Reads of several tasks that share a connection, sent together in one round trip.
 A task that waits for the lock on the connection with a `Read` is served in one of two
 ways: it gets the lock, or the task that has the lock takes the read into a `Pipeline`.
 The pipeline runs in a task of its own, which has the lock until its end. A read that it
-could not answer is put back at the head of the queue, and its task runs it alone.
+could not answer is put back at the head of the queue, and its task runs it alone. The
+queue for the connections of a pool works alike (vinyl.orm.plans.queued_reads).
 
 A task that is cancelled leaves its read in the pipeline, which runs undisturbed for the
 others. The server is asked to cancel it only when no task waits for it any longer.
@@ -31,7 +32,8 @@ class Read(asyncio.Future[Any]):
     A statement that only reads, whose task shares the connection with others.
 
     The result is True if the task has been given the lock, and has to run the statement
-    itself; None if it has to look for the connection again; otherwise the rows.
+    itself; a connection, if the pool has given it one; None if it has to look for the
+    connection again; otherwise the rows.
 
     Args:
         statement: The statement.
@@ -71,6 +73,12 @@ class _Lock(Protocol):
     def put_back(self, reads: Sequence[Read]) -> None:
         """Release the lock, and put *reads* at the head of the queue for it."""
 
+    def runs_again(self, error: Exception) -> bool:
+        """
+        Whether the connection was lost with *error*, so that the reads without a reply
+        are to be put back instead of failing. Never switches.
+        """
+
 
 class Pipeline:
     """
@@ -80,13 +88,29 @@ class Pipeline:
         wrapper: Django's connection.
         lock: The lock on it, which the caller has. The pipeline releases it.
         reads: The reads, in the order in which their tasks asked.
+        syncs_once: As for `fetch_together_on_loop()`.
     """
 
-    __slots__ = ("_has_begun", "_lock", "_reads", "_replies", "_task", "_wrapper")
+    __slots__ = (
+        "_has_begun",
+        "_lock",
+        "_reads",
+        "_replies",
+        "_syncs_once",
+        "_task",
+        "_wrapper",
+    )
 
-    def __init__(self, wrapper: Any, lock: _Lock, reads: list[Read]) -> None:
+    def __init__(
+        self,
+        wrapper: Any,
+        lock: _Lock,
+        reads: list[Read],
+        syncs_once: bool = False,
+    ) -> None:
         self._wrapper = wrapper
         self._lock = lock
+        self._syncs_once = syncs_once
         # Those to which no reply has arrived. Those of cancelled tasks are done.
         self._reads = reads
         # The replies that have not been delivered.
@@ -104,7 +128,9 @@ class Pipeline:
         try:
             # The connection of a block that has ended may be another block's.
             if self._reads and not self._lock.closed:
-                await self._wrapper.fetch_together_on_loop([*self._reads], self)
+                await self._wrapper.fetch_together_on_loop(
+                    [*self._reads], self, self._syncs_once
+                )
         except asyncio.CancelledError:
             self._wrapper.note_interruption()
             for read in self._reads:
@@ -136,6 +162,8 @@ class Pipeline:
     def reply(
         self, read: Read, rows: list[Any] | None, error: Exception | None = None
     ) -> None:
+        if error is not None and self._lock.runs_again(error):
+            return
         self._reads.remove(read)
         self._replies.append((read, rows, error))
 

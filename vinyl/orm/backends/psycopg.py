@@ -210,12 +210,12 @@ class PsycopgMixin(BridgeMixin):
             and self.connection is not None
             # Set for a pooler, which may not follow several statements at once.
             and not self.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
-            # Otherwise a read that loses its session is run again on another one.
-            and not self.may_replace_session()
         )
 
-    async def fetch_together_on_loop(self, reads: list[Read], replies: Replies) -> None:
-        await self.connection.fetch_together_on_loop(reads, replies)
+    async def fetch_together_on_loop(
+        self, reads: list[Read], replies: Replies, syncs_once: bool = False
+    ) -> None:
+        await self.connection.fetch_together_on_loop(reads, replies, syncs_once)
 
     def begin_nowait(self) -> bool:
         connection = self.connection

@@ -228,13 +228,15 @@ class BridgeConnection(psycopg.Connection[Any]):
             )
         return rows
 
-    async def fetch_together_on_loop(self, reads: list[Read], replies: Replies) -> None:
+    async def fetch_together_on_loop(
+        self, reads: list[Read], replies: Replies, syncs_once: bool = False
+    ) -> None:
         """
         Send *reads* in one pipeline and pass on their replies, outside the bridge.
         Switches to the event loop.
         """
         with self.lock:
-            await self._wait(None, fetch_together(self, reads, replies))
+            await self._wait(None, fetch_together(self, reads, replies, syncs_once))
 
     def set_autocommit_nowait(self, value: bool) -> None:
         """

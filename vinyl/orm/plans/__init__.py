@@ -13,6 +13,7 @@ execution.py    runs the query of a plan, without a cursor if nothing needs one
 on_loop.py      the queries of plans on the event loop, without the bridge
 writes_on_loop.py  the writes of plans on the event loop
 pipelined_reads.py  reads of several tasks in one block, sent together
+queued_reads.py  reads of several tasks that wait for the pool, sent together
 streams.py      iterator(), whose rows come in chunks
 prefetches.py   prefetch_related(), with one pass over the objects of each level
 prefetch_relations.py  the relations that need no code of Django for that

@@ -25,9 +25,11 @@ from vinyl.orm.plans.inners import are_fixed, values_of
 from vinyl.orm.plans.loaders import has_init_receivers, key_names
 from vinyl.orm.plans.pipelined_reads import may_join, rows_with_others
 from vinyl.orm.plans.plan import Plan
+from vinyl.orm.plans.queued_reads import can_share, rows_or_connection
 from vinyl.orm.plans.shapes import LastStep, Node
 from vinyl.orm.plans.trails import is_as_made, is_enabled, settled, trail_of
 from vinyl.orm.plans.values import Unplannable, keyed
+from vinyl.orm.pools.pool import Pool
 from vinyl.orm.pools.registry import pool_for
 from vinyl.orm.scopes.operation import acquire, lease_here, needs_run, release
 
@@ -41,6 +43,7 @@ class Found(NamedTuple):
     statement: Statement
     values: tuple[Any, ...]
     alias: str
+    terminal: str
 
 
 def find(
@@ -112,7 +115,7 @@ def find(
             return None
     if queryset._known_related_objects and _fetches_keys(queryset, plan):
         return None
-    return Found(plan, plan.statement, values, alias)
+    return Found(plan, plan.statement, values, alias, terminal)
 
 
 def _filtered(
@@ -156,7 +159,9 @@ async def _rows(found: Found) -> list[Any] | None:
     """The rows of a plan, with converted values; None if it needs the bridge."""
     while True:
         lease = lease_here(found.alias)
-        if lease is None or not may_join(lease.wrapper):
+        if lease is None:
+            return await _rows_of_pool(found, pool_for(found.alias))
+        if not may_join(lease.wrapper):
             single, source = await acquire(found.alias)
             try:
                 return await _rows_alone(found, single)
@@ -179,6 +184,35 @@ async def _rows(found: Found) -> list[Any] | None:
                 lease.lock.release()
         if rows is not None:
             return converted(found.plan, rows, wrapper)
+
+
+async def _rows_of_pool(found: Found, pool: Pool) -> list[Any] | None:
+    """As `_rows()`, outside any block."""
+    wrapper: Any = pool.acquire_nowait()
+    other: Any
+    params: tuple[Any, ...] | None = None
+    if wrapper is None:
+        plan, other = found.plan, next(iter(pool.in_use), None)
+        if found.terminal == "get" and other is not None and can_share(other, plan):
+            # It is in use, but its settings are those of all.
+            try:
+                params = plan.bound(found.values, other)
+            except Unplannable:
+                return None
+            try:
+                given = await rows_or_connection(plan, params, pool)
+            except other.Database.Error:
+                with other.wrap_database_errors:
+                    raise
+            if isinstance(given, list):
+                return converted(plan, given, other)
+            wrapper = given
+        else:
+            wrapper = await pool.acquire()
+    try:
+        return await _rows_alone(found, wrapper, params)
+    finally:
+        pool.release(wrapper)
 
 
 async def _rows_alone(

@@ -64,7 +64,12 @@ def may_join(wrapper: Any) -> bool:
     observed, because a query begins for its observers when it alone has the connection.
     Never switches.
     """
-    return wrapper.has_pipelines() and not is_observed(wrapper)
+    return (
+        wrapper.has_pipelines()
+        # Otherwise a read that loses its session is run again on another one.
+        and not wrapper.may_replace_session()
+        and not is_observed(wrapper)
+    )
 
 
 def _others(lease: Lease) -> list[Read]:

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.exceptions import EmptyResultSet, FullResultSet
 from django.db.models.sql.subqueries import DeleteQuery, UpdateQuery
 
+from vinyl.orm.backends.reads import is_read
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.plans.assignments import Assignment
 from vinyl.orm.plans.binders import Binder
@@ -31,6 +32,7 @@ class Plan:
     """
 
     __slots__ = (
+        "_only_reads",
         "binders",
         "converters",
         "counts",
@@ -89,6 +91,14 @@ class Plan:
         self.names: frozenset[str] | None = None
         # Whether the fields of its values and its columns are Django's own.
         self.is_djangos = all(is_djangos(binder.field_of_column) for binder in binders)
+        # None until that is asked.
+        self._only_reads: bool | None = None
+
+    def only_reads(self) -> bool:
+        """Whether running its query a second time changes nothing. Never switches."""
+        if self._only_reads is None:
+            self._only_reads = is_read(self.query)
+        return self._only_reads
 
     def bound(self, values: tuple[Any, ...], connection: Any) -> tuple[Any, ...]:
         """

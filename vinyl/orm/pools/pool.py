@@ -26,6 +26,8 @@ from vinyl.bridge.tasks import place_of, running_task
 from vinyl.exceptions import PoolFull, PoolTimeout
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.backends.outage import Outage
+from vinyl.orm.backends.pipelines import Read
+from vinyl.orm.backends.statements import Statement
 from vinyl.orm.pools.options import PoolOptions
 from vinyl.orm.pools.wait_queue import WaitQueue
 
@@ -33,6 +35,8 @@ __all__ = ["Pool"]
 
 # How long the server may take to answer whether a connection works, in seconds.
 CHECK_TIMEOUT = 5.0
+# Maximum number of waiting reads that one connection takes at a time.
+MAX_SHARE = 50
 
 
 class Pooled:
@@ -89,7 +93,8 @@ class Pool:
         self.in_use: dict[BridgeMixin, Pooled] = {}
         # The idle connections, most recently used last.
         self.idle: list[Pooled] = []
-        self.waiters: WaitQueue[BridgeMixin] = WaitQueue()
+        # With a connection or with the rows of a read.
+        self.waiters: WaitQueue[Any] = WaitQueue()
         self.acquired = self.discarded = self.timeouts = 0
         self.waited = 0.0
 
@@ -182,6 +187,29 @@ class Pool:
 
         Switches to the event loop.
         """
+        # The queue of a pool is never closed, so None is never given.
+        return cast(BridgeMixin, await self._acquire(None))
+
+    async def acquire_for(self, read: Read) -> Any:
+        """
+        As `acquire()`; or return the rows of *read*, if it has waited and another task
+        has taken it into a pipeline, or None if that has not answered it.
+
+        Raises: as `acquire()`.
+
+        Raises:
+            psycopg.Error: The read has failed in the pipeline.
+
+        Switches to the event loop.
+        """
+        try:
+            return await self._acquire(read)
+        except BaseException as error:
+            if read.pipeline is not None:
+                await read.pipeline.leave(read, error)
+            raise
+
+    async def _acquire(self, read: Read | None) -> Any:
         while not self.waiters:
             rested = self._next()
             unsure = rested is not None and self._rested_long(rested)
@@ -192,21 +220,44 @@ class Pool:
         waiting = len(self.waiters)
         if self.options.max_waiting and waiting >= self.options.max_waiting:
             raise PoolFull(*self._facts(waiting))
+
+        def refuse() -> PoolTimeout | None:
+            is_running = read is not None and read.pipeline is not None
+            return None if is_running else self._refuse()
+
+        if read is not None:
+            self.waiters.enqueue(read)
         start = time.monotonic()
         try:
             given = await self.waiters.wait(
-                self.release, self.options.timeout, self._refuse
+                self._release_if_given, self.options.timeout, refuse, read
             )
         finally:
             self.waited += time.monotonic() - start
-        # The queue of a pool is never closed, so None is never given.
-        wrapper = cast(BridgeMixin, given)
-        if wrapper.connection is not None and not wrapper.is_alive():
+        if not isinstance(given, BridgeMixin):
+            return given
+        if given.connection is not None and not given.is_alive():
             # Closed by the server meanwhile: the wrapper connects again.
-            self._drop(wrapper)
-        wrapper.connect_by = start + self.options.timeout
-        self.in_use[wrapper].task = _weakly(running_task())
-        return wrapper
+            self._drop(given)
+        given.connect_by = start + self.options.timeout
+        self.in_use[given].task = _weakly(running_task())
+        return given
+
+    def _release_if_given(self, given: Any) -> None:
+        if isinstance(given, BridgeMixin):
+            self.release(given)
+
+    def take_reads(self, statement: Statement | None) -> list[Any]:
+        """
+        Take reads of *statement* from the head of the queue, as many as are the share
+        of one connection. The caller passes them to a pipeline. Never switches.
+        """
+        share = min(len(self.waiters) // self.max_size, MAX_SHARE)
+
+        def is_read(waiter: Any) -> bool:
+            return isinstance(waiter, Read) and waiter.statement is statement
+
+        return self.waiters.take(is_read, share) if share else []
 
     async def _works(self, wrapper: BridgeMixin) -> bool:
         """Whether *wrapper*, which is acquired, answers; if not, release it."""

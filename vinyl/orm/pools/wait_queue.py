@@ -122,6 +122,25 @@ class WaitQueue(Generic[T]):
             self.waiters.popleft()
         return False
 
+    def take(
+        self,
+        wanted: Callable[[asyncio.Future[T | None]], bool],
+        limit: int | None = None,
+    ) -> list[asyncio.Future[T | None]]:
+        """
+        Take what waits at the head of the queue, up to the first that is not *wanted*,
+        and *limit* of them at most. The caller ends their waits. Never switches.
+        """
+        taken: list[asyncio.Future[T | None]] = []
+        while self.waiters and len(taken) != limit:
+            waiter = self.waiters[0]
+            if not waiter.done():
+                if not wanted(waiter):
+                    break
+                taken.append(waiter)
+            self.waiters.popleft()
+        return taken
+
     def close(self) -> None:
         """Send all tasks away, those too that were served but have not run yet."""
         self.closed = True

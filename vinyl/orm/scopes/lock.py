@@ -140,15 +140,12 @@ class ConnectionLock(WaitQueue[Any]):
         Take the reads at the head of the queue, up to the first task that needs the
         lock. The caller, who has the lock, passes them to a pipeline. Never switches.
         """
-        reads: list[Read] = []
-        while self.waiters:
-            waiter = self.waiters[0]
-            if not waiter.done():
-                if not isinstance(waiter, Read):
-                    break
-                reads.append(waiter)
-            self.waiters.popleft()
+        reads: list[Any] = self.take(lambda waiter: isinstance(waiter, Read))
         return reads
+
+    def runs_again(self, error: Exception) -> bool:
+        # Code in the block may rely on the session that is lost.
+        return False
 
     def put_back(self, reads: Sequence[Read]) -> None:
         """Release the lock, with *reads* at the head of the queue. Never switches."""
