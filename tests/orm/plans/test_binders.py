@@ -16,7 +16,7 @@ from django.db.models.lookups import Exact
 from django.test.utils import register_lookup
 
 from tests.records.models import Album, Artist, Biography
-from vinyl.orm.plans.binders import Binder
+from vinyl.orm.plans.binders import Binder, binder_for
 from vinyl.orm.plans.shapes import Kept
 from vinyl.orm.plans.values import Unplannable
 
@@ -34,7 +34,7 @@ def lookup_of(**kwargs: Any) -> tuple[Any, Any]:
 def binder_of(**kwargs: Any) -> Binder:
     lookup, (sql, _) = lookup_of(**kwargs)
     [given] = kwargs.values()
-    return Binder(lookup, sql, given, connection)
+    return binder_for(lookup, sql, given, connection)
 
 
 def bound(binder: Binder, value: Any) -> list[Any]:
@@ -100,6 +100,31 @@ class TestValuesThatAreKept:
         artist.pk = 2
         assert isinstance(kept, Kept)
         assert kept.given == 1
+
+
+class TestInstances:
+    def test_need_no_lookup(self) -> None:
+        kept = binder_of(artist=Artist(pk=1)).kept(Artist(pk=2))
+        assert kept == Kept(2, None)
+
+    def test_with_a_key_of_another_type_are_prepared(self) -> None:
+        binder = binder_of(artist=Artist(pk=1))
+        assert binder.kept(Artist(pk="2")) == Kept(2, None)
+        assert bound(binder, Artist(pk="2")) == [2]
+
+    def test_without_a_key_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="must be saved"):
+            binder_of(artist=Artist(pk=1)).kept(Artist())
+
+    @pytest.mark.parametrize("key", [2**63, -(2**63) - 1, True])
+    def test_with_a_key_beyond_the_field_are_another_query(self, key: int) -> None:
+        binder = binder_of(artist=Artist(pk=1))
+        if key is True:
+            # Django takes it for 1.
+            assert bound(binder, Artist(pk=key)) == [1]
+        else:
+            with pytest.raises(Unplannable):
+                bound(binder, Artist(pk=key))
 
 
 def test_a_value_that_makes_another_query_has_no_parameters() -> None:

@@ -30,18 +30,18 @@ pytestmark = pytest.mark.usefixtures("db", "nothing_known")
 def copies(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The instance of each queryset that has been copied."""
     found: list[Any] = []
-    copying = prefetched._copying
+    making = prefetched._making
 
     def noted(*args: Any) -> Any:
-        make = copying(*args)
+        make = making(*args)
 
         def made(instance: Any, *args: Any) -> Any:
             found.append(instance)
             return make(instance, *args)
 
-        return None if make is None else made
+        return made
 
-    monkeypatch.setattr(prefetched, "_copying", noted)
+    monkeypatch.setattr(prefetched, "_making", noted)
     return found
 
 

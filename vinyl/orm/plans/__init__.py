@@ -21,6 +21,7 @@ prefetch_filters.py  the filters of these levels, by instances or their keys
 prefetches_on_loop.py  prefetch_related() on the event loop, without the bridge
 prefetched.py   the querysets of related managers that hold what was prefetched
 related_managers.py  the managers that code reads from instances, as copies
+related_querysets.py  the querysets of these managers, as copies
 shapes.py       the shapes of a model's queries, as a trie of steps
 inserts.py      the statements that insert objects
 insert_plan.py  how one of them inserts objects of a model

@@ -195,7 +195,7 @@ class ListBinder(Binder):
         super().__init__(lookup, sql, given, connection)
         self.prepares = False
         self.field = field
-        self.element = int if type(field) in INTEGERS else str
+        self.element: Any = int if type(field) in INTEGERS else str
         if self.element is int:
             self.range = _range_of(field, connection)
         # The number of parameters. Django removes duplicates from the list.
@@ -229,6 +229,46 @@ class ListBinder(Binder):
         return [prepare(value, connection, prepared=True) for value in values]
 
 
+class InstanceBinder(Binder):
+    """
+    Makes the parameter of a comparison of a foreign key with an instance, from
+    instances that hold their key, an integer or a text.
+
+    Args:
+        field: The primary key of the instances.
+    """
+
+    __slots__ = ("element", "key")
+
+    def __init__(
+        self, lookup: Any, sql: str, given: Any, connection: Any, field: Any
+    ) -> None:
+        super().__init__(lookup, sql, given, connection)
+        self.field = field
+        self.element: Any = int if type(field) in INTEGERS else str
+        if self.element is int:
+            self.range = _range_of(field, connection)
+        # The attribute of instances that holds their key.
+        self.key: str = field.attname
+
+    def kept(self, value: Any) -> Any:
+        key = value.__dict__.get(self.key)
+        if type(key) is self.element:
+            return Kept(key, None)
+        # Django fetches a deferred key, or refuses an instance without a key.
+        return Kept(self.lookup_class(self.lhs, value).rhs, None)
+
+    def bound(
+        self, kept: Any, compiler: Callable[[], Any], connection: Any
+    ) -> list[Any]:
+        value: Any = (kept if type(kept) is Kept else self.kept(kept)).given
+        if type(value) is not self.element:
+            raise Unplannable
+        if self.range is not None and not self.range[0] <= value <= self.range[1]:
+            raise Unplannable
+        return [self.field.get_db_prep_value(value, connection, prepared=True)]
+
+
 def _range_of(field: Any, connection: Any) -> tuple[int, int]:
     low, high = connection.ops.integer_field_range(field.get_internal_type())
     return (-(2**63) if low is None else low, 2**63 - 1 if high is None else high)
@@ -258,11 +298,18 @@ def binder_for(lookup: Any, sql: str, given: Any, connection: Any) -> Binder:
             return ListBinder(lookup, sql, given, connection, field)
     if type(lookup) is tuple_lookups.TupleIn:
         raise Unplannable
+    if type(lookup) is related_lookups.RelatedExact and isinstance(given, Model):
+        field = _element_field(lookup)
+        if type(field) in INTEGERS | TEXTS and _has_key(type(given), field):
+            return InstanceBinder(lookup, sql, given, connection, field)
     return Binder(lookup, sql, given, connection)
 
 
 def _element_field(lookup: Any) -> Any:
-    """The field of the elements of a list; None if there is not exactly one."""
+    """
+    The field of what is compared: of the elements of a list, or of the instance. None
+    if there is not exactly one.
+    """
     if lookup.bilateral_transforms:
         return None
     if isinstance(lookup, tuple_lookups.TupleIn):
@@ -271,7 +318,7 @@ def _element_field(lookup: Any) -> Any:
     if type(lookup.lhs) is not Col:
         return None
     field: Any = lookup.lhs.output_field
-    if isinstance(lookup, related_lookups.RelatedIn):
+    if isinstance(lookup, related_lookups.RelatedIn | related_lookups.RelatedExact):
         targets = field.path_infos[-1].target_fields
         target = getattr(field, "target_field", None)
         return target if [target] == [*targets] else None

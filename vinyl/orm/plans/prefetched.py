@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import django
@@ -24,19 +24,17 @@ from django.db.models.manager import BaseManager
 from django.db.models.query import QuerySet
 
 from vinyl.orm.plans.prefetch_relations import Relation
-from vinyl.orm.plans.shapes import Trail
-from vinyl.orm.plans.trails import PENDING, trail_of
+from vinyl.orm.plans.related_querysets import Copies, copies_of
+from vinyl.orm.plans.trails import trail_of
 
-__all__ = ["QUERYSET_METHODS", "patch_getstate", "set_querysets"]
+__all__ = ["patch_getstate", "set_querysets"]
 
-# Returns the queryset that holds a list of objects, for an instance and its id. An
+# Returns the queryset that holds a list of objects, for an instance and its key. An
 # instance that no longer exists is None.
-Make = Callable[[Any, int, list[Any]], Any]
+Make = Callable[[Any, Any, list[Any]], Any]
 
 _HAS_FETCH_MODES = django.VERSION >= (6, 1)
-# What managers and querysets call for the queryset of an instance.
 _get_queryset = BaseManager.get_queryset
-QUERYSET_METHODS = ("_add_hints", "_next_is_sticky", "using")
 
 
 class Prefetched(dict[str, Any]):
@@ -46,20 +44,20 @@ class Prefetched(dict[str, Any]):
     of querysets, as Django has it.
     """
 
-    __slots__ = ("_id", "_instance", "_makers")
+    __slots__ = ("_instance", "_key", "_makers")
 
     # Not in `__init__()`, which would take as long as the rest.
-    # A weak reference, and the id. The instance refers to this, so only the garbage
+    # A weak reference, and the key. The instance refers to this, so only the garbage
     # collector could free them both.
     _instance: Callable[[], Any]
-    _id: int
+    _key: Any
     # What makes each queryset. Instances that were prefetched together share it.
     _makers: dict[str, Make]
 
     def __getitem__(self, name: str) -> Any:
         value = dict.__getitem__(self, name)
         if type(value) is list and name in self._makers:
-            value = self._makers[name](self._instance(), self._id, value)
+            value = self._makers[name](self._instance(), self._key, value)
             dict.__setitem__(self, name, value)
             if len(self._makers) == 1:
                 # One object less for the collector.
@@ -166,13 +164,15 @@ def set_querysets(
         queryset = by_django(instance, objects)
         instance._prefetched_objects_cache[name] = queryset
         if can_copy and instance is instances[0]:
-            by_id = dict(zip(map(id, instances), keys, strict=True))
-            make = _copying(queryset, instance, by_id, relation, field, given, remote)
-            if make is not None:
+            has_hints = given is None
+            copies = copies_of(queryset, instance, keys[0], field, has_hints=has_hints)
+            if copies is not None:
+                make = _making(copies, instance, relation, remote)
                 break
     if make is None:
         return
-    for instance, objects, cache in _hold(instances[1:], found[1:], name, make):
+    rest = zip(instances[1:], keys[1:], found[1:], strict=True)
+    for instance, objects, cache in _hold(rest, name, make):
         cache[name] = by_django(instance, objects)
     if given is not None:
         # Its querysets share its hints, of which the last instance is one.
@@ -194,34 +194,34 @@ def _chained(given: Any) -> Any:
 
 
 def _hold(
-    instances: list[Any], found: list[list[Any]], name: str, make: Make
+    rest: Iterable[tuple[Any, Any, list[Any]]], name: str, make: Make
 ) -> Iterator[tuple[Any, list[Any], Any]]:
     """
     Have *make* make the queryset *name* of each instance when it is read. Yield the
     instances that need one at once, with their objects and their cache.
+
+    Args:
+        rest: The instances, each with its key and its objects.
     """
-    new, set_item, new_ref = Prefetched.__new__, dict.__setitem__, weakref.ref
+    set_item, new_ref = dict.__setitem__, weakref.ref
     makers = alone = {name: make}
     others: dict[str, Make] = {}
-    for instance, objects in zip(instances, found, strict=True):
+    for instance, key, objects in rest:
         cache = instance._prefetched_objects_cache
-        if name in cache:
-            # The instance is listed twice.
-            yield instance, objects, cache
-            continue
-        if type(cache) is Prefetched:
+        if not cache and type(cache) is dict:
+            cache = instance._prefetched_objects_cache = Prefetched()
+            cache._instance = new_ref(instance)
+            cache._key = key
+            cache._makers = alone
+        elif type(cache) is Prefetched and name not in cache and key == cache._key:
             if cache._makers is not others:
                 others = cache._makers
                 makers = {**others, name: make}
             cache._makers = makers
             # It is gone after the only queryset has been made.
             cache._instance = new_ref(instance)
-        elif type(cache) is dict and not cache:
-            cache = instance._prefetched_objects_cache = new(Prefetched)
-            cache._instance = new_ref(instance)
-            cache._id = id(instance)
-            cache._makers = alone
         else:
+            # For instance, it is listed twice.
             yield instance, objects, cache
             continue
         set_item(cache, name, objects)
@@ -231,7 +231,8 @@ def _can_copy(
     instances: list[Any], keys: list[Any], relation: Relation, given: Any
 ) -> bool:
     """Whether the querysets of *instances* differ in nothing but the instance."""
-    if router.routers or None in keys or "" in keys:
+    kinds = set(map(type, keys))
+    if router.routers or type(None) in kinds or (str in kinds and "" in keys):
         # Without a key, Django raises an error or returns an empty queryset.
         return False
     manager = relation.descriptor.related_manager_cls
@@ -244,74 +245,31 @@ def _can_copy(
         modes = [instance._state.fetch_mode for instance in instances]
         if any(mode is not modes[0] for mode in modes):
             return False
-    if any(instance._state.db != db for instance in instances):
+    if not {db}.issuperset([instance._state.db for instance in instances]):
         return False
     return relation.key == pk or all(
         instance.__dict__.get(pk) is not None for instance in instances
     )
 
 
-def _copying(
-    queryset: Any,
-    instance: Any,
-    keys: dict[int, Any],
-    relation: Relation,
-    field: Any,
-    given: Any,
-    remote: str | None,
-) -> Make | None:
+def _making(
+    copies: Copies, instance: Any, relation: Relation, remote: str | None
+) -> Make:
     """
-    Return what makes copies of *queryset*, which Django has made for *instance*; None
-    if it has a query already, or methods that are not Django's.
+    Return what makes the querysets of instances like *instance* from *copies*.
 
     Args:
-        keys: The key of each instance, by its id.
-        relation: The relation.
         remote: The name under which objects cache their instance when they are read.
     """
-    cls: Any = type(queryset)
-    trail = trail_of(queryset)
-    if (
-        trail is None
-        or queryset._query is not PENDING
-        or any(
-            getattr(cls, one) is not getattr(QuerySet, one) for one in QUERYSET_METHODS
-        )
-    ):
-        return None
-    node, values, is_fixed, is_deferred = trail
-    # The last step is the filter by the instance or its key.
-    before = values[:-1]
-    attributes = dict(queryset.__dict__)
-    # What differs. The other instances must not keep this one alive.
-    attributes["_trail"] = attributes["_result_cache"] = None
-    if given is None:
-        attributes["_hints"] = None
-    if field is not None:
-        attributes["_known_related_objects"] = None
-    new, new_tuple = object.__new__, tuple.__new__
-    # Copying the key of a dictionary does not hash it, which fields do in Python.
-    by_field, from_keys = {field: None}, dict.fromkeys
     model, db = type(instance), instance._state.db
 
-    def make(instance: Any, number: int, objects: list[Any]) -> Any:
-        result = new(cls)
-        found = result.__dict__ = attributes.copy()
-        key = keys[number]
+    def make(instance: Any, key: Any, objects: list[Any]) -> Any:
         if instance is None:
             # Code has kept its cache only. The other fields are deferred.
             instance = model.from_db(db, [relation.key], [key])
-        if given is None:
-            found["_hints"] = {"instance": instance}
-        if field is None:
-            values = (*before, key)
-        else:
-            values = (*before, instance)
-            found["_known_related_objects"] = from_keys(by_field, {key: instance})
-        found["_trail"] = new_tuple(Trail, (node, values, is_fixed, is_deferred))
-        found["_result_cache"] = objects
+        queryset = copies.make(instance, key)
+        queryset._result_cache = objects
         _cache_instance(instance, objects, remote)
-        return result
+        return queryset
 
-    copied = make(instance, id(instance), queryset._result_cache)
-    return make if copied.__dict__ == queryset.__dict__ else None
+    return make

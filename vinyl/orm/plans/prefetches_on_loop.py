@@ -23,8 +23,8 @@ from vinyl.bridge.greenlets import run
 from vinyl.orm.plans.on_loop import fetch
 from vinyl.orm.plans.plan import is_djangos
 from vinyl.orm.plans.prefetch_relations import Relation, keys_of, relation_of
-from vinyl.orm.plans.prefetched import QUERYSET_METHODS
 from vinyl.orm.plans.prefetches import Level, finish, flow_of
+from vinyl.orm.plans.related_querysets import QUERYSET_METHODS
 from vinyl.orm.plans.trails import has_djangos_methods, trail_of
 
 __all__ = ["fetch_rows"]

@@ -20,6 +20,8 @@ from django.db.models.fields.related_descriptors import (
 )
 from django.db.models.manager import BaseManager
 
+from vinyl.orm.plans.related_querysets import copy_querysets
+
 __all__ = ["patch_get"]
 
 # Makes the manager of an instance; None if Django has to.
@@ -93,6 +95,7 @@ def _copying(descriptor: Any, manager: Any) -> Make | None:
         return result
 
     if type(descriptor) is ReverseManyToOneDescriptor and shared == _OF_FOREIGN_KEYS:
+        copy_querysets(cls, descriptor)
         return make
     if type(descriptor) is ManyToManyDescriptor and shared == _OF_MANY_TO_MANY:
         return _of_many_to_many(manager, attributes, make)
