@@ -78,6 +78,13 @@ def _target(field: Any) -> Any:
     return field
 
 
+def _is_djangos_column(expression: Any) -> bool:
+    """Whether *expression* is a column of one of Django's fields."""
+    return type(expression) is Col and (
+        type(expression.output_field).__module__.startswith("django.")
+    )
+
+
 class Binder:
     """
     Makes the parameters of one lookup from another value of the same kind.
@@ -115,9 +122,10 @@ class Binder:
         self.is_of_instances = isinstance(first, Model)
         # Whether the server may bind what is compared: with columns of Django's fields.
         self.is_bindable = all(
-            type(column) is Col
-            and type(column.output_field).__module__.startswith("django.")
-            for column in getattr(self.lhs, "get_cols", lambda: [self.lhs])()
+            map(
+                _is_djangos_column,
+                getattr(self.lhs, "get_cols", lambda: [self.lhs])(),
+            )
         )
         kind = type(given)
         if self.lookup_class in PLAIN_LOOKUPS and not lookup.bilateral_transforms:
@@ -229,6 +237,31 @@ class ListBinder(Binder):
         return [prepare(value, connection, prepared=True) for value in values]
 
 
+class YearBinder(Binder):
+    """Makes the parameters of a comparison of a date or a time with a year."""
+
+    __slots__ = ()
+
+    def __init__(self, lookup: Any, sql: str, given: Any, connection: Any) -> None:
+        super().__init__(lookup, sql, given, connection)
+        self.prepares = True
+        # The column itself is compared, with dates or times.
+        column = lookup.lhs.lhs
+        self.is_bindable = _is_djangos_column(column)
+        self.field_of_column = column.output_field
+
+    def bound(
+        self, kept: Any, compiler: Callable[[], Any], connection: Any
+    ) -> list[Any]:
+        lookup = (kept if type(kept) is Kept else self.kept(kept)).lookup
+        sql, _ = lookup.process_rhs(compiler(), connection)
+        if sql != self.sql:
+            raise Unplannable
+        # In the time zone of this moment.
+        bounds = lookup.year_lookup_bounds(connection, lookup.rhs)
+        return [*lookup.get_bound_params(*bounds)]
+
+
 class InstanceBinder(Binder):
     """
     Makes the parameter of a comparison of a foreign key with an instance, from
@@ -298,6 +331,8 @@ def binder_for(lookup: Any, sql: str, given: Any, connection: Any) -> Binder:
             return ListBinder(lookup, sql, given, connection, field)
     if type(lookup) is tuple_lookups.TupleIn:
         raise Unplannable
+    if isinstance(lookup, lookups.YearLookup):
+        return YearBinder(lookup, sql, given, connection)
     if type(lookup) is related_lookups.RelatedExact and isinstance(given, Model):
         field = _element_field(lookup)
         if type(field) in INTEGERS | TEXTS and _has_key(type(given), field):

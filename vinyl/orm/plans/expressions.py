@@ -11,9 +11,19 @@ from collections.abc import Hashable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from django.db.models import Expression, F, Field, Q, Subquery, sql
+from django.db.models import (
+    DateField,
+    DateTimeField,
+    Expression,
+    F,
+    Field,
+    Q,
+    Subquery,
+    TimeField,
+    sql,
+)
 from django.db.models.functions.datetime import TimezoneMixin
-from django.db.models.lookups import Lookup
+from django.db.models.lookups import Lookup, YearLookup
 from django.db.models.query import QuerySet
 from django.db.models.sql.where import WhereNode
 
@@ -98,13 +108,20 @@ def inner_queries(expressions: Iterable[Any]) -> Iterator[sql.Query]:
     for expression in expressions:
         for part in _parts(expression):
             # Expressions outside Django may compile to different SQL each time. So do
-            # Django's for dates and times, which depend on the time zone.
+            # Django's for moments, which depend on the time zone.
             if isinstance(part, sql.Query):
                 yield part
-            elif not type(part).__module__.startswith(_DJANGOS) or isinstance(
-                part, TimezoneMixin
+            elif not type(part).__module__.startswith(_DJANGOS) or (
+                isinstance(part, TimezoneMixin) and _is_of_moments(part)
             ):
                 raise Unplannable
+
+
+def _is_of_moments(function: Any) -> bool:
+    """Whether *function*, of dates or times, converts them to the time zone."""
+    return not isinstance(function.lhs.output_field, (DateField, TimeField)) or (
+        isinstance(function.lhs.output_field, DateTimeField)
+    )
 
 
 def _parts(expression: Any) -> Iterator[Any]:
@@ -117,6 +134,11 @@ def _parts(expression: Any) -> Iterator[Any]:
         raise Unplannable
     if isinstance(expression, Lookup) and not hasattr(expression.lhs, "flatten"):
         raise Unplannable
+    if isinstance(expression, YearLookup) and expression.rhs_is_direct_value():
+        # Django compares the date itself, and leaves out the function of its year.
+        yield expression
+        yield from _parts(expression.lhs.lhs)
+        return
     for part in expression.flatten():
         if isinstance(part, WhereNode):
             yield from _parts(part)

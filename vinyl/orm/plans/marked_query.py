@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from weakref import ref
 
 from django.db.models import sql
+from django.db.models.lookups import YearLookup
 from django.db.models.sql.constants import ROW_COUNT
 from django.db.models.sql.subqueries import DeleteQuery, UpdateQuery
 
@@ -127,7 +128,12 @@ class MarkedQuery(sql.Query):
         slot = self.runs.marks.slot_of(value)
         if slot is not None:
             # Copies of the lookup, of which Django makes some, call the same.
-            lookup.process_rhs = partial(_rhs, copy.copy(lookup), slot, self.runs)
+            original = copy.copy(lookup)
+            lookup.process_rhs = partial(_rhs, original, slot, self.runs)
+            if isinstance(lookup, YearLookup):
+                # Its parameters are the first and the last moment of the year.
+                bounds = partial(_bounds, original, slot, self.runs)
+                vars(lookup)["get_bound_params"] = bounds
 
     def exists(self, *args: Any, **kwargs: Any) -> Any:
         query = super().exists(*args, **kwargs)
@@ -155,6 +161,14 @@ def _rhs(lookup: Any, slot: int, runs: Runs, compiler: Any, connection: Any) -> 
     if runs.tied.setdefault(slot, tied) != tied:
         raise Unplannable
     return text, [Reference(slot, position) for position in range(len(params))]
+
+
+def _bounds(lookup: Any, slot: int, runs: Runs, start: Any, finish: Any) -> Any:
+    """The parameters of *lookup*, as its `get_bound_params()` returns them."""
+    params = lookup.get_bound_params(start, finish)
+    if runs.tied is None:
+        return params
+    return [Reference(slot, position) for position in range(len(params))]
 
 
 def _one(value: Any, runs: Runs, compiler: Any, connection: Any) -> Any:
