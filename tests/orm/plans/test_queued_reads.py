@@ -199,7 +199,8 @@ async def test_a_column_of_another_type_is_prepared_again(
         assert await asyncio.gather(*tasks) == ["0", "1", "2", "3"]
     finally:
         async with connection.cursor() as cursor:
-            await cursor.execute("ALTER TABLE records_label ALTER name TYPE varchar(5)")
+            kind = Label._meta.get_field("name").db_type(connections["default"])
+            await cursor.execute(f"ALTER TABLE records_label ALTER name TYPE {kind}")
     assert sizes == [4]
     await sound()
 

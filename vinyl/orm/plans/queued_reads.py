@@ -27,30 +27,30 @@ __all__ = ["can_share", "rows_or_connection"]
 class _Lent:
     """A connection of the pool, as the lock that a pipeline has on it."""
 
-    __slots__ = ("_lost", "_plan", "_pool", "_wrapper")
+    __slots__ = ("_lost", "plan", "pool", "wrapper")
 
     # The pool gives nobody else the connection meanwhile.
     closed = False
 
     def __init__(self, pool: Pool, wrapper: BridgeMixin, plan: Plan) -> None:
-        self._pool = pool
-        self._wrapper = wrapper
-        self._plan = plan
+        self.pool = pool
+        self.wrapper = wrapper
+        self.plan = plan
         # The error with which the session has ended.
         self._lost: Exception | None = None
 
     def put_back(self, reads: Sequence[Read]) -> None:
         if self._lost is not None:
             # Not before, because the pipeline has used the connection up to here.
-            prepare_retry(self._lost, self._wrapper, self._plan.query)
+            prepare_retry(self._lost, self.wrapper, self.plan.query)
             # The pool counts it as discarded.
-            self._wrapper.replaced_sessions = 0
+            self.wrapper.replaced_sessions = 0
         for read in reads:
             read.set_result(None)
-        self._pool.release(self._wrapper)
+        self.pool.release(self.wrapper)
 
     def runs_again(self, error: Exception) -> bool:
-        wrapper = self._wrapper
+        wrapper = self.wrapper
         if wrapper.may_replace_session() and wrapper.session_is_lost(error):
             self._lost = self._lost or error
         return self._lost is not None

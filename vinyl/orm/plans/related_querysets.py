@@ -9,6 +9,7 @@ times as long as a copy.
 from __future__ import annotations
 
 import functools
+import weakref
 from typing import Any
 
 import django
@@ -26,6 +27,8 @@ _HAS_FETCH_MODES = django.VERSION >= (6, 1)
 # What managers and querysets call for the queryset of an instance.
 QUERYSET_METHODS = ("_add_hints", "_next_is_sticky", "using")
 _get_queryset: Any = BaseManager.get_queryset
+# The classes of managers whose querysets are copies.
+_copying: weakref.WeakSet[type] = weakref.WeakSet()
 _new, _new_tuple, _from_keys = object.__new__, tuple.__new__, dict.fromkeys
 
 
@@ -122,8 +125,10 @@ def copy_querysets(cls: Any, descriptor: Any) -> None:
         or relation.descriptor is not descriptor
         or relation.key != rel.model._meta.pk.attname
         or super(cls, cls).get_queryset is not _get_queryset
+        or cls in _copying
     ):
         return
+    _copying.add(cls)
     django_get, field = cls.get_queryset, relation.field
     cache_name, key_name = rel.cache_name, relation.key
     related: Any = relation.related
