@@ -1,7 +1,7 @@
 """The relations that are prefetched without code of Django."""
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
-# mypy: disable-error-code="var-annotated"
+# mypy: disable-error-code="attr-defined, misc, var-annotated"
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.apps.registry import Apps
 from django.db.models import ForeignObject
+from django.test.utils import isolate_apps
 
 from tests.records.models import Album, Artist, Biography, Genre, Review, Tag, Track
 from vinyl.orm import models
@@ -81,3 +82,23 @@ def test_keys_are_those_of_instances_of_the_model() -> None:
     assert keys_of([*albums, Review(pk=3)], Album, "id") is None
     del albums[0].__dict__["id"]
     assert keys_of(albums, Album, "id") is None
+
+
+@isolate_apps("tests.records")
+def test_to_a_model_with_a_composite_key_are_left_to_django() -> None:
+    class Tenant(models.Model):
+        class Meta:
+            app_label = "records"
+
+    class Member(models.Model):
+        pk = models.CompositePrimaryKey("tenant_id", "number")
+        tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="members")
+        number = models.IntegerField()
+
+        class Meta:
+            app_label = "records"
+
+    assert relation_of(Tenant, "members") is None
+    for key in (1, 2, 3):
+        found = Tenant(pk=key).members.all()
+        assert found.query.sql_with_params()[1] == (key,)

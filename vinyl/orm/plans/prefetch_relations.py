@@ -6,6 +6,7 @@ They are of Django's own kinds, and instances keep both keys in their `__dict__`
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Literal, NamedTuple
 
 from django.db.models import ForeignKey, Model, OneToOneField
@@ -121,7 +122,8 @@ def _holds_key(model: Any, field: Any) -> bool:
     """Whether instances of *model* keep the value of *field* in their `__dict__`."""
     return (
         has_plain(model, field.attname)
-        and model.pk is Model.pk
+        # Reading a composite key from the class raises an error.
+        and inspect.getattr_static(model, "pk") is Model.pk
         and model._is_pk_set is Model._is_pk_set
         # An inherited key may differ from the key of the parent.
         and model._meta.concrete_model is field.model._meta.concrete_model
