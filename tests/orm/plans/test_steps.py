@@ -10,6 +10,7 @@ from typing import Any
 
 import django
 import pytest
+from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.db import connection
 from django.db.models import Prefetch, Q
@@ -146,25 +147,14 @@ class TestQueries:
         "make",
         [
             lambda: list(Album.objects.extra(where=["1 = 1"])),
-            lambda: list(Album.objects.filter(released__year=1965)),
-            lambda: list(Album.objects.order_by("released__year")),
-            lambda: list(Album.objects.values("released__year")),
-            lambda: list(Album.objects.order_by(models.F("released__year").desc())),
-            lambda: list(Album.objects.filter(year=models.F("released__year"))),
-            lambda: list(
-                Album.objects.order_by(
-                    models.Case(models.When(released__year=1965, then=models.Value(1)))
-                )
-            ),
-            lambda: list(
-                Album.objects.filter(
-                    pk__in=Album.objects.filter(released__year=1965).values("pk")
-                )
-            ),
+            lambda: list(User.objects.order_by("date_joined__year")),
+            lambda: list(User.objects.values("date_joined__hour")),
+            lambda: list(User.objects.order_by(models.F("date_joined__year").desc())),
+            lambda: list(User.objects.filter(pk=models.F("date_joined__year"))),
             lambda: list(Album.objects.filter(pk__in=Album.objects.filter(pk__in=[]))),
             lambda: list(Album.objects.filter(year__in=[])),
             lambda: list(Album.objects.filter(year__gt=2**70)),
-            lambda: Album.objects.aggregate(models.Max("released__year")),
+            lambda: User.objects.aggregate(models.Max("date_joined__year")),
         ],
     )
     def test_without_a_plan(self, make: Callable[[], Any], used: list[str]) -> None:

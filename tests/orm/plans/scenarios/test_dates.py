@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
-from django.db.models import Count
+from django.db.models import Count, F, Max
 from django.db.models.functions import ExtractMonth, TruncMonth
 from django.utils import timezone
 
@@ -103,10 +103,29 @@ class TestDates:
                 .annotate(n=Count("pk"))
                 .order_by("m")
             ],
+            lambda: [*Album.objects.order_by(F("released__year").desc())],
+            lambda: [*Album.objects.filter(released__year=F("year") + 1964)],
+            lambda: [
+                *Album.objects.filter(
+                    pk__in=Album.objects.filter(released__year=1965).values("pk")
+                )
+            ],
+            lambda: Album.objects.aggregate(Max("released__year")),
             lambda: [*Album.objects.dates("released", "year")],
             lambda: [*Album.objects.dates("released", "month", order="DESC")],
         ],
-        ids=["month", "week day", "truncated", "grouped", "years", "months"],
+        ids=[
+            "month",
+            "week day",
+            "truncated",
+            "grouped",
+            "ordered",
+            "expression",
+            "subquery",
+            "aggregate",
+            "years",
+            "months",
+        ],
     )
     def test_by_other_parts(self, make: Callable[[], Any], used: list[str]) -> None:
         assert thrice(make, used)
