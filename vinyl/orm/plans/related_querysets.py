@@ -23,6 +23,9 @@ from vinyl.orm.plans.trails import PENDING, is_enabled, trail_of
 
 __all__ = ["QUERYSET_METHODS", "Copies", "copy_querysets", "copies_of"]
 
+# Maximum number of models and fetch modes that a relation keeps a queryset for.
+MAX_KNOWN = 20
+
 _HAS_FETCH_MODES = django.VERSION >= (6, 1)
 # What managers and querysets call for the queryset of an instance.
 QUERYSET_METHODS = ("_add_hints", "_next_is_sticky", "using")
@@ -158,6 +161,8 @@ def copy_querysets(cls: Any, descriptor: Any) -> None:
             queryset = django_get(self)
             copies = copies_of(queryset, instance, key, field)
             if copies is not None:
+                if len(known) >= MAX_KNOWN:
+                    known.clear()
                 known[type(instance), mode] = now, copies
             return queryset
         assert copies is not None
