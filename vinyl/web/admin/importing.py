@@ -5,6 +5,8 @@ and the visitor's permissions, and saved in one transaction.
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +26,7 @@ from django.db.models.constants import LOOKUP_SEP
 from django.utils.html import format_html
 from django.utils.translation import gettext
 
+from vinyl.web.admin.cascades import is_own
 from vinyl.web.admin.cells import Choice, Choices, cell_field
 from vinyl.web.admin.conflicts import locked
 from vinyl.web.admin.databases import transaction_of
@@ -118,6 +121,8 @@ class Import:
         }
         self.may_add = model_admin.has_add_permission(request)
         self.lines: dict[Any, int] = {}
+        # What the log does not have yet: by whether it is a change, and its message.
+        self.logged: dict[tuple[bool, str], list[Any]] = defaultdict(list)
         # Keys of objects that the visitor does not see.
         self.hidden: set[Any] = set()
 
@@ -125,7 +130,7 @@ class Import:
         names = [n for n in self.columns if n != self.model._meta.pk.name]
         form = forms.modelform_factory(
             self.model,
-            form=self.admin.form,
+            form=type("ImportForm", (_FoundObjects, self.admin.form), {}),
             fields=names,
             formfield_callback=self._form_field,
         )
@@ -304,7 +309,9 @@ class Import:
                         self._save(row, change=row.kind == "change")
                     tally.count(row)
                     if tally.rows % BATCH == 0:
+                        self._log()
                         yield Progress(tally.rows, len(self.table.rows))
+                self._log()
                 if tally.digest != expected:
                     raise _Refused(gettext("the data has changed since the preview"))
         except _Refused as error:
@@ -335,8 +342,55 @@ class Import:
             row.errors = [("", reason_for(error, self.model))]
             raise _Refused(_told(row)) from error
         message = admin.construct_change_message(request, form, None, not change)
-        log = admin.log_change if change else admin.log_addition
-        log(request, obj, message)
+        name = "log_change" if change else "log_addition"
+        if is_own(admin, name):
+            text = message if isinstance(message, str) else json.dumps(message)
+            self.logged[change, text].append(obj)
+        else:
+            getattr(admin, name)(request, obj, message)
+
+    def _log(self) -> None:
+        """Write the log of the rows since the last time: one query for all added."""
+        # Not before the apps are ready.
+        from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+
+        for (change, message), objs in self.logged.items():
+            LogEntry.objects.log_actions(
+                user_id=self.request.user.pk,
+                queryset=objs,
+                action_flag=CHANGE if change else ADDITION,
+                change_message=message,
+            )
+        self.logged.clear()
+
+
+class _FoundObjects(forms.ModelForm):  # type: ignore[type-arg]  # not generic at runtime
+    """A form whose foreign keys are not looked up once more for each row."""
+
+    def _post_clean(self) -> None:
+        found = {
+            name
+            for name, field in self.fields.items()
+            if isinstance(field, Choice) and self.cleaned_data.get(name) is not None
+            if _looks_up_only(self.instance._meta.get_field(name))
+        }
+        clean_fields = self.instance.clean_fields
+
+        def clean_others(exclude: Any = None) -> None:
+            clean_fields(exclude={*(exclude or ()), *found})
+
+        # Constraints see these fields: not by what the form excludes.
+        vars(self.instance)["clean_fields"] = clean_others
+        try:
+            super()._post_clean()  # type: ignore[misc]  # Django's own hook
+        finally:
+            del vars(self.instance)["clean_fields"]
+
+
+def _looks_up_only(field: Any) -> bool:
+    """Whether checking *field* finds out no more than that its object exists."""
+    is_djangos = type(field).validate is models.ForeignKey.validate
+    return is_djangos and not field.validators
 
 
 class _Refused(Exception):
