@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from types import FunctionType
 from typing import Any
 
 from django.contrib import admin, messages
@@ -105,7 +106,9 @@ class AdminSite(KeptPosts):
             ),
             path("search/", self.admin_view(self.search), name="search"),
         ]
-        return [*own, *super().get_urls()]
+        urls = [*own, *super().get_urls()]
+        _frame(urls, self.error_response)
+        return urls
 
     def each_context(self, request: Any) -> dict[str, Any]:
         """Return the variables of every page: Django's, and those of the templates."""
@@ -239,10 +242,11 @@ class AdminSite(KeptPosts):
             "detail": detail,
             "kept": kept_post(request),
         }
-        if status < 500:
+        if status < 500 and hasattr(request, "user"):
             context = {**self.each_context(request), **context}
         else:
-            # Without a query: it may be the database that failed.
+            # Without a query: it may be the database that failed. Or a middleware has
+            # refused the request before the user was known.
             context |= {
                 "_": gettext,
                 "admin_url": self._url,
@@ -263,6 +267,16 @@ class AdminSite(KeptPosts):
     def _model_url(self, opts: Any, page: str, pk: Any = None) -> str:
         args = () if pk is None else (quote(pk),)
         return self._url(f"{opts.app_label}_{opts.model_name}_{page}", *args)
+
+
+def _frame(urls: Iterable[Any], page: Any) -> None:
+    """Let errors before the views of *urls* have *page* as well."""
+    for url in urls:
+        # A module is imported later.
+        if isinstance(included := getattr(url, "urlconf_name", None), list):
+            _frame(included, page)
+        elif isinstance(view := getattr(url, "callback", None), FunctionType):
+            vars(view)["error_page"] = page
 
 
 def _chosen(apps: Iterable[Any], labels: Iterable[str]) -> list[Any]:

@@ -33,7 +33,7 @@ async def framed_response(problem: Problem, request: Request) -> AnyResponse | N
     """
     Return the page for *problem*; None if nobody frames it. Switches to the event loop.
     """
-    page = request.scope.get(KEY)
+    page = request.scope.get(KEY) or _page_of_view(problem, request)
     if page is None or problem.media_type != "text/html":
         return None
     detail = str(problem.detail or "")
@@ -41,3 +41,15 @@ async def framed_response(problem: Problem, request: Request) -> AnyResponse | N
     for name, value in (problem.headers or {}).items():
         response.headers[name] = value
     return response
+
+
+def _page_of_view(problem: Problem, request: Request) -> Any:
+    """
+    The `error_page` of the view that a middleware has kept the request from, as for
+    one that is too large.
+    """
+    if problem.status == 404 or problem.status >= 500:
+        # There is none, or the URLs may be what is broken.
+        return None
+    match = request.resolver_match
+    return match and getattr(match.func, "error_page", None)
