@@ -10,7 +10,10 @@ import copy
 import functools
 import gc
 import inspect
+import linecache
 import pickle
+import re
+import sys
 import warnings
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -20,6 +23,7 @@ from django.utils.functional import cached_property
 
 from tests.records.models import Album, Artist
 from vinyl.bridge.calls import Call
+from vinyl.bridge.mode import dual
 from vinyl.exceptions import AlreadyAwaitedError, NotAwaitedError
 
 pytestmark = pytest.mark.anyio
@@ -32,6 +36,11 @@ async def work() -> int:
 
 def make_call() -> Call:
     return Call(work(), "Album.work")
+
+
+@dual
+def total() -> int:
+    return 7
 
 
 class TestIsACoroutine:
@@ -154,7 +163,7 @@ async def test_one_that_is_dropped_at_once_is_refused(
 
 
 class TestAwaitedTwice:
-    MESSAGE = r"'Album\.work' was awaited a second time.*Keep its result.*create_task"
+    MESSAGE = r"'Album\.work' was awaited a second time.*keep the result.*create_task"
 
     async def test_says_what_to_do(self) -> None:
         call = make_call()
@@ -187,6 +196,42 @@ class TestAwaitedTwice:
             await shop.total
         with pytest.raises(RuntimeError, match=self.MESSAGE):
             await shop.count
+
+    async def test_of_other_caches_names_the_line_that_made_it(self) -> None:
+        kept: dict[str, Any] = {}
+
+        def of_a_dict() -> Any:
+            if "total" not in kept:
+                kept["total"] = total()  # line of the dict
+            return kept["total"]
+
+        @functools.lru_cache
+        def of_a_closure() -> Any:
+            return total()  # line of the closure
+
+        for function in (of_a_dict, of_a_closure):
+            name = function.__name__
+            assert await function() == 7
+            with pytest.raises(AlreadyAwaitedError) as caught:
+                await function()
+            found = re.search(r"made by (\w+)\(\) at (.+?):(\d+)\. ", str(caught.value))
+            assert found is not None, caught.value
+            assert found.groups()[:2] == (name, __file__)
+            line = linecache.getline(__file__, int(found[3]))
+            assert line.endswith(f"# line of the {name.removeprefix('of_a_')}\n")
+            assert "`await vinyl.orm.run(function, ...)`" in str(caught.value)
+
+    async def test_without_debug_mode_says_how_to_find_the_line(self) -> None:
+        depth = sys.get_coroutine_origin_tracking_depth()
+        sys.set_coroutine_origin_tracking_depth(0)
+        try:
+            call = make_call()
+        finally:
+            sys.set_coroutine_origin_tracking_depth(depth)
+        assert await call == 7
+        for again in (call.__await__, lambda: str(call)):
+            with pytest.raises(AlreadyAwaitedError, match="PYTHONASYNCIODEBUG=1 lets"):
+                again()
 
     async def test_by_two_tasks(self) -> None:
         """The second one does not disturb the first in the middle of its wait."""

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from vinyl.bridge.bytecode import DJANGO, VINYL, owner_of
 from vinyl.bridge.refusals import refusing
 from vinyl.exceptions import AlreadyAwaitedError, NotAwaitedError
 
@@ -97,10 +98,12 @@ class Call(Coroutine[Any, Any, Any]):
         name = self._coroutine.__qualname__
         if self._awaited_by is not None:
             raise AlreadyAwaitedError(
-                f"'{name}' was awaited a second time, and a call runs only once. Keep "
-                f"its result instead of the call (`self._total = await obj.count()`), "
-                f"or share it as a task, which can be awaited again: `task = "
-                f"asyncio.create_task(obj.count())`."
+                f"'{name}' was awaited a second time, and a call runs only once. "
+                f"{self._origin()} If a cache keeps the call, such as a cached "
+                f"property or a dict, let it keep the result instead: `self._total = "
+                f"await obj.count()`. Or run the plain function that fills the cache "
+                f"in the bridge: `await vinyl.orm.run(function, ...)`. A task can be "
+                f"awaited again: `task = asyncio.create_task(obj.count())`."
             )
         if self._coroutine.cr_frame is None:
             raise AlreadyAwaitedError(
@@ -119,9 +122,9 @@ class Call(Coroutine[Any, Any, Any]):
             raise AlreadyAwaitedError(
                 f"'{name}' was called on the event loop and has been awaited, but what "
                 f"was kept is the call and not its result, so {use} is not possible. "
-                f"Keep the result (`self._total = await obj.count()`), and run a "
-                f"function that caches its results in the bridge: `await "
-                f"vinyl.orm.run(function, ...)`."
+                f"{self._origin()} Keep the result (`self._total = await "
+                f"obj.count()`), and run a function that caches its results in the "
+                f"bridge: `await vinyl.orm.run(function, ...)`."
             )
         # Python's warning "never awaited" would repeat the error.
         self._coroutine.close()
@@ -129,6 +132,13 @@ class Call(Coroutine[Any, Any, Any]):
             f"'{name}' was called on the event loop and its result has not been "
             f"awaited, so {use} is not possible. Write `await` before the call."
         )
+
+    def _origin(self) -> str:
+        """Where it was made, in a sentence, as far as Python keeps that."""
+        for file, line, function in self._coroutine.cr_origin or ():
+            if owner_of(file) not in (VINYL, DJANGO):
+                return f"It was made by {function}() at {file}:{line}."
+        return "PYTHONASYNCIODEBUG=1 lets this message name the line that made it."
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         # Caches pickle or copy what they store.

@@ -48,6 +48,30 @@ async def test_runs_the_lifespan_around_the_requests() -> None:
     assert events == [asyncio.current_task(), "request", "shutdown"] * 2
 
 
+@pytest.mark.parametrize(
+    ("allowed", "host"),
+    [
+        ([], "localhost"),
+        (["shop.example.org", "*.test"], "shop.example.org"),
+        ([".example.org"], "example.org"),
+        (["shop.example.org", "testserver"], "testserver"),
+        (["shop.example.org", "*"], "testserver"),
+    ],
+)
+async def test_asks_for_a_host_that_the_settings_allow(
+    allowed: list[str], host: str
+) -> None:
+    """Outside of tests, such as in a script, nobody has allowed "testserver"."""
+
+    async def home(request: Any) -> JSONResponse:
+        return JSONResponse([request.get_host(), str(request.url)])
+
+    settings = {"ALLOWED_HOSTS": allowed, "DEBUG": True}
+    async with serving(path("", home), **settings) as http:
+        response = await http.get("/")
+    assert response.json() == [host, f"http://{host}/"]
+
+
 def passed_through(app: Any) -> Any:
     """*app* as one of which nothing is known."""
 

@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.http.request import validate_host
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
@@ -18,9 +21,25 @@ from vinyl.web.testing.websockets import WebSocketSession
 __all__ = ["Client", "client"]
 
 
+def own_url() -> str:
+    """
+    Return the URL of a host that the settings allow: "http://testserver" in tests.
+    Never switches.
+    """
+    try:
+        # With DEBUG, an empty list allows names of this machine.
+        allowed = settings.ALLOWED_HOSTS or ["localhost"] * settings.DEBUG
+    except ImproperlyConfigured:
+        # The application is not Django's.
+        allowed = []
+    if not allowed or validate_host("testserver", allowed):
+        return "http://testserver"
+    return f"http://{allowed[0].removeprefix('.')}"
+
+
 @asynccontextmanager
 async def client(
-    app: ASGIApp | None = None, *, base_url: str = "http://testserver", **options: Any
+    app: ASGIApp | None = None, *, base_url: str | None = None, **options: Any
 ) -> AsyncIterator[Client]:
     """
     Return a context manager for a `Client` of *app*, whose lifespan runs around the
@@ -31,8 +50,7 @@ async def client(
 
     Args:
         app: The application; the project's own by default.
-        base_url: Scheme and host for relative URLs. Django's
-            `setup_test_environment()` allows the default host.
+        base_url: As for `Client`.
         options: Further arguments for `Client`, and for `httpx.AsyncClient`.
 
     Raises:
@@ -60,7 +78,10 @@ class Client(httpx.AsyncClient):
 
     Args:
         app: Any ASGI application. Its lifespan is not run; see `client()`.
-        base_url: Scheme and host for relative URLs.
+        base_url: Scheme and host for relative URLs. By default "http://testserver",
+            which Django's `setup_test_environment()` allows, and so do pytest and
+            `vinyl test`; elsewhere, as in a script, the first host that
+            `settings.ALLOWED_HOSTS` allows.
         raise_request_exception: Whether an error of a view is raised in the test.
             Otherwise the client gets the error page, as a visitor does.
         state: The state of the app's lifespan, for `request.state`.
@@ -73,7 +94,7 @@ class Client(httpx.AsyncClient):
         self,
         app: ASGIApp,
         *,
-        base_url: str = "http://testserver",
+        base_url: str | None = None,
         raise_request_exception: bool = True,
         state: dict[str, Any] | None = None,
         root_path: str = "",
@@ -86,7 +107,9 @@ class Client(httpx.AsyncClient):
             raise_request_exception=raise_request_exception,
             root_path=root_path,
         )
-        super().__init__(transport=self.transport, base_url=base_url, **options)
+        super().__init__(
+            transport=self.transport, base_url=base_url or own_url(), **options
+        )
 
     async def login(self, **credentials: Any) -> bool:
         """
