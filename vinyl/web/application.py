@@ -29,6 +29,7 @@ from vinyl.web.errors.logging_setup import set_up_logging, wait_for_emails
 from vinyl.web.errors.middleware import ErrorMiddleware
 from vinyl.web.http.bodies import Body
 from vinyl.web.http.prefix import enter_prefix, forced_prefix
+from vinyl.web.http.request_signals import announced, is_heard
 from vinyl.web.middleware import (
     is_of_djangos_kind,
     load_middleware,
@@ -154,6 +155,8 @@ class Application(Starlette):
         if scope["type"] == "http":
             body = scope["vinyl.body"] = Body(scope, receive)
             receive = body.receive
+            if is_heard():
+                serve = partial(announced, serve)
         self.requests.begin()
         outer_prefix = None
         try:

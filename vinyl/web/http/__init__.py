@@ -24,5 +24,6 @@ streaming.py         StreamingResponse
 events.py            EventSourceResponse: server-sent events
 login_redirects.py   redirects to the login page: 401 for clients that ask for JSON
 django_responses.py  Django's responses as Starlette's
+request_signals.py   request_started and request_finished
 captured.py          the response of an ASGI app, as an object
 """
