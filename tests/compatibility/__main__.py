@@ -21,6 +21,7 @@ from tests.compatibility.report import (
     unexplained,
     versions,
 )
+from tests.compatibility.report_of_suites import section_of
 from tests.postgres import empty_database, postgres_server
 
 FOLDER = Path(__file__).parent / "packages"
@@ -102,11 +103,13 @@ def main() -> int:
             sys.stdout.write(describe(name, mode, database, found))
             sys.stdout.flush()
     if options.json:
-        written = {"versions": versions(), "results": results}
-        options.json.write_text(json.dumps(written, indent=1) + "\n")
+        summary = {"versions": versions(), "results": results}
+        options.json.write_text(json.dumps(summary, indent=1) + "\n")
     if options.page:
         beside = json.loads(options.beside.read_text()) if options.beside else None
-        options.page.write_text(page_of(results, beside))
+        # That section is another command's.
+        written = options.page.read_text() if options.page.exists() else ""
+        options.page.write_text(page_of(results, beside, section_of(written)))
     failed = list(unexplained(results))
     if failed:
         lines = "\n    ".join(["No package says why these fail:", *failed])

@@ -57,10 +57,12 @@ def main(mode: str, folder: str, output: str, *arguments: str) -> None:
     os.chdir(folder)
     # In place of the folder of this file: packages have a module `tests`, as vinyl has.
     sys.path[0] = str(Path.cwd())
+    sys.path.append(str(Path(__file__).with_name("suite_settings")))
     outcomes: Any = Outcomes()
     if mode != "stock":
         install_vinyl()
     options = ["-p", "no:cacheprovider", "-q", "-W", "ignore", "-o", "addopts="]
+    options += ["-o", "python_files=test_*.py tests.py *_tests.py"]
 
     def run_tests() -> None:
         pytest.main([*options, *arguments], plugins=[outcomes])

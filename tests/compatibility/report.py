@@ -65,12 +65,15 @@ def versions() -> str:
     return f"Python {platform.python_version()} and Django {django.get_version()}"
 
 
-def page_of(results: Results, beside: dict[str, Any] | None = None) -> str:
+def page_of(
+    results: Results, beside: dict[str, Any] | None = None, suites: str = ""
+) -> str:
     """
     The page of the documentation, in Markdown.
 
     Args:
         beside: Results with another Django, as `--json` writes them.
+        suites: The section about packages' own tests.
     """
     return PAGE.substitute(
         versions=versions(),
@@ -79,6 +82,7 @@ def page_of(results: Results, beside: dict[str, Any] | None = None) -> str:
         needs="\n".join(needs(results)),
         only_with_vinyl="\n".join(only_with_vinyl(results)),
         beside=beside_of(results, beside),
+        suites=suites,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -18,10 +19,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.compatibility.report_of_suites import (
+    Outcome,
+    describe_suite,
+    section_of_suites,
+    unexplained_of,
+    with_section,
+)
+
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "suites"
 MODES = ("stock", "sync", "loop")
-TIMEOUT = 900  # seconds, for a package in one mode
+TIMEOUT = 3600  # seconds, for a package in one mode
 
 
 class Suite(NamedTuple):
@@ -29,34 +38,90 @@ class Suite(NamedTuple):
     Where a package has its tests.
 
     Args:
-        settings: The module of its settings for them.
-        tests: What pytest collects, below the folder.
+        settings: The module of its settings for them; "" if they configure Django. One
+            that begins with `settings_of` is in the folder `suite_settings`.
+        tests: What pytest collects, below the folder, and further options of pytest.
         folder: In the source distribution, with the settings.
         requires: What the tests need beside the package.
+        environment: Variables for them.
+        known: Why vinyl loses tests, by a pattern of their names.
     """
 
     settings: str
     tests: str
     folder: str = ""
     requires: tuple[str, ...] = ()
+    environment: dict[str, str] = {}
+    known: dict[str, str] = {}
 
 
 SUITES = {
+    "django-allauth": Suite(
+        "tests.projects.regular.settings",
+        "tests/apps",
+        requires=("pytest-asyncio", "python3-openid", "python3-saml"),
+    ),
+    "django-auditlog": Suite("test_settings", ".", folder="auditlog_tests"),
+    "django-axes": Suite("tests.settings", "tests"),
+    "django-constance": Suite("tests.settings", "tests"),
+    "django-countries": Suite("django_countries.tests.settings", "django_countries"),
+    "django-crispy-forms": Suite("tests.test_settings", "tests"),
+    "django-dirtyfields": Suite("tests.django_settings", "tests"),
+    "django-extensions": Suite(
+        "tests.testapp.settings",
+        "tests",
+        requires=("factory-boy", "pip", "shortuuid", "vobject"),
+    ),
     "django-filter": Suite("tests.settings", "tests"),
+    "django-formtools": Suite("tests.settings", "tests"),
     "django-guardian": Suite(
         "guardian.testapp.testsettings",
         "guardian/testapp/tests",
         requires=("django-environ",),
     ),
+    "django-import-export": Suite(
+        "settings", "core/tests", folder="tests", requires=("chardet", "tablib[all]")
+    ),
+    "django-mailer": Suite("tests.settings", "tests"),
+    "django-model-utils": Suite(
+        "tests.settings",
+        "tests",
+        requires=("time-machine",),
+        environment={"SQLITE": "1"},
+    ),
+    "django-modeltranslation": Suite(
+        "modeltranslation.tests.settings",
+        "modeltranslation/tests",
+        requires=("parameterized",),
+    ),
+    "django-ordered-model": Suite("tests.settings", "tests/tests.py"),
+    "django-otp": Suite(
+        "test_project.settings", "../src", folder="test", requires=("freezegun",)
+    ),
+    "django-phonenumber-field": Suite("tests.settings", "tests"),
+    "django-reversion": Suite(
+        "settings_of_reversion", "test_app/tests", folder="tests"
+    ),
     "django-safedelete": Suite("safedelete.tests.settings", "safedelete/tests"),
+    "django-simple-history": Suite(
+        "settings_of_simple_history", "simple_history/tests"
+    ),
+    "django-solo": Suite("solo.tests.settings", "solo/tests"),
+    "django-tables2": Suite("tests.app.settings", "tests"),
+    "django-treebeard": Suite("tests.settings", "tests"),
+    "djangorestframework": Suite(
+        "", "tests --no-migrations", requires=("dj-database-url", "inflection")
+    ),
+    "easy-thumbnails": Suite("easy_thumbnails.tests.settings", "easy_thumbnails"),
+    "graphene-django": Suite("examples.django_test_settings", "graphene_django"),
     "rules": Suite("testapp.settings", "testsuite", folder="tests"),
 }
 
 
 def fetch(name: str) -> Path:
     """The folder with the source of the installed version; downloaded if need be."""
-    known = f"{name.replace('-', '_')}-{version(name)}"
-    if not (CACHE / known).is_dir():
+    known = CACHE / f"{name}-{version(name)}"
+    if not known.is_dir():
         with tempfile.TemporaryDirectory() as scratch:
             pip("download", "--no-deps", "--no-binary", name, "--dest", scratch,
                 f"{name}=={version(name)}")  # fmt: skip
@@ -65,8 +130,10 @@ def fetch(name: str) -> Path:
                 # Python has filters from version 3.11.4 on.
                 plain = getattr(tarfile, "data_filter", lambda member, path: member)
                 tar.extraction_filter = plain
-                tar.extractall(CACHE)
-    return CACHE / known
+                tar.extractall(scratch)
+            [source] = (path for path in Path(scratch).iterdir() if path.is_dir())
+            shutil.move(source, known)
+    return known
 
 
 def pip(*arguments: str) -> None:
@@ -83,11 +150,14 @@ def run(name: str, mode: str) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as scratch:
         output = Path(scratch, "outcomes.json")
         command = [sys.executable, str(script), mode, str(folder), str(output)]
+        environment = {**os.environ, **suite.environment}
+        if suite.settings:
+            environment["DJANGO_SETTINGS_MODULE"] = suite.settings
         with (CACHE / f"{name}-{mode}.log").open("w") as log:
             subprocess.run(
-                [*command, suite.tests],
+                [*command, *suite.tests.split()],
                 cwd=scratch,
-                env={**os.environ, "DJANGO_SETTINGS_MODULE": suite.settings},
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -109,33 +179,46 @@ def lost(stock: dict[str, str], found: dict[str, str]) -> list[str]:
     ]
 
 
+def outcome_of(name: str) -> Outcome:
+    """Run the tests of a package in all modes."""
+    if SUITES[name].requires:
+        django = f"django=={version('django')}"
+        pip("install", django, *SUITES[name].requires)
+    stock, *others = (run(name, mode) for mode in MODES)
+    passed = sum(outcome == "passed" for outcome in stock.values())
+    losses = {
+        mode: lost(stock, found) for mode, found in zip(MODES[1:], others, strict=True)
+    }
+    return Outcome(name, version(name), passed, losses)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="scripts/compatibility --suites", description=__doc__
     )
     parser.add_argument("packages", nargs="*", metavar="PACKAGE", help="all by default")
-    names = parser.parse_args().packages or list(SUITES)
+    parser.add_argument("--page", type=Path, help="the page whose section to replace")
+    options = parser.parse_args()
+    names = options.packages or list(SUITES)
     if unknown := set(names) - set(SUITES):
         parser.error(
             f"There is no suite {', '.join(sorted(unknown))}: choose from "
             f"{', '.join(SUITES)}."
         )
     CACHE.mkdir(parents=True, exist_ok=True)
-    wrong = False
+    outcomes = []
     for name in names:
-        if SUITES[name].requires:
-            pip("install", *SUITES[name].requires)
-        stock, sync, loop = (run(name, mode) for mode in MODES)
-        passed = sum(outcome == "passed" for outcome in stock.values())
-        say(f"{name} {version(name)}: stock Django passes {passed}")
-        wrong |= not passed
-        for mode, found in (("sync", sync), ("loop", loop)):
-            tests = lost(stock, found)
-            wrong |= bool(tests)
-            say(f"    {mode}: lost {len(tests)}")
-            for test in tests:
-                say(f"        {test}")
-    return wrong
+        outcome = outcome_of(name)
+        outcomes.append(outcome)
+        say(describe_suite(outcome, SUITES[name].known))
+    if options.page:
+        known = {name: suite.known for name, suite in SUITES.items()}
+        section = section_of_suites(outcomes, known)
+        options.page.write_text(with_section(options.page.read_text(), section))
+    return any(
+        not outcome.passed or any(unexplained_of(outcome, SUITES[outcome.name].known))
+        for outcome in outcomes
+    )
 
 
 def say(text: str) -> None:

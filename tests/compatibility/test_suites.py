@@ -10,6 +10,14 @@ from pathlib import Path
 import pytest
 
 from tests.compatibility import one_suite
+from tests.compatibility.report_of_suites import (
+    Outcome,
+    describe_suite,
+    section_of,
+    section_of_suites,
+    unexplained_of,
+    with_section,
+)
 from tests.compatibility.suites import SUITES, lost
 
 SETTINGS = """
@@ -82,3 +90,46 @@ def test_an_unknown_suite_is_refused() -> None:
     assert f"There is no suite no-such: choose from {', '.join(SUITES)}." in (
         " ".join(ended.stderr.split())
     )
+
+
+LOST = Outcome("one", "1.0", 1200, {"sync": [], "loop": ["a::in_a_loop", "b::other"]})
+KNOWN = {"one": {"*::in_a_loop": "It starts a loop in a loop."}}
+
+
+def test_a_loss_is_explained_by_its_name() -> None:
+    assert list(unexplained_of(LOST, KNOWN["one"])) == ["loop b::other"]
+    assert describe_suite(LOST, KNOWN["one"]).splitlines() == [
+        "one 1.0: stock Django passes 1200",
+        "    sync: lost 0",
+        "    loop: lost 2",
+        "        a::in_a_loop (It starts a loop in a loop.)",
+        "        b::other",
+    ]
+
+
+def test_the_section_of_the_page_is_replaced() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "compatibility.md"
+    before = page.read_text()
+    other = Outcome("two", "2.0", 5, {"sync": [], "loop": []})
+    section = section_of_suites([LOST, other], KNOWN)
+    after = with_section(before, section)
+    assert "| one 1.0 | 1,200 | 0 | 2 |\n| two 2.0 | 5 | 0 | 0 |\n" in after
+    assert "| **all** | **1,205** | **0** | **2** |\n" in after
+    assert "- **one**, in the bridge: It starts a loop in a loop.\n" in after
+    assert "- **one**, in the bridge: Not explained.\n" in after
+    # What is around it stays, and a second time nothing changes.
+    assert with_section(after, section_of(before)) == before
+    assert with_section(after, section) == after
+
+
+def test_a_page_without_the_section_is_left_alone() -> None:
+    with pytest.raises(ValueError, match='no section "## Packages\' own tests"'):
+        with_section("# Compatibility\n", section_of_suites([LOST], KNOWN))
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_settings_of_a_suite_are_there(name: str) -> None:
+    settings = SUITES[name].settings
+    folder = Path(one_suite.__file__).with_name("suite_settings")
+    if settings.startswith("settings_of"):
+        assert (folder / f"{settings}.py").is_file()

@@ -1,0 +1,5 @@
+title = "django-pghistory with its middleware, on django-pgtrigger"
+requires = ["django-pghistory", "django-pgtrigger"]
+databases = ["postgresql"]
+apps = ["pgtrigger", "pghistory"]
+middleware = ["pghistory.middleware.HistoryMiddleware"]
