@@ -98,8 +98,9 @@ def section_of_suites(outcomes: list[Outcome], known: dict[str, dict[str, str]])
 
 def section_of(page: str) -> str:
     """The section of a page that has been written; its head alone if it has none."""
-    before, head, after = page.partition(HEAD)
-    return HEAD + after.partition("\n## ")[0].rstrip() + "\n" if head else HEAD
+    _, head, after = page.partition(HEAD)
+    text = after.partition("\n## ")[0].rstrip()
+    return f"{HEAD}{text}\n" if head and text else HEAD
 
 
 def with_section(page: str, section: str) -> str:

@@ -122,6 +122,12 @@ def test_the_section_of_the_page_is_replaced() -> None:
     assert with_section(after, section) == after
 
 
+def test_an_empty_section_is_filled() -> None:
+    page = "# Page\n\n## Packages' own tests\n\n## More\n"
+    section = section_of_suites([LOST], KNOWN)
+    assert with_section(page, section) == f"# Page\n\n{section}\n## More\n"
+
+
 def test_a_page_without_the_section_is_left_alone() -> None:
     with pytest.raises(ValueError, match='no section "## Packages\' own tests"'):
         with_section("# Compatibility\n", section_of_suites([LOST], KNOWN))

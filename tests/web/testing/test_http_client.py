@@ -66,8 +66,7 @@ async def test_asks_for_a_host_that_the_settings_allow(
     async def home(request: Any) -> JSONResponse:
         return JSONResponse([request.get_host(), str(request.url)])
 
-    settings = {"ALLOWED_HOSTS": allowed, "DEBUG": True}
-    async with serving(path("", home), **settings) as http:
+    async with serving(path("", home), ALLOWED_HOSTS=allowed, DEBUG=True) as http:
         response = await http.get("/")
     assert response.json() == [host, f"http://{host}/"]
 

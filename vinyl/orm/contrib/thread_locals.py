@@ -101,7 +101,19 @@ def patch_local(local: type) -> type:
     return Local
 
 
+def patch_values(values: threading.local) -> Local:
+    """
+    The patch for the `threading.local` of a module, which nothing has used yet: as for
+    `patch_local()`.
+    """
+    return Local()
+
+
 TABLE = (
+    # The user and the URL that are written into the history.
+    Patch("pghistory.runtime", "_tracker", patch_values, of_package=True),
+    # The triggers that a block turns off.
+    Patch("pgtrigger.runtime", "_ignore _schema", patch_values, of_package=True),
     # The request that is being recorded.
     Patch("silk.collector", "local", patch_local, of_package=True),
 )

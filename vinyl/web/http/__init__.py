@@ -12,6 +12,7 @@ bodies.py            Body: received once, for all readers
 parsers.py           forms, by Django's parsers
 meta.py              request.META, and the headers that middleware changes in it
 body_attribute.py    request.body, as a method and as an attribute
+assigned_class.py    requests to which a package assigns a class of its own
 reading.py           the part of Request that reads headers, query and body
 redaction.py         what reports and logs leave out
 lazy_user.py         request.user before it has been fetched

@@ -24,6 +24,7 @@ from starlette.types import Scope
 from vinyl.bridge.calls import Call, Dual
 from vinyl.bridge.threads import can_wait, dual_coroutine, wait
 from vinyl.exceptions import NotAwaitedError
+from vinyl.web.http.assigned_class import AssignedClass
 from vinyl.web.http.bodies import Body
 from vinyl.web.http.body_attribute import ReadBody, UnreadBody
 from vinyl.web.http.cookies import cookies_of
@@ -112,7 +113,7 @@ def django_request(scope: Scope) -> ASGIRequest:
         raise BadRequest(f"The Content-Type header is malformed: {error}") from error
 
 
-class ReadableRequest(starlette.requests.Request, ASGIRequest):  # type: ignore[misc, override]
+class ReadableRequest(AssignedClass, starlette.requests.Request, ASGIRequest):  # type: ignore[misc, override]
     """The part of `vinyl.web.Request` that reads headers, query and body."""
 
     _encoding: str | None = None
