@@ -18,7 +18,7 @@ from django.db.models.fields.related_descriptors import (
     ReverseOneToOneDescriptor,
 )
 
-from vinyl.orm.plans.loaders import MISSING, has_plain
+from vinyl.orm.plans.loaders import has_plain
 
 __all__ = ["Kind", "Relation", "keys_of", "relation_of"]
 
@@ -55,10 +55,12 @@ def keys_of(instances: list[Any], model: Any, name: str) -> list[Any] | None:
     Return the keys of *instances*; None if one is not of *model* or its key is
     deferred. Never switches.
     """
-    keys = [instance.__dict__.get(name, MISSING) for instance in instances]
-    if MISSING in keys or not {model}.issuperset(map(type, instances)):
+    if not {model}.issuperset(map(type, instances)):
         return None
-    return keys
+    try:
+        return [instance.__dict__[name] for instance in instances]
+    except KeyError:
+        return None
 
 
 def relation_of(model: Any, name: str) -> Relation | None:
