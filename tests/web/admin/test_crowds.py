@@ -218,3 +218,27 @@ async def test_few_rows_and_others_are_left_alone() -> None:
         assert "_prefetched_objects_cache" not in vars(album)
 
     await run(read)
+
+
+class Filtering(ModelAdmin):
+    list_display = ("title", "first_song")
+
+    def first_song(self, album: Any) -> str:
+        return ", ".join(track.title for track in album.tracks.filter(position=0))
+
+
+async def test_the_log_names_a_column_that_asks_for_each_row(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await superuser()
+    await some_albums(4)
+    for debug in (False, True):
+        caplog.clear()
+        async with administering(site=site_with(Filtering), DEBUG=debug) as http:
+            assert "Track 3.0" in (await http.get("/admin/records/album/")).text
+        told = [one.getMessage() for one in caplog.records if "N+1" in one.getMessage()]
+        if not debug:
+            assert told == []
+    [line] = told
+    assert "in Filtering.first_song() loaded Album.tracks 4 times" in line
+    assert 'Prefetch("tracks"' in line
