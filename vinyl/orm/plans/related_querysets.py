@@ -152,7 +152,8 @@ def copy_querysets(cls: Any, descriptor: Any) -> None:
             or len(self.core_filters) != 1
             or router.routers
             or not is_enabled()
-            or cache_name in values.get("_prefetched_objects_cache", ())
+            or (cache := values.get("_prefetched_objects_cache")) is not None
+            and (cache_name in cache or hasattr(type(cache), "__missing__"))
         ):
             return django_get(self)
         mode = instance._state.fetch_mode if _HAS_FETCH_MODES else None
