@@ -152,6 +152,7 @@ def copy_querysets(cls: Any, descriptor: Any) -> None:
             or len(self.core_filters) != 1
             or router.routers
             or not is_enabled()
+            # Those of the rows of a list of the admin make what is missing.
             or (cache := values.get("_prefetched_objects_cache")) is not None
             and (cache_name in cache or hasattr(type(cache), "__missing__"))
         ):

@@ -48,7 +48,10 @@ def patch_facets(original: Callable[..., Any]) -> Callable[..., Any]:
             choices = [rows.filter(_condition(facet)) for facet in facets.values()]
             counted = count_each(choices, min(MAX_COUNTED, limit))
             return dict(zip(facets, counted, strict=True))
-        found = latest(rows, MAX_READ).aggregate(**facets)
+        some = latest(rows, MAX_READ)
+        found = some.aggregate(**facets)
+        if some is rows:
+            return found
         return {name: Count.at_least(number) for name, number in found.items()}
 
     return get_facet_queryset
