@@ -105,6 +105,6 @@ async def acquire(alias: str) -> tuple[Any, Lease | Pool]:
 def release(wrapper: Any, source: Lease | Pool) -> None:
     """Give back what `acquire()` returned. Never switches."""
     if isinstance(source, Pool):
-        source.release(wrapper)
+        source.release_briefly(wrapper)
     else:
         source.lock.release()
