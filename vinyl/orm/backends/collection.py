@@ -12,7 +12,7 @@ import gc
 from collections.abc import Generator
 from typing import Any, TypeVar
 
-__all__ = ["Pause", "raise_threshold", "with_pauses"]
+__all__ = ["MANY", "Pause", "raise_threshold", "with_pauses"]
 
 T = TypeVar("T")
 

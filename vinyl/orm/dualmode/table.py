@@ -118,10 +118,13 @@ _FIELDS = frozenset({DeferredAttribute, ForeignKeyDeferredAttribute})
 
 
 def _cached_related(descriptor: Any, instance: Any) -> Any:
-    field = descriptor.field
-    if type(field) in _CACHING and type(descriptor) in _RELATED:
-        return instance._state.fields_cache.get(field.cache_name)
-    return None
+    try:
+        name = descriptor.vinyl_cache_name
+    except AttributeError:
+        field = descriptor.field
+        is_djangos = type(field) in _CACHING and type(descriptor) in _RELATED
+        name = descriptor.vinyl_cache_name = field.cache_name if is_djangos else None
+    return None if name is None else instance._state.fields_cache.get(name)
 
 
 def _cached_reverse(descriptor: Any, instance: Any) -> Any:

@@ -44,6 +44,7 @@ learning.py     from the query that Django builds for a shape to its plan
 marked_query.py the query that Django builds and runs to make a plan
 converters.py   from the values of a result to those of the fields
 loaders.py      from the rows of a result to instances, as `Model.from_db()` makes them
+builders.py     the code that makes them in one pass, written out for a query
 
 The first query of a shape goes through Django. For the second, Django builds the query
 from marked values, which show where each parameter of the SQL comes from, and the plan

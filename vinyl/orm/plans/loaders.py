@@ -8,18 +8,17 @@ nor a receiver of a signal can observe the difference.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import itertools
 import keyword
 import weakref
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from operator import attrgetter, itemgetter
 from typing import Any, cast
 
 import django
 from django.db import models, router
-from django.db.models.base import ModelState
 from django.db.models.fields.files import FileDescriptor
 from django.db.models.fields.mixins import FieldCacheMixin
 from django.db.models.fields.related_descriptors import (
@@ -35,7 +34,8 @@ from django.db.models.query import (
 from django.db.models.query_utils import DeferredAttribute
 from django.db.models.signals import post_init, pre_init
 
-from vinyl.orm.backends.collection import Pause
+from vinyl.orm.backends.collection import MANY, Pause
+from vinyl.orm.plans.builders import Builder, builder_of
 from vinyl.orm.plans.values import Unplannable
 
 __all__ = [
@@ -128,7 +128,7 @@ def _models(compiler: Any) -> Loader:
 class _Instances:
     """
     Makes the instances of one model in the rows of a result, with those of the
-    relations that were selected with it.
+    relations that were selected with it. A `Part` for `builder_of()`.
 
     Args:
         info: What Django's compiler says of the model: its `klass_info`.
@@ -149,7 +149,7 @@ class _Instances:
         self.names = [select[column][0].target.attname for column in columns]
         if not is_plain(self.model, self.names):
             raise Unplannable
-        keys = [
+        self.keys = [
             column
             for column, name in enumerate(self.names, self.start)
             if type(inspect.getattr_static(self.model, name))
@@ -159,43 +159,73 @@ class _Instances:
         if any(inspect.getattr_static(self.model, name, None) for name in annotations):
             raise Unplannable
         self.annotations = annotations
-        self.build = _builder(
-            self.names,
-            self.start,
-            keys,
-            annotations,
-            functools.partial(_is_settable, self.model),
-        )
+        self.columns = [
+            *zip(self.names, itertools.count(self.start)),
+            *annotations.items(),
+        ]
         self.related = [
             _Related(of_relation, select)
             for of_relation in info.get("related_klass_infos", ())
         ]
 
+    def is_settable(self, name: str) -> bool:
+        descriptor = inspect.getattr_static(self.model, name, None)
+        return (
+            not inspect.isdatadescriptor(descriptor)
+            and name.isidentifier()
+            and not keyword.iskeyword(name)
+        )
+
+    @cached_property
+    def models(self) -> list[Any]:
+        """The models of all instances. Never switches."""
+        return [self.model, *(one for it in self.related for one in it.models)]
+
+    @cached_property
+    def _build(self) -> Builder:
+        return builder_of(self, keeps_all=False)
+
+    @cached_property
+    def _build_with_peers(self) -> Builder:
+        return builder_of(self, keeps_all=True)
+
     def load(self, rows: list[Any], db: str, mode: Any) -> list[Any]:
-        model = self.model
-        if has_init_receivers(model):
-            given = {} if mode is None else {"fetch_mode": mode}
-            start, end, names = self.start, self.end, self.names
-            objects = [
-                model.from_db(db, names, row[start:end], **given) for row in rows
-            ]
-            for row, instance in zip(rows, objects, strict=True):
-                for name, column in self.annotations.items():
-                    setattr(instance, name, row[column])
+        for model in self.models:
+            if has_init_receivers(model):
+                return self._load_by_django(rows, db, mode)
+        tracks_peers = mode is not None and mode.track_peers
+        build = self._build_with_peers if tracks_peers else self._build
+        if len(rows) < MANY:
+            made = build(rows, db, mode)
         else:
-            objects = self._built(rows, db, mode)
+            with Pause(len(rows)):
+                made = build(rows, db, mode)
+        if tracks_peers:
+            for objects in made:
+                _track_peers(objects)
+        return made[0]
+
+    def _load_by_django(self, rows: list[Any], db: str, mode: Any) -> list[Any]:
+        """Make the instances with `from_db()`, which sends the signals."""
+        given = {} if mode is None else {"fetch_mode": mode}
+        start, end, names = self.start, self.end, self.names
+        objects = [
+            self.model.from_db(db, names, row[start:end], **given) for row in rows
+        ]
+        for row, instance in zip(rows, objects, strict=True):
+            for name, column in self.annotations.items():
+                setattr(instance, name, row[column])
         if mode is not None and mode.track_peers:
-            peers = [weakref.ref(instance) for instance in objects]
-            for instance in objects:
-                instance._state.peers = peers
+            _track_peers(objects)
         for related in self.related:
             related.populate(rows, objects, db, mode)
         return objects
 
-    def _built(self, rows: list[Any], db: str, mode: Any) -> list[Any]:
-        model = self.model
-        with Pause(len(rows)):
-            return self.build(rows, model, db, model.__new__, ModelState, mode)
+
+def _track_peers(objects: list[Any]) -> None:
+    peers = [weakref.ref(instance) for instance in objects]
+    for instance in objects:
+        instance._state.peers = peers
 
 
 def has_init_receivers(model: type[models.Model]) -> bool:
@@ -233,17 +263,18 @@ class _Related(_Instances):
             self.set_remote = None
 
     def populate(self, rows: list[Any], objects: list[Any], db: str, mode: Any) -> None:
-        key, name = self.key, self.local_name
-        set_local, set_remote = self.set_local, self.set_remote
-        found = iter(self.load([row for row in rows if row[key] is not None], db, mode))
+        """
+        Set the relation of *objects*, with instances that `from_db()` makes. Never
+        switches.
+        """
+        key = self.key
+        mine = [row for row in rows if row[key] is not None]
+        found = iter(self._load_by_django(mine, db, mode))
         for row, instance in zip(rows, objects, strict=True):
             related = None if row[key] is None else next(found)
-            if name is not None:
-                instance._state.fields_cache[name] = related
-            else:
-                set_local(instance, related)
-            if related is not None and set_remote is not None:
-                set_remote(related, instance)
+            self.set_local(instance, related)
+            if related is not None and self.set_remote is not None:
+                self.set_remote(related, instance)
 
 
 def has_plain(model: type[models.Model], name: str) -> bool:
@@ -276,73 +307,6 @@ def is_plain(model: type[models.Model], names: list[str] | None = None) -> bool:
         and [name for name in fields if name in names] == names
         and all(type(inspect.getattr_static(cls, name)) in PLAIN for name in names)
     )
-
-
-def _is_settable(model: type[models.Model], name: str) -> bool:
-    """Whether setting the attribute *name* of an instance in code does nothing else."""
-    descriptor = inspect.getattr_static(model, name, None)
-    return (
-        not inspect.isdatadescriptor(descriptor)
-        and name.isidentifier()
-        and not keyword.iskeyword(name)
-    )
-
-
-def _builder(
-    names: list[str],
-    start: int,
-    keys: list[int],
-    annotations: dict[str, int],
-    is_settable: Callable[[str], bool],
-) -> Callable[..., list[Any]]:
-    """
-    A function that makes instances of rows, written out for the attributes *names* at
-    the columns from *start*: a loop over names for each row would take as long as the
-    rest. Columns with a foreign key are *keys*, those of attributes that are no fields
-    *annotations*.
-
-    Args:
-        is_settable: Whether setting the attribute of this name does nothing else.
-    """
-    # Setting a foreign key looks at the cache of relations, which makes it.
-    has_key = " or ".join(f"row[{key}] is not None" for key in keys) or "False"
-    columns = [*zip(names, itertools.count(start)), *annotations.items()]
-    # Setting an attribute makes no `__dict__`. Where a descriptor needs one, it is
-    # faster to set all attributes there.
-    is_simple = all(is_settable(name) for name, _ in columns)
-    if is_simple:
-        state = ["        instance._state = state = state_class()"]
-        values = [
-            f"        instance.{name} = row[{column}]" for name, column in columns
-        ]
-    else:
-        state = [
-            "        values = instance.__dict__",
-            "        values['_state'] = state = state_class()",
-        ]
-        values = [
-            f"        values[{name!r}] = row[{column}]" for name, column in columns
-        ]
-    lines = [
-        "def build(rows, model, db, new, state_class, mode):",
-        "    objects = []",
-        "    append = objects.append",
-        "    for row in rows:",
-        "        instance = new(model)",
-        *state,
-        f"        if {has_key}:",
-        "            state.fields_cache = {}",
-        "        state.adding = False",
-        "        state.db = db",
-        "        if mode is not None:",
-        "            state.fetch_mode = mode",
-        *values,
-        "        append(instance)",
-        "    return objects",
-    ]
-    namespace: dict[str, Any] = {}
-    exec("\n".join(lines), namespace)
-    return cast(Callable[..., list[Any]], namespace["build"])
 
 
 def key_names(field: Any, model: type[models.Model]) -> list[str]:

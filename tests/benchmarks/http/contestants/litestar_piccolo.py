@@ -52,6 +52,15 @@ def as_dict(album: Album) -> dict[str, Any]:
     return {"id": album.id, "title": album.title, "year": album.year}
 
 
+def with_artist(album: Album) -> dict[str, Any]:
+    return {
+        "id": album.id,
+        "title": album.title,
+        "year": album.year,
+        "artist": album.artist.name,
+    }
+
+
 @get("/text", media_type=MediaType.TEXT)
 async def text() -> str:
     return "Hello, World!"
@@ -76,7 +85,7 @@ async def twenty(pk: int) -> list[dict[str, Any]]:
 @get("/list")
 async def joined() -> list[dict[str, Any]]:
     albums = await Album.objects(Album.artist).order_by(Album.id).limit(100)
-    return [as_dict(album) | {"artist": album.artist.name} for album in albums]
+    return [with_artist(album) for album in albums]
 
 
 @get("/page")

@@ -51,7 +51,12 @@ def as_dict(album: Album) -> dict[str, Any]:
 
 
 def with_artist(album: Album) -> dict[str, Any]:
-    return as_dict(album) | {"artist": album.artist.name}
+    return {
+        "id": album.id,
+        "title": album.title,
+        "year": album.year,
+        "artist": album.artist.name,
+    }
 
 
 async def one(request: Request) -> Response:

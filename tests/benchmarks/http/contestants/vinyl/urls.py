@@ -21,7 +21,12 @@ def as_dict(album):
 
 
 def with_artist(album):
-    return as_dict(album) | {"artist": album.artist.name}
+    return {
+        "id": album.id,
+        "title": album.title,
+        "year": album.year,
+        "artist": album.artist.name,
+    }
 
 
 async def one(request, pk):
