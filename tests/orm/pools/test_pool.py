@@ -67,6 +67,93 @@ async def test_serves_waiters_in_order(options: dict[str, Any]) -> None:
     assert served == list(range(20))
 
 
+class TestOneOperationAfterTheOther:
+    """A task that releases a connection and acquires it again before others get it."""
+
+    @pytest.mark.parametrize(
+        ("keep", "order"),
+        [(60, "aaabbb"), (0, "ababab")],
+        ids=["within its time", "after its time"],
+    )
+    async def test_goes_first_for_a_while(
+        self,
+        options: dict[str, Any],
+        monkeypatch: pytest.MonkeyPatch,
+        keep: float,
+        order: str,
+    ) -> None:
+        monkeypatch.setattr("vinyl.orm.pools.pool.KEEP", keep)
+        options["max_size"] = 1
+        for _ in range(3):
+            # Its plan is made, so that it needs no bridge.
+            await Artist.objects.count()
+        served = ""
+
+        async def use(name: str) -> None:
+            nonlocal served
+            for _ in range(3):
+                await Artist.objects.count()
+                served += name
+
+        await asyncio.gather(use("a"), use("b"))
+        assert served == order
+        assert pool_for("default").in_use == {}
+
+    async def test_is_over_when_its_task_waits_for_something_else(
+        self, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("vinyl.orm.pools.pool.KEEP", 60)
+        options["max_size"] = 1
+        await Artist.objects.count()
+        pool = pool_for("default")
+        held = await pool.acquire()
+        waiters = [asyncio.create_task(pool.acquire()) for _ in range(2)]
+        await asyncio.sleep(0)
+        for _ in range(3):
+            pool.release_briefly(held)
+            assert pool.acquire_nowait() is held
+        pool.release_briefly(held)
+        assert not waiters[0].done()
+        assert await waiters[0] is held
+        # It is not this task that has it now.
+        pool.release_briefly(held)
+        assert pool.acquire_nowait() is None
+        assert await waiters[1] is held
+        pool.release(held)
+        assert pool.in_use == {}
+
+    async def test_takes_no_connection_of_others(
+        self, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("vinyl.orm.pools.pool.KEEP", 60)
+        options["max_size"] = 1
+        await Artist.objects.count()
+        pool = pool_for("default")
+        held = await pool.acquire()
+        waiter = asyncio.create_task(pool.acquire())
+        await asyncio.sleep(0)
+        pool.release_briefly(held)
+        late = asyncio.create_task(pool.acquire())
+        assert await waiter is held
+        assert not late.done()
+        pool.release(held)
+        assert await late is held
+        pool.release(held)
+
+    @only_postgresql
+    async def test_reads_again_if_the_session_has_ended_in_between(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # Its socket is not polled.
+        monkeypatch.setattr("vinyl.orm.pools.pool.FRESH", 60)
+        for _ in range(3):
+            await Artist.objects.count()
+        [pooled] = pool_for("default").idle
+        await asyncio.to_thread(kill, pooled.wrapper.connection.info.backend_pid)
+        assert await Artist.objects.count() == 0
+        assert pool_for("default").stats()["discarded"] == 1
+
+
 async def test_a_wait_that_is_too_long_names_size_and_remedy(
     options: dict[str, Any],
 ) -> None:

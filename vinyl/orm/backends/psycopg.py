@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import cached_property
 from types import ModuleType
@@ -190,10 +190,12 @@ class PsycopgMixin(BridgeMixin):
         rows: list[Any] = self.connection.fetch(statement, params)
         return rows
 
-    async def fetch_rows_on_loop(
+    def fetch_rows_on_loop(
         self, statement: Statement, params: tuple[Any, ...]
-    ) -> list[Any]:
-        rows: list[Any] = await self.connection.fetch_on_loop(statement, params)
+    ) -> Coroutine[Any, Any, list[Any]]:
+        # Not a coroutine around a coroutine.
+        rows: Coroutine[Any, Any, list[Any]]
+        rows = self.connection.fetch_on_loop(statement, params)
         return rows
 
     def has_arrays_of(self, db_types: Sequence[str]) -> bool:

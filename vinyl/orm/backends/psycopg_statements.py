@@ -57,6 +57,7 @@ SIZES = {int: BIGINT, Int2: 2**15, Int4: 2**31, Int8: BIGINT}
 
 # From this number of parameters on, they are dumped together if all are integers.
 MANY = 8
+_INT8 = Int8(0)
 
 # The session has not prepared a statement of this name, or has already: a pooler is in
 # between, or somebody has deallocated it.
@@ -272,9 +273,9 @@ def dumped(
     if not params:
         return (), (), ()
     transformer = dumper_of(connection)
-    if len(params) >= MANY and _are_bigints(params):
+    if (len(params) == 1 or len(params) >= MANY) and _are_bigints(params):
         # As below, without a type for each value.
-        dumper = transformer.get_dumper(Int8(0), AUTO)
+        dumper = transformer.get_dumper(_INT8, AUTO)
         values = list(map(dumper.dump, params))
         return values, (dumper.oid,) * len(params), [dumper.format] * len(params)
     params = tuple(
@@ -286,6 +287,9 @@ def dumped(
 
 def _are_bigints(params: tuple[Any, ...]) -> bool:
     """Whether *params* are plain integers that fit into a bigint. Never switches."""
+    if len(params) == 1:
+        (param,) = params
+        return type(param) is int and -BIGINT <= param < BIGINT
     return {int}.issuperset(map(type, params)) and (
         min(params) >= -BIGINT and max(params) < BIGINT
     )

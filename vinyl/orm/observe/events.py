@@ -42,6 +42,7 @@ __all__ = [
     "begin",
     "current_observers",
     "driver_error",
+    "has_observers",
     "is_observed",
     "needs_cursor",
     "observe",
@@ -229,13 +230,17 @@ def is_observed(connection: BaseDatabaseWrapper) -> bool:
     Whether a query on *connection* has to be reported, because of an observer, of an
     `execute_wrapper()`, or of `connection.queries`. Never switches.
     """
-    if _observers:
-        for is_idle in _idle_checks:
-            if not is_idle():
-                return True
-        if not _idle_checks:
+    return has_observers() or needs_cursor(connection)
+
+
+def has_observers() -> bool:
+    """Whether observers of the whole process want to see a query. Never switches."""
+    if not _observers:
+        return False
+    for is_idle in _idle_checks:
+        if not is_idle():
             return True
-    return needs_cursor(connection)
+    return not _idle_checks
 
 
 def needs_cursor(connection: BaseDatabaseWrapper) -> bool:

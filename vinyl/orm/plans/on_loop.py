@@ -17,7 +17,12 @@ from django.db import DEFAULT_DB_ALIAS, Error, router
 from vinyl.bridge.greenlets import run
 from vinyl.orm.backends.reconnection import prepare_retry
 from vinyl.orm.backends.statements import Statement
-from vinyl.orm.observe.events import begin, is_observed, needs_cursor
+from vinyl.orm.observe.events import (
+    begin,
+    has_observers,
+    is_observed,
+    needs_cursor,
+)
 from vinyl.orm.plans.aggregates import arguments_of, named
 from vinyl.orm.plans.execution import converted
 from vinyl.orm.plans.inners import Found as Inside
@@ -44,6 +49,7 @@ class Found(NamedTuple):
     values: tuple[Any, ...]
     alias: str
     terminal: str
+    pool: Pool
 
 
 def find(
@@ -105,7 +111,8 @@ def find(
         alias = alias or DEFAULT_DB_ALIAS
     if not node.is_current():
         return None
-    plan = node.plans.get((terminal, alias, pool_for(alias).wrapper_class))
+    pool = pool_for(alias)
+    plan = node.plans.get((terminal, alias, pool.wrapper_class))
     if plan is None or plan.statement is None or not plan.is_djangos or plan.locks:
         return None
     if needs_run(alias):
@@ -115,7 +122,7 @@ def find(
             return None
     if queryset._known_related_objects and _fetches_keys(queryset, plan):
         return None
-    return Found(plan, plan.statement, values, alias, terminal)
+    return Found(plan, plan.statement, values, alias, terminal, pool)
 
 
 def _filtered(
@@ -139,9 +146,11 @@ def _filtered(
         if binder.is_of_instances:
             return None
         kept.append(binder.kept(value) if binder.prepares else value)
-    if not are_fixed(inside):
-        return None
-    return child, [*kept, *values_of(inside)]
+    if inside:
+        if not are_fixed(inside):
+            return None
+        kept += values_of(inside)
+    return child, kept
 
 
 def _fetches_keys(queryset: Any, plan: Plan) -> bool:
@@ -157,6 +166,13 @@ def _fetches_keys(queryset: Any, plan: Plan) -> bool:
 
 async def _rows(found: Found) -> list[Any] | None:
     """The rows of a plan, with converted values; None if it needs the bridge."""
+    lease = lease_here(found.alias)
+    if lease is None and (pooled := found.pool.acquire_nowait()) is not None:
+        # Most reads.
+        try:
+            return await _rows_alone(found, pooled)
+        finally:
+            found.pool.release_briefly(pooled)
     while True:
         lease = lease_here(found.alias)
         if lease is None:
@@ -212,7 +228,7 @@ async def _rows_of_pool(found: Found, pool: Pool) -> list[Any] | None:
     try:
         return await _rows_alone(found, wrapper, params)
     finally:
-        pool.release(wrapper)
+        pool.release_briefly(wrapper)
 
 
 async def _rows_alone(
@@ -225,7 +241,10 @@ async def _rows_alone(
         params: The parameters, if they are known.
     """
     plan = found.plan
-    if not await can_fetch_rows(wrapper):
+    # As `can_fetch_rows()` and `sent()`, without their coroutines.
+    if wrapper.connection is None:
+        await run(wrapper.use, wrapper.ensure_connection)
+    if needs_cursor(wrapper) or not wrapper.can_fetch():
         return None
     if params is None:
         try:
@@ -233,7 +252,10 @@ async def _rows_alone(
         except Unplannable:
             return None
     try:
-        rows = await sent(found.statement, params, wrapper)
+        if has_observers():
+            rows = await sent(found.statement, params, wrapper)
+        else:
+            rows = await wrapper.fetch_on_loop(found.statement, params)
     except Error as error:
         if not prepare_retry(error, wrapper, plan.query):
             raise

@@ -114,19 +114,25 @@ class Plan:
             return self.query.get_compiler(connection=connection)
 
         try:
-            bound = [
+            if self.counts is not None:
+                params: list[Any] = []
+                for binder, value, count in zip(
+                    self.binders, values, self.counts, strict=True
+                ):
+                    bound = binder.bound(value, compiler, connection)
+                    # A lookup may return another number of them for other values.
+                    if len(bound) != count:
+                        raise Unplannable
+                    params += bound
+                return tuple(params)
+            of_values = [
                 binder.bound(value, compiler, connection)
                 for binder, value in zip(self.binders, values, strict=True)
             ]
         except (EmptyResultSet, FullResultSet):
             raise Unplannable from None
-        if self.counts is not None:
-            # A lookup may return another number of parameters for other values.
-            if [*map(len, bound)] != self.counts:
-                raise Unplannable
-            return tuple([param for params in bound for param in params])
         return tuple(
-            bound[param.slot][param.position] if type(param) is Reference else param
+            of_values[param.slot][param.position] if type(param) is Reference else param
             for param in self.params
         )
 
