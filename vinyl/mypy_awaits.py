@@ -10,7 +10,7 @@ import ast
 import configparser
 import os
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -46,6 +46,9 @@ MISSING_AWAIT = ErrorCode(
     "missing-await", "A dual-mode call is used as a value in async code", "vinyl"
 )
 
+# Functions that take everything: of Python, and those of vinyl.web with Any in them.
+_FORMATTING = frozenset({"bool", "format", "repr", "str"})
+_ANSWERING = frozenset({"JSONResponse", "render"})
 # First and last line, and column, of an expression.
 Place: TypeAlias = tuple[int, int, int | None, int | None]
 C = TypeVar("C", FunctionContext, MethodContext)
@@ -70,11 +73,12 @@ class RequireAwait(Generic[C]):
         function = ctx.api.scope.current_function()
         if not isinstance(function, FuncDef) or not function.is_coroutine:
             return given
-        if any(map(_is_dual, _items_of(ctx.api.type_context[-1]))):
+        expected = _items_of(ctx.api.type_context[-1])
+        if any(map(_is_dual, expected)):
             return given
         node = ctx.context
         place = node.line, node.column, node.end_line, node.end_column
-        if place in find_uses(ctx.api.path):
+        if place in find_uses(ctx.api.path) or any(map(_is_object, expected)):
             ctx.api.fail(
                 "This call returns a coroutine in async code, and "
                 f"{format_type(value, ctx.api.options)} when awaited. "
@@ -138,10 +142,16 @@ def _is_dual(given: ProperType | None) -> bool:
     return isinstance(given, Instance) and given.type.fullname == DUAL
 
 
+def _is_object(given: ProperType | None) -> bool:
+    """Whether *given* takes everything, but lets nobody await it, as print() does."""
+    return isinstance(given, Instance) and given.type.fullname == "builtins.object"
+
+
 def find_uses(path: str) -> frozenset[Place]:
     """
     Return where the module at *path* tests, compares, calculates with or formats a
-    value: there mypy takes objects of any type, or does not name the missing `await`.
+    value, or puts it into a response: there mypy takes objects of any type, or does not
+    name the missing `await`.
     """
     try:
         status = os.stat(path)
@@ -182,7 +192,26 @@ def _find_uses(path: str, *version: int) -> frozenset[Place]:
                 use(node.left, *node.comparators)
             case ast.FormattedValue():
                 use(node.value)
+            case ast.Call(func=ast.Name(id=name)) if name in _FORMATTING:
+                use(*node.args)
+            case ast.Call(func=ast.Name(id=name)) if name in _ANSWERING:
+                for value in [*node.args, *(each.value for each in node.keywords)]:
+                    use(*_values_in(value))
     return frozenset(found)
+
+
+def _values_in(given: ast.expr) -> Iterator[ast.expr]:
+    """*given*, or the values in the display of a dict, list, set or tuple."""
+    match given:
+        case ast.Dict():
+            inner = given.values
+        case ast.List() | ast.Set() | ast.Tuple():
+            inner = given.elts
+        case _:
+            yield given
+            return
+    for each in inner:
+        yield from _values_in(each)
 
 
 def is_await_required(config_file: str | None) -> bool:

@@ -7,7 +7,8 @@ vinyl's types for what it adds to models.
 
 Relations that only the other side declares, such as `artist.albums`, and models that
 derive from Django's own Model, such as `User`, are dual-mode with it. In `async def`
-functions it lets a dual-mode call be awaited only: see vinyl.mypy_awaits.
+functions it lets a dual-mode call be awaited only: see vinyl.mypy_awaits. Methods of
+class-based views and of commands may be overridden by `async def` methods.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mypy.build import PRI_MYPY
-from mypy.nodes import MypyFile, TypeInfo
+from mypy.nodes import FuncDef, MypyFile, TypeInfo
 from mypy.options import Options
 from mypy.plugin import (
     ClassDefContext,
@@ -25,7 +26,14 @@ from mypy.plugin import (
     Plugin,
     ReportConfigContext,
 )
-from mypy.types import Instance, Type, get_proper_type
+from mypy.types import (
+    AnyType,
+    CallableType,
+    Instance,
+    Type,
+    TypeOfAny,
+    get_proper_type,
+)
 from mypy_django_plugin.lib import fullnames
 from mypy_django_plugin.main import NewSemanalDjangoPlugin
 from mypy_django_plugin.transformers.models import AddManagers
@@ -67,6 +75,17 @@ _OURS = {
     f"{_DESCRIPTORS}.RelatedManager": f"{_RELATIONS}.RelatedManager",
     f"{_DESCRIPTORS}.ManyRelatedManager": f"{_RELATIONS}.ManyRelatedManager",
 }
+# Classes of Django whose methods vinyl awaits, and these methods.
+_HAVE_ASYNC_METHODS = (
+    "django.contrib.auth.mixins.UserPassesTestMixin",
+    "django.core.management.base.BaseCommand",
+    "django.views.generic.base.ContextMixin",
+    "django.views.generic.base.View",
+)
+_MAY_BE_ASYNC = (
+    "dispatch form_invalid form_valid get_context_data get_dated_items get_object "
+    "get_queryset handle handle_app_config handle_label paginate_queryset test_func"
+).split()
 # What django-stubs makes the classes of related managers from.
 fullnames.RELATED_MANAGER_CLASS = _OURS[f"{_DESCRIPTORS}.RelatedManager"]  # type: ignore[misc]
 fullnames.MANY_RELATED_MANAGER = _OURS[f"{_DESCRIPTORS}.ManyRelatedManager"]  # type: ignore[misc]
@@ -133,7 +152,7 @@ class VinylPlugin(NewSemanalDjangoPlugin):
     ) -> Callable[[ClassDefContext], None] | None:
         hook = super().get_base_class_hook(fullname)
         if hook is None:
-            return None
+            return self._let_methods_be_async(fullname)
 
         def process(ctx: ClassDefContext) -> None:
             # django-stubs gives each model its `objects`, and each queryset its
@@ -146,6 +165,31 @@ class VinylPlugin(NewSemanalDjangoPlugin):
                 hook(ctx)
 
         return process
+
+    def _let_methods_be_async(
+        self, fullname: str
+    ) -> Callable[[ClassDefContext], None] | None:
+        """What a class derived from *fullname* needs in order to have such methods."""
+        info = find(self, fullname)
+        if info is None or not any(map(info.has_base, _HAVE_ASYNC_METHODS)):
+            return None
+        mro = info.mro
+
+        def process(ctx: ClassDefContext) -> None:
+            for base in mro:
+                if base.fullname.startswith("django."):
+                    _take_any_result(base)
+
+        return process
+
+
+def _take_any_result(info: TypeInfo) -> None:
+    """Let methods return anything, so that an override may return a coroutine."""
+    for name in _MAY_BE_ASYNC:
+        node = info.names[name].node if name in info.names else None
+        if isinstance(node, FuncDef) and isinstance(node.type, CallableType):
+            anything = AnyType(TypeOfAny.explicit)
+            node.type = node.type.copy_modified(ret_type=anything)
 
 
 class _Answer:

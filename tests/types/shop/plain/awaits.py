@@ -6,12 +6,13 @@ A forgotten `await`, which vinyl.mypy_plugin reports in async functions: each
 # mypy: enable-error-code="truthy-bool"
 
 import asyncio
+import logging
 from typing import assert_type
 
 from django.contrib.auth.models import User
 
 from vinyl.orm import Dual, run, use_driver
-from vinyl.web import get_object_or_404
+from vinyl.web import JSONResponse, Request, Response, get_object_or_404, render
 
 from .models import Author, Book
 from .queries import BookForm
@@ -76,6 +77,25 @@ async def calculate() -> float:
     total = 1 + Book.objects.count()  # type: ignore[missing-await]
     total += Book.objects.count()  # type: ignore[operator]
     return -count_in_bridge() + n  # type: ignore[missing-await]
+
+
+async def hand_over(author: Author, request: Request) -> Response:
+    print(Book.objects.count())  # type: ignore[missing-await]  # noqa: T201
+    logging.info("%s", author.books.count())  # type: ignore[missing-await]
+    assert str(count(author)), repr(count(author))  # type: ignore[missing-await]
+    found: dict[str, object] = {"n": count(author)}  # type: ignore[missing-await]
+    found["n"] = await count(author)
+    if found:
+        return JSONResponse({"n": [count(author)]})  # type: ignore[missing-await]
+    n = count(author)
+    context = {"n": await n, "books": author.books.all()}
+    if author.name:
+        return await render(request, "a.html", context)
+    return await render(
+        request,
+        "a.html",
+        {"book": Book.objects.first()},  # type: ignore[missing-await]
+    )
 
 
 async def read(author: Author, form: BookForm) -> int:
