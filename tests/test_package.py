@@ -47,6 +47,32 @@ def test_the_documentation_is_where_the_distribution_says() -> None:
 LINK = re.compile(r"\]\(([^)#]+)")
 
 
+def test_the_figures_of_the_readme_are_those_of_the_benchmark() -> None:
+    """The columns of the README, by the names of those on the page, row by row."""
+
+    def tables(path: Path) -> list[dict[str, dict[str, str]]]:
+        found: list[dict[str, dict[str, str]]] = []
+        lines = [*path.read_text().splitlines(), ""]
+        rows: list[list[str]] = []
+        for line in lines:
+            if line.startswith("|"):
+                rows.append([cell.strip() for cell in line.strip("|").split("|")])
+            elif rows:
+                head, _, *rest = rows
+                found.append(
+                    {row[0]: dict(zip(head, row, strict=True)) for row in rest}
+                )
+                rows = []
+        return found
+
+    [shown] = [each for each in tables(REPOSITORY / "README.md") if "list100" in each]
+    pages = tables(REPOSITORY / "docs" / "howto" / "benchmark-orm.md")
+    [measured] = [each for each in pages if "Django sync" in each.get("get", {})]
+    assert shown
+    for name, row in shown.items():
+        assert row.items() <= measured[name].items()
+
+
 def test_the_links_of_the_readme_lead_somewhere() -> None:
     root = REPOSITORY
     text = (root / "README.md").read_text()
