@@ -132,7 +132,7 @@ def run_all(
 # cannot be reached; None where it is that of another program.
 COMMANDS: dict[str, tuple[list[str], int | None]] = {
     "changepassword": (["ada"], 1),
-    "check": (["--deploy"], 0),
+    "check": ([], 0),
     "clearsessions": ([], 1),
     "collectstatic": (["--noinput", "--dry-run"], 0),
     "compilemessages": (["--locale", "de"], 1),
