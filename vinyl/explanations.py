@@ -6,8 +6,21 @@ import errno
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connections
+from django.db.migrations.exceptions import (
+    BadMigrationError,
+    CircularDependencyError,
+    InconsistentMigrationHistory,
+    NodeNotFoundError,
+)
 
 __all__ = ["explain"]
+
+_WRONG_MIGRATIONS = (
+    BadMigrationError,
+    CircularDependencyError,
+    InconsistentMigrationHistory,
+    NodeNotFoundError,
+)
 
 # How databases say that a table does not exist.
 _MISSING_TABLE = ("no such table", "UndefinedTable")
@@ -30,6 +43,11 @@ def explain(error: Exception) -> str | None:
         return (
             f"{error.filename}, line {error.lineno}, is not valid Python: {error.msg}."
             f"\n\n    {line}\n\nCorrect the file."
+        )
+    if isinstance(error, _WRONG_MIGRATIONS):
+        return (
+            f"{error}\n\nThe migrations do not fit together. Correct their names, or "
+            f"the dependencies in their files; --traceback shows where it failed."
         )
     if isinstance(error, EOFError):
         return (

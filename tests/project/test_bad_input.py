@@ -151,7 +151,7 @@ COMMANDS: dict[str, tuple[list[str], int | None]] = {
     "makemessages": ([], 1),
     "makemigrations": (["auth"], 0),
     "migrate": ([], 1),
-    "optimizemigration": (["auth", "0001"], 0),
+    "optimizemigration": (["sessions", "0001"], 0),
     "remove_stale_contenttypes": (["--noinput"], 1),
     "routes": ([], 0),
     "runserver": (["--noreload", "0"], 1),
@@ -159,9 +159,10 @@ COMMANDS: dict[str, tuple[list[str], int | None]] = {
     "shell": (["-c", "1"], 0),
     "showmigrations": ([], 1),
     "sqlflush": ([], 1),
-    "sqlmigrate": (["auth", "0001"], 1),
+    "sqlmigrate": (["sessions", "0001"], 1),
     "sqlsequencereset": (["auth"], 0),
-    "squashmigrations": (["--noinput", "auth", "0001", "0002"], 1),
+    # Not with a migration that there is: it would write into the package.
+    "squashmigrations": (["--noinput", "sessions", "9999"], 1),
     "startapp": (["class"], 1),
     "startproject": (["class"], 1),
     "test": (["--django"], 1),
@@ -214,6 +215,22 @@ def test_a_file_that_is_not_python_is_named(tmp_path: Path, name: str) -> None:
     assert "\n    songs = [1, 2\n" in printed
     assert "Traceback" not in printed
     assert "Traceback" in vinyl("check", "--traceback", cwd=project, fails=True)
+
+
+def test_a_migration_that_depends_on_none_is_reported_briefly(tmp_path: Path) -> None:
+    project = new_project(tmp_path)
+    vinyl("startapp", "shop", cwd=project)
+    settings = project / "mysite" / "settings.py"
+    settings.write_text(f"{settings.read_text()}\nINSTALLED_APPS += ['shop']\n")
+    (project / "shop" / "migrations" / "0002_next.py").write_text(
+        "from django.db import migrations\n\n\n"
+        "class Migration(migrations.Migration):\n"
+        "    dependencies = [('shop', '0001_initial')]\n"
+    )
+    printed = vinyl("migrate", cwd=project, fails=True)
+    assert "'0001_initial'" in printed
+    assert "The migrations do not fit together." in printed
+    assert "Traceback" not in printed
 
 
 @pytest.mark.parametrize("settings", [None, "nowhere.settings"])
