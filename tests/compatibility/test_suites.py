@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from tests.compatibility.report_of_suites import (
     unexplained_of,
     with_section,
 )
-from tests.compatibility.suites import SUITES, lost
+from tests.compatibility.suites import SUITES, lost, lost_twice
 
 SETTINGS = """
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
@@ -81,6 +82,22 @@ def test_what_stock_django_passes_alone_is_lost() -> None:
     stock = {"a": "passed", "b": "failed", "c": "skipped", "d": "passed"}
     assert lost(stock, {"a": "passed", "b": "failed", "d": "failed"}) == ["d"]
     assert lost(stock, {"a": "passed"}) == ["d"]
+
+
+def test_what_fails_among_others_alone_is_not_lost() -> None:
+    asked = []
+
+    def run_tests(tests: Sequence[str]) -> dict[str, str]:
+        asked.append(tests)
+        if not tests:
+            return {"a": "failed", "b": "failed", "c": "passed"}
+        return {"a": "failed", "b": "passed"}
+
+    stock = dict.fromkeys("abc", "passed")
+    assert lost_twice(stock, run_tests) == ["a"]
+    assert asked == [(), ["a", "b"]]
+    assert lost_twice({"c": "passed"}, run_tests) == []
+    assert asked == [(), ["a", "b"], ()]
 
 
 def test_an_unknown_suite_is_refused() -> None:

@@ -137,6 +137,33 @@ def test_nor_where_a_tool_replaces_the_cursor_of_the_connection(
     assert not fetched
 
 
+@pytest.mark.parametrize("method", ["_cursor", "create_cursor"])
+def test_nor_where_a_backend_does_something_for_each_cursor(
+    fetched: list[str], monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """That of django-tenants chooses the schema in its `_cursor()`."""
+    catalogue()
+    for _ in range(3):
+        years()
+    fetched.clear()
+    opened: list[Any] = []
+    wrapper: Any = connections["default"]
+    original = getattr(type(wrapper), method)
+
+    def noting(self: Any, name: Any = None) -> Any:
+        opened.append(name)
+        return original(self, name) if name else original(self)
+
+    backend = type("DatabaseWrapper", (type(wrapper),), {method: noting})
+    backend.__module__ = "tenants.base"
+    monkeypatch.setattr(wrapper, "__class__", backend)
+    assert years() == [1, 2]
+    Album.objects.filter(year=1).update(year=3)
+    Artist.objects.create(name="Etta")
+    assert len(opened) == 3
+    assert not fetched
+
+
 def test_sees_what_the_transaction_has_written(fetched: list[str]) -> None:
     catalogue()
     for _ in range(3):

@@ -247,8 +247,9 @@ def needs_cursor(connection: BaseDatabaseWrapper) -> bool:
     """
     Whether a query on *connection* has to go through a cursor of Django's to be seen:
     by an observer of the running block, an `execute_wrapper()`, `connection.queries`,
-    or a tool that has replaced `CursorWrapper.execute()` or `connection.cursor()`, as
-    Sentry and debug toolbars do. Never switches.
+    a tool that has replaced `CursorWrapper.execute()` or `connection.cursor()`, as
+    Sentry and debug toolbars do, or a backend that does something for each cursor, as
+    that of django-tenants chooses the schema. Never switches.
     """
     return bool(
         _block_observers.get()
@@ -256,9 +257,31 @@ def needs_cursor(connection: BaseDatabaseWrapper) -> bool:
         or connection.execute_wrappers
         or connection.force_debug_cursor
         or "cursor" in vars(connection)
+        or _makes_own_cursors(type(connection))
         # As `connection.queries_logged`, without the half microsecond that it takes.
         or django_setting("DEBUG")
     )
+
+
+# What subclasses of a DatabaseWrapper override to do something with each cursor.
+_MAKING_CURSORS = (
+    "_cursor",
+    "_prepare_cursor",
+    "create_cursor",
+    "cursor",
+    "make_cursor",
+    "make_debug_cursor",
+)
+
+
+@lru_cache(maxsize=64)
+def _makes_own_cursors(backend: type) -> bool:
+    """Whether a class that is neither vinyl's nor Django's has a part in cursors."""
+    for cls in backend.__mro__:
+        if cls.__module__.partition(".")[0] not in ("vinyl", "django"):
+            if not vars(cls).keys().isdisjoint(_MAKING_CURSORS):
+                return True
+    return False
 
 
 @lru_cache(maxsize=8)
