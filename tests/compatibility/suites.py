@@ -67,7 +67,9 @@ SUITES = {
     "django-axes": Suite("tests.settings", "tests"),
     "django-constance": Suite("tests.settings", "tests"),
     "django-countries": Suite("django_countries.tests.settings", "django_countries"),
-    "django-crispy-forms": Suite("tests.test_settings", "tests"),
+    "django-crispy-forms": Suite(
+        "tests.test_settings", "tests", requires=("crispy-bootstrap3",)
+    ),
     "django-dirtyfields": Suite("tests.django_settings", "tests"),
     "django-extensions": Suite(
         "tests.testapp.settings",

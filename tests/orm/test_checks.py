@@ -13,7 +13,7 @@ from django.db import connections
 from django.test import override_settings
 
 from vinyl import DOCUMENTATION
-from vinyl.orm.checks import check_django_handler
+from vinyl.orm.checks import check_django_handler, check_tenants
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,6 +87,18 @@ class Shards:
 def test_an_async_method_of_a_router_is_an_error() -> None:
     (told,) = run_checks(DATABASE_ROUTERS=[f"{__name__}.Shards"])
     assert "(vinyl.E007) Shards.allow_relation" in told
+
+
+def test_a_backend_whose_connections_keep_a_tenant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert check_tenants() == []
+    backend: Any = type(connections["default"])
+    monkeypatch.setattr(backend, "set_tenant", lambda self, tenant: None, raising=False)
+    [warning] = check_tenants()
+    assert warning.id == "vinyl.W022"
+    assert f"DATABASES['default'] has the backend {backend.__module__!r}" in warning.msg
+    assert "vinyl.orm.run()" in str(warning.hint)
 
 
 def test_the_first_message_of_an_id_links_to_its_section() -> None:

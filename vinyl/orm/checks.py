@@ -15,6 +15,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, router
 from vinyl import DOCUMENTATION
 from vinyl.bridge.patching import Patch
 from vinyl.conf import VinylSettings, check_keys, vinyl_settings
+from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.contrib.thread_locals import middleware_with_thread_locals
 from vinyl.orm.observe import fetch_modes
 from vinyl.orm.observe.tracing import opentelemetry_is_installed
@@ -30,6 +31,7 @@ __all__ = [
     "check_replicas",
     "check_routers",
     "check_settings",
+    "check_tenants",
 ]
 
 
@@ -173,6 +175,30 @@ def check_django_handler(**kwargs: Any) -> list[checks.CheckMessage]:
             id="vinyl.W021",
         )
         for path, module in middleware_with_thread_locals(settings.MIDDLEWARE)
+    ]
+
+
+@checks.register("vinyl")
+def check_tenants(**kwargs: Any) -> list[checks.CheckMessage]:
+    """
+    vinyl.W022: the connections of a backend, as those of django-tenants, keep the
+    tenant that is set.
+
+    Never switches.
+    """
+    backends = {alias: type(connections[alias]) for alias in connections}
+    return [
+        checks.Warning(
+            f"DATABASES[{alias!r}] has the backend {backend.__module__!r}, whose "
+            f"connections keep the tenant that is set. In async code each query "
+            f"borrows a connection, so it could use the tenant of other code.",
+            "Set the tenant inside of a plain function that contains the queries, and "
+            "await it with vinyl.orm.run(): it has one connection. Sync views in the "
+            "bridge do so. Or let ORIGINAL_BACKEND be Django's own backend.",
+            id="vinyl.W022",
+        )
+        for alias, backend in backends.items()
+        if issubclass(backend, BridgeMixin) and hasattr(backend, "set_tenant")
     ]
 
 

@@ -274,14 +274,20 @@ _MAKING_CURSORS = (
 )
 
 
-@lru_cache(maxsize=64)
+# By the class of a connection.
+_has_own_cursors: dict[type, bool] = {}
+
+
 def _makes_own_cursors(backend: type) -> bool:
     """Whether a class that is neither vinyl's nor Django's has a part in cursors."""
-    for cls in backend.__mro__:
-        if cls.__module__.partition(".")[0] not in ("vinyl", "django"):
-            if not vars(cls).keys().isdisjoint(_MAKING_CURSORS):
-                return True
-    return False
+    found = _has_own_cursors.get(backend)
+    if found is None:
+        found = _has_own_cursors[backend] = any(
+            cls.__module__.partition(".")[0] not in ("vinyl", "django")
+            and not vars(cls).keys().isdisjoint(_MAKING_CURSORS)
+            for cls in backend.__mro__
+        )
+    return found
 
 
 @lru_cache(maxsize=8)
