@@ -68,9 +68,13 @@ SUITES = {
     "django-constance": Suite("tests.settings", "tests"),
     "django-countries": Suite("django_countries.tests.settings", "django_countries"),
     "django-crispy-forms": Suite(
-        "tests.test_settings", "tests", requires=("crispy-bootstrap3",)
+        "tests.test_settings",
+        "tests",
+        requires=("crispy-bootstrap3", "crispy-bootstrap4"),
     ),
-    "django-dirtyfields": Suite("tests.django_settings", "tests"),
+    "django-dirtyfields": Suite(
+        "tests.django_settings", "tests", requires=("jsonfield",)
+    ),
     "django-extensions": Suite(
         "tests.testapp.settings",
         "tests",
@@ -99,9 +103,6 @@ SUITES = {
         requires=("parameterized",),
     ),
     "django-ordered-model": Suite("tests.settings", "tests/tests.py"),
-    "django-otp": Suite(
-        "test_project.settings", "../src", folder="test", requires=("freezegun",)
-    ),
     "django-phonenumber-field": Suite("tests.settings", "tests"),
     "django-reversion": Suite(
         "settings_of_reversion", "test_app/tests", folder="tests"
@@ -116,7 +117,9 @@ SUITES = {
     "djangorestframework": Suite(
         "", "tests --no-migrations", requires=("dj-database-url", "inflection")
     ),
-    "easy-thumbnails": Suite("easy_thumbnails.tests.settings", "easy_thumbnails"),
+    "easy-thumbnails": Suite(
+        "easy_thumbnails.tests.settings", "easy_thumbnails", requires=("testfixtures",)
+    ),
     "graphene-django": Suite("examples.django_test_settings", "graphene_django"),
     "rules": Suite("testapp.settings", "testsuite", folder="tests"),
 }
