@@ -37,9 +37,12 @@ def install_vinyl() -> None:
     from django.conf import settings
 
     populate = apps.populate
+    # Not again where a test overrides INSTALLED_APPS: it may count the apps.
+    is_first = True
 
     def populate_with_vinyl(installed_apps: Iterable[str] = ()) -> None:
-        if not apps.ready and "vinyl.orm" not in installed_apps:
+        nonlocal is_first
+        if is_first and "vinyl.orm" not in installed_apps:
             # A test may add to them, as to the list or tuple that they are.
             kind: Any = type(installed_apps)
             installed_apps = kind(["vinyl.orm", *installed_apps])
@@ -47,6 +50,7 @@ def install_vinyl() -> None:
             for database in settings.DATABASES.values():
                 engine = database.get("ENGINE", "")
                 database["ENGINE"] = engine.replace("django.db.", "vinyl.orm.")
+        is_first = False
         populate(installed_apps)
 
     vars(apps)["populate"] = populate_with_vinyl
