@@ -140,13 +140,19 @@ class Binder:
     def kept(self, value: Any) -> Any:
         """
         Return what to keep of *value* until the query is made: the value, or a `Kept`.
-        Raises what Django raises for a value that the field does not accept.
 
-        Never switches.
+        Raises:
+            Unplannable: This value makes a query of another shape.
+
+        Also raises what Django raises for a value that the field does not accept. Never
+        switches.
         """
         if not self.prepares:
             return value
         lookup = self.lookup_class(self.lhs, value)
+        if lookup.rhs is None:
+            # The field has made NULL of it, for which Django has `isnull`, or an error.
+            raise Unplannable
         # An instance may be another one's row by then: what counts is its key now.
         if self.is_of_instances:
             value = lookup.rhs

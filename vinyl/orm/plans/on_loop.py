@@ -145,7 +145,10 @@ def _filtered(
         # Preparing an instance may read a deferred attribute.
         if binder.is_of_instances:
             return None
-        kept.append(binder.kept(value) if binder.prepares else value)
+        try:
+            kept.append(binder.kept(value) if binder.prepares else value)
+        except Unplannable:
+            return None
     if inside:
         if not are_fixed(inside):
             return None

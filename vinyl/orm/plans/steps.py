@@ -15,7 +15,7 @@ from django.db.models.query_utils import RegisterLookupMixin
 from vinyl.orm.plans import shapes
 from vinyl.orm.plans.expressions import key_of
 from vinyl.orm.plans.inners import Found, are_fixed, template_of, values_of
-from vinyl.orm.plans.shapes import SLOT, Step, Trail
+from vinyl.orm.plans.shapes import SLOT, Node, Step, Trail
 from vinyl.orm.plans.trails import (
     FILTERS,
     can_move,
@@ -114,11 +114,8 @@ def record_filter(
             queryset._defer_next_filter = False
             to = extended(now, node, values, is_deferred=True)
             return moved(queryset, to, is_in_place)
-        if node.binders is not None and are_fixed(found):
-            kept = [
-                binder.kept(value)
-                for binder, value in zip(node.binders, values, strict=True)
-            ]
+        kept = _kept(node, values) if are_fixed(found) else None
+        if kept is not None:
             kept += values_of(found)
             return moved(queryset, Trail(node, (*now.values, *kept)), is_in_place)
     result = method(queryset, what, args, kwargs)
@@ -126,6 +123,21 @@ def record_filter(
     to = extended(trail, node, values, is_deferred=is_deferred)
     mark(queryset, result, trail, to)
     return result
+
+
+def _kept(node: Node, values: list[Any]) -> list[Any] | None:
+    """
+    What the binders of *node* keep of *values*; None if Django has to look at them.
+    """
+    if node.binders is None:
+        return None
+    try:
+        return [
+            binder.kept(value)
+            for binder, value in zip(node.binders, values, strict=True)
+        ]
+    except Unplannable:
+        return None
 
 
 def _template(step: Step, found: list[Found]) -> Step | None:

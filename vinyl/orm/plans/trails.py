@@ -23,7 +23,7 @@ from django.db.models.sql.compiler import (
 
 from vinyl.conf import vinyl_settings
 from vinyl.orm.observe import recorder
-from vinyl.orm.plans.shapes import Node, Trail
+from vinyl.orm.plans.shapes import Node, Trail, Unplannable
 
 __all__ = [
     "COPIED",
@@ -202,7 +202,11 @@ def settled(trail: Trail) -> Trail:
         return trail
     before = trail.values[: -len(binders)]
     last = trail.values[len(before) :]
-    kept = [binder.kept(one) for binder, one in zip(binders, last, strict=True)]
+    try:
+        kept = [binder.kept(one) for binder, one in zip(binders, last, strict=True)]
+    except Unplannable:
+        # Django has to look at them.
+        return trail
     return Trail(trail.node, (*before, *kept))
 
 
