@@ -22,6 +22,7 @@ from django.db.models import (
     Func,
     OuterRef,
     Q,
+    Subquery,
     Value,
     When,
 )
@@ -30,6 +31,7 @@ from django.utils import timezone
 
 from tests.orm.plans.planning import catalogue, thrice
 from tests.records.models import Album, Artist, Track
+from vinyl.orm.plans import trails
 from vinyl.orm.plans.expressions import key_of
 from vinyl.orm.plans.shapes import Unplannable
 
@@ -40,6 +42,13 @@ def annotated(**annotations: Any) -> Callable[[], Any]:
     return lambda: list(
         Album.objects.annotate(**annotations).order_by("pk").values_list(*annotations)
     )
+
+
+def by_year(is_reversed: bool = False) -> Any:
+    ordering = F("year").asc()
+    if is_reversed:
+        ordering.reverse_ordering()
+    return Album.objects.order_by(ordering)
 
 
 class Loud(Func):
@@ -125,6 +134,56 @@ class TestAnnotations:
             assert early.filter(n=1).count() == 1
             years.pop()
 
+    @pytest.mark.parametrize(
+        ("make", "change"),
+        [
+            (lambda: Value(1), lambda one: setattr(one, "value", 2)),
+            (lambda: F("year"), lambda one: setattr(one, "name", "pk")),
+            (lambda: F("year") + 1, lambda one: setattr(one, "connector", "-")),
+            (
+                lambda: Func("title", function="LOWER"),
+                lambda one: one.extra.update(function="UPPER"),
+            ),
+            (
+                lambda: Lower("title"),
+                lambda one: one.set_source_expressions([F("artist__name")]),
+            ),
+            (
+                lambda: Count("tracks"),
+                lambda one: setattr(one, "filter", Q(tracks__position=1)),
+            ),
+            (
+                lambda: Case(When(year=1, then=1), default=0),
+                lambda one: setattr(one, "default", Value(2)),
+            ),
+            (
+                lambda: Count(Case(When(year=1, then=1))),
+                lambda one: setattr(one.source_expressions[0], "default", Value(2)),
+            ),
+            (
+                lambda: Subquery(
+                    Track.objects.filter(album=OuterRef("pk"), position=1).values("pk")
+                ),
+                lambda one: one.extra.update(template="(SELECT 5 - (%(subquery)s))"),
+            ),
+        ],
+    )
+    def test_changed_before_use_are_others(
+        self,
+        make: Callable[[], Any],
+        change: Callable[[Any], None],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        catalogue()
+        changed = make().copy()
+        change(changed)
+        with monkeypatch.context() as off:
+            off.setattr(trails, "_enabled", False)
+            expected = annotated(n=changed)()
+        for _ in range(4):
+            assert annotated(n=make())() != expected
+        assert annotated(n=changed)() == expected
+
 
 class TestFilters:
     def test_by_fields(self, used: list[str]) -> None:
@@ -146,6 +205,12 @@ class TestFilters:
             return [album.year for album in ordered]
 
         assert thrice(years, used) == [2, 1, 0]
+
+    def test_reversed_orderings(self) -> None:
+        catalogue()
+        for _ in range(4):
+            assert list(by_year().values_list("year", flat=True)) == [0, 1, 2]
+        assert list(by_year(True).values_list("year", flat=True)) == [2, 1, 0]
 
     @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
     def test_orderings_by_time_zone_have_no_plan(
@@ -173,6 +238,9 @@ class TestKeys:
             (Count("tracks"), Count("tracks", distinct=True)),
             (Cast("x", CharField()), Cast("x", CharField(max_length=1))),
             (Count("x", filter=Q(a=1)), Count("x", filter=~Q(a=1))),
+            (Value(None), Value("")),
+            (Value(()), Value([])),
+            (Func("x", function="f"), Func("x", template="f")),
         ],
     )
     def test_differ_where_the_sql_does(self, one: Any, other: Any) -> None:

@@ -15,7 +15,7 @@ from django.test.utils import isolate_apps
 from tests.orm.plans.planning import catalogue
 from tests.orm.plans.scenarios.chains import fill
 from tests.orm.plans.test_prefetches import compare
-from tests.records.models import Album, Artist, Biography
+from tests.records.models import Album, Artist, Biography, Track
 from vinyl.orm import models
 from vinyl.orm.plans import trails
 
@@ -38,6 +38,32 @@ class TestInstances:
         finally:
             post_init.disconnect(receive, sender=Album)
         assert found == ["Album 1"]
+
+    @pytest.mark.parametrize("name", ["from_db", "__init__"])
+    def test_what_replaces_a_method_later_is_called(
+        self, name: str, used: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        catalogue()
+        before = getattr(Album, name)
+
+        def replaced(*args: Any, **kwargs: Any) -> Any:
+            made.append(name)
+            return before(*(args[1:] if name == "from_db" else args), **kwargs)
+
+        made: list[str] = []
+
+        def titles() -> list[str]:
+            albums = Album.objects.order_by("year")
+            tracks = Track.objects.select_related("album")
+            return [one.title for one in (*albums, albums.get(year=1), tracks[0].album)]
+
+        expected = [titles() for _ in range(4)][0]
+        method: Any = classmethod(replaced) if name == "from_db" else replaced
+        monkeypatch.setattr(Album, name, method)
+        used.clear()
+        assert titles() == expected
+        assert len(made) == len(expected)
+        assert used
 
     @isolate_apps("tests.records")
     def test_a_models_own_from_db_is_called(self, used: list[str]) -> None:

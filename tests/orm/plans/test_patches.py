@@ -32,8 +32,11 @@ def test_a_patched_method_has_its_name_and_docstring(owner: str, name: str) -> N
         assert found.__name__ == name
         if name in NEW:
             return
+        original = inspect.unwrap(found)
+        if original is getattr(object, name, None):
+            return
         # Django's own code, below what wraps it.
-        assert inspect.unwrap(found).__module__.startswith("django.")
+        assert original.__module__.startswith("django.")
 
 
 @pytest.mark.usefixtures("db", "nothing_known")

@@ -34,7 +34,7 @@ from vinyl.orm.observe.callsite import Callsite
 from vinyl.orm.observe.fetch_modes import fetches_one
 from vinyl.orm.observe.lazy_loads import LazyLoad, observe_load
 from vinyl.orm.observe.lookup_paths import set_paths
-from vinyl.orm.plans.loaders import has_init_receivers, is_plain
+from vinyl.orm.plans.loaders import has_hooks, is_plain
 from vinyl.orm.plans.on_loop import fetch as fetch_on_loop
 from vinyl.orm.plans.shapes import LITERAL, PLAIN, root_of
 from vinyl.orm.plans.terminals import only
@@ -204,7 +204,7 @@ async def fetch_related(
     if (
         _is_safe(value)
         # Receivers of signals are called for each object that is fetched.
-        and not has_init_receivers(relation.model)
+        and not has_hooks(relation.model)
         and may_share(alias)
     ):
         found = await fetch_together(

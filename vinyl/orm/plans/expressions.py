@@ -1,14 +1,16 @@
 """
 Expressions as a part of a shape: `Count("tracks")`, `F("year") + 1`, `Lower("title")`.
 
-All that an expression was made from is part of the shape, its values too, so that two
+All attributes of an expression are part of the shape, its values too, so that two
 expressions of one shape make the same SQL. Only the values of inner querysets are not.
+What it was made from would not do: code may change an expression, as
+`reverse_ordering()` does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from django.db.models import (
@@ -26,6 +28,7 @@ from django.db.models.functions.datetime import TimezoneMixin
 from django.db.models.lookups import Lookup, YearLookup
 from django.db.models.query import QuerySet
 from django.db.models.sql.where import WhereNode
+from django.utils.functional import cached_property
 
 from vinyl.orm.plans.inners import Found, found_in
 from vinyl.orm.plans.shapes import LITERAL, PLAIN, Unplannable
@@ -58,6 +61,8 @@ def key_of(value: Any, found: list[Found] | None = None) -> Hashable:
     Never switches.
     """
     kind = type(value)
+    if kind is F and type(value.name) is str:
+        return F, value.name
     if kind in _BY_REPR:
         return kind, repr(value)
     if kind in PLAIN or kind in LITERAL:
@@ -72,8 +77,7 @@ def key_of(value: Any, found: list[Found] | None = None) -> Hashable:
     if not kind.__module__.startswith(_DJANGOS):
         raise Unplannable
     if is_expression(value):
-        args, kwargs = value._constructor_args
-        return kind, key_of(args, found), _key_of_names(kwargs, found)
+        return kind, _key_of_attributes(value, found)
     if isinstance(value, Field) and not hasattr(value, "model"):
         _, _, args, kwargs = value.deconstruct()
         return kind, key_of(args, found), _key_of_names(kwargs, found)
@@ -82,6 +86,42 @@ def key_of(value: Any, found: list[Found] | None = None) -> Hashable:
 
 def _key_of_names(kwargs: dict[str, Any], found: list[Found] | None) -> Hashable:
     return tuple([(name, key_of(value, found)) for name, value in kwargs.items()])
+
+
+def _key_of_attributes(expression: Any, found: list[Found] | None) -> Hashable:
+    ignored = _ignored(type(expression))
+    attributes = expression.__dict__
+    parts: list[Hashable] = [*attributes]
+    for name, value in attributes.items():
+        kind = type(value)
+        if kind is str or value is None:
+            # Equal to nothing of another type.
+            parts.append(value)
+        elif name in ignored:
+            continue
+        elif kind is list:
+            parts.append(tuple([key_of(one, found) for one in value]))
+        elif name == "extra" and kind is dict:
+            parts.append(_key_of_names(value, found) if value else None)
+        else:
+            parts.append(key_of(value, found))
+    return tuple(parts)
+
+
+@cache
+def _ignored(cls: type) -> frozenset[str]:
+    """
+    The attributes of expressions of *cls* that say nothing of their SQL: what they were
+    made from, and what they keep in order not to find it again. An `output_field` may
+    have been given.
+    """
+    kept = {
+        name
+        for base in cls.__mro__
+        for name, value in vars(base).items()
+        if isinstance(value, cached_property)
+    }
+    return frozenset(kept - {"output_field"} | {"_constructor_args"})
 
 
 def has_expressions(value: Any) -> bool:

@@ -118,7 +118,7 @@ def found_in(
         make = partial(_on_database, alias)
     else:
         held: Held | None = value.__dict__.get("_held")
-        if held is None or not held.trail.node.is_current():
+        if held is None or not held.trail.node.is_current() or not _is_as_made(value):
             raise Unplannable
         kind, trail = type(value), held.trail
         more = key_of(held.args), key_of(tuple(held.kwargs.items()))
@@ -127,6 +127,17 @@ def found_in(
         raise Unplannable
     found.append(Found(value, trail, Inner(trail.node, make)))
     return kind, trail.node, more
+
+
+def _is_as_made(subquery: Any) -> bool:
+    """Whether *subquery* is what its arguments have made of it."""
+    attributes = subquery.__dict__
+    _, args, kwargs = attributes["_held"][1:]
+    more = dict(kwargs)
+    output_field = more.pop("output_field", args[0] if args else None)
+    return (
+        attributes.get("output_field") is output_field and attributes["extra"] == more
+    )
 
 
 def _on_database(alias: str | None, queryset: Any) -> Any:

@@ -40,6 +40,7 @@ from vinyl.orm.plans.values import Unplannable
 
 __all__ = [
     "MISSING",
+    "has_hooks",
     "has_init_receivers",
     "has_plain",
     "is_plain",
@@ -50,6 +51,7 @@ __all__ = [
 # Descriptors that only set the value in the instance.
 PLAIN = frozenset({DeferredAttribute, FileDescriptor, ForeignKeyDeferredAttribute})
 MISSING = object()
+_model: Any = models.Model
 
 # Makes a list of objects from rows, for a queryset on a database.
 Loader = Callable[[Iterable[Any], Any, str], list[Any]]
@@ -191,7 +193,7 @@ class _Instances:
 
     def load(self, rows: list[Any], db: str, mode: Any) -> list[Any]:
         for model in self.models:
-            if has_init_receivers(model):
+            if has_hooks(model):
                 return self._load_by_django(rows, db, mode)
         tracks_peers = mode is not None and mode.track_peers
         build = self._build_with_peers if tracks_peers else self._build
@@ -236,6 +238,18 @@ def has_init_receivers(model: type[models.Model]) -> bool:
     return bool(
         (pre_init.receivers and pre_init.has_listeners(model))
         or (post_init.receivers and post_init.has_listeners(model))
+    )
+
+
+def has_hooks(model: Any) -> bool:
+    """
+    Whether code runs for each new instance of *model*: receivers of a signal, or what
+    has replaced `from_db()` or `__init__()` since the plan was made. Never switches.
+    """
+    return (
+        has_init_receivers(model)
+        or model.from_db.__func__ is not _model.from_db.__func__
+        or model.__init__ is not _model.__init__
     )
 
 

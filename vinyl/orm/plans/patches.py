@@ -17,6 +17,7 @@ from vinyl.orm.plans import (
     prefetches,
     related_managers,
     saves,
+    shapes,
     steps,
     streams,
     subqueries,
@@ -32,6 +33,7 @@ _LOOKUPS = "django.db.models.query_utils:RegisterLookupMixin"
 PATCHES = (
     Patch(_LOOKUPS, "register_lookup", steps.patch_register_lookup),
     Patch(_LOOKUPS, "_unregister_lookup", steps.patch_unregister_lookup),
+    Patch("django.db.models.options:Options", "__setattr__", shapes.patch_set_option),
     Patch(_QUERYSET, "__init__", pending.patch_init),
     Patch(_QUERYSET, "query", pending.patch_query),
     Patch(_QUERYSET, "ordered", pending.patch_ordered),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import functools
 import uuid
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -33,6 +34,7 @@ __all__ = [
     "Trail",
     "Unplannable",
     "forget",
+    "patch_set_option",
     "root_of",
 ]
 
@@ -59,6 +61,20 @@ PLAIN = frozenset(
 )
 # Types of values that are part of the shape.
 LITERAL = frozenset({bool, type(None)})
+
+
+# Options of a model that code may change, on which its queries and writes depend.
+_OPTIONS = frozenset(
+    {
+        "base_manager_name",
+        "db_table",
+        "default_manager_name",
+        "get_latest_by",
+        "order_with_respect_to",
+        "ordering",
+        "select_on_save",
+    }
+)
 
 
 class LastStep(NamedTuple):
@@ -184,8 +200,8 @@ class Node:
         # The first call that led here; other calls replace its values.
         self.step = step
         self.generation = _generation
-        # In a root: the ordering and the fields of the model when it was created.
-        self.made_for: tuple[Any, Any] = (None, None)
+        # In a root: the fields of the model when it was created.
+        self.made_for: Any = None
         # The number of values of the last step itself, and of all steps up to here,
         # with those of inner querysets.
         self.own_slots = self.slots = slots
@@ -285,11 +301,10 @@ def root_of(model: type[Model]) -> Node:
     if (
         root is None
         or root.generation != _generation
-        or root.made_for[0] is not meta.ordering
-        or root.made_for[1] is not meta.concrete_fields
+        or root.made_for is not meta.concrete_fields
     ):
         root = meta.vinyl_shapes = Node(model, None, None, 0)
-        root.made_for = meta.ordering, meta.concrete_fields
+        root.made_for = meta.concrete_fields
     return root
 
 
@@ -301,3 +316,19 @@ def forget(**kwargs: Any) -> None:
     global _generation, _nodes
     _generation += 1
     _nodes = 0
+
+
+def patch_set_option(set_attribute: Callable[..., None]) -> Callable[..., None]:
+    """
+    Patch `__setattr__()` of `Model._meta`, so that all shapes are forgotten when an
+    option changes that queries depend on, also those of related models.
+    """
+
+    @functools.wraps(set_attribute)
+    def __setattr__(self: Any, name: str, value: Any) -> None:
+        set_attribute(self, name, value)
+        # A model that is being created has not been asked for its fields.
+        if name in _OPTIONS and "concrete_fields" in self.__dict__:
+            forget()
+
+    return __setattr__
