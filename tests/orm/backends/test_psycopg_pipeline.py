@@ -200,6 +200,24 @@ class TestPreparing:
                 assert found[2] == [(1,)]
             assert await prepared_names() == 1
 
+    async def test_for_other_types_is_done_again(self) -> None:
+        """After a change of the schema, the reads are to run again alone."""
+        read = ("SELECT id FROM changing WHERE b = %s", "5")
+        async with connection.pinned(), connection.cursor() as cursor:
+            for sql in (
+                "CREATE TEMP TABLE changing (id int, b varchar)",
+                "INSERT INTO changing VALUES (1, '5')",
+            ):
+                await cursor.execute(sql)
+            assert (await Noted(read, read, read).fetch())[2] == [(1,)]
+            # Without a cursor of Django's, which would notice.
+            pgconn = connections["default"].connection.pgconn
+            pgconn.exec_(b"ALTER TABLE changing ALTER b TYPE int USING b::int")
+            assert await Noted(read, read, ONE).fetch() == {2: [(1,)]}
+            assert (await Noted(read, read, read).fetch())[2] == [(1,)]
+            assert await prepared_names() <= 3
+            await cursor.execute("DROP TABLE changing")
+
     async def test_closes_surplus_statements(self) -> None:
         async with connection.pinned():
             await Artist.objects.count()

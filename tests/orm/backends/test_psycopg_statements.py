@@ -150,6 +150,12 @@ class TestValues:
                 assert fetch(kind(value), statement=statement) == [(value,)]
 
 
+TYPED = [
+    "SELECT id FROM changing WHERE b = %s",
+    "UPDATE changing SET b = %s",
+]
+
+
 class TestChanges:
     """Of the schema, and of what the session has prepared."""
 
@@ -189,6 +195,58 @@ class TestChanges:
             transaction.set_rollback(True)
         for _ in range(3):
             assert fetch(0, statement=self.CHANGING) == [(1,)]
+
+    @pytest.mark.parametrize("sql", TYPED)
+    def test_of_types_by_others_are_noticed(
+        self, sql: str, prepared: None, admin: psycopg.Connection
+    ) -> None:
+        statement = self.typed(sql, admin)
+        for _ in range(3):
+            assert fetch("5", statement=statement) == [(1,)]
+
+    @pytest.mark.parametrize("sql", TYPED)
+    def test_of_types_by_others_fail_in_a_transaction_once(
+        self, sql: str, prepared: None, admin: psycopg.Connection
+    ) -> None:
+        statement = self.typed(sql, admin)
+        with pytest.raises(DatabaseError) as caught, transaction.atomic():
+            fetch("5", statement=statement)
+        cause: Any = caught.value.__cause__
+        assert "will be prepared again" in cause.__notes__[0]
+        for _ in range(3):
+            with transaction.atomic():
+                assert fetch("5", statement=statement) == [(1,)]
+
+    def typed(self, sql: str, admin: psycopg.Connection) -> Statement:
+        """A statement that has been prepared for a text, which is a number now."""
+        execute("DROP TABLE IF EXISTS changing")
+        execute("CREATE TABLE changing (id int, b varchar)")
+        execute("INSERT INTO changing VALUES (1, '5')")
+        statement = Statement(sql, counts=not sql.startswith("SELECT"))
+        for _ in range(3):
+            assert fetch("5", statement=statement) == [(1,)]
+        assert len(names()) == 1
+        admin.execute("ALTER TABLE changing ALTER b TYPE int USING b::int")
+        return statement
+
+    def test_that_make_an_error_leave_no_statements_behind(
+        self, prepared: None, admin: psycopg.Connection
+    ) -> None:
+        statement = self.typed(TYPED[0], admin)
+        admin.execute("ALTER TABLE changing DROP b")
+        for _ in range(9):
+            with pytest.raises(DatabaseError, match="does not exist"):
+                fetch("5", statement=statement)
+        fails = Statement("SELECT 1 FROM changing WHERE failing(id) = %s")
+        execute(
+            "CREATE OR REPLACE FUNCTION failing(int) RETURNS int LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE undefined_table; END $$"
+        )
+        for _ in range(9):
+            with pytest.raises(DatabaseError, match="undefined_table"):
+                fetch(1, statement=fails)
+        execute("DROP FUNCTION failing(int)")
+        assert len(names()) <= 1
 
     @pytest.mark.parametrize("command", ["DEALLOCATE ALL", "DISCARD ALL"])
     def test_statements_that_are_gone_are_prepared_again(

@@ -27,7 +27,6 @@ from vinyl.orm.backends.psycopg_statements import (
     PreparedStatement,
     dumped,
     loaded,
-    note_of,
     only_result,
 )
 
@@ -43,17 +42,18 @@ ABORTED = int(ExecStatus.PIPELINE_ABORTED)
 class _Sent:
     """A read and the commands that are sent for it."""
 
-    __slots__ = ("error", "known", "params", "preparing", "read", "statuses")
+    __slots__ = ("error", "key", "known", "params", "preparing", "read", "statuses")
 
     def __init__(self, read: Read) -> None:
         self.read = read
         # The parameters, their types and formats.
         self.params: tuple[Any, Any, Any] = (), (), ()
+        # The text of the statement, with the types of the parameters.
+        self.key: Any = None
         # The prepared statement that it uses; None if it uses none.
         self.known: PreparedStatement | None = None
-        # The key of the statement that it prepares, and the number of the command that
-        # does so; None if it prepares none.
-        self.preparing: tuple[Any, int] | None = None
+        # The number of the command that prepares it; None if none does.
+        self.preparing: int | None = None
         # The statuses of the results of its commands, if they succeed.
         self.statuses: list[int] = []
         # Why the commands could not be sent.
@@ -67,7 +67,8 @@ class _Sent:
         if begins:
             pgconn.send_query_params(connection._get_tx_start_command(), None)
             statuses.append(COMMAND_OK)
-        known = self._prepared(connection, (numbered, types))
+        self.key = numbered, types
+        known = self._prepared(connection)
         if known is None:
             pgconn.send_query_params(numbered, values, types, formats, TEXT)
         else:
@@ -75,14 +76,9 @@ class _Sent:
             pgconn.send_query_prepared(known.name, values, formats, format)
         statuses.append(TUPLES_OK)
 
-    def _prepared(
-        self, connection: BridgeConnection, key: Any
-    ) -> PreparedStatement | None:
-        """
-        The prepared statement of *key*, which is prepared if it is due; None if there
-        is none.
-        """
-        pgconn, prepared = connection.pgconn, connection.prepared
+    def _prepared(self, connection: BridgeConnection) -> PreparedStatement | None:
+        """The prepared statement, which is prepared if it is due; None without one."""
+        pgconn, prepared, key = connection.pgconn, connection.prepared, self.key
         self.known = prepared.get(key)
         if self.known is None and prepared.is_due(key):
             if (surplus := prepared.surplus()) is not None:
@@ -90,7 +86,7 @@ class _Sent:
                 self.statuses.append(COMMAND_OK)
             name = prepared.new_name(key)
             pgconn.send_prepare(name, *key)
-            self.preparing = key, len(self.statuses)
+            self.preparing = len(self.statuses)
             self.statuses.append(COMMAND_OK)
             # Before it has succeeded, so that later reads use it, too.
             self.known = prepared.add(key, name)
@@ -112,10 +108,9 @@ class _Sent:
         self, connection: BridgeConnection, found: list[list[Any]]
     ) -> None:
         """Forget the statement that was to be prepared, if *found* says it was not."""
-        if self.preparing is not None:
-            key, number = self.preparing
-            if found[number][0].status != COMMAND_OK:
-                connection.prepared.discard(key)
+        if self.preparing is not None and found[self.preparing][0].status != COMMAND_OK:
+            connection.prepared.discard(self.key)
+            self.known = None
 
 
 def fetch_together(
@@ -224,8 +219,10 @@ def _answer(
         rows = sent.rows(connection, found)
     except Exception as error:
         sent.discard_unprepared(connection, found)
-        if isinstance(error, psycopg.Error) and (note := note_of(error)) is not None:
-            connection.prepared.forget()
+        note = None
+        if isinstance(error, psycopg.Error):
+            note = connection.prepared.discard_after(error, sent.key, sent.known)
+        if note is not None:
             if is_repeatable:
                 return
             error.add_note(note)

@@ -39,7 +39,6 @@ __all__ = [
     "dumped",
     "fetch_rows",
     "loaded",
-    "note_of",
     "only_result",
 ]
 
@@ -70,6 +69,10 @@ GONE_NOTE = (
     "deallocated, or there is a pooler in between. It will be prepared again: roll the "
     "transaction back and run it again. Behind a pooler in transaction mode, set "
     "DISABLE_SERVER_SIDE_CURSORS to True or OPTIONS['prepare_threshold'] to None."
+)
+TYPES_NOTE = (
+    "The statement was prepared before. If the types of its columns have changed, "
+    "it will be prepared again. Roll the transaction back and run it again."
 )
 # Results of commands after which a prepared statement may mean something else, or may
 # be gone.
@@ -113,6 +116,7 @@ class Prepared:
     __slots__ = (
         "_generation",
         "_runs",
+        "_stale",
         "_statements",
         "is_off",
         "maximum",
@@ -126,6 +130,8 @@ class Prepared:
         self._statements: dict[Any, PreparedStatement] = {}
         # How often statements that are not prepared have been run.
         self._runs: dict[Any, int] = {}
+        # The names of those that the session still has to close.
+        self._stale: list[bytes] = []
         self._generation = 0
         # Whether none may be used until the transaction ends, because it has changed
         # the schema.
@@ -149,7 +155,8 @@ class Prepared:
             return False
         runs = self._runs.get(key, 0)
         if runs >= self.threshold:
-            return CAN_CLOSE or len(self._statements) < self.maximum
+            known = len(self._statements) + len(self._stale)
+            return CAN_CLOSE or known < self.maximum
         if len(self._runs) > 10 * self.maximum:
             self._runs.clear()
         self._runs[key] = runs + 1
@@ -157,9 +164,11 @@ class Prepared:
 
     def surplus(self) -> bytes | None:
         """
-        Forget a statement if there are too many for another one, and return its name.
-        Never switches.
+        Return the name of a statement that the session is to close before it prepares
+        another one, and forget it: a stale one, or one of too many. Never switches.
         """
+        if self._stale and CAN_CLOSE:
+            return self._stale.pop()
         if len(self._statements) < self.maximum:
             return None
         return self._statements.pop(next(iter(self._statements))).name
@@ -179,9 +188,38 @@ class Prepared:
         """Forget a statement that could not be prepared. Never switches."""
         self._statements.pop(key, None)
 
+    def discard_after(
+        self, error: psycopg.Error, key: Any, known: PreparedStatement | None
+    ) -> str | None:
+        """
+        Forget what has to be prepared again after the *error* of a statement. Never
+        switches.
+
+        Args:
+            key: The key of the statement.
+            known: The prepared statement; None if it was sent without one.
+
+        Returns:
+            A note for the error; None if there is nothing to prepare again.
+        """
+        if isinstance(error, GONE):
+            self.forget()
+            return GONE_NOTE
+        if is_stale_plan(error):
+            self.forget()
+            return STALE_PLAN_NOTE
+        if known is None or not _has_other_types(error):
+            return None
+        if self._statements.get(key) is known:
+            self._stale.append(self._statements.pop(key).name)
+            # The session still has one of this name.
+            self._generation += 1
+        return TYPES_NOTE
+
     def forget(self) -> None:
         """Forget all statements. Never switches."""
         self._statements.clear()
+        self._stale.clear()
         self._runs.clear()
         # The session may still have those of these names.
         self._generation += 1
@@ -221,6 +259,7 @@ def fetch_rows(
         is_idle = not begins
     values, types, formats = dumped(connection, params)
     key = statement.numbered, types
+    known: PreparedStatement | None = None
     try:
         known = prepared.get(key)
         if known is None and prepared.is_due(key):
@@ -247,10 +286,9 @@ def fetch_rows(
         status = COMMAND_OK if statement.counts else TUPLES_OK
         result = only_result(connection, results, status)
     except psycopg.Error as error:
-        note = note_of(error)
+        note = prepared.discard_after(error, key, known)
         if note is None:
             raise
-        prepared.forget()
         if not is_idle or is_repeated:
             error.add_note(note)
             raise
@@ -331,14 +369,16 @@ def loaded(
     return rows
 
 
-def note_of(error: psycopg.Error) -> str | None:
+def _has_other_types(error: psycopg.Error) -> bool:
     """
-    The note for an *error* of a prepared statement that has to be prepared again; None
-    if it is another error. Never switches.
+    Whether *error*, of a prepared statement, may mean that it does not suit the types
+    of the columns any more, as after a migration: the types of its parameters were
+    inferred when it was prepared. Never switches.
     """
-    if isinstance(error, GONE):
-        return GONE_NOTE
-    return STALE_PLAN_NOTE if is_stale_plan(error) else None
+    state = error.sqlstate or ""
+    return state.startswith("42") and not isinstance(
+        error, psycopg.errors.InsufficientPrivilege
+    )
 
 
 def _after_begin(connection: BridgeConnection) -> Generator[Any, Any, list[Any]]:
