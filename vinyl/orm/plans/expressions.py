@@ -109,7 +109,7 @@ def _key_of_attributes(expression: Any, found: list[Found] | None) -> Hashable:
 
 
 @cache
-def _ignored(cls: type) -> frozenset[str]:
+def _ignored(cls: Any) -> frozenset[str]:
     """
     The attributes of expressions of *cls* that say nothing of their SQL: what they were
     made from, and what they keep in order not to find it again. An `output_field` may
