@@ -89,7 +89,8 @@ def _key_of_names(kwargs: dict[str, Any], found: list[Found] | None) -> Hashable
 
 
 def _key_of_attributes(expression: Any, found: list[Found] | None) -> Hashable:
-    ignored = _ignored(type(expression))
+    cls: Any = type(expression)
+    ignored = _ignored(cls)
     attributes = expression.__dict__
     parts: list[Hashable] = [*attributes]
     for name, value in attributes.items():
