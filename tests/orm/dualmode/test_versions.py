@@ -62,7 +62,6 @@ def test_another_library_is_refused_by_its_name_and_version(
 NOT_CHECKED = {
     "_backoff": "of redis-py's Retry, used if the option `retry` is",
     "_cloning_enabled": "of Django 6.1",
-    "_constructor_args": "set by `deconstructible`, in a nested function",
     "_current_frames": "of Python's `sys`",
     "_csp_config": "set on responses by Django's decorators, if they are used",
     "_csp_ro_config": "set on responses by Django's decorators, if they are used",
