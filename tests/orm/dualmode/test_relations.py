@@ -158,6 +158,34 @@ class TestAwaitedTogether:
         assert len(queries) == 1
         assert biographies[0].artist.biography is biographies[0]
 
+    @isolate_apps("tests.records")
+    async def test_by_keys_that_the_database_returns_as_another_type(self) -> None:
+        class Singer(models.Model):
+            name = models.CharField(max_length=100, primary_key=True)
+
+            class Meta:
+                app_label = "records"
+                db_table = Artist._meta.db_table
+
+            def __str__(self) -> str:
+                return self.name
+
+        class Work(models.Model):
+            by = models.ForeignKey(Singer, models.CASCADE)
+
+            class Meta:
+                app_label = "records"
+
+            def __str__(self) -> str:
+                return f"By {self.by_id}"
+
+        for number in (1, 2):
+            await Artist.objects.create(name=f"{number}")
+        works = [Work(by_id=1), Work(by_id="2"), Work(by_id=2)]
+        found = await asyncio.gather(*[work.by for work in works])
+        assert names_of(found) == ["1", "2", "2"]
+        assert found[1] is not found[2]
+
     async def test_without_a_key_take_none(self, queries: list[str]) -> None:
         albums = await run(make_albums)
         queries.clear()

@@ -34,6 +34,7 @@ from vinyl.orm.observe.callsite import Callsite
 from vinyl.orm.observe.fetch_modes import fetches_one
 from vinyl.orm.observe.lazy_loads import LazyLoad, observe_load
 from vinyl.orm.observe.lookup_paths import set_paths
+from vinyl.orm.plans.binders import INTEGERS, target_of
 from vinyl.orm.plans.loaders import has_hooks, is_plain
 from vinyl.orm.plans.on_loop import fetch as fetch_on_loop
 from vinyl.orm.plans.shapes import LITERAL, PLAIN, root_of
@@ -76,8 +77,25 @@ class _Relation:
             self.lookup = f"{field.name}__{remote.name}"
         self.name: str = self.cache.name
         self.owner = self.owner._meta.concrete_model
+        # The type of keys of which Python and the database say the same about whether
+        # two are equal; None if there is none, as for texts and fields of the project.
+        target = target_of(remote)
+        self.kind_of_keys: type | None = None
+        if type(target) in INTEGERS:
+            self.kind_of_keys = int
+        elif type(target) is models.UUIDField:
+            self.kind_of_keys = UUID
         # Results of queryset_for_plan(), by database and fetch mode.
         self._for_plans: dict[tuple[str, Any], Any] = {}
+
+    def can_join(self, value: Any) -> bool:
+        """
+        Whether objects can be found by the key *value* and others in one query. It has
+        to be of the type that the database returns, and must not make the query of all
+        tasks fail. Never switches.
+        """
+        kind = self.kind_of_keys
+        return type(value) is kind and (kind is UUID or -(2**63) <= value < 2**63)
 
     def queryset(self, instance: models.Model) -> Any:
         """
@@ -202,7 +220,7 @@ async def fetch_related(
     asked = _Asked(relation, instance, value, fetch, callsite)
     alias = instance._state.db or DEFAULT_DB_ALIAS
     if (
-        _is_safe(value)
+        relation.can_join(value)
         # Receivers of signals are called for each object that is fetched.
         and not has_hooks(relation.model)
         and may_share(alias)
@@ -225,16 +243,6 @@ async def fetch_related(
 def _has_pk(instance: models.Model) -> bool:
     """Whether *instance* has a primary key. Without one, nothing refers to it."""
     return vars(instance).get(instance._meta.pk.attname) is not None
-
-
-def _is_safe(value: Any) -> bool:
-    """
-    Whether *value* is a key that is equal to the same keys in Python as in the
-    database, and is accepted by the database, so that it cannot make the query of all
-    tasks fail.
-    """
-    kind = type(value)
-    return (kind is int and -(2**63) <= value < 2**63) or kind is UUID
 
 
 async def _fetch_one(asked: _Asked, alias: str) -> Any:

@@ -32,7 +32,7 @@ from vinyl.orm.plans.loaders import has_plain
 from vinyl.orm.plans.shapes import Kept
 from vinyl.orm.plans.values import Unplannable
 
-__all__ = ["INTEGERS", "Binder", "binder_for"]
+__all__ = ["INTEGERS", "Binder", "binder_for", "target_of"]
 
 INTEGERS = frozenset(
     {
@@ -71,8 +71,11 @@ KNOWN = frozenset({lookups.__name__, related_lookups.__name__})
 LISTS = frozenset({lookups.In, related_lookups.RelatedIn, tuple_lookups.TupleIn})
 
 
-def _target(field: Any) -> Any:
-    """The field whose values *field* has: the target of a foreign key, or itself."""
+def target_of(field: Any) -> Any:
+    """
+    Return the field whose values *field* has: the target of a foreign key, or itself.
+    Never switches.
+    """
     while type(field) in (ForeignKey, OneToOneField):
         field = field.target_field
     return field
@@ -129,7 +132,7 @@ class Binder:
         )
         kind = type(given)
         if self.lookup_class in PLAIN_LOOKUPS and not lookup.bilateral_transforms:
-            field: Any = _target(self.field_of_column)
+            field: Any = target_of(self.field_of_column)
             if kind is int and type(field) in INTEGERS:
                 self.field = field
                 self.range = _range_of(field, connection)
