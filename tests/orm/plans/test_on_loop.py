@@ -61,6 +61,32 @@ class TestMethods:
         assert await albums.order_by("year") == await albums.all().order_by("year")
         assert len(direct) == 2
 
+    async def test_run_where_a_queryset_says_that_they_do(
+        self, direct: list[str]
+    ) -> None:
+        """A class of the project may choose another database than Django would."""
+
+        class Chosen(QuerySet[Album]):
+            @property
+            def db(self) -> str:
+                asked.append(self.model)
+                return "default"
+
+        await run(catalogue)
+        asked: list[Any] = []
+        albums = Chosen(Album)
+        for make in (
+            lambda: albums.get(year=1),
+            lambda: albums.filter(year=1),
+            lambda: albums.filter(year=1).count(),
+            lambda: albums.filter(year=1).update(notes="x"),
+        ):
+            await warmed(make)
+            asked.clear()
+            await make()
+            assert asked
+        assert direct == []
+
     async def test_that_fetch_relations_run_directly(self, direct: list[str]) -> None:
         album = await run(catalogue)
         artist = album.artist

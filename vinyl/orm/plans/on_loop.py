@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, Error, router
+from django.db.models.query import QuerySet
 
 from vinyl.bridge.greenlets import run
 from vinyl.orm.backends.reconnection import prepare_retry
@@ -101,6 +102,8 @@ def find(
             return None
         node = child
         values = (*values, *last.values)
+    if type(queryset).db is not QuerySet.db:
+        return None
     alias = queryset._db
     if alias is None:
         if router.routers:
