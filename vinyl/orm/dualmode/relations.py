@@ -94,8 +94,10 @@ class _Relation:
         to be of the type that the database returns, and must not make the query of all
         tasks fail. Never switches.
         """
-        kind = self.kind_of_keys
-        return type(value) is kind and (kind is UUID or -(2**63) <= value < 2**63)
+        if self.kind_of_keys is UUID:
+            return type(value) is UUID
+        is_number = self.kind_of_keys is int and type(value) is int
+        return is_number and -(2**63) <= value < 2**63
 
     def queryset(self, instance: models.Model) -> Any:
         """
