@@ -31,6 +31,12 @@ __all__ = ["admin", "killer", "network", "sizes"]
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db", "nothing_known")]
 
 
+@pytest.fixture(autouse=True)
+def shares_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections take waiting reads however few they are."""
+    monkeypatch.setattr("vinyl.orm.pools.pool.MIN_SHARE", 1)
+
+
 @pytest.fixture
 def options(db: str) -> Iterator[dict[str, Any]]:
     """The pool options of the database: one connection."""

@@ -35,8 +35,9 @@ __all__ = ["Pool"]
 
 # How long the server may take to answer whether a connection works, in seconds.
 CHECK_TIMEOUT = 5.0
-# Maximum number of waiting reads that one connection takes at a time.
-MAX_SHARE = 50
+# Number of waiting reads that one connection takes at a time. For fewer, a pipeline
+# takes longer than tasks that keep their connections.
+MIN_SHARE, MAX_SHARE = 3, 50
 # How long a task that runs one operation after the other may keep a connection for
 # which others wait, in seconds.
 KEEP = 0.02
@@ -288,7 +289,7 @@ class Pool:
         def is_read(waiter: Any) -> bool:
             return isinstance(waiter, Read) and waiter.statement is statement
 
-        return self.waiters.take(is_read, share) if share else []
+        return self.waiters.take(is_read, share) if share >= MIN_SHARE else []
 
     async def _works(self, wrapper: BridgeMixin) -> bool:
         """Whether *wrapper*, which is acquired, answers; if not, release it."""
