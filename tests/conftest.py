@@ -9,6 +9,7 @@ import os
 import signal
 
 import django
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 # Debug mode of asyncio names the line that made a coroutine nobody awaited.
@@ -21,6 +22,16 @@ logging.getLogger("asyncio").addFilter(
     lambda record: not record.getMessage().startswith("Executing ")
 )
 django.setup()
+
+# A busy machine takes its time for an example. Fixtures that clean up after a test
+# serve all of its examples.
+settings.register_profile(
+    "tests",
+    parent=settings.default,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("tests")
 
 # A shell starts jobs in the background with Ctrl-C ignored. Tests send it to processes.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -14,7 +14,7 @@ from django.db import DataError, OperationalError, ProgrammingError, connections
 from django.db.models import QuerySet
 from django.db.models.signals import post_init
 from django.db.transaction import TransactionManagementError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from tests.cancelling import cancel_after
 from tests.fix_db import only_postgresql
@@ -357,11 +357,7 @@ async def compare(chain: Chain) -> None:
         assert await result_of(chain) == expected, occasion
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=60)
 @given(chain=chains())
 def test_on_the_loop_plans_give_what_django_gives(chain: Chain) -> None:
     asyncio.run(compare(chain))

@@ -17,7 +17,7 @@ from django.db.models import Prefetch, QuerySet, prefetch_related_objects
 from django.db.models.fields import related_descriptors
 from django.db.models.signals import post_init
 from django.test.utils import CaptureQueriesContext
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fix_db import only_postgresql
@@ -334,11 +334,7 @@ def prefetching(draw: st.DrawFn) -> Callable[[], Any]:
     return make
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=EXAMPLES)
 @given(make=prefetching())
 def test_prefetches_of_any_kind_equal_djangos(make: Callable[[], Any]) -> None:
     fill()

@@ -15,7 +15,7 @@ import pytest
 from django.db import models
 from django.db.models import Manager, Prefetch
 from django.db.models.signals import post_init
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fix_db import only_postgresql
@@ -232,11 +232,7 @@ LOOKUPS: list[Any] = [
 ]
 
 
-@settings(
-    max_examples=EXAMPLES // 3,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=EXAMPLES // 3)
 @given(lookups=st.lists(st.sampled_from(LOOKUPS), min_size=1, max_size=3))
 async def test_lookups_of_any_kind_give_what_django_gives(lookups: list[Any]) -> None:
     await run(fill)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from django.db import connections
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.records.models import Artist
@@ -188,11 +188,7 @@ def numbered(steps: list[Any], numbers: Iterator[int]) -> list[Any]:
     return result
 
 
-examples = settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+examples = settings(max_examples=60)
 
 
 async def check(program: list[Any]) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 import pytest
 from django.db import connections
 from django.db.transaction import TransactionManagementError
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from tests.records.models import Artist
@@ -301,11 +301,7 @@ def small_pool(db: str) -> Iterator[None]:
     del options["pool"]
 
 
-@settings(
-    max_examples=int(os.environ.get("VINYL_FUZZ_EXAMPLES", "60")),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=int(os.environ.get("VINYL_FUZZ_EXAMPLES", "60")))
 @given(program=tasks)
 async def test_in_the_block_or_refused(small_pool: None, program: list[Start]) -> None:
     await Artist.objects.all().delete()

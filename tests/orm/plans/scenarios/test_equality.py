@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 
 from tests.orm.plans.scenarios.chains import EXAMPLES, Chain, chains, fill, take
 from tests.orm.plans.scenarios.outcomes import outcome, result_of
@@ -25,11 +25,7 @@ from vinyl.orm.plans.plan import Plan
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=EXAMPLES)
 @given(chain=chains())
 def test_plans_give_what_django_gives(
     chain: Chain,

@@ -22,7 +22,7 @@ from django.db.models.fields.files import FieldFile
 from django.db.models.functions import Lower, Now
 from django.db.models.signals import post_save, pre_save
 from django.test.utils import CaptureQueriesContext
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from tests.fix_db import only_postgresql
@@ -155,11 +155,7 @@ def restart_keys(model: Any) -> None:
             cursor.execute("INSERT INTO sqlite_sequence VALUES (%s, 4999)", [table])
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=EXAMPLES)
 @given(data=st.data())
 def test_plans_insert_what_django_inserts(
     data: st.DataObject, monkeypatch: pytest.MonkeyPatch
