@@ -33,9 +33,12 @@ settings.register_profile(
 )
 settings.load_profile("tests")
 
-# A shell starts jobs in the background with Ctrl-C ignored. Tests send it to processes.
+# A shell starts jobs in the background with Ctrl-C ignored, and nohup with SIGHUP
+# ignored. Tests send both to processes.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 pytest_plugins = [
     "tests.fix_bridge",

@@ -20,7 +20,7 @@ def test_a_change_to_the_code_is_served_and_a_mistake_survived(tmp_path: Path) -
         log = project / "server.log"
         assert client.get("/").status_code == 200
         views.write_text(f"{sound}\nunfinished = (")
-        wait_for(lambda: "SyntaxError" in log.read_text(), log)
+        wait_for(lambda: "is not valid Python" in log.read_text(), log)
         answer = "from vinyl.web import Response\nasync def home(request):\n"
         views.write_text(f"{answer}    return Response('Changed.')\n")
         wait_for(lambda: log.read_text().count("Ctrl-C quits") == 2, log)
