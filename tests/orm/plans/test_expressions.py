@@ -166,6 +166,19 @@ class TestAnnotations:
                 ),
                 lambda one: one.extra.update(template="(SELECT 5 - (%(subquery)s))"),
             ),
+            (
+                lambda: Subquery(
+                    Track.objects.filter(album=OuterRef("pk"), position=1).values("pk"),
+                    template="(SELECT 4 - (%(subquery)s))",
+                ),
+                lambda one: setattr(one, "template", "(SELECT 6 - (%(subquery)s))"),
+            ),
+            (
+                lambda: Subquery(
+                    Track.objects.filter(album=OuterRef("pk"), position=1).values("pk")
+                ),
+                lambda one: setattr(one, "template", "(SELECT 7 - (%(subquery)s))"),
+            ),
         ],
     )
     def test_changed_before_use_are_others(

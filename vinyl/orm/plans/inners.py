@@ -133,10 +133,13 @@ def _is_as_made(subquery: Any) -> bool:
     """Whether *subquery* is what its arguments have made of it."""
     attributes = subquery.__dict__
     _, args, kwargs = attributes["_held"][1:]
-    more = dict(kwargs)
+    more = {"template": type(subquery).template, **kwargs}
     output_field = more.pop("output_field", args[0] if args else None)
     return (
-        attributes.get("output_field") is output_field and attributes["extra"] == more
+        attributes.get("output_field") is output_field
+        # From Django 6.1 on, a template among the arguments is an attribute.
+        and attributes.get("template", more["template"]) == more["template"]
+        and {"template": subquery.template, **attributes["extra"]} == more
     )
 
 
