@@ -22,6 +22,8 @@ psycopg_arrays.py
                 columns of values as PostgreSQL's arrays
 psycopg_statements.py
                 statements of plans, which go to the server without a cursor
+psycopg_prepared.py
+                which of them a session has prepared
 psycopg_pipeline.py
                 several of them in one round trip
 psycopg_formats.py

@@ -28,8 +28,9 @@ from vinyl.bridge.mode import refuse_to_block
 from vinyl.orm.backends.base import BridgeMixin, ThreadLoan
 from vinyl.orm.backends.pipelines import Read, Replies
 from vinyl.orm.backends.psycopg_pipeline import fetch_together
+from vinyl.orm.backends.psycopg_prepared import Prepared
 from vinyl.orm.backends.psycopg_reader import INPUT, Reader
-from vinyl.orm.backends.psycopg_statements import Prepared, fetch_rows
+from vinyl.orm.backends.psycopg_statements import fetch_rows
 from vinyl.orm.backends.psycopg_waiting import (
     WAIT_INTERVAL,
     LoopOperation,

@@ -19,12 +19,10 @@ from psycopg.generators import fetch_many, send
 from psycopg.pq import ExecStatus, PipelineStatus
 
 from vinyl.orm.backends.pipelines import Read, Replies
+from vinyl.orm.backends.psycopg_prepared import IDLE, TEXT, PreparedStatement
 from vinyl.orm.backends.psycopg_statements import (
     COMMAND_OK,
-    IDLE,
-    TEXT,
     TUPLES_OK,
-    PreparedStatement,
     dumped,
     loaded,
     only_result,

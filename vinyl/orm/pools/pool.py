@@ -15,7 +15,6 @@ import asyncio
 import math
 import random
 import time
-import weakref
 from typing import Any, cast
 
 from django.core.exceptions import ImproperlyConfigured
@@ -29,6 +28,7 @@ from vinyl.orm.backends.outage import Outage
 from vinyl.orm.backends.pipelines import Read
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.pools.options import PoolOptions
+from vinyl.orm.pools.pooled import Pooled, weakly
 from vinyl.orm.pools.wait_queue import WaitQueue
 
 __all__ = ["Pool"]
@@ -44,28 +44,6 @@ KEEP = 0.02
 # A connection that its task releases and acquires again within this time, in seconds,
 # is not polled: the server has just answered.
 FRESH = 0.0001
-
-
-class Pooled:
-    """A connection of the pool."""
-
-    __slots__ = ("began", "expires", "since", "task", "wrapper")
-
-    def __init__(self, wrapper: BridgeMixin, expires: float) -> None:
-        self.wrapper = wrapper
-        # When it is too old to be used again, in time.monotonic().
-        self.expires = expires
-        # When it was acquired or released, in time.monotonic().
-        self.since = 0.0
-        # When its task acquired it, before it released it and acquired it again.
-        self.began = 0.0
-        # The task that acquired it, or that may acquire it again. Weak, so that a lost
-        # task can be closed.
-        self.task: weakref.ref[asyncio.Task[Any]] | None = None
-
-    def holder(self) -> asyncio.Task[Any] | None:
-        """The task that has it, None if that task is gone. Never switches."""
-        return None if self.task is None else self.task()
 
 
 class Pool:
@@ -158,7 +136,7 @@ class Pool:
             return None
         pooled, now = self.idle[-1], time.monotonic()
         rested = now - pooled.since
-        if task is not _weakly(running_task()) or (
+        if task is not weakly(running_task()) or (
             rested > FRESH
             and not (self.waiters and rested < KEEP and pooled.wrapper.is_alive())
         ):
@@ -203,7 +181,7 @@ class Pool:
     def _hand_out(self, pooled: Pooled) -> BridgeMixin:
         pooled.since = pooled.began = time.monotonic()
         pooled.wrapper.connect_by = pooled.since + self.options.timeout
-        pooled.task = _weakly(running_task())
+        pooled.task = weakly(running_task())
         self.in_use[pooled.wrapper] = pooled
         self.acquired += 1
         return pooled.wrapper
@@ -272,7 +250,7 @@ class Pool:
             # Closed by the server meanwhile: the wrapper connects again.
             self._drop(given)
         given.connect_by = start + self.options.timeout
-        self.in_use[given].task = _weakly(running_task())
+        self.in_use[given].task = weakly(running_task())
         return given
 
     def _release_if_given(self, given: Any) -> None:
@@ -362,7 +340,7 @@ class Pool:
             and pooled.since - pooled.began < KEEP
             # The garbage collector may end an operation in whatever task is running.
             and pooled.task is not None
-            and pooled.task is _weakly(running_task())
+            and pooled.task is weakly(running_task())
         ):
             if not self._serves_soon:
                 self._serves_soon = True
@@ -406,7 +384,7 @@ class Pool:
         """Return a new wrapper, to be connected and released. Never switches."""
         pooled = self._new()
         pooled.since = time.monotonic()
-        pooled.task = _weakly(running_task())
+        pooled.task = weakly(running_task())
         self.in_use[pooled.wrapper] = pooled
         return pooled.wrapper
 
@@ -435,10 +413,6 @@ class Pool:
             f"<Pool {self.alias!r} {state}: {len(self.in_use)} of {self.max_size} "
             f"in use, {len(self.idle)} idle, {len(self.waiters)} waiting>"
         )
-
-
-def _weakly(task: asyncio.Task[Any] | None) -> weakref.ref[asyncio.Task[Any]] | None:
-    return None if task is None else weakref.ref(task)
 
 
 def _new_wrapper(alias: str) -> BridgeMixin:
