@@ -109,8 +109,11 @@ def count_each(querysets: Sequence[QuerySet[Any]], limit: int) -> list[Count]:
             else:
                 columns.append(f"(SELECT COUNT(*) FROM ({sql}) vinyl_{number})")
                 params += values
-        with connections[batch[0].db].cursor() as cursor:
-            cursor.execute(f"SELECT {', '.join(columns)}", params)
+        connection = connections[batch[0].db]
+        # Oracle wants a FROM.
+        suffix = connection.features.bare_select_suffix
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {', '.join(columns)}{suffix}", params)
             found += cursor.fetchone()
     return [_up_to(limit, number) for number in found]
 
