@@ -3,6 +3,8 @@ Run the tests of a package in one mode: `one_suite MODE FOLDER OUTPUT [ARGUMENT.
 
 The package's own settings are used, with vinyl's backend and app unless MODE is
 `stock`. In the mode `loop` the whole run is in the bridge. The arguments are pytest's.
+If SUITE_POSTGRES_URL names a PostgreSQL server, its databases take the place of those
+in the settings.
 """
 
 from __future__ import annotations
@@ -31,8 +33,14 @@ class Outcomes:
                 self.noted[report.nodeid] = report.outcome
 
 
-def install_vinyl() -> None:
-    """Use vinyl's app and backends, whatever the settings say."""
+def change_settings(*, vinyl: bool, server: str) -> None:
+    """
+    Change the settings that a package has for its tests, whatever sets them.
+
+    Args:
+        vinyl: Use vinyl's app and backends.
+        server: The PostgreSQL whose databases to use; "" for those of the settings.
+    """
     from django.apps import apps
     from django.conf import settings
 
@@ -40,9 +48,12 @@ def install_vinyl() -> None:
     # Not again where a test overrides INSTALLED_APPS: it may count the apps.
     is_first = True
 
-    def populate_with_vinyl(installed_apps: Iterable[str] = ()) -> None:
+    def populate_changed(installed_apps: Iterable[str] = ()) -> None:
         nonlocal is_first
-        if is_first and "vinyl.orm" not in installed_apps:
+        if is_first and server:
+            for alias in settings.DATABASES:
+                settings.DATABASES[alias] = database_at(server, alias)
+        if is_first and vinyl and "vinyl.orm" not in installed_apps:
             # A test may add to them, as to the list or tuple that they are.
             kind: Any = type(installed_apps)
             installed_apps = kind(["vinyl.orm", *installed_apps])
@@ -53,7 +64,36 @@ def install_vinyl() -> None:
         is_first = False
         populate(installed_apps)
 
-    vars(apps)["populate"] = populate_with_vinyl
+    vars(apps)["populate"] = populate_changed
+
+
+def database_at(server: str, alias: str) -> dict[str, Any]:
+    """
+    The entry of DATABASES for a database of *server*, which is made if need be. Its
+    name begins with that of the database in *server*.
+    """
+    import psycopg
+    from psycopg import sql
+    from psycopg.conninfo import conninfo_to_dict
+
+    parts = conninfo_to_dict(server)
+    # Code may connect before the tests have a database of their own.
+    name = f"{parts.get('dbname')}_{alias}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT FROM pg_database WHERE datname = %s", [name]
+        ).fetchone()
+        if found is None:
+            create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+            connection.execute(create)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": name,
+        "USER": parts.get("user"),
+        "PASSWORD": parts.get("password"),
+        "HOST": parts.get("host"),
+        "PORT": parts.get("port"),
+    }
 
 
 def main(mode: str, folder: str, output: str, *arguments: str) -> None:
@@ -63,8 +103,8 @@ def main(mode: str, folder: str, output: str, *arguments: str) -> None:
     sys.path[0] = str(Path.cwd())
     sys.path.append(str(Path(__file__).with_name("suite_settings")))
     outcomes: Any = Outcomes()
-    if mode != "stock":
-        install_vinyl()
+    server = os.environ.pop("SUITE_POSTGRES_URL", "")
+    change_settings(vinyl=mode != "stock", server=server)
     options = ["-p", "no:cacheprovider", "-q", "-W", "ignore", "-o", "addopts="]
     options += ["-o", "python_files=test_*.py tests.py *_tests.py"]
 

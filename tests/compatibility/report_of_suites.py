@@ -20,16 +20,20 @@ __all__ = [
 HEAD = "## Packages' own tests\n"
 TEXT = """
 `scripts/compatibility --suites` runs the tests of packages, as far as their source
-distributions contain them, with the settings that they come with, on SQLite: with
-Django alone; with vinyl's app and backend; and so once more with the whole run in [the
-bridge](../topics/bridge.md), on an event loop. A test is lost if it passes with Django
-alone and fails otherwise, together with the others and without them. The figures are of
-{versions}.
+distributions contain them, with the settings that they come with, on SQLite and on
+PostgreSQL: with Django alone; with vinyl's app and backend; and so once more with the
+whole run in [the bridge](../topics/bridge.md), on an event loop. A test is lost if it
+passes with Django alone and fails otherwise, together with the others and without them.
+The figures are of {versions}.
 
-| package | pass with Django alone | lost in sync mode | lost in the bridge |
-|---|---|---|---|
+| package | SQLite: pass with Django alone | lost in sync mode | lost in the bridge | \
+PostgreSQL: pass with Django alone | lost in sync mode | lost in the bridge |
+|---|---|---|---|---|---|---|
 """
+NAMES = ("sqlite", "postgresql")
 MODES = {"sync": "sync mode", "loop": "the bridge"}
+NOT_RUN = "– | – | –"
+NO_REASON = "Not explained."
 
 
 class Outcome(NamedTuple):
@@ -74,27 +78,51 @@ def describe_suite(outcome: Outcome, known: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
-def section_of_suites(outcomes: list[Outcome], known: dict[str, dict[str, str]]) -> str:
-    """The section of the page, in Markdown."""
-    rows = []
+def section_of_suites(
+    outcomes: dict[str, list[Outcome]], known: dict[str, dict[str, str]]
+) -> str:
+    """
+    The section of the page, in Markdown.
+
+    Args:
+        outcomes: By database: "sqlite", "postgresql".
+        known: Why tests are lost, by package and pattern.
+    """
+    rows: dict[str, list[str]] = {}
     reasons: dict[str, None] = {}
-    for outcome in outcomes:
-        counts = " | ".join(f"{len(tests):,}" for tests in outcome.lost.values())
-        rows.append(
-            f"| {outcome.name} {outcome.version} | {outcome.passed:,} | {counts} |"
-        )
-        for mode, tests in outcome.lost.items():
-            for test in tests:
-                why = reason_of(test, known.get(outcome.name, {})) or "Not explained."
-                reasons[f"- **{outcome.name}**, in {MODES[mode]}: {why}"] = None
-    passed = sum(outcome.passed for outcome in outcomes)
-    sums = (sum(len(outcome.lost[mode]) for outcome in outcomes) for mode in MODES)
-    counts = " | ".join(f"**{count:,}**" for count in (passed, *sums))
-    rows.append(f"| **all** | {counts} |")
-    text = TEXT.format(versions=versions()) + "\n".join(rows) + "\n"
+    for database in NAMES:
+        found = outcomes.get(database, [])
+        cells = {f"{it.name} {it.version}": counts(it) for it in found}
+        for title in cells | rows:
+            row = rows.setdefault(title, [NOT_RUN] * NAMES.index(database))
+            row.append(cells.get(title, NOT_RUN))
+        for outcome in found:
+            for mode, tests in outcome.lost.items():
+                for test in tests:
+                    why = reason_of(test, known.get(outcome.name, {})) or NO_REASON
+                    head = f"**{outcome.name}**, in {MODES[mode]}"
+                    reasons[f"- {head}: {why}"] = None
+    lines = [f"| {title} | {' | '.join(rows[title])} |" for title in sorted(rows)]
+    sums = [sum_of(outcomes.get(database, [])) for database in NAMES]
+    lines.append(f"| **all** | {' | '.join(sums)} |")
+    text = TEXT.format(versions=versions()) + "\n".join(lines) + "\n"
     if reasons:
         text += "\nWhy they are lost:\n\n" + "\n".join(reasons) + "\n"
     return HEAD + text
+
+
+def counts(outcome: Outcome) -> str:
+    """The three cells of an outcome."""
+    losses = [f"{len(outcome.lost[mode]):,}" for mode in MODES]
+    return " | ".join([f"{outcome.passed:,}", *losses])
+
+
+def sum_of(outcomes: list[Outcome]) -> str:
+    if not outcomes:
+        return NOT_RUN
+    passed = sum(outcome.passed for outcome in outcomes)
+    losses = (sum(len(it.lost[mode]) for it in outcomes) for mode in MODES)
+    return " | ".join(f"**{count:,}**" for count in (passed, *losses))
 
 
 def section_of(page: str) -> str:

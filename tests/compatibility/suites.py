@@ -21,6 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.compatibility.report import versions
 from tests.compatibility.report_of_suites import (
     Outcome,
     describe_suite,
@@ -28,10 +29,12 @@ from tests.compatibility.report_of_suites import (
     unexplained_of,
     with_section,
 )
+from tests.postgres import own_server
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "suites"
 MODES = ("stock", "sync", "loop")
+DATABASES = ("sqlite", "postgresql")
 TIMEOUT = 3600  # seconds, for a package in one mode
 
 
@@ -161,10 +164,13 @@ def pip(*arguments: str) -> None:
     subprocess.run(command, check=True)
 
 
-def run(name: str, mode: str, tests: Sequence[str] = ()) -> dict[str, str]:
+def run(name: str, server: str, mode: str, tests: Sequence[str] = ()) -> dict[str, str]:
     """
     What became of each test of a package, or of *tests*; nothing if the run did not
     end.
+
+    Args:
+        server: The URL of a PostgreSQL; "" for the databases of the settings.
     """
     suite = SUITES[name]
     folder = fetch(name) / suite.folder
@@ -175,10 +181,11 @@ def run(name: str, mode: str, tests: Sequence[str] = ()) -> dict[str, str]:
         arguments = suite.tests.split()
         if tests:
             arguments = [*tests, *(each for each in arguments if each[0] == "-")]
-        environment = {**os.environ, **suite.environment}
+        environment = {**os.environ, **suite.environment, "SUITE_POSTGRES_URL": server}
         if suite.settings:
             environment["DJANGO_SETTINGS_MODULE"] = suite.settings
-        with (CACHE / f"{name}-{mode}.log").open("w") as log:
+        database = "postgresql" if server else "sqlite"
+        with (CACHE / f"{name}-{database}-{mode}.log").open("w") as log:
             subprocess.run(
                 [*command, *arguments],
                 cwd=scratch,
@@ -219,15 +226,23 @@ def lost_twice(
     return tests
 
 
-def outcome_of(name: str) -> Outcome:
+def outcome_of(name: str, server: str) -> Outcome:
     """Run the tests of a package in all modes."""
     if SUITES[name].requires:
         django = f"django=={version('django')}"
         pip("install", django, *SUITES[name].requires)
-    stock = run(name, MODES[0])
+    stock = run(name, server, MODES[0])
     passed = sum(outcome == "passed" for outcome in stock.values())
-    losses = {mode: lost_twice(stock, partial(run, name, mode)) for mode in MODES[1:]}
+    losses = {
+        mode: lost_twice(stock, partial(run, name, server, mode)) for mode in MODES[1:]
+    }
     return Outcome(name, version(name), passed, losses)
+
+
+def known_outcome(file: Path) -> Outcome | None:
+    """What an earlier run has written, with the same Python and Django."""
+    found = json.loads(file.read_text()) if file.exists() else {}
+    return Outcome(*found["outcome"]) if found.get("versions") == versions() else None
 
 
 def main() -> int:
@@ -235,6 +250,12 @@ def main() -> int:
         prog="scripts/compatibility --suites", description=__doc__
     )
     parser.add_argument("packages", nargs="*", metavar="PACKAGE", help="all by default")
+    parser.add_argument(
+        "--database", action="append", choices=DATABASES, help="both by default"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="keep what a run that was ended has found"
+    )
     parser.add_argument("--page", type=Path, help="the page whose section to replace")
     options = parser.parse_args()
     names = options.packages or list(SUITES)
@@ -244,18 +265,28 @@ def main() -> int:
             f"{', '.join(SUITES)}."
         )
     CACHE.mkdir(parents=True, exist_ok=True)
-    outcomes = []
-    for name in names:
-        outcome = outcome_of(name)
-        outcomes.append(outcome)
-        say(describe_suite(outcome, SUITES[name].known))
+    outcomes: dict[str, list[Outcome]] = {}
+    # Its own, since databases stay behind.
+    with own_server() as postgres:
+        for database in options.database or DATABASES:
+            server = postgres.get_uri() if database == "postgresql" else ""
+            for name in names:
+                file = CACHE / f"{name}-{version(name)}-{database}.json"
+                outcome = known_outcome(file) if options.resume else None
+                if outcome is None:
+                    outcome = outcome_of(name, server)
+                    noted = {"versions": versions(), "outcome": outcome}
+                    file.write_text(json.dumps(noted))
+                outcomes.setdefault(database, []).append(outcome)
+                say(f"{database} {describe_suite(outcome, SUITES[name].known)}")
     if options.page:
         known = {name: suite.known for name, suite in SUITES.items()}
         section = section_of_suites(outcomes, known)
         options.page.write_text(with_section(options.page.read_text(), section))
     return any(
         not outcome.passed or any(unexplained_of(outcome, SUITES[outcome.name].known))
-        for outcome in outcomes
+        for found in outcomes.values()
+        for outcome in found
     )
 
 
