@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import statistics
-import sys
 from collections import defaultdict
 from contextlib import ExitStack
 from importlib.metadata import version
@@ -23,8 +21,8 @@ from pathlib import Path
 import httpx
 
 from tests.benchmarks.http.database import Row, environment, fill
-from tests.benchmarks.http.load import GENERATORS, Result, default_generator, load
-from tests.benchmarks.http.pages import PAGES, Page
+from tests.benchmarks.http.load import GENERATORS, default_generator, load
+from tests.benchmarks.http.pages import PAGES
 from tests.benchmarks.http.servers import (
     CONTESTANTS,
     EXTRA,
@@ -32,6 +30,7 @@ from tests.benchmarks.http.servers import (
     Server,
     serving,
 )
+from tests.benchmarks.http.times import Times, rounds, say, table
 from tests.postgres import empty_database, postgres_server
 
 # What is compared, and what it stands on.
@@ -73,77 +72,29 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def say(text: str = "") -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-class Times:
-    """What was measured of one contestant on one page, round by round."""
-
-    def __init__(self) -> None:
-        self.results: list[Result] = []
-        # Microseconds of the server's processor for each request.
-        self.cpu: list[float] = []
-
-    def take(self, server: Server, page: Page, given: argparse.Namespace) -> None:
-        before = server.cpu_seconds()
-        result = load(
-            given.load, server.port, page.paths, given.connections, given.seconds
-        )
-        after = server.cpu_seconds()
-        self.results.append(result)
-        if before is not None and after is not None:
-            answers = result.rate * given.seconds
-            self.cpu.append((after - before) / answers * 1e6)
-
-    def median(self, name: str) -> float:
-        return statistics.median(getattr(result, name) for result in self.results)
-
-    def ratio(self, other: Times) -> float:
-        """How many times *other*'s rate; of each round, since neighbours disturb."""
-        pairs = zip(self.results, other.results, strict=True)
-        return statistics.median(mine.rate / its.rate for mine, its in pairs)
-
-
 def measure(
     servers: list[Server], given: argparse.Namespace
 ) -> dict[tuple[str, str], Times]:
     """The times by the keys of pages and the titles of contestants."""
     times: dict[tuple[str, str], Times] = defaultdict(Times)
-    for number in range(given.rounds):
-        # Another one is the first in each round.
-        turn = number % len(servers)
+    for turn in rounds(servers, given.rounds):
         for key in given.pages:
-            for server in servers[turn:] + servers[:turn]:
-                title = server.contestant.title
-                times[key, title].take(server, PAGES[key], given)
-        sys.stderr.write(f"Round {number + 1} of {given.rounds} is done.\n")
+            for server in turn:
+                times[key, server.title].take(server, PAGES[key].paths, given)
     return times
 
 
 def report(times: dict[tuple[str, str], Times], titles: list[str]) -> None:
     for key in dict.fromkeys(key for key, _ in times):
         say(f"\n### {PAGES[key].title}: `{PAGES[key].paths[0]}`\n")
-        say(f"| | requests/s | times {titles[0]} | p50 ms | p99 ms | CPU µs |")
-        say("|---|---:|---:|---:|---:|---:|")
-        first = times[key, titles[0]]
-        for title in sorted(
-            titles, key=lambda title: -times[key, title].median("rate")
-        ):
-            it = times[key, title]
-            cpu = f"{statistics.median(it.cpu):,.0f}" if it.cpu else ""
-            say(
-                f"| {title} | {it.median('rate'):,.0f} | {it.ratio(first):.2f} "
-                f"| {it.median('p50'):.1f} | {it.median('p99'):.1f} | {cpu} |"
-            )
+        say(table({title: times[key, title] for title in titles}, "vinyl"))
 
 
 def warm_up(server: Server, given: argparse.Namespace, rows: list[Row]) -> None:
     """See that every answer is right, then let caches fill."""
     with httpx.Client(base_url=server.url, trust_env=False, timeout=30) as client:
         for key in given.pages:
-            PAGES[key].check(server.contestant.title, client, rows)
+            PAGES[key].check(server.title, client, rows)
     for key in given.pages:
         paths = PAGES[key].paths
         load(given.load, server.port, paths, given.connections, given.seconds)

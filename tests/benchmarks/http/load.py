@@ -61,10 +61,19 @@ class Result:
 
 
 def load(
-    generator: str, port: int, paths: list[str], connections: int, seconds: float
+    generator: str,
+    port: int,
+    paths: list[str],
+    connections: int,
+    seconds: float,
+    *,
+    cookie: str = "",
 ) -> Result:
     """
     Send requests to this machine's *port* for some *seconds*.
+
+    Args:
+        cookie: The header of that name, if there is to be one.
 
     Raises:
         RuntimeError: The generator failed, or an answer was an error, or none came.
@@ -77,9 +86,11 @@ def load(
             command += ["--duration", f"{round(seconds)}s", "--script", script.name]
             # On a busy machine an answer may take longer than wrk's own 2 seconds.
             command += ["--timeout", "30s"]
+            if cookie:
+                command += ["--header", f"Cookie: {cookie}"]
             output = _run([*command, f"http://127.0.0.1:{port}", "--", *paths])
     else:
-        arguments = [str(port), str(connections), str(seconds), *paths]
+        arguments = [str(port), str(connections), str(seconds), cookie, *paths]
         output = _run([sys.executable, "-m", __name__, *arguments])
     result = Result(**json.loads(output.strip().rpartition("\n")[2]))
     if result.errors:
@@ -151,11 +162,13 @@ def is_complete(answer: bytes) -> bool:
     return body.endswith(b"0\r\n\r\n")
 
 
-async def main(port: int, connections: int, seconds: float, paths: list[str]) -> Result:
-    requests = [
-        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
-        for path in paths
-    ]
+async def main(
+    port: int, connections: int, seconds: float, cookie: str, paths: list[str]
+) -> Result:
+    head = f"HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+    if cookie:
+        head += f"Cookie: {cookie}\r\n"
+    requests = [f"GET {path} {head}\r\n".encode() for path in paths]
     loop = asyncio.get_running_loop()
     start = time.perf_counter()
     clients = [Client(requests, turn) for turn in range(connections)]
@@ -177,10 +190,10 @@ async def main(port: int, connections: int, seconds: float, paths: list[str]) ->
 
 
 if __name__ == "__main__":
-    port, connections, seconds, *paths = sys.argv[1:]
+    port, connections, seconds, cookie, *paths = sys.argv[1:]
     try:
         from uvloop import run
     except ImportError:
         from asyncio import run
-    result = run(main(int(port), int(connections), float(seconds), paths))
+    result = run(main(int(port), int(connections), float(seconds), cookie, paths))
     sys.stdout.write(json.dumps(vars(result)))

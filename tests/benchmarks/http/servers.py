@@ -14,7 +14,15 @@ from pathlib import Path
 
 import httpx
 
-__all__ = ["CONTESTANTS", "EXTRA", "Contestant", "Server", "serving"]
+__all__ = [
+    "CONTESTANTS",
+    "EXTRA",
+    "Contestant",
+    "Server",
+    "free_port",
+    "server_of",
+    "serving",
+]
 
 ROOT = Path(__file__).parents[3]
 PACKAGE = "tests.benchmarks.http.contestants"
@@ -53,7 +61,7 @@ EXTRA = {
 class Server:
     """A contestant that serves."""
 
-    contestant: Contestant
+    title: str
     process: subprocess.Popen[bytes]
     port: int
 
@@ -62,14 +70,23 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def cpu_seconds(self) -> float | None:
-        """What the process has computed so far; None where no /proc tells."""
+        """
+        What the process and its children have computed so far; None where no /proc
+        tells.
+        """
+        main = self.process.pid
         try:
-            stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+            children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+            return sum(map(cpu_seconds_of, [str(main), *children]))
         except OSError:
             return None
-        # Counted from behind the command's name, which may contain anything.
-        fields = stat.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds_of(pid: str) -> float:
+    stat = Path(f"/proc/{pid}/stat").read_text()
+    # Counted from behind the command's name, which may contain anything.
+    fields = stat.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -82,37 +99,67 @@ def serving(
     Raises:
         RuntimeError: It ended instead.
     """
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", f"{PACKAGE}.{contestant.app}"]
     command += ["--port", str(port), "--loop", "uvloop", "--http", "httptools"]
     command += ["--ws", "none", "--no-access-log", "--log-level", "warning"]
     environment = {"BENCH_POOL_SIZE": str(pool_size), **database}
-    process = subprocess.Popen(
-        command,
-        cwd=contestant.root,
-        env={**os.environ, **environment, **contestant.environment},
-    )
-    server = Server(contestant, process, port)
+    environment |= contestant.environment
+    root, ready = contestant.root, "/text"
+    with server_of(
+        contestant.title, command, port, environment, ready=ready, root=root
+    ) as it:
+        yield it
+
+
+@contextmanager
+def server_of(
+    title: str,
+    command: list[str],
+    port: int,
+    environment: dict[str, str],
+    *,
+    ready: str,
+    root: Path = ROOT,
+) -> Iterator[Server]:
+    """
+    The server that *command* starts in the folder *root*, ready for requests.
+
+    Args:
+        title: For the tables.
+        port: Where it listens.
+        environment: Variables beside those of this process.
+        ready: A path that it answers.
+
+    Raises:
+        RuntimeError: It ended instead.
+    """
+    process = subprocess.Popen(command, cwd=root, env={**os.environ, **environment})
+    server = Server(title, process, port)
     try:
-        wait_for(server)
+        wait_for(server, ready)
         yield server
     finally:
         process.terminate()
         process.wait()
 
 
-def wait_for(server: Server) -> None:
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def wait_for(server: Server, path: str) -> None:
     deadline = time.monotonic() + 30
     while True:
         try:
-            httpx.get(f"{server.url}/text", trust_env=False).raise_for_status()
+            httpx.get(f"{server.url}{path}", trust_env=False)
             return
         except httpx.TransportError as error:
             if server.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(
-                    f"{server.contestant.title} does not serve; its output above "
-                    f"tells why."
+                    f"{server.title} does not serve; its output above tells why."
                 ) from error
         time.sleep(0.1)
