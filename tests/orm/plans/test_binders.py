@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection
-from django.db.models import CharField, Lookup
-from django.db.models.lookups import Exact
+from django.db.models import CharField, IntegerField, Lookup
+from django.db.models.expressions import Col
+from django.db.models.lookups import Exact, In
 from django.test.utils import register_lookup
 
 from tests.records.models import Album, Artist, Biography
@@ -132,6 +133,14 @@ def test_a_value_that_makes_another_query_has_no_parameters() -> None:
     # The same number of them, and one that Django leaves out.
     with pytest.raises(Unplannable):
         bound(binder, [3, 3])
+
+
+def test_elements_for_a_generated_field_are_those_of_its_output_field() -> None:
+    # Which belongs to no model, in Django's columns of such fields.
+    year: Any = Album._meta.get_field("year")
+    column: Any = Col("album", year, IntegerField())
+    binder = binder_for(In(column, [1, 2]), "(%s, %s)", [1, 2], connection)
+    assert bound(binder, [3, 4]) == [3, 4]
 
 
 @pytest.mark.parametrize(

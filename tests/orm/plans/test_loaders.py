@@ -41,7 +41,7 @@ class TestInstances:
 
     @pytest.mark.parametrize("name", ["from_db", "__init__"])
     def test_what_replaces_a_method_later_is_called(
-        self, name: str, used: list[str], monkeypatch: pytest.MonkeyPatch
+        self, name: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         catalogue()
         before = getattr(Album, name)
@@ -60,10 +60,8 @@ class TestInstances:
         expected = [titles() for _ in range(4)][0]
         method: Any = classmethod(replaced) if name == "from_db" else replaced
         monkeypatch.setattr(Album, name, method)
-        used.clear()
         assert titles() == expected
         assert len(made) == len(expected)
-        assert used
 
     @isolate_apps("tests.records")
     def test_a_models_own_from_db_is_called(self, used: list[str]) -> None:

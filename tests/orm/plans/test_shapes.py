@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection
 from django.db.models import CharField, Lookup
 from django.test import override_settings
 from django.test.utils import register_lookup
 
-from tests.orm.plans.planning import catalogue, queries_of
-from tests.records.models import Album, Artist, Track
-from vinyl.orm.plans import shapes, trails
+from tests.orm.plans.planning import catalogue
+from tests.records.models import Album, Artist
+from vinyl.orm.plans import shapes
 
 pytestmark = pytest.mark.usefixtures("db", "nothing_known")
 
@@ -51,41 +51,6 @@ class TestForgetting:
         with register_lookup(CharField, Never):
             assert make() == 0
         assert make() == 1
-
-    @pytest.mark.parametrize("model", [Album, Artist])
-    def test_after_a_change_of_the_ordering(
-        self, model: Any, used: list[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        catalogue()
-
-        def make() -> list[str]:
-            related = Track.objects.order_by("album__artist")
-            albums = Album.objects.filter(year__gt=0)
-            return queries_of(lambda: [list(albums), list(related)])[1]
-
-        self.plan_for(make, used)
-        monkeypatch.setattr(model._meta, "ordering", ["-pk"])
-        with monkeypatch.context() as off:
-            off.setattr(trails, "_enabled", False)
-            expected = make()
-        assert make() == expected
-
-    @pytest.mark.parametrize("model", [Album, Artist])
-    def test_after_a_change_of_the_table(
-        self, model: Any, used: list[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        catalogue()
-
-        def make() -> int:
-            return Album.objects.filter(artist__name="Nina Simone").count()
-
-        self.plan_for(make, used)
-        before = model._meta.db_table
-        monkeypatch.setattr(model._meta, "db_table", "another")
-        with pytest.raises(DatabaseError, match="another"), transaction.atomic():
-            make()
-        monkeypatch.setattr(model._meta, "db_table", before)
-        assert make() == 3
 
     def test_with_plans_turned_off(self, used: list[str]) -> None:
         catalogue()

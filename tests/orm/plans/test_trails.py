@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db.models.query import QuerySet
+from django.db.models import Count
+from django.db.models.query import ModelIterable, QuerySet
 from django.db.models.sql.compiler import (
     SQLCompiler,
     SQLDeleteCompiler,
@@ -74,6 +75,42 @@ class TestQuerysets:
         for _ in range(3):
             with pytest.raises(IndexError):
                 Refusing(Album).first()
+
+    @pytest.mark.parametrize("name", ["_annotate", "_values"])
+    def test_methods_that_steps_call_are_called_each_time(self, name: str) -> None:
+        seen = []
+
+        def noted(self: Any, *args: Any, **kwargs: Any) -> Any:
+            seen.append(name)
+            return getattr(QuerySet, name)(self, *args, **kwargs)
+
+        own = type("Own", (QuerySet,), {name: noted})
+        for _ in range(4):
+            list(own(Album).annotate(number=Count("tracks")).values("number"))
+        # values() calls _annotate() only for expressions.
+        assert seen == [name] * 4
+
+    @pytest.mark.parametrize(
+        "take",
+        [
+            lambda albums: albums.order_by("year"),
+            lambda albums: albums.filter(year__gte=0),
+            lambda albums: albums.order_by("year")[:5],
+        ],
+        ids=["order_by", "filter", "slice"],
+    )
+    def test_an_iterable_of_one_queryset_is_none_of_others(self, take: Any) -> None:
+        catalogue()
+
+        class Titles(ModelIterable):
+            def __iter__(self) -> Any:
+                return (album.title for album in super().__iter__())
+
+        for _ in range(4):
+            titles: Any = Album.objects.all()
+            titles._iterable_class = Titles
+            assert sorted(take(titles)) == ["Album 0", "Album 1", "Album 2"]
+            assert {type(one) for one in take(Album.objects.all())} == {Album}
 
 
 class TestCompilersOfPackages:

@@ -34,8 +34,9 @@ from vinyl.orm.observe.callsite import Callsite
 from vinyl.orm.observe.fetch_modes import fetches_one
 from vinyl.orm.observe.lazy_loads import LazyLoad, observe_load
 from vinyl.orm.observe.lookup_paths import set_paths
+from vinyl.orm.plans import shapes
 from vinyl.orm.plans.binders import INTEGERS, target_of
-from vinyl.orm.plans.loaders import has_hooks, is_plain
+from vinyl.orm.plans.loaders import has_init_receivers, is_plain
 from vinyl.orm.plans.on_loop import fetch as fetch_on_loop
 from vinyl.orm.plans.shapes import LITERAL, PLAIN, root_of
 from vinyl.orm.plans.terminals import only
@@ -140,11 +141,12 @@ class _Relation:
 
 def _relation_of(descriptor: Any) -> _Relation | None:
     """The relation of *descriptor*; None if code of the project takes part in it."""
-    try:
-        found: _Relation | None = vars(descriptor)["vinyl_relation"]
-    except KeyError:
+    found: _Relation | None
+    generation, found = vars(descriptor).get("vinyl_relation", (None, None))
+    if generation != shapes.generation:
+        generation = shapes.generation
         found = _Relation(descriptor) if _is_djangos(descriptor) else None
-        descriptor.vinyl_relation = found
+        descriptor.vinyl_relation = generation, found
     return found
 
 
@@ -224,7 +226,7 @@ async def fetch_related(
     if (
         relation.can_join(value)
         # Receivers of signals are called for each object that is fetched.
-        and not has_hooks(relation.model)
+        and not has_init_receivers(relation.model)
         and may_share(alias)
     ):
         found = await fetch_together(

@@ -23,6 +23,7 @@ prefetched.py   the querysets of related managers that hold what was prefetched
 related_managers.py  the managers that code reads from instances, as copies
 related_querysets.py  the querysets of these managers, as copies
 shapes.py       the shapes of a model's queries, as a trie of steps
+changes.py      changes of models after which shapes are forgotten
 inserts.py      the statements that insert objects
 insert_plan.py  how one of them inserts objects of a model
 insert_learning.py  from the insert that Django runs to its plan

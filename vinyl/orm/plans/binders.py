@@ -218,7 +218,7 @@ class ListBinder(Binder):
         # The number of parameters. Django removes duplicates from the list.
         self.count = sql.count("%s")
         # The attribute of instances that holds their key.
-        self.key: str = field.attname
+        self.key: str = field.attname if self.is_of_instances else ""
 
     def kept(self, value: Any) -> Any:
         if not isinstance(value[0], Model):

@@ -40,7 +40,6 @@ from vinyl.orm.plans.values import Unplannable
 
 __all__ = [
     "MISSING",
-    "has_hooks",
     "has_init_receivers",
     "has_plain",
     "is_plain",
@@ -193,7 +192,7 @@ class _Instances:
 
     def load(self, rows: list[Any], db: str, mode: Any) -> list[Any]:
         for model in self.models:
-            if has_hooks(model):
+            if has_init_receivers(model):
                 return self._load_by_django(rows, db, mode)
         tracks_peers = mode is not None and mode.track_peers
         build = self._build_with_peers if tracks_peers else self._build
@@ -238,18 +237,6 @@ def has_init_receivers(model: type[models.Model]) -> bool:
     return bool(
         (pre_init.receivers and pre_init.has_listeners(model))
         or (post_init.receivers and post_init.has_listeners(model))
-    )
-
-
-def has_hooks(model: Any) -> bool:
-    """
-    Whether code runs for each new instance of *model*: receivers of a signal, or what
-    has replaced `from_db()` or `__init__()` since the plan was made. Never switches.
-    """
-    return (
-        has_init_receivers(model)
-        or model.from_db.__func__ is not _model.from_db.__func__
-        or model.__init__ is not _model.__init__
     )
 
 

@@ -17,6 +17,7 @@ from django.db.models.base import ModelState
 from django.db.models.query_utils import DeferredAttribute
 from django.db.models.signals import pre_init
 
+from vinyl.orm.plans import shapes
 from vinyl.orm.plans.loaders import MISSING, has_init_receivers
 
 __all__ = ["patch_init"]
@@ -30,6 +31,7 @@ class _Init(NamedTuple):
 
     Args:
         fields: The fields of the model.
+        generation: That of the shapes in which this is valid.
         names: The keyword arguments that *set_all* accepts.
         set_all: Sets the attributes of an instance to the values in a dictionary of
             keyword arguments and to defaults. Returns False, and does nothing, if
@@ -37,6 +39,7 @@ class _Init(NamedTuple):
     """
 
     fields: Any
+    generation: int
     names: frozenset[str]
     set_all: Callable[[Any, dict[str, Any]], bool]
 
@@ -49,7 +52,11 @@ def patch_init(init: Callable[..., None]) -> Callable[..., None]:
         if not args:
             meta = self._meta
             known = vars(meta).get("vinyl_init")
-            if known is None or known.fields is not meta.fields:
+            if (
+                known is None
+                or known.generation != shapes.generation
+                or known.fields is not meta.fields
+            ):
                 known = meta.vinyl_init = _init_of(type(self))
             if known.names.issuperset(kwargs) and not has_init_receivers(type(self)):
                 # There are no receivers, but vinyl refuses some values here.
@@ -66,7 +73,7 @@ def _leave_to_django(obj: Any, kwargs: dict[str, Any]) -> bool:
 
 
 def _init_of(cls: Any) -> _Init:
-    meta = cls._meta
+    meta, generation = cls._meta, shapes.generation
     fields = [
         field
         for field in meta.fields
@@ -84,9 +91,9 @@ def _init_of(cls: Any) -> _Init:
         and all(name.isidentifier() and not keyword.iskeyword(name) for name in names)
     )
     if not is_plain:
-        return _Init(meta.fields, frozenset(), _leave_to_django)
+        return _Init(meta.fields, generation, frozenset(), _leave_to_django)
     set_all = _written_out(cls, fields, relations)
-    return _Init(meta.fields, frozenset(names), set_all)
+    return _Init(meta.fields, generation, frozenset(names), set_all)
 
 
 def _written_out(

@@ -6,6 +6,7 @@ from vinyl.bridge.patching import Patch
 from vinyl.orm.plans import (
     aggregates,
     bulk_creates,
+    changes,
     deletes,
     in_bulk,
     inserts,
@@ -17,7 +18,6 @@ from vinyl.orm.plans import (
     prefetches,
     related_managers,
     saves,
-    shapes,
     steps,
     streams,
     subqueries,
@@ -33,7 +33,12 @@ _LOOKUPS = "django.db.models.query_utils:RegisterLookupMixin"
 PATCHES = (
     Patch(_LOOKUPS, "register_lookup", steps.patch_register_lookup),
     Patch(_LOOKUPS, "_unregister_lookup", steps.patch_unregister_lookup),
-    Patch("django.db.models.options:Options", "__setattr__", shapes.patch_set_option),
+    Patch("django.db.models.options:Options", "__setattr__", changes.patch_set_option),
+    Patch(
+        "django.db.models.base:ModelBase",
+        "__setattr__ __delattr__",
+        changes.patch_change_class,
+    ),
     Patch(_QUERYSET, "__init__", pending.patch_init),
     Patch(_QUERYSET, "query", pending.patch_query),
     Patch(_QUERYSET, "ordered", pending.patch_ordered),

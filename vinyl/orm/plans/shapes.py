@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import functools
 import uuid
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -34,7 +33,7 @@ __all__ = [
     "Trail",
     "Unplannable",
     "forget",
-    "patch_set_option",
+    "generation",
     "root_of",
 ]
 
@@ -61,20 +60,6 @@ PLAIN = frozenset(
 )
 # Types of values that are part of the shape.
 LITERAL = frozenset({bool, type(None)})
-
-
-# Options of a model that code may change, on which its queries and writes depend.
-_OPTIONS = frozenset(
-    {
-        "base_manager_name",
-        "db_table",
-        "default_manager_name",
-        "get_latest_by",
-        "order_with_respect_to",
-        "ordering",
-        "select_on_save",
-    }
-)
 
 
 class LastStep(NamedTuple):
@@ -199,7 +184,7 @@ class Node:
         self.up = up
         # The first call that led here; other calls replace its values.
         self.step = step
-        self.generation = _generation
+        self.generation = generation
         # In a root: the fields of the model when it was created.
         self.made_for: Any = None
         # The number of values of the last step itself, and of all steps up to here,
@@ -240,7 +225,7 @@ class Node:
             slots: The number of values of the step itself, without inner querysets.
         """
         global _nodes
-        if len(self._children) >= MAX_CHILDREN or self.generation != _generation:
+        if len(self._children) >= MAX_CHILDREN or self.generation != generation:
             return None
         if _nodes >= MAX_NODES:
             forget()
@@ -251,7 +236,7 @@ class Node:
 
     def is_current(self) -> bool:
         """Whether nothing has been forgotten since it was made. Never switches."""
-        return self.generation == _generation
+        return self.generation == generation
 
     def __str__(self) -> str:
         steps = (f".{node.step}" for node in self.path())
@@ -290,7 +275,9 @@ class Trail(NamedTuple):
     is_deferred: bool = False
 
 
-_generation = 0
+# Another number whenever all shapes are forgotten. What is kept elsewhere of a model is
+# valid for one of them.
+generation = 0
 _nodes = 0
 
 
@@ -300,7 +287,7 @@ def root_of(model: type[Model]) -> Node:
     root = vars(meta).get("vinyl_shapes")
     if (
         root is None
-        or root.generation != _generation
+        or root.generation != generation
         or root.made_for is not meta.concrete_fields
     ):
         root = meta.vinyl_shapes = Node(model, None, None, 0)
@@ -313,22 +300,6 @@ def forget(**kwargs: Any) -> None:
     Discard all shapes and plans, because something that they depend on has changed. A
     receiver of `setting_changed`. Never switches.
     """
-    global _generation, _nodes
-    _generation += 1
+    global generation, _nodes
+    generation += 1
     _nodes = 0
-
-
-def patch_set_option(set_attribute: Callable[..., None]) -> Callable[..., None]:
-    """
-    Patch `__setattr__()` of `Model._meta`, so that all shapes are forgotten when an
-    option changes that queries depend on, also those of related models.
-    """
-
-    @functools.wraps(set_attribute)
-    def __setattr__(self: Any, name: str, value: Any) -> None:
-        set_attribute(self, name, value)
-        # A model that is being created has not been asked for its fields.
-        if name in _OPTIONS and "concrete_fields" in self.__dict__:
-            forget()
-
-    return __setattr__

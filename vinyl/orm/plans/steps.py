@@ -22,6 +22,7 @@ from vinyl.orm.plans.trails import (
     django_method,
     extended,
     in_place,
+    is_as_made,
     mark,
     moved,
     settled,
@@ -103,7 +104,7 @@ def record_filter(
     if node is None:
         args_, kwargs_ = replaced(args, kwargs, lambda _: SLOT)
         step = Step(name, (what, args_, kwargs_), {}, is_sticky, is_in_place)
-        template = _template(step, found)
+        template = _template(queryset, trail, step, found)
         result = method(queryset, what, args, kwargs)
         return _explored(
             queryset, result, trail, key, template, values, found, is_deferred
@@ -140,10 +141,16 @@ def _kept(node: Node, values: list[Any]) -> list[Any] | None:
         return None
 
 
-def _template(step: Step, found: list[Found]) -> Step | None:
+def _template(
+    queryset: Any, trail: Trail, step: Step, found: list[Found]
+) -> Step | None:
     """
-    Return a copy of *step* without the inner querysets *found*; None if it cannot be.
+    Return a copy of *step* without the inner querysets *found*; None if the step of
+    *queryset* cannot become part of the trie.
     """
+    if not is_as_made(queryset, trail):
+        # Code has changed this queryset, but not others that take the step.
+        return None
     try:
         # The caller may change expressions and dictionaries later.
         args, kwargs = template_of((step.args, step.kwargs), found)
@@ -200,7 +207,7 @@ def _take(
         if can_move(queryset, now) and are_fixed(found):
             values = (*now.values, *values_of(found))
             return moved(queryset, Trail(node, values), is_in_place)
-    template = _template(step, found) if node is None else None
+    template = _template(queryset, trail, step, found) if node is None else None
     result = method(queryset, *step.args, **step.kwargs)
     if node is None:
         return _explored(queryset, result, trail, key, template, [], found)

@@ -118,6 +118,25 @@ COPIED = (
     "_prefetch_related_lookups",
     *(("_fetch_mode", "_cloning_enabled") if django.VERSION >= (6, 1) else ()),
 )
+# The methods that a plan stands for call each other, and all of Django's own.
+_OVERRIDABLE = (
+    "__getitem__",
+    "__getstate__",
+    "__init__",
+    "__iter__",
+    "__len__",
+    "filter",
+    "order_by",
+    "ordered",
+    "query",
+    "resolve_expression",
+    "reverse",
+    *(
+        name
+        for name in vars(QuerySet)
+        if name.startswith("_") and not name.startswith("__")
+    ),
+)
 _eligible: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
 
 
@@ -129,25 +148,7 @@ def has_djangos_methods(cls: type) -> bool:
     found = _eligible.get(cls)
     if found is None:
         found = _eligible[cls] = all(
-            getattr(cls, name) is getattr(QuerySet, name)
-            for name in (
-                "__getitem__",
-                "__getstate__",
-                "__init__",
-                "__iter__",
-                "__len__",
-                "_chain",
-                "_clone",
-                "_fetch_all",
-                "_filter_or_exclude",
-                "_filter_or_exclude_inplace",
-                "filter",
-                "order_by",
-                "ordered",
-                "query",
-                "resolve_expression",
-                "reverse",
-            )
+            getattr(cls, name) is getattr(QuerySet, name) for name in _OVERRIDABLE
         )
     return found
 
