@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -14,7 +15,7 @@ import pytest
 from django.http import HttpResponse
 from django.views.decorators.clickjacking import xframe_options_exempt
 
-from tests.web.serving import serving, templates
+from tests.web.serving import serving, serving_on_a_socket, templates
 from vinyl.web import (
     JSONResponse,
     PlainTextResponse,
@@ -67,6 +68,40 @@ async def test_hosts(host: str, settings: dict[str, Any], served: bool) -> None:
         response = await http.get("/", headers={"Host": host})
     assert response.status_code == (200 if served else 400)
     assert ("served" in response.text) is served
+
+
+@pytest.mark.parametrize(
+    ("version", "hosts", "status"),
+    [("1.0", ["127.0.0.1"], 200), ("1.0", ["shop.test"], 400), ("1.1", ["*"], 400)],
+)
+async def test_without_a_host_http_1_0_is_for_the_address_of_the_server(
+    version: str, hosts: list[str], status: int
+) -> None:
+    async with serving_on_a_socket(*PATTERNS, **SECURITY, ALLOWED_HOSTS=hosts) as http:
+        answer = await ask_without_host(http.base_url.port, version)
+    assert answer.startswith(f"HTTP/1.1 {status} ")
+
+
+async def test_without_a_host_http_1_0_is_redirected_to_the_address() -> None:
+    settings = {**SECURITY, "SECURE_SSL_REDIRECT": True}
+    async with serving_on_a_socket(*PATTERNS, **settings) as http:
+        answer = await ask_without_host(http.base_url.port, "1.0")
+    assert "location: https://127.0.0.1/" in answer
+
+
+def test_an_address_of_ipv6_is_a_host_in_brackets() -> None:
+    scope = {"http_version": "1.0", "server": ("::1", 80)}
+    assert security.host_without_header(scope) == "[::1]"
+    assert security.host_without_header({"http_version": "1.0", "server": None}) == ""
+
+
+async def ask_without_host(port: int | None, version: str) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET / HTTP/{version}\r\nConnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer.decode()
 
 
 async def test_long_hosts_are_not_kept_in_memory() -> None:

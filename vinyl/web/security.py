@@ -76,7 +76,8 @@ class SecurityMiddleware:
         try:
             # With two Host headers, proxies on the way could each use another one.
             hosts = [value for name, value in scope["headers"] if name == b"host"]
-            check_host(b", ".join(hosts).decode("latin-1"))
+            host = b", ".join(hosts).decode("latin-1")
+            check_host(host if hosts else host_without_header(scope))
         except DisallowedHost as error:
             if scope["type"] == "websocket":
                 raise
@@ -179,6 +180,17 @@ def is_host_exempt(scope: Scope, receive: Receive, send: Send) -> bool:
     return match is not None and getattr(match.func, "host_exempt", False)
 
 
+def host_without_header(scope: Scope) -> str:
+    """
+    Return the host of a request without the header `Host`: the address of the server,
+    as in Django. It is empty for HTTP/1.1, which demands the header.
+    """
+    if scope.get("http_version") != "1.0":
+        return ""
+    name, _ = scope.get("server") or ("", None)
+    return f"[{name}]" if ":" in name else name
+
+
 def check_host(host: str) -> None:
     """
     Raises:
@@ -206,6 +218,7 @@ def _is_allowed(host: str, allowed: tuple[str, ...]) -> bool:
 
 def redirect_to_https(scope: Scope) -> RedirectResponse:
     host = settings.SECURE_SSL_HOST or Headers(scope=scope).get("host")
+    host = host or host_without_header(scope)
     return RedirectResponse(URL(scope=scope).replace(scheme="https", netloc=host), 301)
 
 

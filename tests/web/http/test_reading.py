@@ -179,6 +179,46 @@ async def test_the_body_is_a_file(limit: int, is_async: bool) -> None:
         assert response.text == "abc\ndef\ng"
 
 
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=B"]
+)
+async def test_an_empty_form_has_arrived_in_an_async_view(kind: str) -> None:
+    async def view(request: Any) -> Any:
+        assert not request.POST
+        assert not request.FILES
+        assert request.body == request.read() == b""
+        return PlainTextResponse("empty")
+
+    async with serving(path("", view), raising=True) as page:
+        headers = {"content-type": kind, "content-length": "0"}
+        assert (await page.post("/", headers=headers)).text == "empty"
+
+
+@pytest.mark.parametrize("is_async", [True, False], ids=["async", "plain"])
+async def test_iterating_over_a_request_gives_the_lines_of_its_body(
+    is_async: bool,
+) -> None:
+    def view(request: Any) -> Any:
+        # Starlette's mapping is the scope all the same.
+        assert dict(request) == dict(request.scope)
+        assert [*request.keys()] == [*request.scope]
+        assert ("path", "/") in request.items()
+        assert "/" in request.values()
+        assert list(request) == [b"abc\n", b"d"]
+        return PlainTextResponse("read")
+
+    async def async_view(request: Any) -> Any:
+        with pytest.raises(NotAwaitedError, match="before the body"):
+            list(request)
+        await request.body()
+        return view(request)
+
+    async with serving(
+        path("", async_view if is_async else view), raising=True
+    ) as page:
+        assert (await page.post("/", content=b"abc\nd", headers=RAW)).text == "read"
+
+
 async def test_a_file_longer_than_what_fits_in_memory_is_read() -> None:
     def view(request: Any) -> Any:
         return PlainTextResponse(str(len(request.read())))

@@ -338,7 +338,10 @@ class Body:
         Return the file that contains the whole body, or None if the body has not
         arrived. Never switches.
         """
-        return self._spool if self.loaded else None
+        if self.loaded:
+            return self._spool
+        # Nothing has to arrive.
+        return Spool() if self.is_absent else None
 
     def content_now(self) -> bytes | None:
         """
@@ -349,10 +352,12 @@ class Body:
 
         Never switches.
         """
-        if self.bytes is None and (spool := self.spool_now()) is not None:
-            check_size(spool.size, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
-            self.bytes = spool.read_now()
-        return self.bytes
+        if self.bytes is None and self.loaded:
+            assert self._spool is not None
+            check_size(self._spool.size, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+            self.bytes = self._spool.read_now()
+        # Nothing has to arrive; but who waits learns whether the client has left.
+        return b"" if self.bytes is None and self.is_absent else self.bytes
 
     async def close(self) -> None:
         """Close its file and the files in its forms. Switches to the event loop."""

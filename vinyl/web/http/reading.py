@@ -7,7 +7,15 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Coroutine,
+    ItemsView,
+    Iterator,
+    KeysView,
+    ValuesView,
+)
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
@@ -398,10 +406,20 @@ class ReadableRequest(AssignedClass, starlette.requests.Request, ASGIRequest):  
             )
         return io.BufferedReader(SpoolReader(spool))
 
-    def readlines(self) -> list[bytes]:
-        """Return the lines of the body, as in Django. As `read()`, it may switch."""
-        # Iterating over this class gives the keys of the scope.
-        return [*iter(self.readline, b"")]
+    def __iter__(self) -> Iterator[bytes]:  # type: ignore[override]
+        """The lines of the body, as in Django. As `read()`, it may switch."""
+        return iter(self.readline, b"")
+
+    # Starlette's keys and values of the scope, which would iterate over the request.
+
+    def keys(self) -> KeysView[str]:
+        return self.scope.keys()
+
+    def values(self) -> ValuesView[Any]:
+        return self.scope.values()
+
+    def items(self) -> ItemsView[str, Any]:
+        return self.scope.items()
 
     @dual_coroutine("Request.close")
     async def close(self) -> None:
