@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.db.models import Avg, Count, Exists, F, Max, OuterRef, Sum
+from django.db.models.query import QuerySet
 
 from tests.orm.plans.planning import catalogue, thrice
 from tests.orm.plans.test_on_loop import warmed
@@ -149,6 +150,17 @@ class TestEarliest:
                 Album.objects.earliest()
             with pytest.raises(TypeError, match="once a slice has been taken"):
                 Album.objects.all()[:1].latest("year")
+
+    def test_calls_a_get_of_the_queryset_class(self, used: list[str]) -> None:
+        catalogue()
+
+        class Titles(QuerySet[Any]):
+            def get(self, *args: Any, **kwargs: Any) -> Any:
+                return super().get(*args, **kwargs).title
+
+        for _ in range(4):
+            assert Titles(Album).earliest("year") == "Album 0"
+            assert Titles(Album).latest("year") == "Album 2"
 
     def test_a_change_of_the_models_option_counts(
         self, used: list[str], monkeypatch: pytest.MonkeyPatch

@@ -135,6 +135,18 @@ def test_a_value_that_makes_another_query_has_no_parameters() -> None:
         bound(binder, [3, 3])
 
 
+def test_an_empty_text_makes_another_query_where_it_is_null(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Django has only one for Oracle.
+    features = connection.features
+    monkeypatch.setattr(features, "interprets_empty_strings_as_nulls", True)
+    binder = binder_of(title="x")
+    assert bound(binder, "y") == ["y"]
+    with pytest.raises(Unplannable):
+        binder.kept("")
+
+
 def test_elements_for_a_generated_field_are_those_of_its_output_field() -> None:
     # Which belongs to no model, in Django's columns of such fields.
     year: Any = Album._meta.get_field("year")

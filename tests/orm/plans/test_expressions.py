@@ -86,6 +86,20 @@ class TestAnnotations:
         catalogue()
         thrice(annotated(n=expression), used, planned=False)
 
+    def test_of_a_field_with_a_method_of_its_own_have_none(
+        self, used: list[str]
+    ) -> None:
+        catalogue()
+        field: Any = CharField(max_length=10)
+
+        def years() -> list[Any]:
+            albums = Album.objects.annotate(n=Cast("year", field)).order_by("year")
+            return [album.n for album in albums]
+
+        assert thrice(years, used) == ["0", "1", "2"]
+        field.from_db_value = lambda value, expression, connection: int(value)
+        assert thrice(years, used, planned=False) == [0, 1, 2]
+
     def test_are_attributes_of_instances(self, used: list[str]) -> None:
         catalogue()
 

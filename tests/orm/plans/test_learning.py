@@ -1,7 +1,7 @@
 """What is learned of a query: nothing that grows, and nothing of lookups of others."""
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
-# mypy: disable-error-code="attr-defined, misc"
+# mypy: disable-error-code="attr-defined, misc, type-arg"
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 from django.db.models import BinaryField, CharField, Count, JSONField
+from django.db.models.expressions import Col
 from django.db.models.functions import Cast
 from django.db.models.lookups import Exact
 from django.db.models.sql.compiler import SQLCompiler
-from django.test.utils import register_lookup
+from django.db.models.sql.where import WhereNode
+from django.test.utils import isolate_apps, register_lookup
 
 from tests.fix_db import only_postgresql, only_sqlite
 from tests.fix_kills import Killer
 from tests.orm.plans.planning import catalogue, thrice
 from tests.records.models import Album, Artist, Track
-from vinyl.orm import run
+from vinyl.orm import models, run
 from vinyl.orm.plans import learning, shapes, trails
 
 pytestmark = [
@@ -65,6 +67,42 @@ class TestLearning:
                 return Artist.objects.filter(name__shouting="nina simone").count()
 
             assert thrice(count, used, planned=False) == 1
+
+    @isolate_apps("tests.records")
+    def test_relations_whose_join_may_change_have_no_plan(
+        self, used: list[str]
+    ) -> None:
+        catalogue()
+        names: list[str] = []
+
+        class Named(models.ForeignObject):
+            def get_extra_restriction(self, alias: Any, related_alias: Any) -> Any:
+                if not names:
+                    return None
+                name: Any = Artist._meta.get_field("name")
+                same: Any = Exact(Col(alias, name), names[0])
+                return WhereNode([same])
+
+        class Credit(models.Model):
+            artist_id = models.BigIntegerField()
+            artist = Named(
+                Artist,
+                on_delete=models.CASCADE,
+                from_fields=["artist_id"],
+                to_fields=["id"],
+                related_name="+",
+            )
+
+            class Meta:
+                app_label = "records"
+                db_table = Album._meta.db_table
+
+        def count() -> int:
+            return Credit.objects.filter(artist__name__gte="").count()
+
+        assert thrice(count, used, planned=False) == 3
+        names.append("another")
+        assert count() == 0
 
     async def test_wrappers_of_the_project_see_each_query_once(self) -> None:
         await run(catalogue)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from django.db.models.query import QuerySet
+
 from vinyl.orm.plans.expressions import key_of
 from vinyl.orm.plans.plan import Plan
 from vinyl.orm.plans.shapes import LastStep, Step, Trail, Unplannable
@@ -107,7 +109,12 @@ def patch_earliest(method: Callable[..., Any]) -> Callable[..., Any]:
     def earliest(self: Any, *fields: Any) -> Any:
         ordering = self.model._meta.get_latest_by if not fields else None
         trail = None
-        if not self._prefetch_related_lookups and self._result_cache is None:
+        if (
+            not self._prefetch_related_lookups
+            and self._result_cache is None
+            # Django's method calls it.
+            and type(self).get is QuerySet.get
+        ):
             trail = _trail_with(self, name, (*fields, ordering), {})
         objects, result = objects_of(
             self, trail, name, lambda queryset: method(queryset, *fields)

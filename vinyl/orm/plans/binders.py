@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import (
     AutoField,
     BigAutoField,
@@ -108,6 +109,7 @@ class Binder:
         "prepares",
         "range",
         "sql",
+        "takes_empty_for_null",
     )
 
     def __init__(self, lookup: Any, sql: Any, given: Any, connection: Any) -> None:
@@ -121,6 +123,10 @@ class Binder:
         self.field: Any = None
         self.range: tuple[int, int] | None = None
         self.prepares = True
+        # Whether Django asks for NULL where a text is empty, as for Oracle. It looks at
+        # this database, whichever the query is for.
+        features = connections[DEFAULT_DB_ALIAS].features
+        self.takes_empty_for_null = features.interprets_empty_strings_as_nulls
         first = given[0] if type(given) is list else given
         self.is_of_instances = isinstance(first, Model)
         # Whether the server may bind what is compared: with columns of Django's fields.
@@ -138,7 +144,7 @@ class Binder:
                 self.range = _range_of(field, connection)
                 self.prepares = False
             elif kind is str and type(field) in TEXTS:
-                self.prepares = False
+                self.prepares = self.takes_empty_for_null
 
     def kept(self, value: Any) -> Any:
         """
@@ -153,7 +159,7 @@ class Binder:
         if not self.prepares:
             return value
         lookup = self.lookup_class(self.lhs, value)
-        if lookup.rhs is None:
+        if lookup.rhs is None or (self.takes_empty_for_null and lookup.rhs == ""):
             # The field has made NULL of it, for which Django has `isnull`, or an error.
             raise Unplannable
         # An instance may be another one's row by then: what counts is its key now.

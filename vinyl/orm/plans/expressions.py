@@ -60,7 +60,7 @@ def key_of(value: Any, found: list[Found] | None = None) -> Hashable:
 
     Never switches.
     """
-    kind = type(value)
+    kind: Any = type(value)
     if kind is F and type(value.name) is str:
         return F, value.name
     if kind in _BY_REPR:
@@ -79,9 +79,19 @@ def key_of(value: Any, found: list[Found] | None = None) -> Hashable:
     if is_expression(value):
         return kind, _key_of_attributes(value, found)
     if isinstance(value, Field) and not hasattr(value, "model"):
+        if not vars(value).keys().isdisjoint(_methods(kind)):
+            # Code has put one on the field itself.
+            raise Unplannable
         _, _, args, kwargs = value.deconstruct()
         return kind, key_of(args, found), _key_of_names(kwargs, found)
     raise Unplannable
+
+
+@cache
+def _methods(cls: Any) -> frozenset[str]:
+    """The names of the methods of fields of *cls*, also of those that it may lack."""
+    named = {name for name in dir(cls) if callable(getattr(cls, name, None))}
+    return frozenset(named | {"from_db_value", "get_placeholder"})
 
 
 def _key_of_names(kwargs: dict[str, Any], found: list[Found] | None) -> Hashable:

@@ -20,12 +20,13 @@ from django.core.exceptions import (
     ObjectDoesNotExist,
 )
 from django.db import connections
-from django.db.models import sql
+from django.db.models import ForeignObject, sql
 from django.db.models.query import ModelIterable
 from django.db.models.sql.subqueries import DeleteQuery, UpdateQuery
 
 from vinyl.orm.plans.assignments import Assignment
 from vinyl.orm.plans.binders import Binder, binder_for
+from vinyl.orm.plans.columns import has_methods
 from vinyl.orm.plans.converters import Converters
 from vinyl.orm.plans.expressions import (
     has_expressions,
@@ -241,8 +242,11 @@ def _refuse_what_changes(query: Any, connection: Any) -> None:
         raise Unplannable
     for join in query.alias_map.values():
         # Such as the id of a content type, which can change.
-        field = getattr(join, "join_field", None)
-        if field is not None and field.get_extra_restriction(None, None) is not None:
+        found = getattr(join, "join_field", None)
+        field = getattr(found, "field", found)
+        if field is not None and not has_methods(
+            field, "get_extra_restriction", ForeignObject
+        ):
             raise Unplannable
     _refuse_expressions([query.where, *query.annotations.values()], connection)
     if hasattr(query, "inner_query"):
