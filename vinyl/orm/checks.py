@@ -191,7 +191,7 @@ def check_tenants(**kwargs: Any) -> list[checks.CheckMessage]:
         checks.Warning(
             f"DATABASES[{alias!r}] has the backend {backend.__module__!r}, whose "
             f"connections keep the tenant that is set. In async code each query "
-            f"borrows a connection, so it could use the tenant of other code.",
+            f"borrows a connection, which has none, so it uses the public schema.",
             "Set the tenant inside of a plain function that contains the queries, and "
             "await it with vinyl.orm.run(): it has one connection. Sync views in the "
             "bridge do so. Or let ORIGINAL_BACKEND be Django's own backend.",

@@ -90,6 +90,14 @@ class BridgeMixin(FetchMixin):
     has_connected = False
     # Whether it has the methods that vinyl.orm.dualmode.notifications calls.
     can_listen = False
+    # Whether it belongs to a tenant that code has set, as those of django-tenants do;
+    # and the object that stands for none, once it is known.
+    has_tenants = False
+    no_tenant: Any = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.has_tenants = hasattr(cls, "set_schema_to_public")
 
     def is_reusable(self) -> bool:
         """Whether the pool can lend this connection again. Never switches."""
@@ -214,6 +222,23 @@ class BridgeMixin(FetchMixin):
             self.acts_for_other = False
         else:
             self.queries_log.clear()
+
+    def leave_tenant(self) -> bool:
+        """
+        Let a connection that has tenants belong to none, as when it was made. Return
+        whether that was possible. Never switches.
+        """
+        wrapper: Any = self
+        if wrapper.tenant is self.no_tenant:
+            return True
+        try:
+            # Sends nothing: the next cursor does.
+            wrapper.set_schema_to_public()
+        except Exception:
+            # What a project adds to it may need the database.
+            return False
+        self.no_tenant = wrapper.tenant
+        return True
 
     def leave_loop(self) -> None:
         """

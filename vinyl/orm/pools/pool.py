@@ -356,6 +356,8 @@ class Pool:
             wrapper.replaced_sessions = 0
         now = pooled.since = time.monotonic()
         sound = now < pooled.expires and wrapper.is_reusable()
+        if wrapper.has_tenants:
+            sound = sound and wrapper.leave_tenant()
         if not self.closed and (sound or (self.in_memory and wrapper.recover())):
             wrapper.act_for_itself()
             self.idle.append(pooled)
