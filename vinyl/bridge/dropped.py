@@ -35,7 +35,7 @@ from vinyl.bridge.bytecode import (
 )
 from vinyl.exceptions import NotAwaitedError
 
-__all__ = ["refuse_lost"]
+__all__ = ["refuse_lost", "sync_user_of"]
 
 # The type of a function under `lru_cache`, which has no public name.
 _LRU_CACHE = type(functools.lru_cache(len))
@@ -155,6 +155,29 @@ def _refuse_foreign(name: str, frame: FrameType) -> NoReturn:
         f"await it. Run the sync code in the bridge: `await "
         f"vinyl.orm.run({_entry(frame)}, ...)`."
     )
+
+
+def sync_user_of(frame: FrameType | None, part: str) -> tuple[str, str] | None:
+    """
+    Return who uses a value that has not been fetched, and the function to run in the
+    bridge instead; None unless that is sync code of Django or of an installed package.
+
+    Args:
+        frame: The frame of the use.
+        part: A file whose code only takes part in it.
+
+    Never switches.
+    """
+    while frame is not None:
+        code = frame.f_code
+        is_part = code.co_filename == part or owner_of(code.co_filename) == VINYL
+        if not is_part and code.co_name not in _INNER:
+            if not _site_of(frame).is_foreign:
+                return None
+            module = frame.f_globals.get("__name__", code.co_filename)
+            return f"{code.co_qualname}() of {module}", _entry(frame)
+        frame = frame.f_back
+    return None
 
 
 def _entry(frame: FrameType) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import SynchronousOnlyOperation
 
+from tests.bridge.test_dropped import OURS, PACKAGES, compiled
 from tests.records.models import Album, Artist, Track
 from vinyl.exceptions import NotAwaitedError
 from vinyl.orm import run
@@ -174,3 +175,32 @@ class TestRefusing:
         again = albums.prefetch_related("tracks")
         with pytest.raises(NotAwaitedError):
             list(again)
+
+
+USES = (
+    "list(qs)",
+    "[x for x in qs]",
+    "len(qs)",
+    "1 if qs else 2",
+    "None in qs",
+    "f'{qs}'",
+)
+
+
+@pytest.mark.parametrize("use", USES)
+async def test_a_use_by_sync_code_of_a_package_says_what_to_run(use: str) -> None:
+    source = f"def uses(qs):\n    return {use}\ndef work(qs):\n    return uses(qs)"
+    of_package = compiled(source, PACKAGES, {})
+    with pytest.raises(NotAwaitedError) as caught:
+        of_package(Artist.objects.all())
+    text = str(caught.value)
+    assert "but uses() of made_up.factory, sync code, uses them" in text
+    assert "`await vinyl.orm.run(work, ...)`" in text
+    # There it works.
+    await run(of_package, Artist.objects.all())
+    # Elsewhere it is the queryset that has to be awaited.
+    with pytest.raises(NotAwaitedError, match="Write `results = await queryset`"):
+        compiled(source, OURS, {})(Artist.objects.all())
+    source = f"async def work(qs):\n    return {use}"
+    with pytest.raises(NotAwaitedError, match="Write `results = await queryset`"):
+        await compiled(source, PACKAGES, {})(Artist.objects.all())

@@ -10,6 +10,7 @@ lists which method gets which.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
 from typing import Any, NoReturn
 
@@ -19,6 +20,7 @@ from django.db.models.sql.query import RawQuery
 from django.utils.functional import cached_property
 
 from vinyl.bridge.async_methods import AsyncMethod
+from vinyl.bridge.dropped import sync_user_of
 from vinyl.bridge.flows import use_driver
 from vinyl.bridge.greenlets import in_bridge, run, suspend
 from vinyl.bridge.mode import dual, runs_sync
@@ -48,6 +50,14 @@ def describe(queryset: Any) -> str:
 
 
 def refuse(queryset: Any) -> NoReturn:
+    user = sync_user_of(inspect.currentframe(), models.query.__file__)
+    if user is not None:
+        raise NotAwaitedError(
+            f"This {describe(queryset)} has not been awaited, so its rows have not "
+            f"been fetched, but {user[0]}, sync code, uses them on the event loop. Run "
+            f"the sync code in the bridge: `await vinyl.orm.run({user[1]}, ...)`. If "
+            f"the queryset is yours, you can write `await queryset` first instead."
+        )
     raise NotAwaitedError(
         f"This {describe(queryset)} has not been awaited, so its rows have not been "
         f"fetched and it cannot be iterated, counted, tested, indexed, pickled or "
