@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import math
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.db.models import F, Field
+from django.test.utils import isolate_apps
 
 from tests.records.models import Album
 from vinyl.orm import models
+from vinyl.orm.plans import trails
 from vinyl.orm.plans.columns import Column, IsExpression, has_methods
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -38,6 +41,43 @@ def test_a_value_is_prepared_by_its_field(name: str, value: Any, expected: Any) 
 def test_an_expression_is_refused() -> None:
     with pytest.raises(IsExpression):
         column("year").param(F("pk"), connection)
+
+
+@isolate_apps("tests.records")
+def test_a_negative_zero_is_stored_as_django_stores_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Reading(models.Model):
+        size = models.FloatField(default=1.0)
+
+        class Meta:
+            app_label = "records"
+
+    def signs() -> list[float]:
+        for _ in range(3):
+            one, other = Reading.objects.create(), Reading.objects.create(size=-0.0)
+            found = [float(other.pk > one.pk)]
+            one.size = -0.0
+            one.save()
+            Reading.objects.filter(size=5.5).update(size=-0.0)
+            Reading.objects.bulk_create([Reading(size=-0.0), Reading(size=0.0)])
+            rows = Reading.objects.order_by("pk").values_list("size", flat=True)
+            found += [math.copysign(1, size) for size in rows]
+            Reading.objects.update(size=5.5)
+            Reading.objects.update(size=-0.0)
+            found += [math.copysign(1, size) for size in rows.all()]
+            Reading.objects.all().delete()
+        return found
+
+    with connection.schema_editor() as editor:
+        editor.create_model(Reading)
+    try:
+        with_plans = [signs() for _ in range(2)]
+        monkeypatch.setattr(trails, "_enabled", False)
+        assert with_plans == [signs()] * 2
+    finally:
+        with connection.schema_editor() as editor:
+            editor.delete_model(Reading)
 
 
 def test_what_pre_save_returns_is_kept() -> None:

@@ -18,7 +18,7 @@ from django.test.utils import isolate_apps
 from tests.cancelling import cancel_after
 from tests.fix_db import only_postgresql
 from tests.orm.plans.planning import catalogue, written
-from tests.records.models import Album, Artist, Biography, Label, Track
+from tests.records.models import Album, Artist, Biography, Genre, Label, Track
 from vinyl.orm import models, run
 from vinyl.orm import transaction as dual_transaction
 from vinyl.orm.plans import deletes, trails
@@ -309,3 +309,75 @@ def test_a_transaction_is_left_out_only_if_nothing_shows_it(used: list[str]) -> 
         connection.force_debug_cursor = False
     assert shown == again == ["BEGIN", "DELETE", "COMMIT"]
     assert Artist.objects.filter(pk=artist.pk).exists()
+
+
+def genres(change: Callable[[Any, list[Genre]], Any]) -> Any:
+    """What *change* of an album's genres leaves, given its manager and all genres."""
+    album = Album.objects.get(year=1)
+    found = [
+        Genre.objects.create(pk=number, name=name)
+        for number, name in enumerate("abc", 1)
+    ]
+    album.genres.add(*found[:2])
+    Album.objects.get(year=2).genres.add(*found)
+    change(album.genres, found)
+    return [
+        *Genre.objects.order_by("name", "albums__year").values_list(
+            "name", "albums__year"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda manager, found: manager.remove(found[0]),
+        lambda manager, found: manager.remove(found[0].pk, found[2]),
+        lambda manager, found: manager.remove(str(found[1].pk)),
+        lambda manager, found: found[0].albums.remove(*Album.objects.all()),
+        lambda manager, found: manager.set(found[1:]),
+        lambda manager, found: manager.set(found[2:], clear=True),
+        lambda manager, found: manager.clear(),
+    ],
+    ids=[
+        "one",
+        "two",
+        "a key as text",
+        "from the other side",
+        "set",
+        "set after clear",
+        "all",
+    ],
+)
+def test_rows_of_a_many_to_many_relation(
+    change: Any, used: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue()
+    written(monkeypatch, lambda: genres(change), used)
+    assert any(sql.startswith("DELETE") for sql in used)
+
+
+def test_what_is_no_key_of_a_many_to_many_relation_is_refused(
+    used: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue()
+    error, _ = written(
+        monkeypatch,
+        lambda: genres(lambda manager, found: manager.remove("nonsense")),
+        used,
+        planned=False,
+    )
+    assert error is ValueError
+
+
+async def test_rows_of_a_many_to_many_relation_in_async_mode(used: list[str]) -> None:
+    await run(catalogue)
+    album = await Album.objects.aget(year=1)
+    found = [await Genre.objects.acreate(name=name) for name in "abcd"]
+    for genre in found:
+        used.clear()
+        await album.genres.add(*found)
+        await album.genres.remove(genre)
+        assert await album.genres.filter(pk=genre.pk).exists() is False
+        assert await album.genres.count() == 3
+    assert [sql for sql in used if sql.startswith("DELETE")]

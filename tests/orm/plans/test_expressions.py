@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.db.models import (
     Avg,
     Case,
@@ -27,7 +26,6 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Cast, Concat, ExtractYear, Lower, Now
-from django.utils import timezone
 
 from tests.orm.plans.planning import catalogue, thrice
 from tests.records.models import Album, Artist, Track
@@ -238,20 +236,6 @@ class TestFilters:
         for _ in range(4):
             assert list(by_year().values_list("year", flat=True)) == [0, 1, 2]
         assert list(by_year(True).values_list("year", flat=True)) == [2, 1, 0]
-
-    @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
-    def test_orderings_by_time_zone_have_no_plan(
-        self, zone: str, used: list[str]
-    ) -> None:
-        for name in ("nina", "odetta"):
-            User.objects.create(username=name)
-
-        def names() -> list[Any]:
-            with timezone.override(zone):
-                ordered = User.objects.order_by("date_joined__year", "pk")
-                return list(ordered.values("username"))
-
-        assert len(thrice(names, used, planned=False)) == 2
 
 
 class TestKeys:

@@ -39,6 +39,7 @@ expressions.py  expressions as a part of a shape
 inners.py       querysets inside the steps of others
 subqueries.py   `Subquery` and `Exists`, which keep the trail of their queryset
 values.py       the kinds of values in a query, and marks to follow them by
+moments.py      parts of dates and moments, which have parameters of their own
 binders.py      from the values of a query to the parameters of its SQL
 plan.py         the plan of a shape
 learning.py     from the query that Django builds for a shape to its plan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import math
 import uuid
 from collections.abc import Iterable
 from operator import attrgetter
@@ -42,7 +43,7 @@ _BINDABLE = frozenset({Field.__module__, ForeignKey.__module__})
 
 
 class IsExpression(Exception):
-    """A value to write is an expression, which Django's compiler has to resolve."""
+    """A value to write is an expression, or makes another literal: Django has to."""
 
 
 class Column:
@@ -141,6 +142,8 @@ class Column:
             return None
         values = list(map(attrgetter(self.attname), objs))
         if self.kinds.issuperset(map(type, values)):
+            if float in self.kinds and any(map(_is_negative_zero, values)):
+                return None
             return values
         if self.adapting is None:
             return None
@@ -158,11 +161,13 @@ class Column:
         Return the parameter for *value*.
 
         Raises:
-            IsExpression: The value is an expression.
+            IsExpression: The value is an expression, or -0.0.
 
         Never switches.
         """
         if type(value) in self.kinds:
+            if type(value) is float and _is_negative_zero(value):
+                raise IsExpression
             return value
         if self.adapting is not None and type(value) is self.adapting[0]:
             _, method, given = self.adapting
@@ -227,6 +232,11 @@ def _adapting(field: Any) -> tuple[type, str, tuple[Any, ...]] | None:
     if type(field) is DateTimeField:
         return datetime.datetime, "adapt_datetimefield_value", ()
     return None
+
+
+def _is_negative_zero(value: float | None) -> bool:
+    """Whether *value* is -0.0, of which PostgreSQL makes 0 in a literal."""
+    return value == 0 and math.copysign(1, value) < 0
 
 
 def _is_naive(value: datetime.datetime) -> bool:

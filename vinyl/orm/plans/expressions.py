@@ -31,6 +31,7 @@ from django.db.models.sql.where import WhereNode
 from django.utils.functional import cached_property
 
 from vinyl.orm.plans.inners import Found, found_in
+from vinyl.orm.plans.moments import is_followed
 from vinyl.orm.plans.shapes import LITERAL, PLAIN, Unplannable
 
 __all__ = ["has_expressions", "inner_queries", "is_expression", "key_of"]
@@ -159,11 +160,13 @@ def inner_queries(expressions: Iterable[Any]) -> Iterator[sql.Query]:
     for expression in expressions:
         for part in _parts(expression):
             # Expressions outside Django may compile to different SQL each time. So do
-            # Django's for moments, which depend on the time zone.
+            # Django's for moments, which depend on the time zone, unless plans ask it.
             if isinstance(part, sql.Query):
                 yield part
             elif not type(part).__module__.startswith(_DJANGOS) or (
-                isinstance(part, TimezoneMixin) and _is_of_moments(part)
+                isinstance(part, TimezoneMixin)
+                and not is_followed(part)
+                and _is_of_moments(part)
             ):
                 raise Unplannable
 

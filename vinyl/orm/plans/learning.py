@@ -35,6 +35,7 @@ from vinyl.orm.plans.expressions import (
 )
 from vinyl.orm.plans.loaders import loader_of
 from vinyl.orm.plans.marked_query import MarkedQuery, One, Runs, marking
+from vinyl.orm.plans.moments import Own
 from vinyl.orm.plans.plan import Plan, is_djangos
 from vinyl.orm.plans.shapes import Kept, Node, Reference
 from vinyl.orm.plans.values import Marks, Unplannable, type_of
@@ -191,7 +192,7 @@ def _plan_of(
     else:
         # Other parameters may be right only at this moment.
         if not all(
-            type(param) in (Reference, One, bool) for param in params
+            type(param) in (Own, Reference, One, bool) for param in params
         ) and not any(map(_has_expressions, node.sources())):
             raise Unplannable
         columns = [column[0] for column in used.select[: used.col_count]]

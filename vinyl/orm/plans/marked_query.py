@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 from weakref import ref
 
 from django.db.models import sql
+from django.db.models.fields.related_lookups import RelatedExact
 from django.db.models.lookups import YearLookup
 from django.db.models.sql.constants import ROW_COUNT
 from django.db.models.sql.subqueries import DeleteQuery, UpdateQuery
 
+from vinyl.orm.plans.moments import followed
 from vinyl.orm.plans.shapes import Reference
 from vinyl.orm.plans.values import Marks, Unplannable
 
@@ -121,10 +123,17 @@ class MarkedQuery(sql.Query):
             self.tie(lookup, rhs)
         return lookup
 
+    def try_transform(self, *args: Any, **kwargs: Any) -> Any:
+        transform = super().try_transform(*args, **kwargs)
+        return transform if self.runs is None else followed(transform)
+
     def tie(self, lookup: Any, value: Any) -> None:
         """Tie *lookup* to its *value*, if that is marked. Never switches."""
         if self.runs is None:
             return
+        if type(value) is tuple and type(lookup) is RelatedExact and len(value) == 1:
+            # The key by which Django looks up the rows of a many-to-many relation.
+            (value,) = value
         slot = self.runs.marks.slot_of(value)
         if slot is not None:
             # Copies of the lookup, of which Django makes some, call the same.

@@ -13,6 +13,7 @@ from vinyl.orm.plans.assignments import Assignment
 from vinyl.orm.plans.binders import Binder
 from vinyl.orm.plans.converters import Converters
 from vinyl.orm.plans.marked_query import One, unmark
+from vinyl.orm.plans.moments import Own, now
 from vinyl.orm.plans.shapes import Reference
 from vinyl.orm.plans.values import Unplannable
 
@@ -27,7 +28,7 @@ class Plan:
         compiler: Django's compiler of the query, after it has compiled it.
         sql: The SQL, with placeholders.
         params: The parameters. A Reference stands for a parameter that comes from a
-            value, a One for that of `exists()`.
+            value, a One for that of `exists()`, an Own for one of a part of a date.
         binders: The binder of each slot, first of lookups, then of assignments.
     """
 
@@ -132,8 +133,14 @@ class Plan:
         except (EmptyResultSet, FullResultSet):
             raise Unplannable from None
         return tuple(
-            of_values[param.slot][param.position] if type(param) is Reference else param
-            for param in self.params
+            [
+                of_values[param.slot][param.position]
+                if type(param) is Reference
+                else now(param, compiler(), connection)
+                if type(param) is Own
+                else param
+                for param in self.params
+            ]
         )
 
 

@@ -21,7 +21,7 @@ from django.utils.functional import SimpleLazyObject
 from vinyl.bridge.patching import is_subclass_of
 from vinyl.orm.plans.expressions import is_expression, key_of
 from vinyl.orm.plans.inners import Found
-from vinyl.orm.plans.shapes import LITERAL, PLAIN, Unplannable
+from vinyl.orm.plans.shapes import LITERAL, PLAIN, SLOT, Unplannable
 
 __all__ = ["Marks", "Unplannable", "keyed", "replaced", "type_of"]
 
@@ -102,7 +102,20 @@ def _kind_of(name: str, value: Any, values: list[Any], found: list[Found]) -> Ha
                 # A copy: the list may change before the query is made.
                 values.append(list(value))
                 return kind, element, len(value)
+    elif _is_key(name, value):
+        values.append(value[0])
+        return kind, type(value[0])
     raise Unplannable
+
+
+def _is_key(name: str, value: Any) -> bool:
+    """Whether *value* is a key as managers of many-to-many relations pass it."""
+    return (
+        type(value) is tuple
+        and len(value) == 1
+        and (type(value[0]) in PLAIN or value[0] is SLOT)
+        and not name.endswith(("__in", "__range"))
+    )
 
 
 def replaced(
@@ -114,21 +127,23 @@ def replaced(
     """
     return (
         tuple(_replaced_q(arg, replace) for arg in args),
-        {name: _replaced(value, replace) for name, value in kwargs.items()},
+        {name: _replaced(name, value, replace) for name, value in kwargs.items()},
     )
 
 
 def _replaced_q(q: Any, replace: Callable[[Any], Any]) -> Any:
     if type(q) is tuple:
         name, value = q
-        return name, _replaced(value, replace)
+        return name, _replaced(name, value, replace)
     if is_expression(q):
         return q
     children = [_replaced_q(child, replace) for child in q.children]
     return Q.create(children, connector=q.connector, negated=q.negated)
 
 
-def _replaced(value: Any, replace: Callable[[Any], Any]) -> Any:
+def _replaced(name: str, value: Any, replace: Callable[[Any], Any]) -> Any:
+    if _is_key(name, value):
+        return (replace(value[0]),)
     is_part_of_shape = (
         type(value) in LITERAL or is_expression(value) or isinstance(value, QuerySet)
     )

@@ -1,4 +1,4 @@
-"""Queries by parts of dates have plans, unless their SQL depends on the time zone."""
+"""Queries by parts of dates and moments have plans, in the time zone of each query."""
 
 # django-stubs declares the sync API alone, without what vinyl makes of it.
 # mypy: disable-error-code="attr-defined, misc"
@@ -12,13 +12,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
-from django.db.models import Count, F, Max
+from django.db.models import Count, F, Max, Q
 from django.db.models.functions import ExtractMonth, TruncMonth
+from django.test import override_settings
 from django.utils import timezone
 
 from tests.orm.plans.planning import catalogue, queries_of, thrice
 from tests.records.models import Album, Artist
 from vinyl.orm import run
+from vinyl.orm.plans import trails
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db", "nothing_known")]
 
@@ -36,6 +38,10 @@ def dated(*days: datetime.date) -> None:
 
 def counted(**filters: Any) -> int:
     return Album.objects.filter(**filters).count()
+
+
+def joined(*conditions: Any, **filters: Any) -> list[Any]:
+    return [*User.objects.filter(*conditions, **filters).order_by("pk")]
 
 
 @pytest.fixture
@@ -172,13 +178,89 @@ class TestMoments:
         # In New York it is still 2019.
         assert (results[0] == results[4]) == (comparison in ("__gt", "__lte"))
 
-    def test_other_parts_have_no_plan(self, used: list[str]) -> None:
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda: joined(date_joined__date=datetime.date(2020, 1, 1)),
+            lambda: joined(date_joined__date__gt=datetime.date(2019, 12, 31)),
+            lambda: joined(date_joined__date__in=[datetime.date(2020, 1, 1)]),
+            lambda: joined(date_joined__time__lt=datetime.time(1)),
+            lambda: joined(date_joined__hour=0),
+            lambda: joined(date_joined__hour__gte=9, date_joined__minute=30),
+            lambda: joined(date_joined__month=1, date_joined__week_day__lt=7),
+            lambda: joined(~Q(date_joined__day=31), date_joined__iso_year=2020),
+            lambda: User.objects.filter(date_joined__hour=0).count(),
+            lambda: User.objects.filter(date_joined__date__month=1).exists(),
+            lambda: User.objects.aggregate(Max("date_joined__year")),
+            lambda: [*User.objects.values("date_joined__hour")],
+            lambda: [*User.objects.values("date_joined__date").annotate(n=Count("pk"))],
+            lambda: [*User.objects.order_by(F("date_joined__day").desc(), "pk")],
+            lambda: [*User.objects.order_by("date_joined__hour").values("pk")],
+            lambda: joined(pk__lt=F("date_joined__year")),
+            lambda: [
+                *User.objects.annotate(day=F("date_joined__date")).filter(
+                    day=datetime.date(2020, 1, 1)
+                )
+            ],
+        ],
+    )
+    def test_other_parts_are_those_of_the_time_zone(
+        self, make: Callable[[], Any], used: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with_plans = self.outcomes(make)
+        assert used
+        with monkeypatch.context() as off:
+            off.setattr(trails, "_enabled", False)
+            assert with_plans == self.outcomes(make)
+
+    def test_a_time_zone_with_an_offset_in_its_name(self, used: list[str]) -> None:
+        def count() -> int:
+            return User.objects.filter(date_joined__hour=5).count()
+
+        for zone in ("UTC", "UTC", "UTC", "Etc/GMT-5", "Etc/GMT+5"):
+            with timezone.override(zone):
+                assert count() == (zone == "Etc/GMT-5")
+        for hours in (5, -5):
+            zone_of_hours = datetime.timezone(datetime.timedelta(hours=hours))
+            with timezone.override(zone_of_hours):
+                assert count() == (hours == 5)
+        assert used
+
+    def test_without_time_zones(self, used: list[str]) -> None:
         def count() -> int:
             return User.objects.filter(date_joined__hour=0).count()
 
-        results = [result for result, _ in self.outcomes(count)]
-        assert results == [1, 1, 1, 0, 0, 1]
-        assert used == []
+        with timezone.override(datetime.UTC):
+            assert thrice(count, used) == 1
+        with override_settings(USE_TZ=False):
+            assert thrice(count, used) == queries_of(count)[0]
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda: [*User.objects.datetimes("date_joined", "day")],
+            lambda: [*User.objects.annotate(n=TruncMonth("date_joined")).values("n")],
+            lambda: [
+                *User.objects.filter(
+                    pk__in=User.objects.filter(date_joined__hour=0).values("pk")
+                )
+            ],
+        ],
+        ids=["datetimes", "truncated", "subquery"],
+    )
+    def test_others_are_those_of_the_time_zone_without_a_plan(
+        self, make: Callable[[], Any], used: list[str]
+    ) -> None:
+        results = [result for result, _ in self.outcomes(make)]
+        assert results[0] == results[5]
+        assert results[0] != results[4]
+
+    async def test_the_date_on_the_event_loop(self) -> None:
+        for zone in (datetime.UTC, datetime.UTC, datetime.UTC, NEW_YORK, TOKYO):
+            with timezone.override(zone):
+                day = datetime.date(2020, 1, 1)
+                found = await User.objects.filter(date_joined__date=day)
+                assert len(found) == (zone is not NEW_YORK)
 
     async def test_on_the_event_loop(self) -> None:
         async def found() -> list[str]:
