@@ -149,7 +149,7 @@ def test_silk_records_requests_that_run_at_the_same_time(tmp_path: Path) -> None
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("owner", ["pghistory.runtime", "pgtrigger.runtime"])
+@pytest.mark.parametrize("owner", ["crum", "pghistory.runtime", "pgtrigger.runtime"])
 async def test_values_of_packages_belong_to_a_task(owner: str) -> None:
     """django-pghistory keeps the user and the URL of a request in such values."""
     (patch,) = (patch for patch in TABLE if patch.owner == owner)

@@ -110,6 +110,8 @@ def patch_values(values: threading.local) -> Local:
 
 
 TABLE = (
+    # The request, and with it the user, that code asks for anywhere.
+    Patch("crum", "_thread_locals", patch_values, of_package=True),
     # The user and the URL that are written into the history.
     Patch("pghistory.runtime", "_tracker", patch_values, of_package=True),
     # The triggers that a block turns off.
