@@ -50,6 +50,7 @@ class Suite(NamedTuple):
         requires: What the tests need beside the package.
         environment: Variables for them.
         known: Why vinyl loses tests, by a pattern of their names.
+        databases: Those that its tests can use.
     """
 
     settings: str
@@ -58,6 +59,7 @@ class Suite(NamedTuple):
     requires: tuple[str, ...] = ()
     environment: dict[str, str] = {}
     known: dict[str, str] = {}
+    databases: tuple[str, ...] = DATABASES
 
 
 SUITES = {
@@ -72,7 +74,9 @@ SUITES = {
             )
         },
     ),
-    "django-auditlog": Suite("test_settings", ".", folder="auditlog_tests"),
+    "django-auditlog": Suite(
+        "test_settings", ".", folder="auditlog_tests", requires=("freezegun",)
+    ),
     "django-axes": Suite("tests.settings", "tests"),
     "django-constance": Suite("tests.settings", "tests"),
     "django-countries": Suite("django_countries.tests.settings", "django_countries"),
@@ -92,7 +96,7 @@ SUITES = {
             "*::test_sql*": "It is skipped unless the backend has the name of Django's."
         },
     ),
-    "django-filter": Suite("tests.settings", "tests"),
+    "django-filter": Suite("tests.settings", "tests", requires=("pytz",)),
     "django-formtools": Suite("tests.settings", "tests"),
     "django-guardian": Suite(
         "guardian.testapp.testsettings",
@@ -123,12 +127,15 @@ SUITES = {
     "django-reversion": Suite(
         "settings_of_reversion", "test_app/tests", folder="tests"
     ),
-    "django-safedelete": Suite("safedelete.tests.settings", "safedelete/tests"),
+    # Its tables, without migrations, refer to one that has some; PostgreSQL refuses that.
+    "django-safedelete": Suite(
+        "safedelete.tests.settings", "safedelete/tests", databases=("sqlite",)
+    ),
     "django-simple-history": Suite(
         "settings_of_simple_history", "simple_history/tests"
     ),
     "django-solo": Suite("solo.tests.settings", "solo/tests"),
-    "django-tables2": Suite("tests.app.settings", "tests"),
+    "django-tables2": Suite("tests.app.settings", "tests", requires=("pytz",)),
     "django-treebeard": Suite("tests.settings", "tests"),
     "djangorestframework": Suite(
         "", "tests --no-migrations", requires=("dj-database-url", "inflection")
@@ -271,6 +278,8 @@ def main() -> int:
         for database in options.database or DATABASES:
             server = postgres.get_uri() if database == "postgresql" else ""
             for name in names:
+                if database not in SUITES[name].databases:
+                    continue
                 file = CACHE / f"{name}-{version(name)}-{database}.json"
                 outcome = known_outcome(file) if options.resume else None
                 if outcome is None:
