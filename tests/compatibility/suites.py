@@ -127,7 +127,7 @@ SUITES = {
     "django-reversion": Suite(
         "settings_of_reversion", "test_app/tests", folder="tests"
     ),
-    # Its tables, without migrations, refer to one that has some; PostgreSQL refuses that.
+    # Its tables have no migrations and refer to one that has: not on PostgreSQL.
     "django-safedelete": Suite(
         "safedelete.tests.settings", "safedelete/tests", databases=("sqlite",)
     ),
