@@ -13,11 +13,13 @@ import pytest
 from django.core.paginator import Paginator
 from django.db import connection
 from django.db.models import Prefetch, Q
+from django.db.models.functions import Cast
 from django.test.utils import CaptureQueriesContext
 from django.utils.functional import SimpleLazyObject
 
 from tests.orm.plans.planning import catalogue, thrice
 from tests.records.models import Album, Track
+from vinyl.orm import models
 
 pytestmark = pytest.mark.usefixtures("db", "nothing_known")
 
@@ -161,9 +163,15 @@ class TestQueries:
     [
         lambda albums: albums.select_related(),
         lambda albums: albums.values_list(flat=True),
+        lambda albums: albums.annotate(**{"100%": models.F("year")}),
+        lambda albums: (
+            albums.annotate(json=Cast("notes", models.JSONField()))
+            .filter(json=None)
+            .count()
+        ),
     ],
 )
 def test_a_deprecated_call_warns_each_time(deprecated: Callable[[Any], Any]) -> None:
-    for _ in range(3):
+    for _ in range(4):
         with pytest.warns(PendingDeprecationWarning, match="deprecated"):
             deprecated(Album.objects.all())

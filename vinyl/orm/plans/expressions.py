@@ -24,6 +24,7 @@ from django.db.models import (
     TimeField,
     sql,
 )
+from django.db.models.fields.json import JSONExact
 from django.db.models.functions.datetime import TimezoneMixin
 from django.db.models.lookups import Lookup, YearLookup
 from django.db.models.query import QuerySet
@@ -153,7 +154,7 @@ def inner_queries(expressions: Iterable[Any]) -> Iterator[sql.Query]:
 
     Raises:
         Unplannable: The SQL of an expression, but for its inner queries, depends on
-            more than its arguments.
+            more than its arguments, or compiling it has an effect.
 
     Never switches.
     """
@@ -163,6 +164,9 @@ def inner_queries(expressions: Iterable[Any]) -> Iterator[sql.Query]:
             # Django's for moments, which depend on the time zone, unless plans ask it.
             if isinstance(part, sql.Query):
                 yield part
+            elif isinstance(part, JSONExact) and part.rhs is None:
+                # Django warns of it each time.
+                raise Unplannable
             elif not type(part).__module__.startswith(_DJANGOS) or (
                 isinstance(part, TimezoneMixin)
                 and not is_followed(part)

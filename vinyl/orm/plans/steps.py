@@ -151,6 +151,9 @@ def _template(
     if not is_as_made(queryset, trail):
         # Code has changed this queryset, but not others that take the step.
         return None
+    if any("%" in name for name in step.kwargs):
+        # Django warns of such an alias each time.
+        return None
     try:
         # The caller may change expressions and dictionaries later.
         args, kwargs = template_of((step.args, step.kwargs), found)
