@@ -68,6 +68,30 @@ class TestLearning:
 
             assert thrice(count, used, planned=False) == 1
 
+    def test_a_lookup_that_changes_itself_makes_the_same_sql(
+        self, used: list[str]
+    ) -> None:
+        """As Django's do that compare a range of dates with a date."""
+        catalogue()
+
+        class Twice(Exact):
+            is_prepared = False
+
+            def process_rhs(self, compiler: Any, connection: Any) -> Any:
+                self.is_prepared = True
+                return super().process_rhs(compiler, connection)
+
+            def as_sql(self, compiler: Any, connection: Any) -> Any:
+                sql, params = super().as_sql(compiler, connection)
+                return f"{sql} AND 1 = 1" if self.is_prepared else sql, params
+
+        with register_lookup(CharField, Twice, lookup_name="twice"):
+
+            def count() -> int:
+                return Artist.objects.filter(name__twice="Nina Simone").count()
+
+            assert thrice(count, used, planned=False) == 1
+
     @isolate_apps("tests.records")
     def test_relations_whose_join_may_change_have_no_plan(
         self, used: list[str]

@@ -33,7 +33,7 @@ from vinyl.orm.plans.loaders import has_plain
 from vinyl.orm.plans.shapes import Kept
 from vinyl.orm.plans.values import Unplannable
 
-__all__ = ["INTEGERS", "Binder", "binder_for", "target_of"]
+__all__ = ["INTEGERS", "Binder", "binder_for", "is_known", "target_of"]
 
 INTEGERS = frozenset(
     {
@@ -70,6 +70,14 @@ PLAIN_LOOKUPS = frozenset(
 KNOWN = frozenset({lookups.__name__, related_lookups.__name__})
 # Django's lookups whose parameters are the elements of a list.
 LISTS = frozenset({lookups.In, related_lookups.RelatedIn, tuple_lookups.TupleIn})
+
+
+def is_known(lookup_class: type) -> bool:
+    """
+    Whether lookups of *lookup_class* depend on their value in `process_rhs()` alone, as
+    those of projects may not. Never switches.
+    """
+    return lookup_class.__module__ in KNOWN or lookup_class in LISTS
 
 
 def target_of(field: Any) -> Any:
@@ -114,8 +122,6 @@ class Binder:
 
     def __init__(self, lookup: Any, sql: Any, given: Any, connection: Any) -> None:
         self.lookup_class = type(lookup)
-        if self.lookup_class.__module__ not in KNOWN and self.lookup_class not in LISTS:
-            raise Unplannable
         self.lhs = lookup.lhs
         self.field_of_column: Any = getattr(lookup.lhs, "output_field", None)
         self.sql = sql

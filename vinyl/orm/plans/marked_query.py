@@ -20,6 +20,7 @@ from django.db.models.lookups import YearLookup
 from django.db.models.sql.constants import ROW_COUNT
 from django.db.models.sql.subqueries import DeleteQuery, UpdateQuery
 
+from vinyl.orm.plans.binders import is_known
 from vinyl.orm.plans.moments import followed
 from vinyl.orm.plans.shapes import Reference
 from vinyl.orm.plans.values import Marks, Unplannable
@@ -128,8 +129,11 @@ class MarkedQuery(sql.Query):
         return transform if self.runs is None else followed(transform)
 
     def tie(self, lookup: Any, value: Any) -> None:
-        """Tie *lookup* to its *value*, if that is marked. Never switches."""
-        if self.runs is None:
+        """
+        Tie *lookup* to its *value*, if that is marked and plans can follow it. Never
+        switches.
+        """
+        if self.runs is None or not is_known(type(lookup)):
             return
         if type(value) is tuple and type(lookup) is RelatedExact and len(value) == 1:
             # The key by which Django looks up the rows of a many-to-many relation.
