@@ -17,8 +17,9 @@ __all__ = ["Call", "Done", "Dual"]
 T = TypeVar("T", covariant=True)
 
 
-# Who runs a call, if it is not a task by itself: an `await`, or code outside any task.
-BY_AWAIT, BY_NO_TASK = -1, -2
+# Who runs a call, if it is not a task by itself: an `await`, or code outside any task;
+# nobody if it was closed before.
+BY_AWAIT, BY_NO_TASK, CLOSED = -1, -2, -3
 
 
 def _task_id() -> int:
@@ -56,8 +57,9 @@ class Call(Coroutine[Any, Any, Any]):
         # Python's warning shows the name of the native coroutine.
         coroutine.__qualname__ = coroutine.__name__ = name  # type: ignore[attr-defined]
         self._coroutine: Any = coroutine
-        # The id of the task that runs it, or BY_AWAIT. A reference to the task would
-        # create a cycle.
+        # The id of the task that runs it, BY_AWAIT or CLOSED. A reference to the task
+        # would create a cycle. Asking the coroutine whether it is closed would make a
+        # frame object.
         self._awaited_by: int | None = None
 
     def __await__(self) -> Generator[Any, Any, Any]:
@@ -82,6 +84,8 @@ class Call(Coroutine[Any, Any, Any]):
         return self._coroutine.throw(typ, val, tb)
 
     def close(self) -> None:
+        if self._awaited_by is None:
+            self._awaited_by = CLOSED
         self._coroutine.close()
 
     def __getattr__(self, name: str) -> Any:
@@ -95,8 +99,11 @@ class Call(Coroutine[Any, Any, Any]):
 
     def _claim(self, by: int) -> None:
         """Note who awaits it: a second task would resume it in the middle of a wait."""
+        if self._awaited_by is None:
+            self._awaited_by = by
+            return
         name = self._coroutine.__qualname__
-        if self._awaited_by is not None:
+        if self._awaited_by != CLOSED:
             raise AlreadyAwaitedError(
                 f"'{name}' was awaited a second time, and a call runs only once. "
                 f"{self._origin()} If a cache keeps the call, such as a cached "
@@ -105,12 +112,10 @@ class Call(Coroutine[Any, Any, Any]):
                 f"in the bridge: `await vinyl.orm.run(function, ...)`. A task can be "
                 f"awaited again: `task = asyncio.create_task(obj.count())`."
             )
-        if self._coroutine.cr_frame is None:
-            raise AlreadyAwaitedError(
-                f"'{name}' was awaited after it had been closed, which happens if a "
-                f"call is used as a value. Call it again, with `await` before the call."
-            )
-        self._awaited_by = by
+        raise AlreadyAwaitedError(
+            f"'{name}' was awaited after it had been closed, which happens if a call "
+            f"is used as a value. Call it again, with `await` before the call."
+        )
 
     def _refuse(self, use: str) -> Any:
         # Python 3.13 asks a task whether it has a coroutine, to show it.
@@ -118,7 +123,7 @@ class Call(Coroutine[Any, Any, Any]):
         if use == "testing its truth value" and asker == "asyncio.base_tasks":
             return True
         name = self._coroutine.__qualname__
-        if self._awaited_by is not None:
+        if self._awaited_by not in (None, CLOSED):
             raise AlreadyAwaitedError(
                 f"'{name}' was called on the event loop and has been awaited, but what "
                 f"was kept is the call and not its result, so {use} is not possible. "
@@ -127,7 +132,7 @@ class Call(Coroutine[Any, Any, Any]):
                 f"bridge: `await vinyl.orm.run(function, ...)`."
             )
         # Python's warning "never awaited" would repeat the error.
-        self._coroutine.close()
+        self.close()
         raise NotAwaitedError(
             f"'{name}' was called on the event loop and its result has not been "
             f"awaited, so {use} is not possible. Write `await` before the call."

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from enum import Enum, auto
-from typing import TypeVar
+from typing import Any, TypeVar
 
 __all__ = ["Shield", "State", "Waiter", "decide", "outlast"]
 
@@ -61,7 +61,7 @@ class Shield:
 
         Never switches.
         """
-        return self._raised_to(State.UP)
+        return _Raised(self, State.UP)
 
     def undoing(self) -> AbstractContextManager[None]:
         """
@@ -70,22 +70,7 @@ class Shield:
 
         In all other respects it is a block of `up()`. Never switches.
         """
-        return self._raised_to(State.UNDOING)
-
-    @contextmanager
-    def _raised_to(self, state: State) -> Iterator[None]:
-        before, self.state = self.state, state
-        try:
-            yield
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            if self.raised is not None:
-                raise self.raised from error
-            raise
-        finally:
-            self.state = before
-            self.raised = None
+        return _Raised(self, State.UNDOING)
 
     @contextmanager
     def down(self) -> Iterator[None]:
@@ -121,6 +106,27 @@ class Shield:
             return None
         cancelled, self.postponed = self.postponed, None
         return cancelled
+
+
+class _Raised(AbstractContextManager[None]):
+    """A block in which *shield* is up, or undoing."""
+
+    __slots__ = ("_before", "_shield", "_state")
+
+    def __init__(self, shield: Shield, state: State) -> None:
+        self._shield = shield
+        self._state = state
+
+    def __enter__(self) -> None:
+        shield = self._shield
+        self._before, shield.state = shield.state, self._state
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        shield = self._shield
+        raised, shield.raised, shield.state = shield.raised, None, self._before
+        if raised is not None and error is not None:
+            if not isinstance(error, asyncio.CancelledError):
+                raise raised from error
 
 
 class Waiter:

@@ -71,21 +71,26 @@ class Reader:
 
         Never switches.
         """
-        loop = _get_running_loop()
-        if self._loop is not loop:
-            self.stop()
-            self._fd = self._pgconn.socket
-            # In a context of its own, because it outlives that of the running task.
-            Context().run(loop.add_reader, self._fd, self.read)
-            self._loop = loop
-            # asyncio's own event loops report it. They have a queue of this name.
-            self._looks = not hasattr(loop, "_ready") and hasattr(select, "poll")
+        loop = self._loop
+        if loop is None or not self.is_kept:
+            loop = _get_running_loop()
+            if self._loop is not loop:
+                self._register(loop)
         if self._looks and self._timer is None:
             # One timer for all operations meanwhile.
             self._timer = loop.call_later(LOOK_INTERVAL, self._look, loop)
         self._gen = gen
-        future = self._future = loop.create_future()
+        future = self._future = asyncio.Future(loop=loop)
         return future
+
+    def _register(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.stop()
+        self._fd = self._pgconn.socket
+        # In a context of its own, because it outlives that of the running task.
+        Context().run(loop.add_reader, self._fd, self.read)
+        self._loop = loop
+        # asyncio's own event loops report it. They have a queue of this name.
+        self._looks = not hasattr(loop, "_ready") and hasattr(select, "poll")
 
     def read(self) -> None:
         """
@@ -93,7 +98,7 @@ class Reader:
         switches.
         """
         gen, future = self._gen, self._future
-        if gen is None or future is None:
+        if future is None:
             # Nobody waits: the server has closed the session, or a thread uses it.
             self.stop()
             return
@@ -127,10 +132,9 @@ class Reader:
 
     def _end(self) -> None:
         self._gen = self._future = None
-        if not self.is_kept:
+        # As `stop_if_lost()` if it is kept.
+        if not self.is_kept or self._pgconn.status != OK:
             self.stop()
-        else:
-            self.stop_if_lost()
 
     def stop_if_lost(self) -> None:
         """

@@ -126,6 +126,8 @@ class Column:
         """
         if self.is_read:
             value = getattr(obj, self.attname)
+            if type(value) in self.kinds:
+                return value
         else:
             value = self.field.pre_save(obj, add=True)
             pre_saved.append(value)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Hashable, Mapping
+from operator import attrgetter
 from typing import Any
 
 from django.db.models import (
@@ -45,19 +46,17 @@ __all__ = [
     "saves_of",
 ]
 
-# Django's methods that are not called if a plan is used.
-_METHODS = tuple(
-    (name, getattr(Model, name))
-    for name in (
-        "_do_insert",
-        "_do_update",
-        "_get_pk_val",
-        "_is_pk_set",
-        "_save_parents",
-        "_save_table",
-        "save_base",
-    )
+# Django's methods that are not called if a plan is used, read at once.
+_methods_of = attrgetter(
+    "_do_insert",
+    "_do_update",
+    "_get_pk_val",
+    "_is_pk_set",
+    "_save_parents",
+    "_save_table",
+    "save_base",
 )
+_METHODS = _methods_of(Model)
 _model: Any = Model
 # Descriptors that keep the value in the `__dict__` of the instance, and descriptors of
 # relations.
@@ -278,12 +277,11 @@ def runs_djangos_code(cls: Any) -> bool:
 
 def has_djangos_methods(cls: Any) -> bool:
     """Whether *cls* overrides no method that `save()` calls. Never switches."""
-    for name, method in _METHODS:
-        if getattr(cls, name) is not method:
-            return False
-    # The one of Model may be patched. A plan calls it.
     return bool(
-        cls._prepare_related_fields_for_save is _model._prepare_related_fields_for_save
+        _methods_of(cls) == _METHODS
+        # The one of Model may be patched. A plan calls it.
+        and cls._prepare_related_fields_for_save
+        is _model._prepare_related_fields_for_save
     )
 
 

@@ -8,7 +8,7 @@ and return None, and the caller runs Django's method in the bridge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -18,12 +18,7 @@ from django.db.models.query import QuerySet
 from vinyl.bridge.greenlets import run
 from vinyl.orm.backends.reconnection import prepare_retry
 from vinyl.orm.backends.statements import Statement
-from vinyl.orm.observe.events import (
-    begin,
-    has_observers,
-    is_observed,
-    needs_cursor,
-)
+from vinyl.orm.observe.events import begin, has_observers, needs_cursor
 from vinyl.orm.plans.aggregates import arguments_of, named
 from vinyl.orm.plans.execution import converted
 from vinyl.orm.plans.inners import Found as Inside
@@ -37,9 +32,15 @@ from vinyl.orm.plans.trails import is_as_made, is_enabled, settled, trail_of
 from vinyl.orm.plans.values import Unplannable, keyed
 from vinyl.orm.pools.pool import Pool
 from vinyl.orm.pools.registry import pool_for
-from vinyl.orm.scopes.operation import acquire, lease_here, needs_run, release
+from vinyl.orm.scopes.operation import (
+    acquire,
+    acquire_nowait,
+    lease_here,
+    needs_run,
+    release,
+)
 
-__all__ = ["Found", "aggregate", "can_fetch_rows", "fetch", "find", "sent"]
+__all__ = ["Found", "aggregate", "fetch", "find", "sending"]
 
 
 class Found(NamedTuple):
@@ -180,11 +181,10 @@ async def _rows(found: Found) -> list[Any] | None:
         finally:
             found.pool.release_briefly(pooled)
     while True:
-        lease = lease_here(found.alias)
         if lease is None:
             return await _rows_of_pool(found, pool_for(found.alias))
         if not may_join(lease.wrapper):
-            single, source = await acquire(found.alias)
+            single, source = acquire_nowait(found.alias) or await acquire(found.alias)
             try:
                 return await _rows_alone(found, single)
             finally:
@@ -206,6 +206,7 @@ async def _rows(found: Found) -> list[Any] | None:
                 lease.lock.release()
         if rows is not None:
             return converted(found.plan, rows, wrapper)
+        lease = lease_here(found.alias)
 
 
 async def _rows_of_pool(found: Found, pool: Pool) -> list[Any] | None:
@@ -247,7 +248,6 @@ async def _rows_alone(
         params: The parameters, if they are known.
     """
     plan = found.plan
-    # As `can_fetch_rows()` and `sent()`, without their coroutines.
     if wrapper.connection is None:
         await run(wrapper.use, wrapper.ensure_connection)
     if needs_cursor(wrapper) or not wrapper.can_fetch():
@@ -258,43 +258,39 @@ async def _rows_alone(
         except Unplannable:
             return None
     try:
-        if has_observers():
-            rows = await sent(found.statement, params, wrapper)
-        else:
-            rows = await wrapper.fetch_on_loop(found.statement, params)
+        rows = await sending(found.statement, params, wrapper)
     except Error as error:
         if not prepare_retry(error, wrapper, plan.query):
             raise
         await run(wrapper.use, wrapper.ensure_connection)
-        rows = await sent(found.statement, params, wrapper)
+        rows = await sending(found.statement, params, wrapper)
     return converted(plan, rows, wrapper)
 
 
-async def can_fetch_rows(wrapper: Any) -> bool:
-    """
-    Connect *wrapper* if need be, and return whether a statement needs no cursor.
-
-    Switches to the event loop if it connects.
-    """
-    if wrapper.connection is None:
-        await run(wrapper.use, wrapper.ensure_connection)
-    return not needs_cursor(wrapper) and wrapper.can_fetch()
-
-
-async def sent(
+def sending(
     statement: Statement, params: tuple[Any, ...], wrapper: Any
-) -> list[Any]:
+) -> Coroutine[Any, Any, list[Any]]:
     """
-    Return the rows of *statement*, which observers see as a query.
+    Return a coroutine that runs *statement* and returns its rows. Observers of the
+    whole process see it as a query; the caller knows that nothing `needs_cursor()`.
 
     Raises: the errors of the database.
 
-    Switches to the event loop.
+    Switches to the event loop, when awaited.
     """
+    rows: Coroutine[Any, Any, list[Any]]
+    if has_observers():
+        rows = _sent_observed(statement, params, wrapper)
+    else:
+        # Not a coroutine around a coroutine.
+        rows = wrapper.fetch_on_loop(statement, params)
+    return rows
+
+
+async def _sent_observed(
+    statement: Statement, params: tuple[Any, ...], wrapper: Any
+) -> list[Any]:
     rows: list[Any]
-    if not is_observed(wrapper):
-        rows = await wrapper.fetch_on_loop(statement, params)
-        return rows
     with begin(wrapper, statement.sql, params):
         rows = await wrapper.fetch_on_loop(statement, params)
     return rows

@@ -48,7 +48,7 @@ def patch_init(init: Callable[..., None]) -> Callable[..., None]:
             and has_djangos_methods(type(self))
         ):
             init(self, model, PENDING, using, hints)
-            self._trail = Trail(shapes.root_of(model), ())
+            self._trail = shapes.root_of(model).trail
         else:
             init(self, model, query, using, hints)
 

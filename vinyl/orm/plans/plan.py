@@ -42,6 +42,7 @@ class Plan:
         "locks",
         "models",
         "names",
+        "order",
         "params",
         "query",
         "sql",
@@ -72,9 +73,10 @@ class Plan:
             [param.param if type(param) is One else param for param in params]
         )
         self.binders = binders
-        # The number of parameters of each value, if they are in the order of the values
-        # and there are no others; None otherwise.
-        self.counts = _counts(params, len(binders))
+        # The number of parameters of each value, if there are no others; None otherwise.
+        # Then the places of the parameters among those of the values one after the
+        # other; None if that is their order.
+        self.counts, self.order = _order(params, len(binders))
         # The number of columns of the result if the rows have more, because a DISTINCT
         # query also selects the columns of its ordering; None otherwise.
         self.width: int | None = (
@@ -125,6 +127,8 @@ class Plan:
                     if len(bound) != count:
                         raise Unplannable
                     params += bound
+                if self.order is not None:
+                    params = [params[place] for place in self.order]
                 return tuple(params)
             of_values = [
                 binder.bound(value, compiler, connection)
@@ -144,16 +148,22 @@ class Plan:
         )
 
 
-def _counts(params: tuple[Any, ...], slots: int) -> list[int] | None:
-    counts = [0] * slots
-    for param in params:
-        if type(param) is not Reference:
-            return None
-        counts[param.slot] += 1
+def _order(
+    params: tuple[Any, ...], slots: int
+) -> tuple[list[int] | None, list[int] | None]:
+    """What `Plan` says of its `counts` and its `order`."""
+    if not all(type(param) is Reference for param in params):
+        return None, None
+    counts = [sum(param.slot == slot for param in params) for slot in range(slots)]
     in_order = [
         Reference(slot, n) for slot in range(slots) for n in range(counts[slot])
     ]
-    return counts if [*params] == in_order else None
+    if sorted(params) != in_order:
+        # A parameter is there twice.
+        return None, None
+    if [*params] == in_order:
+        return counts, None
+    return counts, [in_order.index(param) for param in params]
 
 
 def _is_bindable(params: tuple[Any, ...], binders: list[Binder | Assignment]) -> bool:

@@ -174,6 +174,7 @@ class Node:
         "seen",
         "slots",
         "step",
+        "trail",
         "up",
     )
 
@@ -185,8 +186,10 @@ class Node:
         # The first call that led here; other calls replace its values.
         self.step = step
         self.generation = generation
-        # In a root: the fields of the model when it was created.
+        # In a root: the fields of the model when it was created, and the trail of a
+        # queryset of all objects.
         self.made_for: Any = None
+        self.trail: Any = None
         # The number of values of the last step itself, and of all steps up to here,
         # with those of inner querysets.
         self.own_slots = self.slots = slots
@@ -292,6 +295,7 @@ def root_of(model: type[Model]) -> Node:
     ):
         root = meta.vinyl_shapes = Node(model, None, None, 0)
         root.made_for = meta.concrete_fields
+        root.trail = Trail(root, ())
     return root
 
 

@@ -137,6 +137,9 @@ _OVERRIDABLE = (
         if name.startswith("_") and not name.startswith("__")
     ),
 )
+# How many attributes a queryset with a trail has, unless somebody has set others: also
+# the trail, and those that its shape decides.
+_ATTRIBUTES = len(_RESET) + len(COPIED) + len(("_trail", "_iterable_class", "_fields"))
 _eligible: weakref.WeakKeyDictionary[type, bool] = weakref.WeakKeyDictionary()
 
 
@@ -250,9 +253,13 @@ def moved(queryset: Any, trail: Trail, is_in_place: bool = False) -> Any:
         attributes = result.__dict__
     else:
         result = object.__new__(type(queryset))
-        attributes = result.__dict__
-        for name in COPIED:
-            attributes[name] = queryset.__dict__[name]
+        attributes, given = result.__dict__, queryset.__dict__
+        if len(given) == _ATTRIBUTES:
+            # There are no others, which a copy would not have.
+            attributes.update(given)
+        else:
+            for name in COPIED:
+                attributes[name] = given[name]
     attributes.update(_RESET)
     attributes.update(trail.node.attributes)
     attributes["_trail"] = trail

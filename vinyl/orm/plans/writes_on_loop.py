@@ -15,31 +15,33 @@ from django.db import router
 from django.db.models import Model
 
 from vinyl.bridge.greenlets import run
+from vinyl.orm.observe.events import needs_cursor
 from vinyl.orm.plans.deletes import Delete, deletes_fast, is_transaction, result_of
 from vinyl.orm.plans.execution import guarded
 from vinyl.orm.plans.model_saves import can_make
-from vinyl.orm.plans.on_loop import can_fetch_rows, find, sent
+from vinyl.orm.plans.on_loop import find, sending
 from vinyl.orm.plans.saves import Save
 from vinyl.orm.plans.updates import assigned
 from vinyl.orm.plans.values import Unplannable
 from vinyl.orm.pools.pool import Pool
 from vinyl.orm.scopes.lease import Lease
-from vinyl.orm.scopes.operation import acquire, needs_run, release
+from vinyl.orm.scopes.operation import acquire, acquire_nowait, needs_run, release
 
 __all__ = ["create", "delete", "delete_instance", "save", "update"]
 
 
-async def _may_write(wrapper: Any, source: Lease | Pool) -> bool:
+def _may_write(wrapper: Any, source: Lease | Pool) -> bool:
     """
-    Whether the statement of a plan can run on *wrapper*, which `acquire()` returned;
-    if not, it has to run in the bridge. It is not run again if the session has ended.
+    Whether the statement of a plan can run on *wrapper*, which `acquire()` returned and
+    which is connected; if not, it has to run in the bridge. It is not run again if the
+    session has ended.
 
-    Switches to the event loop if it connects.
+    Never switches.
     """
     if isinstance(source, Lease) and wrapper.may_replace_session():
-        if wrapper.connection is not None and wrapper.session_has_ended():
+        if wrapper.session_has_ended():
             return False
-    return await can_fetch_rows(wrapper)
+    return not needs_cursor(wrapper) and bool(wrapper.can_fetch())
 
 
 async def update(queryset: Any, kwargs: Mapping[str, Any]) -> int | None:
@@ -59,16 +61,20 @@ async def update(queryset: Any, kwargs: Mapping[str, Any]) -> int | None:
     found = find(queryset, "update", last=last)
     if found is None:
         return None
-    wrapper, source = await acquire(found.alias)
+    wrapper, source = acquire_nowait(found.alias, found.pool) or await acquire(
+        found.alias
+    )
     try:
-        if not await _may_write(wrapper, source):
+        if wrapper.connection is None:
+            await run(wrapper.use, wrapper.ensure_connection)
+        if not _may_write(wrapper, source):
             return None
         with guarded(wrapper):
             try:
                 params = found.plan.bound(found.values, wrapper)
             except Unplannable:
                 return None
-            rows = await sent(found.statement, params, wrapper)
+            rows = await sending(found.statement, params, wrapper)
         count: int = rows[0][0]
         return count
     finally:
@@ -91,15 +97,17 @@ async def delete(
     found = find(queryset, "delete")
     if found is None:
         return None
-    wrapper, source = await acquire(found.alias)
+    wrapper, source = acquire_nowait(found.alias) or await acquire(found.alias)
     try:
-        if not await _may_write(wrapper, source):
+        if wrapper.connection is None:
+            await run(wrapper.use, wrapper.ensure_connection)
+        if not _may_write(wrapper, source):
             return None
         if not wrapper.in_atomic_block and not is_transaction(wrapper):
             return None
         try:
             params = found.plan.bound(found.values, wrapper)
-            rows = await sent(found.statement, params, wrapper)
+            rows = await sending(found.statement, params, wrapper)
         except Unplannable:
             return None
         except BaseException:
@@ -126,9 +134,11 @@ async def delete_instance(
     found = Delete.of(obj, kwargs)
     if found is None or needs_run(found.alias):
         return None
-    wrapper, source = await acquire(found.alias)
+    wrapper, source = acquire_nowait(found.alias) or await acquire(found.alias)
     try:
-        if not await _may_write(wrapper, source):
+        if wrapper.connection is None:
+            await run(wrapper.use, wrapper.ensure_connection)
+        if not _may_write(wrapper, source):
             return None
         plan = found.plan(wrapper)
         if plan is None or plan.statement is None or not plan.is_djangos:
@@ -138,7 +148,7 @@ async def delete_instance(
                 params = plan.bound(([found.key],), wrapper)
             except Unplannable:
                 return None
-            rows = await sent(plan.statement, params, wrapper)
+            rows = await sending(plan.statement, params, wrapper)
         return found.finish(rows[0][0])
     finally:
         release(wrapper, source)
@@ -155,15 +165,17 @@ async def save(obj: Any, kwargs: Mapping[str, Any]) -> bool:
     found = Save.of(obj, kwargs, on_loop=True)
     if found is None or needs_run(found.alias):
         return False
-    wrapper, source = await acquire(found.alias)
+    wrapper, source = acquire_nowait(found.alias) or await acquire(found.alias)
     try:
-        if not await _may_write(wrapper, source):
+        if wrapper.connection is None:
+            await run(wrapper.use, wrapper.ensure_connection)
+        if not _may_write(wrapper, source):
             return False
         with guarded(wrapper):
             write = found.bound(wrapper)
             if write is None or write.statement is None:
                 return False
-            rows = await sent(write.statement, write.params, wrapper)
+            rows = await sending(write.statement, write.params, wrapper)
             if not found.finish(rows, wrapper):
                 # Before another task that saves the object gets the connection.
                 insert = partial(Model.save, obj, force_insert=True, using=found.alias)

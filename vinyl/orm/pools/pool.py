@@ -16,6 +16,7 @@ import math
 import random
 import time
 from typing import Any, cast
+from weakref import ref
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
@@ -121,22 +122,23 @@ class Pool:
 
         Never switches.
         """
-        if (wrapper := self._acquire_again()) is not None:
+        task = weakly(running_task())
+        if (wrapper := self._acquire_again(task)) is not None:
             return wrapper
         if self.waiters:
             return None
         rested = self._next()
         if rested is not None and self._rested_long(rested):
             return None
-        return self._take(rested)
+        return self._take(rested, task)
 
-    def _acquire_again(self) -> BridgeMixin | None:
-        """Acquire the connection that the running task has just released, if any."""
-        if not self.idle or (task := self.idle[-1].task) is None:
+    def _acquire_again(self, task: ref[Any] | None) -> BridgeMixin | None:
+        """Acquire the connection that the running *task* has just released, if any."""
+        if not self.idle or self.idle[-1].task is None:
             return None
         pooled, now = self.idle[-1], time.monotonic()
         rested = now - pooled.since
-        if task is not weakly(running_task()) or (
+        if pooled.task is not task or (
             rested > FRESH
             and not (self.waiters and rested < KEEP and pooled.wrapper.is_alive())
         ):
@@ -161,13 +163,17 @@ class Pool:
     def _rested_long(self, pooled: Pooled) -> bool:
         return time.monotonic() - pooled.since > self.options.check_idle
 
-    def _take(self, rested: Pooled | None) -> BridgeMixin | None:
-        """Acquire *rested*, the next idle one, or a new one within `max_size`."""
+    def _take(
+        self, rested: Pooled | None, task: ref[Any] | None
+    ) -> BridgeMixin | None:
+        """
+        Acquire *rested*, the next idle one, or a new one within `max_size`, for *task*.
+        """
         if rested is not None:
-            return self._hand_out(self.idle.pop())
+            return self._hand_out(self.idle.pop(), task)
         if len(self.in_use) >= self.max_size:
             return None
-        return self._hand_out(self._new())
+        return self._hand_out(self._new(), task)
 
     def _new(self) -> Pooled:
         lifetime = self.options.max_lifetime * (1 - random.random() / 10)
@@ -178,10 +184,10 @@ class Pool:
         wrapper.outage = self.outage
         return Pooled(wrapper, time.monotonic() + lifetime)
 
-    def _hand_out(self, pooled: Pooled) -> BridgeMixin:
+    def _hand_out(self, pooled: Pooled, task: ref[Any] | None) -> BridgeMixin:
         pooled.since = pooled.began = time.monotonic()
         pooled.wrapper.connect_by = pooled.since + self.options.timeout
-        pooled.task = weakly(running_task())
+        pooled.task = task
         self.in_use[pooled.wrapper] = pooled
         self.acquired += 1
         return pooled.wrapper
@@ -223,7 +229,7 @@ class Pool:
         while not self.waiters:
             rested = self._next()
             unsure = rested is not None and self._rested_long(rested)
-            if (wrapper := self._take(rested)) is None:
+            if (wrapper := self._take(rested, weakly(running_task()))) is None:
                 break
             if not unsure or await self._works(wrapper):
                 return wrapper
@@ -371,7 +377,8 @@ class Pool:
             pass
 
     def _take_next(self) -> BridgeMixin | None:
-        return self._take(self._next())
+        # Its task notes itself when it resumes.
+        return self._take(self._next(), None)
 
     def _drop(self, wrapper: BridgeMixin) -> None:
         wrapper.discard()

@@ -14,6 +14,7 @@ from vinyl.orm.scopes.scope import current_scope, nearest_lease
 
 __all__ = [
     "acquire",
+    "acquire_nowait",
     "has_siblings",
     "lease_here",
     "may_share",
@@ -80,6 +81,27 @@ def has_siblings() -> bool:
         return False
     # asyncio's queue of callbacks. uvloop does not show its own.
     return bool(getattr(asyncio.get_running_loop(), "_ready", True))
+
+
+def acquire_nowait(
+    alias: str, pool: Pool | None = None
+) -> tuple[Any, Lease | Pool] | None:
+    """
+    As `acquire()`; None if it has to wait.
+
+    Args:
+        pool: The pool of *alias*, if the caller has just asked for it.
+
+    Raises: as `acquire()`.
+
+    Never switches.
+    """
+    lease = lease_here(alias)
+    if lease is None:
+        pool = pool or pool_for(alias)
+        wrapper = pool.acquire_nowait()
+        return None if wrapper is None else (wrapper, pool)
+    return (lease.wrapper, lease) if lease.lock.acquire_nowait() else None
 
 
 async def acquire(alias: str) -> tuple[Any, Lease | Pool]:
