@@ -90,7 +90,7 @@ def dumper_of(connection: Any) -> Any:
     `OwnAdapters`. It is kept, because finding the dumpers of their types takes longer
     than dumping a few of them. Never switches.
     """
-    adapters = connection.adapters
+    adapters = connection._adapters
     encoding = connection.pgconn.parameter_status(b"client_encoding")
     if adapters.dumping is None or adapters.dumping[1] != encoding:
         adapters.dumping = Transformer(connection), encoding

@@ -9,7 +9,6 @@ known, and its rows are read at once.
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -18,6 +17,7 @@ from psycopg.generators import execute, fetch_many, send
 from psycopg.pq import ExecStatus, Format
 from psycopg.types.numeric import Int2, Int4, Int8, IntNumeric
 
+from vinyl.orm.backends.collection import MANY as MANY_ROWS
 from vinyl.orm.backends.collection import Pause
 from vinyl.orm.backends.psycopg_adapters import TIMESTAMPTZ, dumper_of
 from vinyl.orm.backends.psycopg_formats import format_of
@@ -44,7 +44,9 @@ CAN_PIPELINE = psycopg.Pipeline.is_supported()
 AUTO = PyFormat.AUTO
 # The types of integers that Django passes, and the first number too big for each.
 BIGINT = 2**63
-SIZES = {int: BIGINT, Int2: 2**15, Int4: 2**31, Int8: BIGINT}
+SIZES: dict[type, int] = {int: BIGINT, Int2: 2**15, Int4: 2**31, Int8: BIGINT}
+# As the class itself, without its method in Python.
+_int8 = int.__new__
 
 # From this number of parameters on, they are dumped together if all are integers.
 MANY = 8
@@ -133,10 +135,16 @@ def dumped(
         dumper = transformer.get_dumper(_INT8, AUTO)
         values = list(map(dumper.dump, params))
         return values, (dumper.oid,) * len(params), [dumper.format] * len(params)
-    params = tuple(
-        [_sized(value) if type(value) in SIZES else value for value in params]
-    )
-    values = transformer.dump_sequence(params, [AUTO] * len(params))
+    sized = []
+    for value in params:
+        if (size := SIZES.get(type(value))) is None:
+            sized.append(value)
+        elif -size <= value < size:
+            # One statement for plain integers of any size.
+            sized.append(_int8(Int8, value) if type(value) is int else value)
+        else:
+            sized.append(_fitting(value))
+    values = transformer.dump_sequence(sized, [AUTO] * len(sized))
     return values, transformer.types, transformer.formats
 
 
@@ -178,8 +186,13 @@ def loaded(
         transformer.set_pgresult(result)
         if known is not None and is_kept:
             known.loader = transformer
-    with Pause(result.ntuples):
-        rows: list[Any] = transformer.load_rows(0, result.ntuples, tuple)
+    rows: list[Any]
+    count = result.ntuples
+    if count < MANY_ROWS:
+        rows = transformer.load_rows(0, count, tuple)
+    else:
+        with Pause(count):
+            rows = transformer.load_rows(0, count, tuple)
     if is_kept:
         # It would keep the result.
         transformer.set_pgresult(None, set_loaders=False)
@@ -200,21 +213,20 @@ def _after_begin(connection: BridgeConnection) -> Generator[Any, Any, list[Any]]
         # The result of the synchronization.
         yield from fetch_many(pgconn)
     finally:
-        # Fails if the results have not been read, because the connection is lost.
-        with suppress(psycopg.Error):
+        try:
             pgconn.exit_pipeline_mode()
+        except psycopg.Error:
+            # The results have not been read, because the connection is lost.
+            pass
     only_result(connection, begun, COMMAND_OK)
     return results
 
 
-def _sized(value: int) -> int:
+def _fitting(value: int) -> int:
     """
-    Return *value* as a type that has room for it: psycopg cuts off upper bits silently.
+    Return *value*, too big for its type, as one that has room for it: psycopg cuts off
+    upper bits silently.
     """
-    size = SIZES[type(value)]
-    if -size <= value < size:
-        # One statement for plain integers of any size.
-        return Int8(value) if type(value) is int else value
     return Int8(value) if -BIGINT <= value < BIGINT else IntNumeric(value)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from django.db.transaction import Atomic
 
 from vinyl.bridge.cancellation import Shield
+from vinyl.conf import django_setting
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.scopes.lease import Lease
 
@@ -33,7 +34,7 @@ def begin(block: Atomic, wrapper: Any) -> bool:
         or not isinstance(wrapper, BridgeMixin)
         or wrapper.in_atomic_block
         or wrapper.atomic_blocks
-        or wrapper.queries_logged
+        or _logs_queries(wrapper)
         or not wrapper.begin_nowait()
     ):
         return False
@@ -80,6 +81,11 @@ async def commit(block: Atomic, lease: Lease, shield: Shield) -> bool:
     return True
 
 
+def _logs_queries(wrapper: Any) -> bool:
+    """As `wrapper.queries_logged`, without the half microsecond that it takes."""
+    return bool(wrapper.force_debug_cursor or django_setting("DEBUG"))
+
+
 def _may_commit(block: Atomic, wrapper: Any, lease: Lease) -> bool:
     return (
         type(block) is Atomic
@@ -93,7 +99,7 @@ def _may_commit(block: Atomic, wrapper: Any, lease: Lease) -> bool:
         and not wrapper.query_was_cancelled
         and not wrapper.run_on_commit
         and not wrapper.run_commit_hooks_on_set_autocommit_on
-        and not wrapper.queries_logged
+        and not _logs_queries(wrapper)
         and not lease.streams
         and wrapper.can_commit_on_loop()
     )

@@ -126,7 +126,8 @@ class Column:
         """
         if self.is_read:
             value = getattr(obj, self.attname)
-            if type(value) in self.kinds:
+            kind = type(value)
+            if kind in self.kinds and kind is not float:
                 return value
         else:
             value = self.field.pre_save(obj, add=True)
@@ -172,8 +173,8 @@ class Column:
                 raise IsExpression
             return value
         if self.adapting is not None and type(value) is self.adapting[0]:
-            _, method, given = self.adapting
-            if not (isinstance(value, datetime.datetime) and _is_naive(value)):
+            kind, method, given = self.adapting
+            if kind is not datetime.datetime or not _is_naive(value):
                 return getattr(connection.ops, method)(value, *given)
         if type(value) not in WRITTEN and (
             hasattr(value, "resolve_expression") or hasattr(value, "as_sql")
@@ -241,7 +242,7 @@ def _is_negative_zero(value: float | None) -> bool:
     return value == 0 and math.copysign(1, value) < 0
 
 
-def _is_naive(value: datetime.datetime) -> bool:
+def _is_naive(value: Any) -> bool:
     """Whether Django may warn of *value*, or give it a time zone."""
     return value.utcoffset() is None
 

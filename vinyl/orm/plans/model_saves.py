@@ -255,9 +255,9 @@ def _is_harmless(default: Any) -> bool:
 def saves_of(cls: Any) -> ModelSaves:
     """Return how instances of *cls* are saved. Never switches."""
     root = root_of(cls)
-    found: ModelSaves | None = vars(cls._meta).get("vinyl_saves")
-    if found is None or found.root is not root:
-        found = cls._meta.vinyl_saves = ModelSaves(cls, root)
+    found: ModelSaves | None = root.saves
+    if found is None:
+        found = root.saves = ModelSaves(cls, root)
     return found
 
 

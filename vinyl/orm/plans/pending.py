@@ -12,7 +12,7 @@ from typing import Any, cast
 from vinyl.orm.plans import shapes
 from vinyl.orm.plans.inners import Template
 from vinyl.orm.plans.retaking import materialize, retaken
-from vinyl.orm.plans.shapes import Trail, Unplannable
+from vinyl.orm.plans.shapes import Unplannable
 from vinyl.orm.plans.trails import (
     PENDING,
     django_method,

@@ -73,9 +73,9 @@ class Plan:
             [param.param if type(param) is One else param for param in params]
         )
         self.binders = binders
-        # The number of parameters of each value, if there are no others; None otherwise.
-        # Then the places of the parameters among those of the values one after the
-        # other; None if that is their order.
+        # The number of parameters of each value, if there are no others; None
+        # otherwise. And where each parameter is among those of the values, one value
+        # after the other; None if that is their order.
         self.counts, self.order = _order(params, len(binders))
         # The number of columns of the result if the rows have more, because a DISTINCT
         # query also selects the columns of its ordering; None otherwise.

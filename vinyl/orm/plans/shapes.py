@@ -171,6 +171,7 @@ class Node:
         "own_slots",
         "plans",
         "refused",
+        "saves",
         "seen",
         "slots",
         "step",
@@ -190,6 +191,8 @@ class Node:
         # queryset of all objects.
         self.made_for: Any = None
         self.trail: Any = None
+        # In a root: how instances of the model are saved, once that is asked.
+        self.saves: Any = None
         # The number of values of the last step itself, and of all steps up to here,
         # with those of inner querysets.
         self.own_slots = self.slots = slots
@@ -287,15 +290,15 @@ _nodes = 0
 def root_of(model: type[Model]) -> Node:
     """The node of all objects of *model*. Never switches."""
     meta: Any = model._meta
-    root = vars(meta).get("vinyl_shapes")
-    if (
-        root is None
-        or root.generation != generation
-        or root.made_for is not meta.concrete_fields
-    ):
-        root = meta.vinyl_shapes = Node(model, None, None, 0)
-        root.made_for = meta.concrete_fields
-        root.trail = Trail(root, ())
+    try:
+        root: Node = meta.vinyl_shapes
+        if root.generation == generation and root.made_for is meta.concrete_fields:
+            return root
+    except AttributeError:
+        pass
+    root = meta.vinyl_shapes = Node(model, None, None, 0)
+    root.made_for = meta.concrete_fields
+    root.trail = Trail(root, ())
     return root
 
 

@@ -163,9 +163,7 @@ class Pool:
     def _rested_long(self, pooled: Pooled) -> bool:
         return time.monotonic() - pooled.since > self.options.check_idle
 
-    def _take(
-        self, rested: Pooled | None, task: ref[Any] | None
-    ) -> BridgeMixin | None:
+    def _take(self, rested: Pooled | None, task: ref[Any] | None) -> BridgeMixin | None:
         """
         Acquire *rested*, the next idle one, or a new one within `max_size`, for *task*.
         """
