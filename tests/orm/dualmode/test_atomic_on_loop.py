@@ -37,9 +37,9 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     begin, commit = PsycopgMixin.begin_nowait, PsycopgMixin.commit_on_loop
 
-    def begins(self: Any) -> bool:
+    def begins(self: Any, **given: bool) -> bool:
         assert not in_bridge()
-        found.append("BEGIN" if begin(self) else "nothing")
+        found.append("BEGIN" if begin(self, **given) else "nothing")
         return found[-1] == "BEGIN"
 
     async def commits(self: Any, shield: Any) -> None:

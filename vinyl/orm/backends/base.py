@@ -209,6 +209,26 @@ class BridgeMixin(FetchMixin):
         self.queries_log = other.queries_log
         self.acts_for_other = True
 
+    def was_observed(self) -> bool:
+        """
+        Whether code has observed the queries of this connection itself, by its query
+        log or by execute wrappers. Never switches.
+        """
+        return not self.acts_for_other and bool(
+            self.queries_log or self.execute_wrappers or self.force_debug_cursor
+        )
+
+    def hand_over(self, other: _Wrapper | None) -> None:
+        """
+        Pass the query log and the execute wrappers on to *other*, if any, for code that
+        looks for them there from now on. Never switches.
+        """
+        if other is not None:
+            other.queries_log.extend(self.queries_log)
+            other.execute_wrappers.extend(self.execute_wrappers)
+        # Has act_for_itself() forget them.
+        self.acts_for_other = True
+
     def act_for_itself(self) -> None:
         """
         Forget the wrappers, the log and the errors of the last task. Never switches.
@@ -249,11 +269,14 @@ class BridgeMixin(FetchMixin):
     def rejoin_loop(self) -> None:
         """On the event loop, when the thread has ended its use. Never switches."""
 
-    def begin_nowait(self) -> bool:
+    def begin_nowait(self, *, is_checked: bool) -> bool:
         """
         Begin a transaction without waiting, as `set_autocommit(False)` does, if the
         driver sends BEGIN with the first statement and the connection is ready for it.
         Return whether it has begun. Never switches.
+
+        Args:
+            is_checked: Whether the caller knows that the session has not ended.
         """
         return False
 

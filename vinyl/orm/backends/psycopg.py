@@ -219,7 +219,7 @@ class PsycopgMixin(BridgeMixin):
     ) -> None:
         await self.connection.fetch_together_on_loop(reads, replies, syncs_once)
 
-    def begin_nowait(self) -> bool:
+    def begin_nowait(self, *, is_checked: bool) -> bool:
         connection = self.connection
         if (
             connection is None
@@ -228,7 +228,7 @@ class PsycopgMixin(BridgeMixin):
             or not self.can_fetch()
             or not self.connection_is_idle()
             # Then it is replaced with another one.
-            or connection.has_ended()
+            or (not is_checked and connection.has_ended())
         ):
             return False
         connection.set_autocommit_nowait(False)

@@ -52,7 +52,7 @@ def patch_aenter(_: None) -> AsyncMethod:
         try:
             lease = await scope.acquire(alias)
             scope.enter()
-            if not atomic_on_loop.begin(self, lease.wrapper):
+            if not atomic_on_loop.begin(self, lease):
                 await run(begin, self)
             scope.savepoints = set(lease.wrapper.savepoint_ids)
         except BaseException:

@@ -15,27 +15,33 @@ from django.db.transaction import Atomic
 from vinyl.bridge.cancellation import Shield
 from vinyl.conf import django_setting
 from vinyl.orm.backends.base import BridgeMixin
+from vinyl.orm.pools.pool import Pool
 from vinyl.orm.scopes.lease import Lease
 
 __all__ = ["begin", "commit"]
 
 
-def begin(block: Atomic, wrapper: Any) -> bool:
+def begin(block: Atomic, lease: Lease) -> bool:
     """
     Begin *block*, as `Atomic.__enter__()` does, without waiting.
+
+    Args:
+        lease: The connection, which its source has just lent.
 
     Returns:
         Whether the block has begun; if not, Django's method has to begin it.
 
     Never switches.
     """
+    wrapper: Any = lease.wrapper
     if (
         type(block) is not Atomic
         or not isinstance(wrapper, BridgeMixin)
         or wrapper.in_atomic_block
         or wrapper.atomic_blocks
         or _logs_queries(wrapper)
-        or not wrapper.begin_nowait()
+        # A pool has looked whether the session has ended.
+        or not wrapper.begin_nowait(is_checked=isinstance(lease.source, Pool))
     ):
         return False
     wrapper.commit_on_exit = True

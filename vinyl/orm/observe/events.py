@@ -257,7 +257,11 @@ def needs_cursor(connection: BaseDatabaseWrapper) -> bool:
         or connection.execute_wrappers
         or connection.force_debug_cursor
         or "cursor" in vars(connection)
-        or _makes_own_cursors(type(connection))
+        # Known of all but the first.
+        or (
+            _has_own_cursors.get(type(connection)) is not False
+            and _makes_own_cursors(type(connection))
+        )
         # As `connection.queries_logged`, without the half microsecond that it takes.
         or django_setting("DEBUG")
     )

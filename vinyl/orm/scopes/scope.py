@@ -22,11 +22,11 @@ import weakref
 from contextvars import ContextVar
 from typing import cast
 
-from django.conf import settings
 from django.db import InterfaceError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from vinyl.bridge.tasks import running_task
+from vinyl.conf import django_setting
 from vinyl.exceptions import ForeignLoopError, ScopeClosedError
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.pools.pool import Pool
@@ -124,8 +124,11 @@ class ConnectionScope:
         lease = Lease(wrapper, source, ConnectionLock(locked=not self.block))
         self.leases[alias] = lease
         if isinstance(source, Pool):
-            # So that `connection.queries` shows the queries of a block after its end.
-            if self.block or settings.DEBUG or has_placeholder(alias):
+            if (
+                has_placeholder(alias)
+                or django_setting("DEBUG")
+                or (self.block and wrapper.execute_wrappers)
+            ):
                 placeholder = cast(BaseDatabaseWrapper, placeholder_for(alias))
                 cast(BridgeMixin, wrapper).act_for(placeholder)
         return lease
@@ -193,11 +196,18 @@ class ConnectionScope:
     def close(self) -> None:
         """Give everything back and restore the scope around. Never switches."""
         self.closed = True
-        for lease in self.leases.values():
-            lease.release()
         # In another context, such as that of the garbage collector, it was never
         # current.
-        if current_scope.get() is self:
+        is_here = current_scope.get() is self
+        for alias, lease in self.leases.items():
+            if self.block and isinstance(lease.source, Pool):
+                wrapper = cast(BridgeMixin, lease.wrapper)
+                if wrapper.was_observed():
+                    # `connection.queries` shows the queries of a block after its end,
+                    # too. Making a placeholder for each block would take long.
+                    wrapper.hand_over(placeholder_for(alias) if is_here else None)
+            lease.release()
+        if is_here:
             current_scope.set(self.before)
         self.before = None
 
