@@ -52,6 +52,15 @@ class TestQuerysets:
             assert len(tracks) == 2
             assert len(early) == 2
 
+    def test_a_step_does_not_copy_attributes_of_others(self) -> None:
+        for _ in range(3):
+            albums: Any = Album.objects.filter(year=0)
+            albums.note = "of this one"
+            copy = albums.filter(title="0")
+            assert not hasattr(copy, "note")
+            assert copy._trail is not None
+            assert {*vars(copy)} == {*vars(Album.objects.filter(year=0))}
+
     def test_errors_come_where_django_raises_them(self) -> None:
         catalogue()
         for _ in range(3):

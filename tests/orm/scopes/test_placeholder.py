@@ -75,6 +75,35 @@ class TestQueryLog:
                 await Artist.objects.count()
         assert len(captured) == 1
 
+    async def test_queries_of_a_block_are_there_after_its_end(self) -> None:
+        async with transaction.atomic():
+            connection.force_debug_cursor = True
+            await Artist.objects.count()
+        assert sum("COUNT" in query["sql"] for query in connection.queries) == 1
+        await Artist.objects.count()
+        assert sum("COUNT" in query["sql"] for query in connection.queries) == 1
+        [pooled] = pool_for("default").idle
+        assert not pooled.wrapper.queries_log
+        assert not pooled.wrapper.force_debug_cursor
+
+    async def test_queries_of_two_blocks_are_there_in_their_order(self) -> None:
+        for name in ("first", "second"):
+            async with transaction.atomic():
+                with CaptureQueriesContext(connection):
+                    await Artist.objects.filter(name=name).exists()
+        found = [
+            query["sql"] for query in connection.queries if "SELECT" in query["sql"]
+        ]
+        assert ["first" in sql for sql in found] == [True, False]
+
+    async def test_a_block_that_nothing_observes_makes_no_placeholder(self) -> None:
+        async def block() -> bool:
+            async with transaction.atomic():
+                await Artist.objects.count()
+            return has_placeholder("default")
+
+        assert await asyncio.create_task(block()) is False
+
     async def test_in_debug_mode_queries_are_there_afterwards(
         self, settings_debug: None
     ) -> None:
@@ -129,6 +158,25 @@ class TestExecuteWrapper:
             assert await task == 0
         assert await Artist.objects.count() == 0
 
+    async def test_that_a_block_has_left_behind_stays_with_its_task(self) -> None:
+        seen: list[str] = []
+
+        def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            seen.append(sql)
+            return execute(sql, params, many, context)
+
+        async def block() -> None:
+            async with transaction.atomic():
+                connection.execute_wrappers.append(note)
+            await Artist.objects.count()
+
+        await asyncio.create_task(block())
+        assert sum("COUNT" in sql for sql in seen) == 1
+        await Artist.objects.count()
+        async with transaction.atomic():
+            await Artist.objects.count()
+        assert sum("COUNT" in sql for sql in seen) == 1
+
 
 def test_an_engine_that_blocks_has_none() -> None:
     blocking = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
@@ -139,7 +187,7 @@ def test_an_engine_that_blocks_has_none() -> None:
 
 def test_a_thread_gets_none_from_the_async_code_that_it_waits_for() -> None:
     async def work() -> bool:
-        async with transaction.atomic():
+        with CaptureQueriesContext(connection):
             await Artist.objects.count()
         return has_placeholder("default")
 
