@@ -23,6 +23,8 @@ from vinyl.orm.backends import psycopg_statements
 from vinyl.orm.backends.psycopg import PsycopgMixin
 from vinyl.orm.dualmode import atomic_on_loop
 from vinyl.orm.pools.registry import pool_for
+from vinyl.orm.scopes.lease import Lease
+from vinyl.orm.scopes.lock import ConnectionLock
 
 pytestmark = [
     pytest.mark.anyio,
@@ -307,7 +309,8 @@ async def test_a_subclass_of_atomic_uses_its_own_methods() -> None:
             super().__enter__()
 
     block = Own("default", True, False)
-    assert not atomic_on_loop.begin(block, connections["default"])
+    lease = Lease(connections["default"], None, ConnectionLock(locked=False))
+    assert not atomic_on_loop.begin(block, lease)
 
 
 async def test_receivers_run_in_the_block(ends: list[str]) -> None:
