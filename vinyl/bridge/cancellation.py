@@ -124,9 +124,13 @@ class _Raised(AbstractContextManager[None]):
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         shield = self._shield
         raised, shield.raised, shield.state = shield.raised, None, self._before
-        if raised is not None and error is not None:
-            if not isinstance(error, asyncio.CancelledError):
-                raise raised from error
+        try:
+            if raised is not None and error is not None:
+                if not isinstance(error, asyncio.CancelledError):
+                    raise raised from error
+        finally:
+            # The errors would keep this frame alive, and it them.
+            del raised, error
 
 
 class Waiter:
