@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
@@ -154,16 +155,18 @@ def _order(
     """What `Plan` says of its `counts` and its `order`."""
     if not all(type(param) is Reference for param in params):
         return None, None
-    counts = [sum(param.slot == slot for param in params) for slot in range(slots)]
+    of_slots = Counter(param.slot for param in params)
+    counts = [of_slots[slot] for slot in range(slots)]
     in_order = [
-        Reference(slot, n) for slot in range(slots) for n in range(counts[slot])
+        Reference(slot, n) for slot, count in enumerate(counts) for n in range(count)
     ]
-    if sorted(params) != in_order:
-        # A parameter is there twice.
-        return None, None
     if [*params] == in_order:
         return counts, None
-    return counts, [in_order.index(param) for param in params]
+    places = {param: place for place, param in enumerate(in_order)}
+    if {*params} != places.keys():
+        # A parameter is there twice.
+        return None, None
+    return counts, [places[param] for param in params]
 
 
 def _is_bindable(params: tuple[Any, ...], binders: list[Binder | Assignment]) -> bool:
