@@ -24,7 +24,7 @@ distributions contain them, with the settings that they come with, on SQLite and
 PostgreSQL: with Django alone; with vinyl's app and backend; and so once more with the
 whole run in [the bridge](../topics/bridge.md), on an event loop. A test is lost if it
 passes with Django alone and fails otherwise, together with the others and without them.
-The figures are of {versions}.
+A dash is where they were not run. The figures are of {versions}.
 
 | package | SQLite: pass with Django alone | lost in sync mode | lost in the bridge | \
 PostgreSQL: pass with Django alone | lost in sync mode | lost in the bridge |
