@@ -94,6 +94,7 @@ def test_the_links_of_the_readme_lead_somewhere() -> None:
 # end stands for the modules of a package that no other name here stands for.
 ROOMS = (
     "vinyl",
+    "vinyl.records",
     "vinyl.exceptions",
     "vinyl.conf",
     "vinyl.databases",
@@ -348,7 +349,16 @@ NOT_AT_START = (
     "django.core.mail.backends.base",
     "django.shortcuts",
     "opentelemetry.trace",
-    "vinyl.orm.lint.rules",
+    "vinyl.orm.checks",
+    "vinyl.orm.dualmode.streams",
+    "vinyl.orm.lint.checks",
+    "vinyl.orm.observe.callsite",
+    "vinyl.orm.observe.slow_log",
+    "vinyl.orm.plans.learning",
+    "vinyl.orm.plans.on_loop",
+    "vinyl.orm.plans.prefetches",
+    "vinyl.orm.plans.saves",
+    "vinyl.orm.routers",
 )
 # What it does not need with another database.
 OF_ENGINES = {

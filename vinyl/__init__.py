@@ -3,6 +3,7 @@ Vinyl: Django's ORM, natively async, in a Django-shaped full stack.
 
 exceptions.py     every error that vinyl raises
 conf.py           `settings.VINYL` as one typed object
+records.py        named tuples that are quick to define
 databases.py      DATABASES from a URL, for settings
 bridge/           START HERE: sync code that waits on the event loop
 orm/              Django's ORM, awaitable

@@ -1,4 +1,4 @@
-"""Code that runs once a module has been imported."""
+"""Modules imported with their first use, and code that runs once one has been."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from vinyl.bridge import imports
-from vinyl.bridge.imports import on_import
+from vinyl.bridge.imports import on_call, on_import
 
 NAME = "vinyl_tests_late"
 CODE = "def hello():\n    return 'hello'\n"
@@ -106,3 +108,81 @@ def test_a_module_that_does_not_exist_is_not_found() -> None:
             importlib.import_module("vinyl_tests_missing")
     finally:
         del imports._callbacks["vinyl_tests_missing"]
+
+
+class TestFirstUse:
+    """Modules that are imported when they are used for the first time."""
+
+    @pytest.fixture
+    def package(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[ModuleType]:
+        folder = tmp_path / "late_package"
+        folder.mkdir()
+        (folder / "__init__.py").write_text(
+            "from vinyl.bridge.imports import importer_of\n"
+            "__getattr__ = importer_of(__name__)\n"
+        )
+        (folder / "seldom.py").write_text(
+            "def twice(fn):\n    return lambda number: fn(number) * 2\n"
+        )
+        (folder / "broken.py").write_text("import no_such_module\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        yield importlib.import_module("late_package")
+        for name in [name for name in sys.modules if name.startswith("late_package")]:
+            del sys.modules[name]
+
+    def test_reading_a_module_imports_it(self, package: ModuleType) -> None:
+        assert "late_package.seldom" not in sys.modules
+        seldom = package.seldom
+        assert seldom is sys.modules["late_package.seldom"]
+        # From then on it is an ordinary attribute.
+        assert vars(package)["seldom"] is seldom
+
+    def test_other_names_are_missing_as_ever(self, package: ModuleType) -> None:
+        assert not hasattr(package, "never")
+        message = "module 'late_package' has no attribute 'never'"
+        with pytest.raises(AttributeError, match=message):
+            _ = package.never
+
+    def test_an_error_of_the_module_is_shown(self, package: ModuleType) -> None:
+        with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+            _ = package.broken
+
+    def test_threads_get_the_same_module(self, package: ModuleType) -> None:
+        with ThreadPoolExecutor(4) as threads:
+            found = list(threads.map(lambda _: package.seldom, range(8)))
+        assert all(each is found[0] for each in found)
+
+    def test_a_function_is_decorated_with_its_first_call(
+        self, package: ModuleType
+    ) -> None:
+        found = []
+
+        def find() -> Callable[..., Any]:
+            found.append(1)
+            return package.seldom.twice
+
+        @on_call(find)
+        def number(value: int) -> int:
+            """A number."""
+            return value
+
+        assert (number.__name__, number.__doc__) == ("number", "A number.")
+        assert not found
+        assert "late_package.seldom" not in sys.modules
+        assert [number(2), number(3)] == [4, 6]
+        assert found == [1]
+
+    def test_an_error_of_finding_is_not_kept(self) -> None:
+        errors = [ImportError("once")]
+
+        def find() -> Callable[..., Any]:
+            if errors:
+                raise errors.pop()
+            return lambda fn: fn
+
+        number = on_call(find)(lambda: 1)
+        with pytest.raises(ImportError, match="once"):
+            number()
+        assert number() == 1

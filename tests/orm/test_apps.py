@@ -37,6 +37,29 @@ def test_its_checks_are_registered() -> None:
     assert {"vinyl.orm.checks", "vinyl.orm.lint.checks"} <= modules
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        "checks.tag_exists('vinyl')",
+        "'vinyl.E003' in [each.id for each in checks.run_checks(tags=['vinyl'])]",
+        "'vinyl.E003' in [each.id for each in checks.run_checks()]",
+    ],
+)
+def test_its_checks_are_imported_when_django_asks_for_them(ask: str) -> None:
+    code = f"""
+import sys
+import django
+from django.conf import settings
+settings.configure(INSTALLED_APPS=["vinyl.orm"], VINYL={{"REPLICAS": ["gone"]}})
+django.setup()
+from django.core import checks
+assert "vinyl.orm.checks" not in sys.modules
+assert {ask}
+assert "vinyl.orm.checks" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, env={})
+
+
 class TestSettings:
     @pytest.mark.parametrize(
         ("value", "forced"), [("auto", None), (True, True), (False, False)]

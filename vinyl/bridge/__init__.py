@@ -10,7 +10,7 @@ refusals.py      objects that raise an error if they are used as a value
 dropped.py       raising an error for a call whose result is dropped, not awaited
 bytecode.py      what the calling code does with the result of a call
 marks.py         marks on functions, such as "is dual-mode"
-imports.py       on_import: code that runs once a module has been imported
+imports.py       modules that are imported with their first use, patches with others
 patching.py      the patches of a table, and applying them to Django's classes
 cancellation.py  whether a cancelled operation counts; work that outlasts its task
 tasks.py         the running task, and where a task is in its code
@@ -20,3 +20,15 @@ threads.py       in_thread: functions that run in a worker thread
 
 Nothing here imports vinyl.orm or vinyl.web.
 """
+
+from typing import TYPE_CHECKING
+
+from vinyl.bridge.imports import importer_of
+
+if TYPE_CHECKING:
+    from vinyl.bridge import bytecode, dropped
+else:
+    # Modules that many processes do not need: imported with their first use.
+    __getattr__ = importer_of(__name__)
+
+__all__ = ["bytecode", "dropped"]

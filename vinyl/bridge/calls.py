@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from vinyl.bridge.bytecode import DJANGO, VINYL, owner_of
+from vinyl import bridge
 from vinyl.bridge.refusals import refusing
 from vinyl.exceptions import AlreadyAwaitedError, NotAwaitedError
 
@@ -141,7 +141,8 @@ class Call(Coroutine[Any, Any, Any]):
     def _origin(self) -> str:
         """Where it was made, in a sentence, as far as Python keeps that."""
         for file, line, function in self._coroutine.cr_origin or ():
-            if owner_of(file) not in (VINYL, DJANGO):
+            owner = bridge.bytecode.owner_of(file)
+            if owner not in (bridge.bytecode.VINYL, bridge.bytecode.DJANGO):
                 return f"It was made by {function}() at {file}:{line}."
         return "PYTHONASYNCIODEBUG=1 lets this message name the line that made it."
 

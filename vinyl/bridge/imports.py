@@ -1,5 +1,6 @@
 """
-Code that runs once a module has been imported.
+What a process does not need when it starts: modules of vinyl that are imported when
+they are used for the first time, and code that runs once a module has been imported.
 
 Patches of a module do not import it: `django.contrib.auth.views` and what it needs
 would take as long as a fifth of vinyl, in a process that may never show a page.
@@ -7,8 +8,10 @@ would take as long as a fifth of vinyl, in a process that may never show a page.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -16,7 +19,63 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from importlib.abc import Loader
 
-__all__ = ["on_import"]
+__all__ = ["importer_of", "on_call", "on_import"]
+
+
+def importer_of(package: str) -> Callable[[str], ModuleType]:
+    """
+    Return the `__getattr__()` of *package*: it imports a module of the package when
+    code reads the module from the package for the first time. The import sets the
+    attribute, so later reads cost what they cost otherwise.
+
+    A package imports these modules for type checkers, too, which therefore know them.
+
+    Never switches.
+    """
+
+    def __getattr__(name: str) -> ModuleType:
+        module = f"{package}.{name}"
+        try:
+            return import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+        raise AttributeError(
+            f"module {package!r} has no attribute {name!r}",
+            name=name,
+            obj=sys.modules[package],
+        )
+
+    return __getattr__
+
+
+def on_call(
+    find: Callable[[], Callable[..., Any]],
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """
+    Return a decorator that decorates a function when it is called for the first time.
+
+    Args:
+        find: Returns the decorator that does so, which it may import.
+
+    Never switches.
+    """
+
+    def decorate(fn: Callable[..., Any]) -> Callable[..., Any]:
+        decorated: Callable[..., Any] | None = None
+
+        @functools.wraps(fn)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal decorated
+            if decorated is None:
+                # Where two threads do so, they decorate the same.
+                decorated = find()(fn)
+            return decorated(*args, **kwargs)
+
+        return call
+
+    return decorate
+
 
 # By the name of a module that has not been imported yet.
 _callbacks: dict[str, list[Callable[[], object]]] = {}

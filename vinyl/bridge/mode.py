@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction
 
+from vinyl import bridge
 from vinyl.bridge.calls import Call
-from vinyl.bridge.dropped import refuse_lost
 from vinyl.bridge.greenlets import await_, describe, in_bridge, run
 from vinyl.bridge.marks import Mark
 from vinyl.exceptions import NotAwaitedError
@@ -126,25 +126,29 @@ def dual(
         __traceback_hide__ = True
         called = name or _name(fn, args)
         # Before there is a coroutine, which Python would warn of.
-        refuse_lost(method, called, frame)
+        bridge.dropped.refuse_lost(method, called, frame)
         return call(work(*args, **kwargs), called)
 
     # Two functions, because sync calls are too frequent for a test of `is_sync`.
-    def by_mode(*args: Any, **kwargs: Any) -> Any:
-        # Reports of errors would show the arguments; one may be a password.
-        __traceback_hide__ = True
-        if runs_sync():
-            return plain(*args, **kwargs)
-        return begin(sys._getframe(1), args, kwargs)
+    if is_sync is None:
 
-    def by_arguments(*args: Any, **kwargs: Any) -> Any:
-        __traceback_hide__ = True
-        assert is_sync is not None
-        if is_sync(*args, **kwargs):
-            return plain(*args, **kwargs)
-        return begin(sys._getframe(1), args, kwargs)
+        @functools.wraps(fn)
+        def method(*args: Any, **kwargs: Any) -> Any:
+            # Reports of errors would show the arguments; one may be a password.
+            __traceback_hide__ = True
+            if runs_sync():
+                return plain(*args, **kwargs)
+            return begin(sys._getframe(1), args, kwargs)
 
-    method = functools.wraps(fn)(by_mode if is_sync is None else by_arguments)
+    else:
+
+        @functools.wraps(fn)
+        def method(*args: Any, **kwargs: Any) -> Any:
+            __traceback_hide__ = True
+            if is_sync(*args, **kwargs):
+                return plain(*args, **kwargs)
+            return begin(sys._getframe(1), args, kwargs)
+
     return DUAL.put_on(method)
 
 

@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import Any
 
 import django
 from django.apps import apps
@@ -26,6 +26,7 @@ from vinyl.bridge.imports import on_import
 from vinyl.bridge.marks import Mark
 from vinyl.bridge.mode import DUAL
 from vinyl.exceptions import UnsupportedVersion
+from vinyl.records import NamedTuple
 
 __all__ = [
     "Patch",

@@ -64,8 +64,9 @@ def refusing(cls: type) -> type:
         return refuse
 
     for use, names in _REFUSED.items():
+        refuse = refuser(use)
         for name in names.split():
-            setattr(cls, f"__{name}__", refuser(use))
+            setattr(cls, f"__{name}__", refuse)
     refuse_hash: Callable[[Any], int] = vars(cls)["__hash__"]
 
     def __hash__(self: Any) -> int:

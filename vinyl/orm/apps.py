@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from django.apps import AppConfig
 from django.core.signals import setting_changed
 
 from vinyl.bridge import mode
-from vinyl.bridge.patching import apply_patches
+from vinyl.bridge.imports import on_call
+from vinyl.bridge.patching import Patch, apply_patches
 from vinyl.conf import vinyl_settings
+from vinyl.orm import observe
 from vinyl.orm.backends.collection import raise_threshold
 from vinyl.orm.dualmode import table
 from vinyl.orm.observe import events, fetch_modes, lazy_loads
-from vinyl.orm.observe.slow_log import SlowLog
-from vinyl.orm.observe.tracing import Tracing
 from vinyl.orm.plans import trails
 from vinyl.orm.plans.shapes import forget
 
 __all__ = ["VinylORMConfig"]
+
+
+def patch_get_checks(get_checks: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Patch the method by which Django reads the registered checks: vinyl's are imported,
+    and so registered, when they are about to run or to be listed.
+    """
+
+    @functools.wraps(get_checks)
+    def with_own(self: Any, *args: Any, **kwargs: Any) -> Any:
+        # Importing them registers them.
+        from vinyl.orm import checks  # noqa: F401
+
+        return get_checks(self, *args, **kwargs)
+
+    return with_own
+
+
+def _patch_of_run_checks() -> Callable[..., Any]:
+    from vinyl.orm import checks
+
+    return checks.patch_run_checks
+
+
+CHECKS = (
+    Patch("django.core.checks.registry:CheckRegistry", "get_checks", patch_get_checks),
+    Patch(
+        "django.core.checks",
+        "run_checks",
+        on_call(_patch_of_run_checks),
+    ),
+)
 
 
 class VinylORMConfig(AppConfig):
@@ -41,12 +75,8 @@ class VinylORMConfig(AppConfig):
         trails.note_compilers()
 
     def ready(self) -> None:
-        # Importing them registers the checks. Here, since they need the models.
-        from vinyl.orm import checks
-        from vinyl.orm.lint import checks as lint_checks  # noqa: F401
-
         table.apply(with_apps=True)
-        apply_patches(checks.TABLE)
+        apply_patches(CHECKS)
         read_settings()
         setting_changed.connect(forget, dispatch_uid="vinyl.orm.plans")
         setting_changed.connect(_reread_settings, dispatch_uid="vinyl.orm.settings")
@@ -61,7 +91,12 @@ def read_settings() -> None:
     """
     is_async = vinyl_settings.IS_ASYNC
     mode.forced_mode = None if is_async == "auto" else is_async
-    observers = (SlowLog.from_settings(), Tracing.from_settings())
+    observers: list[events.Observer | None] = []
+    # Their modules are imported if the settings ask for them.
+    if vinyl_settings.SLOW_QUERIES is not None:
+        observers.append(observe.slow_log.SlowLog.from_settings())
+    if vinyl_settings.OPENTELEMETRY:
+        observers.append(observe.tracing.Tracing.from_settings())
     events.set_observers(*(each for each in observers if each is not None))
     lazy_loads.read_settings()
     fetch_modes.read_settings()

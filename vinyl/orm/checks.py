@@ -13,17 +13,16 @@ from django.core import checks
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
 from vinyl import DOCUMENTATION
-from vinyl.bridge.patching import Patch
 from vinyl.conf import VinylSettings, check_keys, vinyl_settings
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.contrib.thread_locals import middleware_with_thread_locals
+from vinyl.orm.lint import checks as lint_checks  # noqa: F401 (registers its check)
 from vinyl.orm.observe import fetch_modes
 from vinyl.orm.observe.tracing import opentelemetry_is_installed
 from vinyl.orm.pools.options import IGNORED
 from vinyl.orm.pools.registry import configured_pools
 
 __all__ = [
-    "TABLE",
     "check_django_handler",
     "check_fetch_mode",
     "check_opentelemetry",
@@ -221,6 +220,3 @@ def patch_run_checks(run_checks: Callable[..., Any]) -> Callable[..., Any]:
         return messages
 
     return patched
-
-
-TABLE = (Patch("django.core.checks", "run_checks", patch_run_checks),)

@@ -16,7 +16,8 @@ from django import middleware as djangos
 from tests.compatibility.__main__ import run as run_site
 from tests.compatibility.report import describe
 from vinyl.bridge.threads import in_thread
-from vinyl.orm.contrib.thread_locals import TABLE, middleware_with_thread_locals
+from vinyl.orm.contrib.packages import TABLE
+from vinyl.orm.contrib.thread_locals import middleware_with_thread_locals
 
 MIDDLEWARE = """
 {imports}

@@ -80,7 +80,6 @@ NOT_CHECKED = {
     "_queued_messages": "of contrib.messages, which vinyl.orm does not need",
     "_ready": "of vinyl, set on querysets of Django",
     "_reject": "of Django's CSRF middleware, which vinyl.orm does not need",
-    "_replace": "of named tuples",
     "_retries": "of redis-py's Retry, used if the option `retry` is",
     "_set_running_loop": "of Python's asyncio",
     "_setupfunc": "of SimpleLazyObject, set through its __dict__",

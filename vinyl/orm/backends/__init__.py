@@ -41,3 +41,15 @@ spool.py        rows kept in memory, then in a file, while a stream is read
 postgresql/     the ENGINE for PostgreSQL
 sqlite3/        the ENGINE for SQLite
 """
+
+from typing import TYPE_CHECKING
+
+from vinyl.bridge.imports import importer_of
+
+if TYPE_CHECKING:
+    from vinyl.orm.backends import psycopg_pipeline
+else:
+    # Modules that many processes do not need: imported with their first use.
+    __getattr__ = importer_of(__name__)
+
+__all__ = ["psycopg_pipeline"]

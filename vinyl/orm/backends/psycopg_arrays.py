@@ -14,13 +14,15 @@ import struct
 import uuid
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 from psycopg.adapt import AdaptersMap, Dumper, PyFormat
 from psycopg.postgres import register_default_adapters
 from psycopg.pq import Format
 from psycopg.types.numeric import Int2, Int4, Int8
+
+from vinyl.records import NamedTuple
 
 __all__ = ["Array", "arrays_of", "has_arrays_of"]
 

@@ -25,9 +25,9 @@ from psycopg.waiting import wait_async
 from vinyl.bridge.cancellation import Shield, decide
 from vinyl.bridge.greenlets import active_shield, in_bridge, suspend
 from vinyl.bridge.mode import refuse_to_block
+from vinyl.orm import backends
 from vinyl.orm.backends.base import BridgeMixin, ThreadLoan
 from vinyl.orm.backends.pipelines import Read, Replies
-from vinyl.orm.backends.psycopg_pipeline import fetch_together
 from vinyl.orm.backends.psycopg_prepared import Prepared
 from vinyl.orm.backends.psycopg_reader import INPUT, Reader
 from vinyl.orm.backends.psycopg_statements import fetch_rows
@@ -237,7 +237,12 @@ class BridgeConnection(psycopg.Connection[Any]):
         Switches to the event loop.
         """
         with self.lock:
-            await self._wait(None, fetch_together(self, reads, replies, syncs_once))
+            await self._wait(
+                None,
+                backends.psycopg_pipeline.fetch_together(
+                    self, reads, replies, syncs_once
+                ),
+            )
 
     def set_autocommit_nowait(self, value: bool) -> None:
         """

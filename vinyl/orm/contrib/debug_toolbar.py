@@ -18,9 +18,8 @@ from django.db.backends.utils import CursorWrapper
 
 from vinyl.bridge.greenlets import in_bridge
 from vinyl.bridge.mode import runs_sync
-from vinyl.bridge.patching import Patch
 
-__all__ = ["TABLE"]
+__all__ = ["patch_aenable", "patch_disable"]
 
 
 class Recording:
@@ -91,11 +90,3 @@ def patch_disable(disable: Callable[[Any], None]) -> Callable[[Any], None]:
             ]
 
     return disable_instrumentation
-
-
-_PANEL = "debug_toolbar.panels.sql.panel:SQLPanel"
-
-TABLE = (
-    Patch(_PANEL, "aenable_instrumentation", patch_aenable, of_package=True),
-    Patch(_PANEL, "disable_instrumentation", patch_disable, of_package=True),
-)

@@ -21,11 +21,15 @@ from django.db import close_old_connections
 
 from vinyl.bridge.blocking import run_reporting
 from vinyl.bridge.greenlets import current_shield
-from vinyl.bridge.patching import Patch
 from vinyl.bridge.threads import runs_in_thread
 from vinyl.conf import vinyl_settings
 
-__all__ = ["TABLE"]
+__all__ = [
+    "patch_errors_sync_to_async",
+    "patch_get_response_async",
+    "patch_handle",
+    "patch_handlers_sync_to_async",
+]
 
 # Whether the running code serves a request of a bridged handler.
 _is_bridged: ContextVar[bool] = ContextVar("vinyl_is_bridged", default=False)
@@ -173,17 +177,3 @@ def patch_get_response_async(
                 _is_bridged.reset(token)
 
     return bridged
-
-
-_BASE = "django.core.handlers.base"
-_ASGI = "django.core.handlers.asgi"
-TABLE = (
-    Patch(f"{_ASGI}:ASGIHandler", "handle", patch_handle),
-    Patch(f"{_BASE}:BaseHandler", "get_response_async", patch_get_response_async),
-    Patch(_ASGI, "sync_to_async", patch_handlers_sync_to_async),
-    Patch(_BASE, "sync_to_async", patch_handlers_sync_to_async),
-    Patch("django.utils.deprecation", "sync_to_async", patch_handlers_sync_to_async),
-    Patch(
-        "django.core.handlers.exception", "sync_to_async", patch_errors_sync_to_async
-    ),
-)

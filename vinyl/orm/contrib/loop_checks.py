@@ -12,9 +12,8 @@ from types import ModuleType
 from typing import Any
 
 from vinyl.bridge.greenlets import in_bridge
-from vinyl.bridge.patching import Patch
 
-__all__ = ["TABLE"]
+__all__ = ["LoopHidden"]
 
 
 class LoopHidden:
@@ -40,11 +39,3 @@ class LoopHidden:
             raise RuntimeError("no running event loop")
         loop: AbstractEventLoop = self._asyncio.get_running_loop()
         return loop
-
-
-TABLE = (
-    # Returns a proxy of the setting, to be awaited.
-    Patch("constance.base", "asyncio", LoopHidden, of_package=True),
-    # Returns coroutines to the sync GraphQLView.
-    Patch("strawberry.utils.inspect", "asyncio", LoopHidden, of_package=True),
-)

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from vinyl.bridge.greenlets import run
-from vinyl.bridge.patching import Patch
 
-__all__ = ["TABLE"]
+__all__ = ["patch_execute"]
 
 
 def patch_execute(execute: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,13 +26,3 @@ def patch_execute(execute: Callable[..., Any]) -> Callable[..., Any]:
         return await run(getattr(self, plain), query, **arguments)
 
     return execute_in_bridge
-
-
-TABLE = (
-    Patch(
-        "procrastinate.contrib.django.django_connector:DjangoConnector",
-        "execute_query_async execute_query_one_async execute_query_all_async",
-        patch_execute,
-        of_package=True,
-    ),
-)

@@ -11,10 +11,9 @@ from typing import Any
 from asgiref.local import Local
 from django.utils.module_loading import import_string
 
-from vinyl.bridge.patching import Patch
 from vinyl.bridge.threads import runs_in_thread
 
-__all__ = ["TABLE", "middleware_with_thread_locals"]
+__all__ = ["middleware_with_thread_locals", "patch_local", "patch_values"]
 
 
 def middleware_with_thread_locals(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -107,15 +106,3 @@ def patch_values(values: threading.local) -> Local:
     `patch_local()`.
     """
     return Local()
-
-
-TABLE = (
-    # The request, and with it the user, that code asks for anywhere.
-    Patch("crum", "_thread_locals", patch_values, of_package=True),
-    # The user and the URL that are written into the history.
-    Patch("pghistory.runtime", "_tracker", patch_values, of_package=True),
-    # The triggers that a block turns off.
-    Patch("pgtrigger.runtime", "_ignore _schema", patch_values, of_package=True),
-    # The request that is being recorded.
-    Patch("silk.collector", "local", patch_local, of_package=True),
-)

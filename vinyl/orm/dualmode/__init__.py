@@ -21,3 +21,25 @@ commit_hooks.py   hooks of on_commit(), sync and async ones
 closing.py        closing connections with Django's functions, on the event loop
 awaited_value.py  explains the TypeError of awaiting a value already fetched
 """
+
+from typing import TYPE_CHECKING
+
+from vinyl.bridge.imports import importer_of
+
+if TYPE_CHECKING:
+    from vinyl.orm.dualmode import (
+        batches,
+        copy,
+        notifications,
+        streams,
+    )
+else:
+    # Modules that many processes do not need: imported with their first use.
+    __getattr__ = importer_of(__name__)
+
+__all__ = [
+    "batches",
+    "copy",
+    "notifications",
+    "streams",
+]

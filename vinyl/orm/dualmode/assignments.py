@@ -10,9 +10,11 @@ query, without a look at what has been assigned in between. Here it is put back.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.models import Model
+
+from vinyl.records import NamedTuple
 
 __all__ = ["Assignments", "Places"]
 

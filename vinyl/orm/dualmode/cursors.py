@@ -19,7 +19,7 @@ import inspect
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from types import FrameType
-from typing import Any, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from django.db import InterfaceError, connections
 from django.db.transaction import TransactionManagementError
@@ -27,8 +27,8 @@ from django.db.transaction import TransactionManagementError
 from vinyl.bridge.greenlets import run
 from vinyl.bridge.mode import dual, runs_sync
 from vinyl.exceptions import NotAwaitedError
+from vinyl.orm import dualmode
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.dualmode.copy import AsyncCopy
 from vinyl.orm.scopes.lease import Lease
 from vinyl.orm.scopes.scope import (
     ConnectionScope,
@@ -36,6 +36,9 @@ from vinyl.orm.scopes.scope import (
     is_lost,
     nearest_lease,
 )
+
+if TYPE_CHECKING:
+    from vinyl.orm.dualmode.copy import AsyncCopy
 
 __all__ = [
     "AsyncCursor",
@@ -230,7 +233,7 @@ class AsyncCursor(Pinned):
         Return psycopg's COPY, for `async with cursor.copy("COPY ...") as copy`. Takes
         the arguments of `psycopg.Cursor.copy`. Never switches.
         """
-        return AsyncCopy(self, (args, kwargs))
+        return dualmode.copy.AsyncCopy(self, (args, kwargs))
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         while (row := await self.fetchone()) is not None:

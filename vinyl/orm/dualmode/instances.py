@@ -9,7 +9,7 @@ from django.db.models import Model
 
 from vinyl.bridge.greenlets import run
 from vinyl.bridge.mode import dual
-from vinyl.orm.plans import writes_on_loop
+from vinyl.orm import plans
 
 __all__ = ["patch_delete", "patch_save"]
 
@@ -23,7 +23,7 @@ def patch_save(save: Callable[..., Any]) -> Callable[..., Any]:
         return dual(save)
 
     async def in_async(self: Any, *args: Any, **kwargs: Any) -> None:
-        if args or not await writes_on_loop.save(self, kwargs):
+        if args or not await plans.writes_on_loop.save(self, kwargs):
             await run(save, self, *args, **kwargs)
 
     return dual(save, in_async=in_async)
@@ -38,7 +38,9 @@ def patch_delete(delete: Callable[..., Any]) -> Callable[..., Any]:
         return dual(delete)
 
     async def in_async(self: Any, *args: Any, **kwargs: Any) -> Any:
-        done = None if args else await writes_on_loop.delete_instance(self, kwargs)
+        done = (
+            None if args else await plans.writes_on_loop.delete_instance(self, kwargs)
+        )
         if done is None:
             done = await run(delete, self, *args, **kwargs)
         return done

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Coroutine, Generator, Iterable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.db import models
 
@@ -19,11 +19,14 @@ from vinyl.bridge.greenlets import in_steps, run
 from vinyl.bridge.mode import runs_sync
 from vinyl.bridge.refusals import asked_by, refusing
 from vinyl.exceptions import NotFetchedError
+from vinyl.orm import observe
 from vinyl.orm.dualmode.assignments import Assignments, Places
 from vinyl.orm.dualmode.singleflight import in_flight, is_in_flight, wait_for_flight
 from vinyl.orm.observe import recorder
-from vinyl.orm.observe.callsite import Callsite, find_callsite
 from vinyl.orm.observe.lazy_loads import LazyLoad, observe_load
+
+if TYPE_CHECKING:
+    from vinyl.orm.observe.callsite import Callsite
 
 __all__ = ["NotFetched", "fetch", "patch_get"]
 
@@ -173,7 +176,7 @@ def patch_get(
             callsite = None
             if recorder.observes_loads:
                 # Found here, since the task that awaits may not show the user's line.
-                callsite = find_callsite()
+                callsite = observe.callsite.find_callsite()
                 read = functools.partial(noticed, self, instance, cls, callsite)
             work = functools.partial(
                 _read_in_bridge, instance, read, functools.partial(places, self)

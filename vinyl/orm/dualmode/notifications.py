@@ -29,7 +29,7 @@ __all__ = [
     "Notifications",
     "check_channels",
     "check_has_notifications",
-    "patch_listen",
+    "listen",
 ]
 
 # PostgreSQL shortens longer names silently, in LISTEN.
@@ -221,34 +221,28 @@ class Notifications:
         return f"<Notifications of {names} on {self.alias!r}, {state}>"
 
 
-def patch_listen(_: None) -> Callable[..., Any]:
-    """`listen()` for both modes."""
+def listen(wrapper: Any, *channels: str, timeout: float | None = None) -> Notifications:
+    """
+    Return the notifications sent to *channels*, for `async with`; see `Notifications`.
+    The method `listen()` of connections.
 
-    def listen(
-        self: Any, *channels: str, timeout: float | None = None
-    ) -> Notifications:
-        """
-        Return the notifications sent to *channels*, for `async with`; see
-        `Notifications`.
+    Args:
+        wrapper: The connection of the alias.
+        timeout: End the iteration after this long without a notification, in seconds.
+            None waits without a limit.
 
-        Args:
-            timeout: End the iteration after this long without a notification, in
-                seconds. None waits without a limit.
+    Raises:
+        NotSupportedError: The database does not support notifications.
+        TypeError: No channel was given, or one is not a string.
+        ValueError: PostgreSQL does not accept the name of a channel, or *timeout* is
+            not a number of seconds.
 
-        Raises:
-            NotSupportedError: The database does not support notifications.
-            TypeError: No channel was given, or one is not a string.
-            ValueError: PostgreSQL does not accept the name of a channel, or *timeout*
-                is not a number of seconds.
-
-        Never switches.
-        """
-        check_has_notifications("connection.listen()", self)
-        check_channels("connection.listen()", channels)
-        _check_timeout(timeout)
-        return Notifications(self.alias, channels, timeout)
-
-    return listen
+    Never switches.
+    """
+    check_has_notifications("connection.listen()", wrapper)
+    check_channels("connection.listen()", channels)
+    _check_timeout(timeout)
+    return Notifications(wrapper.alias, channels, timeout)
 
 
 def check_has_notifications(call: str, wrapper: Any) -> None:

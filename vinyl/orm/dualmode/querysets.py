@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from typing import Any, NoReturn
 
 from django.db import models
@@ -25,11 +25,10 @@ from vinyl.bridge.flows import use_driver
 from vinyl.bridge.greenlets import in_bridge, run, suspend
 from vinyl.bridge.mode import dual, runs_sync
 from vinyl.exceptions import NotAwaitedError
+from vinyl.orm import plans
 from vinyl.orm.dualmode.singleflight import in_flight, is_in_flight, wait_for_flight
 from vinyl.orm.observe import recorder
 from vinyl.orm.observe.lazy_loads import observe_rows
-from vinyl.orm.plans import on_loop, writes_on_loop
-from vinyl.orm.plans.prefetches_on_loop import fetch_rows as fetch_rows_on_loop
 from vinyl.orm.plans.terminals import RESULTS
 
 __all__ = ["evaluate", "prefetch_related_objects"]
@@ -73,7 +72,10 @@ async def evaluate(queryset: Any) -> list[Any]:
         if is_in_flight([queryset], ROWS):
             await wait_for_flight([queryset], ROWS)
         with in_flight([queryset], ROWS):
-            objects = await fetch_rows_on_loop(queryset)
+            if queryset._prefetch_related_lookups:
+                objects = await plans.prefetches_on_loop.fetch_rows(queryset)
+            else:
+                objects = await plans.on_loop.fetch(queryset, "rows")
         if objects is None:
             await run(queryset._fetch_all)
         elif not is_loaded(queryset):
@@ -94,12 +96,12 @@ def patch_terminal(method: Callable[..., Any]) -> Callable[..., Any]:
     if terminal == "aggregate":
         return dual(method, in_async=functools.partial(_aggregate, method))
     if terminal in _WRITES:
-        return _patch_write(method, _WRITES[terminal])
+        return _patch_write(method)
     if result is None:
         return dual(method)
 
     async def in_async(self: Any, *args: Any, **kwargs: Any) -> Any:
-        found = await on_loop.fetch(self, terminal, args, kwargs)
+        found = await plans.on_loop.fetch(self, terminal, args, kwargs)
         if found is None:
             return await run(method, self, *args, **kwargs)
         return result(self.model, found)
@@ -110,22 +112,19 @@ def patch_terminal(method: Callable[..., Any]) -> Callable[..., Any]:
 async def _aggregate(
     method: Callable[..., Any], queryset: Any, *args: Any, **kwargs: Any
 ) -> dict[str, Any]:
-    found = await on_loop.aggregate(queryset, args, kwargs)
+    found = await plans.on_loop.aggregate(queryset, args, kwargs)
     return await run(method, queryset, *args, **kwargs) if found is None else found
 
 
-# The methods that write, and what runs them without the bridge.
-_WRITES = {
-    "create": writes_on_loop.create,
-    "delete": writes_on_loop.delete,
-    "update": writes_on_loop.update,
-}
+# The methods that write, which functions of these names run without the bridge.
+_WRITES = frozenset({"create", "delete", "update"})
 
 
-def _patch_write(
-    method: Callable[..., Any], write: Callable[..., Coroutine[Any, Any, Any]]
-) -> Callable[..., Any]:
+def _patch_write(method: Callable[..., Any]) -> Callable[..., Any]:
+    terminal = method.__name__
+
     async def in_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+        write = getattr(plans.writes_on_loop, terminal)
         found = None if args else await write(self, kwargs)
         return await run(method, self, *args, **kwargs) if found is None else found
 

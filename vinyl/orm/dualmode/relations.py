@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from copy import deepcopy
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from weakref import ref
 
@@ -27,21 +27,21 @@ from django.db.models.fields.related_descriptors import (
 from django.db.models.query import QuerySet
 
 from vinyl.bridge.greenlets import run
-from vinyl.orm.dualmode.batches import fetch_together
+from vinyl.orm import dualmode, observe, plans
 from vinyl.orm.dualmode.querysets import evaluate
 from vinyl.orm.observe import recorder
-from vinyl.orm.observe.callsite import Callsite
 from vinyl.orm.observe.fetch_modes import fetches_one
 from vinyl.orm.observe.lazy_loads import LazyLoad, observe_load
-from vinyl.orm.observe.lookup_paths import set_paths
 from vinyl.orm.plans import shapes
-from vinyl.orm.plans.binders import INTEGERS, target_of
-from vinyl.orm.plans.loaders import has_init_receivers, is_plain
-from vinyl.orm.plans.on_loop import fetch as fetch_on_loop
+from vinyl.orm.plans.plain_models import has_init_receivers, is_plain
 from vinyl.orm.plans.shapes import LITERAL, PLAIN, root_of
 from vinyl.orm.plans.terminals import only
 from vinyl.orm.plans.trails import trail_of
 from vinyl.orm.scopes.operation import may_share
+from vinyl.records import NamedTuple
+
+if TYPE_CHECKING:
+    from vinyl.orm.observe.callsite import Callsite
 
 __all__ = ["fetch_related"]
 
@@ -80,9 +80,9 @@ class _Relation:
         self.owner = self.owner._meta.concrete_model
         # The type of keys of which Python and the database say the same about whether
         # two are equal; None if there is none, as for texts and fields of the project.
-        target = target_of(remote)
+        target = plans.binders.target_of(remote)
         self.kind_of_keys: type | None = None
-        if type(target) in INTEGERS:
+        if type(target) in plans.binders.INTEGERS:
             self.kind_of_keys = int
         elif type(target) is models.UUIDField:
             self.kind_of_keys = UUID
@@ -229,7 +229,7 @@ async def fetch_related(
         and not has_init_receivers(relation.model)
         and may_share(alias)
     ):
-        found = await fetch_together(
+        found = await dualmode.batches.fetch_together(
             (relation, alias), asked, partial(_fetch_one, asked, alias), _fetch_all
         )
     else:
@@ -256,7 +256,7 @@ async def _fetch_one(asked: _Asked, alias: str) -> Any:
         return await fetch()
     given = {relation.lookup: value}
     queryset = relation.queryset_for_plan(instance, alias)
-    objects = await fetch_on_loop(queryset, "get", (), given)
+    objects = await plans.on_loop.fetch(queryset, "get", (), given)
     if objects is not None:
         return only(relation.model, objects) if objects else None
     try:
@@ -285,7 +285,7 @@ async def _fetch_all(asked: list[_Asked]) -> list[Any]:
                 found = _twin(found)
             given.add(one.value)
             if recorder.observes_loads:
-                set_paths([found], one.load.path)
+                observe.lookup_paths.set_paths([found], one.load.path)
         results.append(found)
     return results
 

@@ -27,10 +27,11 @@ from django.db.models.query_utils import DeferredAttribute
 
 from vinyl.bridge.async_methods import patch_instancecheck
 from vinyl.bridge.greenlets import in_bridge
+from vinyl.bridge.imports import on_call
 from vinyl.bridge.mode import dual, dual_if_async
 from vinyl.bridge.patching import Patch, apply_patches, patch_sync_to_async
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import routers
+from vinyl.orm import dualmode
 from vinyl.orm.backends import reconnection
 from vinyl.orm.contrib import (
     auth,
@@ -38,14 +39,10 @@ from vinyl.orm.contrib import (
     caches,
     commands,
     contenttypes,
-    debug_toolbar,
     forms,
     generic_foreign_keys,
-    handlers,
-    loop_checks,
     managers,
-    procrastinate,
-    thread_locals,
+    packages,
     validators,
 )
 from vinyl.orm.dualmode import (
@@ -55,10 +52,8 @@ from vinyl.orm.dualmode import (
     cursors,
     instances,
     lazy,
-    notifications,
     querysets,
     relations,
-    streams,
     versions,
 )
 from vinyl.orm.dualmode.assignments import Places
@@ -105,6 +100,22 @@ def patch_getitem(getitem: Callable[..., Any]) -> Callable[..., Any]:
         return getitem(self, alias)
 
     return __getitem__
+
+
+def patch_get_response(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    """The patch of vinyl.orm.routers, which is imported with Django's handlers."""
+    from vinyl.orm import routers
+
+    return routers.patch_get_response(get_response)
+
+
+def patch_listen(_: None) -> Callable[..., Any]:
+    """Give connections `listen()`, which `notifications.listen()` describes."""
+
+    def listen(self: Any, *channels: str, timeout: float | None = None) -> Any:
+        return dualmode.notifications.listen(self, *channels, timeout=timeout)
+
+    return listen
 
 
 def _is_cached(descriptor: Any, instance: Any) -> bool:
@@ -223,15 +234,15 @@ TABLE = (
     Patch(_QUERYSET, "__getitem__", querysets.patch_getitem),
     Patch(_QUERYSET, "__repr__", querysets.patch_repr),
     Patch(_QUERYSET, "__str__", querysets.patch_str),
-    Patch(_QUERYSET, "iterator", streams.patch_iterator),
-    Patch(_QUERYSET, "aiterator", streams.patch_aiterator),
+    Patch(_QUERYSET, "iterator", on_call(lambda: dualmode.streams.patch_iterator)),
+    Patch(_QUERYSET, "aiterator", on_call(lambda: dualmode.streams.patch_aiterator)),
     Patch(_RAW_QUERYSET, "_fetch_all", querysets.patch_fetch_all),
     Patch(_RAW_QUERYSET, "__await__", querysets.patch_await),
     Patch(_RAW_QUERYSET, "__aiter__", querysets.patch_aiter),
     Patch(_RAW_QUERYSET, "__getitem__", querysets.patch_getitem),
     Patch(_RAW_QUERYSET, "__str__", querysets.patch_str),
     Patch(_RAW_QUERYSET, "columns", querysets.patch_columns),
-    Patch(_RAW_QUERYSET, "iterator", streams.patch_iterator),
+    Patch(_RAW_QUERYSET, "iterator", on_call(lambda: dualmode.streams.patch_iterator)),
     Patch(_MODEL, "save", instances.patch_save, inherited=True),
     Patch(_MODEL, "delete", instances.patch_delete, inherited=True),
     Patch(
@@ -283,7 +294,7 @@ TABLE = (
     ),
     Patch(_WRAPPER, "cursor chunked_cursor", cursors.patch_cursor, inherited=True),
     Patch(_WRAPPER, "pinned", cursors.patch_pinned),
-    Patch(_WRAPPER, "listen", notifications.patch_listen),
+    Patch(_WRAPPER, "listen", patch_listen),
     Patch(
         _WRAPPER,
         "check_constraints commit get_autocommit rollback savepoint "
@@ -322,10 +333,7 @@ TABLE = (
     Patch(generic_foreign_keys.DESCRIPTOR, "__get__", _generic, app="contenttypes"),
     *auth.TABLE,
     *managers.TABLE,
-    *procrastinate.TABLE,
-    *thread_locals.TABLE,
-    *loop_checks.TABLE,
-    *debug_toolbar.TABLE,
+    *packages.TABLE,
     Patch(
         "django.contrib.sessions.backends.base",
         "sync_to_async",
@@ -354,9 +362,8 @@ TABLE = (
     Patch(
         "django.core.handlers.base:BaseHandler",
         "get_response get_response_async",
-        routers.patch_get_response,
+        patch_get_response,
     ),
-    *handlers.TABLE,
 )
 
 

@@ -14,7 +14,7 @@ import inspect
 import warnings
 from collections.abc import Iterator
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
@@ -22,6 +22,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from vinyl.orm.lint.inference import Places, Scope, names_in, place_of
 from vinyl.orm.lint.sources import ANY, SAVING, Thing
 from vinyl.orm.lint.uses import TRUTH, Use, uses_in
+from vinyl.records import NamedTuple
 
 __all__ = ["Forgotten", "find"]
 

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Iterable, Iterator
 from functools import partialmethod
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.models import Model, QuerySet
 from django.db.models.manager import BaseManager
@@ -21,6 +21,7 @@ from django.views.generic import View
 from vinyl.bridge import mode
 from vinyl.bridge.mode import dual
 from vinyl.orm.dualmode.table import TABLE
+from vinyl.records import NamedTuple
 
 __all__ = ["ANY", "GIVES", "SAVING", "Thing", "given_to", "is_dual"]
 

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from vinyl.bridge.calls import Call
 from vinyl.orm.lint.inference import attribute_asked_for
+from vinyl.records import NamedTuple
 
 __all__ = ["TRUTH", "Use", "uses_in"]
 

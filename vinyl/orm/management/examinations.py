@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from django.apps import apps
 from django.core import checks
@@ -15,6 +15,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
 from vinyl.orm.pools.registry import configured_pools
+from vinyl.records import NamedTuple
 
 __all__ = [
     "Finding",

@@ -15,10 +15,11 @@ import sys
 from collections.abc import Iterator
 from itertools import chain
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 from vinyl.bridge.greenlets import frame_waiting_in, frames_around, in_bridge
 from vinyl.bridge.tasks import is_own, running_task
+from vinyl.records import NamedTuple
 
 __all__ = ["Callsite", "Frame", "find_callsite", "in_template"]
 

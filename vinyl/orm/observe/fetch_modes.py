@@ -16,7 +16,7 @@ from django.db.models import query
 
 from vinyl.bridge.patching import getattr_or_refuse
 from vinyl.conf import vinyl_settings
-from vinyl.orm.observe.callsite import in_template
+from vinyl.orm import observe
 
 __all__ = ["are_supported", "fetches_one", "read_settings"]
 
@@ -36,7 +36,7 @@ if django.VERSION >= SINCE:
         awaits_peers = False
 
         def fetch(self, fetcher: Any, instance: Any) -> None:
-            mode = FETCH_PEERS if in_template() else FETCH_ONE
+            mode = FETCH_PEERS if observe.callsite.in_template() else FETCH_ONE
             mode.fetch(fetcher, instance)
 
         def __reduce__(self) -> str:

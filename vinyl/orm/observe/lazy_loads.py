@@ -12,14 +12,18 @@ import functools
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from vinyl.conf import vinyl_settings
 from vinyl.exceptions import LazyInTemplateError
+from vinyl.orm import observe as later
 from vinyl.orm.observe import recorder
-from vinyl.orm.observe.callsite import Callsite, Frame, find_callsite
 from vinyl.orm.observe.events import QueryEvent, observe
-from vinyl.orm.observe.lookup_paths import LookupPath, cure_of, path_of, set_paths
+from vinyl.records import NamedTuple
+
+if TYPE_CHECKING:
+    from vinyl.orm.observe.callsite import Callsite, Frame
+    from vinyl.orm.observe.lookup_paths import LookupPath
 
 __all__ = [
     "LazyLoad",
@@ -71,7 +75,7 @@ class LazyLoad:
     def begin(self, query: QueryEvent) -> None:
         if self.count == 0:
             if self.callsite is None:
-                self.callsite = find_callsite()
+                self.callsite = later.callsite.find_callsite()
             frame = self.callsite.template
             if frame is not None and vinyl_settings.LAZY_IN_TEMPLATES != "allow":
                 _warn_or_refuse(self, frame)
@@ -83,7 +87,8 @@ class LazyLoad:
     @property
     def path(self) -> LookupPath:
         """The lookup path from the root queryset to the loaded value."""
-        return path_of(self.instance).follow(self.attribute, joins=self.kind == "one")
+        path = later.lookup_paths.path_of(self.instance)
+        return path.follow(self.attribute, joins=self.kind == "one")
 
 
 class RecordedLoad(NamedTuple):
@@ -131,7 +136,7 @@ def observe_load(load: LazyLoad, read: Callable[[], Any]) -> Any:
         if load.count:
             if load.kind != "field":
                 rows = value if load.kind in ("many", "part") else [value]
-                set_paths(rows, load.path)
+                later.lookup_paths.set_paths(rows, load.path)
             _record(load)
     return value
 
@@ -143,13 +148,13 @@ def _record(load: LazyLoad) -> None:
     loads = record.notes.setdefault("loads", [])
     if len(loads) < record.MOST_QUERIES:
         name = f"{type(load.instance).__name__}.{load.attribute}"
-        callsite = load.callsite or Callsite()
+        callsite = load.callsite or later.callsite.Callsite()
         loads.append(RecordedLoad(name, load.path, load.kind, callsite, load.seconds))
 
 
 def _warn_or_refuse(load: LazyLoad, frame: Frame) -> None:
     """Raise an error for a load in a template, or log it once for each line."""
-    _, cure = cure_of(load.path, load.kind)
+    _, cure = later.lookup_paths.cure_of(load.path, load.kind)
     owner = type(load.instance).__name__
     if vinyl_settings.LAZY_IN_TEMPLATES == "raise":
         raise LazyInTemplateError(owner, load.attribute, frame.file, frame.line, cure)
@@ -202,7 +207,8 @@ def observe_rows(queryset: Any, fetch_all: Callable[[Any], None]) -> None:
     # Clones of a query keep its attributes.
     origin = getattr(queryset.query, "related_origin", None)
     if origin is None:
-        set_paths(rows(), LookupPath(queryset.model.__name__))
+        path = later.lookup_paths.LookupPath(queryset.model.__name__)
+        later.lookup_paths.set_paths(rows(), path)
     else:
         kind = "many" if _shape_of(queryset.query) == origin.shape else "part"
         observe_load(LazyLoad(origin.instance, origin.name, kind), rows)

@@ -8,9 +8,11 @@ name the call that would have brought its value along.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import models
+
+from vinyl.records import NamedTuple
 
 __all__ = ["LookupPath", "cure_of", "path_of", "set_paths"]
 

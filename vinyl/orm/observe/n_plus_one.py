@@ -8,12 +8,12 @@ row, where the list's own queryset could have fetched all of them.
 from __future__ import annotations
 
 import logging
-from typing import NamedTuple
 
 from vinyl.orm.observe.callsite import Callsite
 from vinyl.orm.observe.lazy_loads import RecordedLoad
 from vinyl.orm.observe.lookup_paths import LookupPath, cure_of
 from vinyl.orm.observe.recorder import Recording
+from vinyl.records import NamedTuple
 
 __all__ = ["find_n_plus_ones", "log_n_plus_ones"]
 

@@ -13,16 +13,19 @@ those of others that run at the same time do not.
 from __future__ import annotations
 
 from collections.abc import Sized
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from vinyl.orm.observe.callsite import Callsite, find_callsite
+from vinyl.orm import observe as later
 from vinyl.orm.observe.events import (
     QueryEvent,
     all_observers,
     current_observers,
     observe,
 )
-from vinyl.orm.observe.sql_text import describe_params, summary_of, text_of
+from vinyl.records import NamedTuple
+
+if TYPE_CHECKING:
+    from vinyl.orm.observe.callsite import Callsite
 
 __all__ = [
     "Query",
@@ -102,16 +105,16 @@ class Recording:
 
 def _query_of(query: QueryEvent) -> Query:
     """What is kept of *query*."""
-    params = describe_params(query.params, query.many, shows_params=True)
+    params = later.sql_text.describe_params(query.params, query.many, shows_params=True)
     return Query(
         query.connection.alias,
-        text_of(query.sql),
+        later.sql_text.text_of(query.sql),
         params,
         query.seconds,
         query.outcome,
-        find_callsite(),
+        later.callsite.find_callsite(),
         _key(query.sql, query.params, params),
-        summary_of(query.sql),
+        later.sql_text.summary_of(query.sql),
     )
 
 

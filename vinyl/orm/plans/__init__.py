@@ -45,6 +45,7 @@ plan.py         the plan of a shape
 learning.py     from the query that Django builds for a shape to its plan
 marked_query.py the query that Django builds and runs to make a plan
 converters.py   from the values of a result to those of the fields
+plain_models.py which models do only what Django does
 loaders.py      from the rows of a result to instances, as `Model.from_db()` makes them
 builders.py     the code that makes them in one pass, written out for a query
 
@@ -52,3 +53,53 @@ The first query of a shape goes through Django. For the second, Django builds th
 from marked values, which show where each parameter of the SQL comes from, and the plan
 is kept. A query without a plan goes through Django.
 """
+
+from typing import TYPE_CHECKING
+
+from vinyl.bridge.imports import importer_of
+
+if TYPE_CHECKING:
+    from vinyl.orm.plans import (
+        aggregates,
+        binders,
+        bulk_creates,
+        deletes,
+        in_bulk,
+        insert_learning,
+        inserts,
+        learning,
+        marked_query,
+        on_loop,
+        prefetch_filters,
+        prefetched,
+        prefetches,
+        prefetches_on_loop,
+        related_querysets,
+        saves,
+        updates,
+        writes_on_loop,
+    )
+else:
+    # Modules that many processes do not need: imported with their first use.
+    __getattr__ = importer_of(__name__)
+
+__all__ = [
+    "aggregates",
+    "binders",
+    "bulk_creates",
+    "deletes",
+    "in_bulk",
+    "insert_learning",
+    "inserts",
+    "learning",
+    "marked_query",
+    "on_loop",
+    "prefetch_filters",
+    "prefetched",
+    "prefetches",
+    "prefetches_on_loop",
+    "related_querysets",
+    "saves",
+    "updates",
+    "writes_on_loop",
+]

@@ -29,7 +29,7 @@ from django.db.models import (
 from django.db.models.expressions import Col
 from django.db.models.fields import related_lookups, tuple_lookups
 
-from vinyl.orm.plans.loaders import has_plain
+from vinyl.orm.plans.plain_models import has_plain
 from vinyl.orm.plans.shapes import Kept
 from vinyl.orm.plans.values import Unplannable
 

@@ -18,8 +18,8 @@ from django.db.models import Model, QuerySet
 
 from vinyl.orm.plans.columns import IsExpression
 from vinyl.orm.plans.execution import write
-from vinyl.orm.plans.loaders import MISSING
 from vinyl.orm.plans.model_saves import has_djangos_methods, saves_of
+from vinyl.orm.plans.plain_models import MISSING
 from vinyl.orm.plans.shapes import PLAIN
 from vinyl.orm.plans.trails import is_enabled
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from django.db import Error
 
@@ -10,7 +10,10 @@ from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.backends.reconnection import prepare_retry
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import begin, is_observed, needs_cursor
-from vinyl.orm.plans.plan import Plan
+from vinyl.records import NamedTuple
+
+if TYPE_CHECKING:
+    from vinyl.orm.plans.plan import Plan
 
 __all__ = ["Write", "converted", "fetch", "guarded", "needs_no_cursor", "write"]
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Hashable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.models.query import QuerySet
 
 from vinyl.orm.plans.shapes import Inner, Trail, Unplannable
 from vinyl.orm.plans.trails import PENDING, in_place, is_as_made, settled, trail_of
+from vinyl.records import NamedTuple
 
 __all__ = [
     "Found",

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.models import sql
 
+from vinyl.orm import plans
 from vinyl.orm.plans.columns import IsExpression
 from vinyl.orm.plans.execution import write
-from vinyl.orm.plans.insert_learning import learned
 from vinyl.orm.plans.insert_plan import InsertPlan
 from vinyl.orm.plans.shapes import Node, root_of
 from vinyl.orm.plans.trails import is_enabled
+from vinyl.records import NamedTuple
 
 __all__ = ["patch_insert", "plan_for"]
 
@@ -42,14 +43,16 @@ def patch_insert(execute_sql: Callable[..., Any]) -> Callable[..., Any]:
         if not is_enabled() or not query.fields or type(query) is not sql.InsertQuery:
             return execute_sql(self, returning_fields)
         connection = self.connection
-        plans = _plans_of(query.model)
+        made = _plans_of(query.model)
         key = _key(query, connection, returning_fields)
         count = len(query.objs)
-        plan = _known(plans, key, count)
+        plan = _known(made, key, count)
         if plan is None:
-            if (key, count) in plans:
+            if (key, count) in made:
                 return execute_sql(self, returning_fields)
-            return learned(self, returning_fields, execute_sql, plans, key)
+            return plans.insert_learning.learned(
+                self, returning_fields, execute_sql, made, key
+            )
         if connection.connection is None:
             # Django connects before it prepares values.
             connection.ensure_connection()
@@ -80,11 +83,11 @@ def plan_for(
 
 
 def _known(
-    plans: dict[Hashable, InsertPlan | None], key: Hashable, count: int
+    made: dict[Hashable, InsertPlan | None], key: Hashable, count: int
 ) -> InsertPlan | None:
-    plan = plans.get((key, count))
+    plan = made.get((key, count))
     if plan is None and count > 1:
-        plan = plans.get((key, None))
+        plan = made.get((key, None))
     return plan
 
 

@@ -19,7 +19,6 @@ from typing import Any, cast
 
 import django
 from django.db import models, router
-from django.db.models.fields.files import FileDescriptor
 from django.db.models.fields.mixins import FieldCacheMixin
 from django.db.models.fields.related_descriptors import (
     ForeignKeyDeferredAttribute,
@@ -31,25 +30,21 @@ from django.db.models.query import (
     ValuesIterable,
     ValuesListIterable,
 )
-from django.db.models.query_utils import DeferredAttribute
-from django.db.models.signals import post_init, pre_init
 
 from vinyl.orm.backends.collection import MANY, Pause
 from vinyl.orm.plans.builders import Builder, builder_of
+from vinyl.orm.plans.plain_models import (
+    MISSING,
+    has_init_receivers,
+    is_plain,
+    key_names,
+)
 from vinyl.orm.plans.values import Unplannable
 
 __all__ = [
-    "MISSING",
-    "has_init_receivers",
-    "has_plain",
-    "is_plain",
-    "key_names",
     "loader_of",
 ]
 
-# Descriptors that only set the value in the instance.
-PLAIN = frozenset({DeferredAttribute, FileDescriptor, ForeignKeyDeferredAttribute})
-MISSING = object()
 _model: Any = models.Model
 
 # Makes a list of objects from rows, for a queryset on a database.
@@ -229,17 +224,6 @@ def _track_peers(objects: list[Any]) -> None:
         instance._state.peers = peers
 
 
-def has_init_receivers(model: type[models.Model]) -> bool:
-    """
-    Whether a signal is sent for each new instance of *model*. Never switches.
-    """
-    # Most projects have no receivers at all, which is the fastest test.
-    return bool(
-        (pre_init.receivers and pre_init.has_listeners(model))
-        or (post_init.receivers and post_init.has_listeners(model))
-    )
-
-
 class _Related(_Instances):
     """The instances of a relation that was selected with another model."""
 
@@ -276,49 +260,6 @@ class _Related(_Instances):
             self.set_local(instance, related)
             if related is not None and self.set_remote is not None:
                 self.set_remote(related, instance)
-
-
-def has_plain(model: type[models.Model], name: str) -> bool:
-    """
-    Whether reading the attribute *name* of instances of *model* returns the value in
-    their `__dict__`, unless it is deferred. Never switches.
-    """
-    return (
-        model.__getattribute__ is object.__getattribute__
-        and type(inspect.getattr_static(model, name)) in PLAIN
-    )
-
-
-def is_plain(model: type[models.Model], names: list[str] | None = None) -> bool:
-    """
-    Whether `from_db()` of *model* does nothing but set attributes. Never switches.
-
-    Args:
-        names: The attributes that are set; None for all fields.
-    """
-    cls: Any = model
-    fields = [field.attname for field in model._meta.concrete_fields]
-    names = fields if names is None else names
-    return (
-        cls.from_db.__func__ is cast(Any, models.Model.from_db).__func__
-        and cls.__init__ is models.Model.__init__
-        and cls.__new__ is object.__new__
-        and cls.__setattr__ is object.__setattr__
-        and type(cls).__call__ is type.__call__
-        and [name for name in fields if name in names] == names
-        and all(type(inspect.getattr_static(cls, name)) in PLAIN for name in names)
-    )
-
-
-def key_names(field: Any, model: type[models.Model]) -> list[str]:
-    """
-    Return the attributes of *model* that hold the key of the relation *field*. Never
-    switches.
-    """
-    return [
-        field.attname if name == "self" else model._meta.get_field(name).attname  # type: ignore[union-attr]
-        for name in field.from_fields
-    ]
 
 
 def _set_known(

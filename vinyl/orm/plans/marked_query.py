@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import ref
 
 from django.db.models import sql
@@ -24,6 +24,7 @@ from vinyl.orm.plans.binders import is_known
 from vinyl.orm.plans.moments import followed
 from vinyl.orm.plans.shapes import Reference
 from vinyl.orm.plans.values import Marks, Unplannable
+from vinyl.records import NamedTuple
 
 __all__ = [
     "MarkedQuery",

@@ -10,7 +10,7 @@ import functools
 import inspect
 import keyword
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from django.db.models import DEFERRED, ForeignObjectRel, Model
 from django.db.models.base import ModelState
@@ -18,7 +18,8 @@ from django.db.models.query_utils import DeferredAttribute
 from django.db.models.signals import pre_init
 
 from vinyl.orm.plans import shapes
-from vinyl.orm.plans.loaders import MISSING, has_init_receivers
+from vinyl.orm.plans.plain_models import MISSING, has_init_receivers
+from vinyl.records import NamedTuple
 
 __all__ = ["patch_init"]
 

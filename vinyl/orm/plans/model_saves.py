@@ -33,7 +33,7 @@ from django.db.models.signals import post_save, pre_save
 from vinyl.orm.plans.columns import WRITTEN, Column, has_methods
 from vinyl.orm.plans.insert_plan import InsertPlan
 from vinyl.orm.plans.inserts import plan_for
-from vinyl.orm.plans.loaders import has_init_receivers
+from vinyl.orm.plans.plain_models import has_init_receivers
 from vinyl.orm.plans.plan import Plan
 from vinyl.orm.plans.shapes import Node, root_of
 from vinyl.orm.plans.updates import assigned

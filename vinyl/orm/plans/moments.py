@@ -8,12 +8,13 @@ a query asks for the date of a moment. A plan asks Django's function for them ea
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.models.expressions import Col
 from django.db.models.functions.datetime import TimezoneMixin
 
 from vinyl.orm.plans.shapes import Unplannable
+from vinyl.records import NamedTuple
 
 __all__ = ["Own", "followed", "is_followed", "now"]
 

@@ -10,21 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, Error, router
 from django.db.models.query import QuerySet
 
 from vinyl.bridge.greenlets import run
+from vinyl.orm import plans
 from vinyl.orm.backends.reconnection import prepare_retry
 from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import begin, has_observers, needs_cursor
-from vinyl.orm.plans.aggregates import arguments_of, named
 from vinyl.orm.plans.execution import converted
 from vinyl.orm.plans.inners import Found as Inside
 from vinyl.orm.plans.inners import are_fixed, values_of
-from vinyl.orm.plans.loaders import has_init_receivers, key_names
 from vinyl.orm.plans.pipelined_reads import may_join, rows_with_others
+from vinyl.orm.plans.plain_models import has_init_receivers, key_names
 from vinyl.orm.plans.plan import Plan
 from vinyl.orm.plans.queued_reads import can_share, rows_or_connection
 from vinyl.orm.plans.shapes import LastStep, Node
@@ -39,6 +39,7 @@ from vinyl.orm.scopes.operation import (
     needs_run,
     release,
 )
+from vinyl.records import NamedTuple
 
 __all__ = ["Found", "aggregate", "fetch", "find", "sending"]
 
@@ -340,9 +341,13 @@ async def aggregate(
     Switches to the event loop.
     """
     try:
-        last = arguments_of("aggregate", args, kwargs)
+        last = plans.aggregates.arguments_of("aggregate", args, kwargs)
     except Unplannable:
         return None
     found = find(queryset, "aggregate", last=last)
     rows = None if found is None else await _rows(found)
-    return None if found is None or rows is None else named(found.plan, rows)
+    return (
+        None
+        if found is None or rows is None
+        else plans.aggregates.named(found.plan, rows)
+    )

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
+from vinyl.bridge.imports import on_call
 from vinyl.bridge.patching import Patch
+from vinyl.orm import plans
 from vinyl.orm.plans import (
-    aggregates,
-    bulk_creates,
     changes,
-    deletes,
-    in_bulk,
-    inserts,
-    marked_query,
     model_init,
     pending,
-    prefetch_filters,
-    prefetched,
-    prefetches,
     related_managers,
-    saves,
     steps,
     streams,
     subqueries,
     terminals,
-    updates,
 )
 
 __all__ = ["PATCHES"]
@@ -70,17 +61,17 @@ PATCHES = (
     Patch(
         "django.db.models.fields.related_descriptors",
         "_filter_prefetch_queryset",
-        prefetch_filters.patch_filter_prefetch_queryset,
+        on_call(lambda: plans.prefetch_filters.patch_filter_prefetch_queryset),
     ),
     Patch(
         "django.db.models.query",
         "normalize_prefetch_lookups",
-        prefetches.patch_normalize_prefetch_lookups,
+        on_call(lambda: plans.prefetches.patch_normalize_prefetch_lookups),
     ),
     Patch(
         "django.db.models.query",
         "prefetch_one_level",
-        prefetches.patch_prefetch_one_level,
+        on_call(lambda: plans.prefetches.patch_prefetch_one_level),
     ),
     Patch(
         "django.db.models.fields.related_descriptors:ReverseManyToOneDescriptor",
@@ -89,28 +80,60 @@ PATCHES = (
     ),
     Patch(_QUERYSET, "all", steps.patch_all),
     Patch(_QUERYSET, "__getitem__", steps.patch_getitem),
-    Patch(_QUERYSET, "aggregate", aggregates.patch_aggregate),
-    Patch(_QUERYSET, "earliest latest", aggregates.patch_earliest),
+    Patch(
+        _QUERYSET,
+        "aggregate",
+        on_call(lambda: plans.aggregates.patch_aggregate),
+    ),
+    Patch(
+        _QUERYSET,
+        "earliest latest",
+        on_call(lambda: plans.aggregates.patch_earliest),
+    ),
     Patch(
         "django.db.models.sql.subqueries:AggregateQuery",
         "__init__",
-        marked_query.patch_aggregate_query,
+        on_call(lambda: plans.marked_query.patch_aggregate_query),
     ),
     Patch(
         "django.db.models.sql.compiler:SQLInsertCompiler",
         "execute_sql",
-        inserts.patch_insert,
+        on_call(lambda: plans.inserts.patch_insert),
     ),
     Patch("django.db.models.base:Model", "__init__", model_init.patch_init),
-    Patch("django.db.models.base:Model", "save", saves.patch_save),
-    Patch(_QUERYSET, "bulk_create", bulk_creates.patch_bulk_create),
-    Patch(_QUERYSET, "update", updates.patch_update),
-    Patch(_QUERYSET, "_update", updates.patch_update_fields),
-    Patch("django.db.models.base:Model", "delete", deletes.patch_delete_instance),
-    Patch("django.db.models.base:Model", "__getstate__", prefetched.patch_getstate),
-    Patch(_QUERYSET, "delete", deletes.patch_delete),
-    Patch(_QUERYSET, "_raw_delete", deletes.patch_raw_delete),
-    Patch(_QUERYSET, "in_bulk", in_bulk.patch_in_bulk),
+    Patch(
+        "django.db.models.base:Model",
+        "save",
+        on_call(lambda: plans.saves.patch_save),
+    ),
+    Patch(
+        _QUERYSET,
+        "bulk_create",
+        on_call(lambda: plans.bulk_creates.patch_bulk_create),
+    ),
+    Patch(_QUERYSET, "update", on_call(lambda: plans.updates.patch_update)),
+    Patch(
+        _QUERYSET,
+        "_update",
+        on_call(lambda: plans.updates.patch_update_fields),
+    ),
+    Patch(
+        "django.db.models.base:Model",
+        "delete",
+        on_call(lambda: plans.deletes.patch_delete_instance),
+    ),
+    Patch(
+        "django.db.models.base:Model",
+        "__getstate__",
+        on_call(lambda: plans.prefetched.patch_getstate),
+    ),
+    Patch(_QUERYSET, "delete", on_call(lambda: plans.deletes.patch_delete)),
+    Patch(
+        _QUERYSET,
+        "_raw_delete",
+        on_call(lambda: plans.deletes.patch_raw_delete),
+    ),
+    Patch(_QUERYSET, "in_bulk", on_call(lambda: plans.in_bulk.patch_in_bulk)),
     Patch(_QUERYSET, "get", terminals.patch_get),
     Patch(_QUERYSET, "first last", terminals.patch_first),
     Patch(_QUERYSET, "exists count", terminals.patch_scalar),

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
 from django.db.models.sql.subqueries import DeleteQuery, UpdateQuery
 
 from vinyl.orm.backends.reads import is_read
 from vinyl.orm.backends.statements import Statement
-from vinyl.orm.plans.assignments import Assignment
-from vinyl.orm.plans.binders import Binder
-from vinyl.orm.plans.converters import Converters
 from vinyl.orm.plans.marked_query import One, unmark
 from vinyl.orm.plans.moments import Own, now
 from vinyl.orm.plans.shapes import Reference
 from vinyl.orm.plans.values import Unplannable
+
+if TYPE_CHECKING:
+    from vinyl.orm.plans.assignments import Assignment
+    from vinyl.orm.plans.binders import Binder
+    from vinyl.orm.plans.converters import Converters
 
 __all__ = ["Plan", "is_djangos"]
 

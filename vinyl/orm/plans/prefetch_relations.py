@@ -7,7 +7,7 @@ They are of Django's own kinds, and instances keep both keys in their `__dict__`
 from __future__ import annotations
 
 import inspect
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from django.db.models import ForeignKey, Model, OneToOneField
 from django.db.models.fields.related_descriptors import (
@@ -18,7 +18,8 @@ from django.db.models.fields.related_descriptors import (
     ReverseOneToOneDescriptor,
 )
 
-from vinyl.orm.plans.loaders import has_plain
+from vinyl.orm.plans.plain_models import has_plain
+from vinyl.records import NamedTuple
 
 __all__ = ["Kind", "Relation", "keys_of", "relation_of"]
 

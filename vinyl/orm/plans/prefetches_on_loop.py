@@ -10,7 +10,7 @@ code of the project could run.
 from __future__ import annotations
 
 import inspect
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db import router
@@ -26,6 +26,7 @@ from vinyl.orm.plans.prefetch_relations import Relation, keys_of, relation_of
 from vinyl.orm.plans.prefetches import Level, finish, flow_of
 from vinyl.orm.plans.related_querysets import QUERYSET_METHODS
 from vinyl.orm.plans.trails import has_djangos_methods, trail_of
+from vinyl.records import NamedTuple
 
 __all__ = ["fetch_rows"]
 
@@ -57,16 +58,14 @@ _Shape = tuple[tuple[str, str, tuple[Any, Any] | None], ...]
 
 async def fetch_rows(queryset: Any) -> list[Any] | None:
     """
-    Return the objects of *queryset*, with its prefetches done; None if they have to be
-    fetched in the bridge.
+    Return the objects of *queryset*, which has prefetches, with these done; None if
+    they have to be fetched in the bridge.
 
     Raises: the errors of iterating over *queryset*.
 
     Switches to the event loop.
     """
     lookups = queryset._prefetch_related_lookups
-    if not lookups:
-        return await fetch(queryset, "rows")
     # A raw queryset has no trail.
     if trail_of(queryset) is None or router.routers:
         return None

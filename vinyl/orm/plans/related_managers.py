@@ -20,7 +20,7 @@ from django.db.models.fields.related_descriptors import (
 )
 from django.db.models.manager import BaseManager
 
-from vinyl.orm.plans.related_querysets import copy_querysets
+from vinyl.orm import plans
 
 __all__ = ["patch_get"]
 
@@ -95,7 +95,7 @@ def _copying(descriptor: Any, manager: Any) -> Make | None:
         return result
 
     if type(descriptor) is ReverseManyToOneDescriptor and shared == _OF_FOREIGN_KEYS:
-        copy_querysets(cls, descriptor)
+        plans.related_querysets.copy_querysets(cls, descriptor)
         return make
     if type(descriptor) is ManyToManyDescriptor and shared == _OF_MANY_TO_MANY:
         return _of_many_to_many(manager, attributes, make)

@@ -11,10 +11,12 @@ import datetime
 import decimal
 import uuid
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model
 from django.db.models.query import ModelIterable
+
+from vinyl.records import NamedTuple
 
 if TYPE_CHECKING:
     from vinyl.orm.plans.binders import Binder

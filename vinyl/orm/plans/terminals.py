@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import MultipleObjectsReturned, ObjectDoesNotExist
 from django.db import connections
@@ -17,9 +17,8 @@ from django.db.models import sql
 from django.db.models.query import MAX_GET_RESULTS
 from django.db.models.sql.subqueries import DeleteQuery
 
+from vinyl.orm import plans
 from vinyl.orm.plans.execution import converted, fetch
-from vinyl.orm.plans.learning import learn
-from vinyl.orm.plans.plan import Plan
 from vinyl.orm.plans.retaking import retake
 from vinyl.orm.plans.shapes import Trail
 from vinyl.orm.plans.trails import (
@@ -30,6 +29,10 @@ from vinyl.orm.plans.trails import (
     trail_of,
 )
 from vinyl.orm.plans.values import Unplannable
+from vinyl.records import NamedTuple
+
+if TYPE_CHECKING:
+    from vinyl.orm.plans.plan import Plan
 
 __all__ = [
     "RESULTS",
@@ -144,7 +147,7 @@ def learned(
     try:
         gives_rows = terminal not in _WITHOUT_ROWS
         same = None if trail.is_fixed else queryset
-        return learn(
+        return plans.learning.learn(
             node,
             trail.values,
             connection.alias,

@@ -15,8 +15,8 @@ from django.db import router
 from django.db.models import Model
 
 from vinyl.bridge.greenlets import run
+from vinyl.orm import plans
 from vinyl.orm.observe.events import needs_cursor
-from vinyl.orm.plans.deletes import Delete, deletes_fast, is_transaction, result_of
 from vinyl.orm.plans.execution import guarded
 from vinyl.orm.plans.model_saves import can_make
 from vinyl.orm.plans.on_loop import find, sending
@@ -92,7 +92,7 @@ async def delete(
 
     Switches to the event loop.
     """
-    if kwargs or not deletes_fast(queryset):
+    if kwargs or not plans.deletes.deletes_fast(queryset):
         return None
     found = find(queryset, "delete")
     if found is None:
@@ -103,7 +103,7 @@ async def delete(
             await run(wrapper.use, wrapper.ensure_connection)
         if not _may_write(wrapper, source):
             return None
-        if not wrapper.in_atomic_block and not is_transaction(wrapper):
+        if not wrapper.in_atomic_block and not plans.deletes.is_transaction(wrapper):
             return None
         try:
             params = found.plan.bound(found.values, wrapper)
@@ -115,7 +115,7 @@ async def delete(
             if wrapper.in_atomic_block:
                 wrapper.needs_rollback = True
             raise
-        return result_of(queryset.model, rows[0][0])
+        return plans.deletes.result_of(queryset.model, rows[0][0])
     finally:
         release(wrapper, source)
 
@@ -131,7 +131,7 @@ async def delete_instance(
 
     Switches to the event loop.
     """
-    found = Delete.of(obj, kwargs)
+    found = plans.deletes.Delete.of(obj, kwargs)
     if found is None or needs_run(found.alias):
         return None
     wrapper, source = acquire_nowait(found.alias) or await acquire(found.alias)

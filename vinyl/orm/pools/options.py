@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
+
+from vinyl.records import NamedTuple
 
 __all__ = ["IGNORED", "PoolOptions"]
 

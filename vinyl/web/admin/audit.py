@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.utils import flatten_fieldsets
 from django.utils.translation import gettext, override
 
+from vinyl.records import NamedTuple
 from vinyl.web.admin.values import shown
 
 __all__ = ["AuditedChanges"]

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from decimal import Decimal
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.core.exceptions import BadRequest, ValidationError
 from django.db import models, transaction
@@ -18,6 +18,7 @@ from django.forms import ModelChoiceField
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext
 
+from vinyl.records import NamedTuple
 from vinyl.web.admin.held import is_quiet
 from vinyl.web.admin.values import shown
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.contrib.admin import filters
 from django.contrib.admin.exceptions import NotRegistered
@@ -15,6 +15,7 @@ from django.contrib.admin.utils import get_model_from_relation
 from django.db.models import Exists, Field, ForeignObjectRel, OuterRef, QuerySet
 
 from vinyl.bridge.patching import Patch
+from vinyl.records import NamedTuple
 from vinyl.web.admin.counting import latest
 from vinyl.web.admin.peers import fetch_together
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Generator
 from inspect import isasyncgen, isgenerator
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.http import StreamingHttpResponse
 from django.template import loader
@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 
 from vinyl.bridge.greenlets import run
+from vinyl.records import NamedTuple
 from vinyl.web.errors.report import log_line, logger
 from vinyl.web.http.streaming import cancel_and_wait
 

@@ -9,13 +9,15 @@ read again, so that it shows nothing of them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connections
 from django.db.models import BinaryField, F, JSONField, Q, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.expressions import OrderBy
+
+from vinyl.records import NamedTuple
 
 __all__ = ["rows_after", "rows_before"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from typing import NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 
+from vinyl.records import NamedTuple
 from vinyl.web.admin.exporting import DANGEROUS
 
 __all__ = ["ENCODINGS", "Table", "read_table"]

@@ -9,10 +9,11 @@ without effect.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from django.conf import global_settings, settings
 from django.utils.module_loading import import_string
+
+from vinyl.records import NamedTuple
 
 __all__ = ["COUNT", "NEED_MIDDLEWARE", "NO_EFFECT", "set_in_vain"]
 

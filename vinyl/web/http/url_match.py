@@ -12,10 +12,12 @@ argument.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver
 from django.urls.resolvers import RegexPattern, RoutePattern
+
+from vinyl.records import NamedTuple
 
 __all__ = ["find_match", "route_for_tools"]
 

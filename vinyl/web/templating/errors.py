@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jinja2
 from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.template.backends.jinja2 import get_exception_info
 from jinja2.loaders import split_template_path
 
+from vinyl.records import NamedTuple
 from vinyl.web.http.redaction import safe_text
 
 __all__ = ["djangos_errors", "place_in_template", "places"]

@@ -8,11 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NamedTuple
 
 import jinja2
 
 from vinyl.orm.recording import Recording, current_recording
+from vinyl.records import NamedTuple
 
 __all__ = ["TemplateUse", "record_render", "record_use", "template_uses"]
 

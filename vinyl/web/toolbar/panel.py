@@ -7,7 +7,7 @@ import inspect
 import reprlib
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import jinja2
 from django.utils.functional import LazyObject, empty
@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from vinyl.orm.observe.n_plus_one import find_n_plus_ones
 from vinyl.orm.recording import Query, Recording
+from vinyl.records import NamedTuple
 from vinyl.web.http.lazy_user import LAZY_USER
 from vinyl.web.http.requests import Request
 from vinyl.web.templating.usage import TemplateUse, template_uses
