@@ -58,7 +58,7 @@ def by_django(row: tuple[Any, ...]) -> Any:
 @pytest.mark.parametrize("key", [None, 7])
 def test_makes_what_from_db_makes(fixed: str, key: int | None) -> None:
     row = album(id=5, artist_id=key, label_id=None)
-    build = builder_of(Columns(Album, fixed=fixed), keeps_all=False)
+    build = builder_of(Columns(Album, fixed=fixed), len(row), keeps_all=False)
     [[made]] = build([row], "other", MODE)
     expected = by_django(row)
     # In the same order, too.
@@ -70,7 +70,7 @@ def test_makes_what_from_db_makes(fixed: str, key: int | None) -> None:
 def test_caches_what_was_selected_with_it() -> None:
     width = len(Columns(Album).names)
     artist = Columns(Artist, start=width, local_name="artist")
-    build = builder_of(Columns(Album, related=[artist]), keeps_all=True)
+    build = builder_of(Columns(Album, related=[artist]), width + 2, keeps_all=True)
     rows = [album(artist_id=one[0], label_id=None) + one for one in ARTIST]
     albums, artists = build(rows, "other", MODE)
     assert [one._state.fields_cache for one in albums] == [
@@ -92,7 +92,7 @@ def test_has_relations_set_that_are_not_simply_cached() -> None:
         set_local=lambda *given: calls.append(("local", *given)),
         set_remote=lambda *given: calls.append(("remote", *given)),
     )
-    build = builder_of(Columns(Album, related=[artist]), keeps_all=True)
+    build = builder_of(Columns(Album, related=[artist]), width + 2, keeps_all=True)
     rows = [album(artist_id=None, label_id=None) + one for one in ARTIST[1:]]
     (first, second), (ella,) = build(rows, "other", MODE)
     assert calls == [
@@ -105,7 +105,7 @@ def test_has_relations_set_that_are_not_simply_cached() -> None:
 def test_makes_each_relation_of_a_relation_only_where_there_is_one() -> None:
     inner = Columns(Artist, start=2, local_name="teacher")
     outer = Columns(Artist, start=0, local_name="artist", related=[inner])
-    build = builder_of(Columns(Artist, start=4, related=[outer]), keeps_all=True)
+    build = builder_of(Columns(Artist, start=4, related=[outer]), 6, keeps_all=True)
     rows = [
         (1, "Nina", 2, "Ella", 3, "Abbey"),
         (None, None, None, None, 4, "Betty"),
@@ -120,4 +120,4 @@ def test_makes_each_relation_of_a_relation_only_where_there_is_one() -> None:
         "teacher": None
     }
     # Without them, only the first list is made.
-    assert len(builder_of(outer, keeps_all=False)(rows[:1], "other", MODE)) == 1
+    assert len(builder_of(outer, 6, keeps_all=False)(rows[:1], "other", MODE)) == 1

@@ -8,15 +8,22 @@ so would a second pass over the rows for each relation that was selected with th
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+import keyword
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, cast
 
+import django
 from django.db.models.base import ModelState
 
 __all__ = ["Builder", "Part", "RelatedPart", "builder_of"]
 
 # Makes instances of rows on a database, in a fetch mode (None before Django 6.1).
 Builder = Callable[[list[Any], str, Any], list[list[Any]]]
+
+# Whether an object that gets another class keeps the memory of its attributes: later
+# versions of Python have them in the object, and copy them.
+_KEEPS_VALUES = sys.version_info < (3, 13)
 
 
 class Part(Protocol):
@@ -33,7 +40,7 @@ class Part(Protocol):
         """The relations that were selected with the model."""
 
     def is_settable(self, name: str) -> bool:
-        """Whether setting the attribute *name* in code does nothing else."""
+        """Whether setting the attribute *name* does nothing else."""
 
 
 class RelatedPart(Part, Protocol):
@@ -49,12 +56,13 @@ class RelatedPart(Part, Protocol):
     set_remote: Callable[[Any, Any], object] | None
 
 
-def builder_of(part: Part, *, keeps_all: bool) -> Builder:
+def builder_of(part: Part, width: int, *, keeps_all: bool) -> Builder:
     """
     Return a function that makes the instances of rows, and returns a list that begins
     with the list of those of *part*.
 
     Args:
+        width: The number of columns of a row.
         keeps_all: Whether a list for each relation follows.
 
     Never switches.
@@ -62,10 +70,11 @@ def builder_of(part: Part, *, keeps_all: bool) -> Builder:
     writer = _Writer(keeps_all)
     _, lines = writer.lines_of(part)
     lists = writer.names if keeps_all else writer.names[:1]
+    row = "".join(f"{_value(column)}, " for column in range(width))
     source = [
         "def build(rows, db, mode):",
         *(f"    all_{name} = []" for name in lists),
-        "    for row in rows:",
+        f"    for {row}in rows:",
         *_indented(_indented(lines)),
         f"    return [{', '.join(f'all_{name}' for name in lists)}]",
     ]
@@ -84,37 +93,29 @@ class _Writer:
 
     def lines_of(self, part: Part) -> tuple[str, list[str]]:
         """
-        Return the variable of the instance of *part*, and the lines that make it of
-        `row`.
+        Return the variable of the instance of *part*, and the lines that make it of the
+        values of a row.
         """
         number = next(self._numbers)
         instance, state = f"instance_{number}", f"state_{number}"
         self.names.append(instance)
-        self.namespace[f"model_{number}"] = part.model
-        self.namespace[f"new_{number}"] = part.model.__new__
         before, cached, after = self._lines_of_related(part, instance)
-        lines = [
-            *before,
-            f"{instance} = new_{number}(model_{number})",
-            f"{instance}._state = {state} = state_class()",
-        ]
+        begin, end = self._lines_of_columns(part, instance, state, number)
+        lines = [*before, *begin]
         if cached:
             lines.append(f"cache = {{{', '.join(cached)}}}")
         if part.keys:
             # Setting a foreign key looks at the cache of relations, which makes it.
-            has_key = " or ".join(f"row[{key}] is not None" for key in part.keys)
+            has_key = " or ".join(f"{_value(key)} is not None" for key in part.keys)
             cache = "cache" if cached else "{}"
             lines += [f"if {has_key}:", f"    {state}.fields_cache = {cache}"]
-        lines += [
-            f"{state}.adding = False",
-            f"{state}.db = db",
-            "if mode is not None:",
-            f"    {state}.fetch_mode = mode",
-            *_lines_of_columns(part, instance),
-        ]
+        lines += [f"{state}.adding = False", f"{state}.db = db"]
+        if django.VERSION >= (6, 1):
+            lines.append(f"{state}.fetch_mode = mode")
         if cached:
-            lines.append(f"{state}.fields_cache = cache")
-        lines += after
+            is_late = f"if not ({has_key}): " if part.keys else ""
+            lines.append(f"{is_late}{state}.fields_cache = cache")
+        lines += [*end, *after]
         if self.keeps_all or number == 0:
             lines.append(f"all_{instance}.append({instance})")
         return instance, lines
@@ -130,7 +131,7 @@ class _Writer:
         for related in part.related:
             other, lines = self.lines_of(related)
             before += [
-                f"if row[{related.key}] is None:",
+                f"if {_value(related.key)} is None:",
                 f"    {other} = None",
                 "else:",
                 *_indented(lines),
@@ -148,18 +149,65 @@ class _Writer:
                 ]
         return before, cached, after
 
+    def _lines_of_columns(
+        self, part: Part, instance: str, state: str, number: int
+    ) -> tuple[list[str], list[str]]:
+        """
+        The lines that make *instance* with its *state*, and those that set its
+        attributes to the values of a row.
+        """
+        names = [name for name, _ in part.columns]
+        are_names = all(name.isidentifier() for name in names) and not any(
+            map(keyword.iskeyword, names)
+        )
+        is_plain = are_names and all(map(part.is_settable, names))
+        self.namespace[f"model_{number}"] = part.model
+        bare = None if is_plain or not are_names else _bare_class(part.model)
+        if bare is not None:
+            self.namespace[f"bare_{number}"] = bare
+            begin = [f"{instance} = bare_{number}()"]
+        else:
+            self.namespace[f"new_{number}"] = _new(part.model)
+            begin = [f"{instance} = next(new_{number})"]
+        begin.append(f"{instance}._state = {state} = state_class()")
+        if is_plain or bare is not None:
+            end = [f"{instance}.{name} = {_value(it)}" for name, it in part.columns]
+            if bare is not None:
+                end.append(f"{instance}.__class__ = model_{number}")
+            return begin, end
+        # Setting an attribute makes no `__dict__`, but a descriptor needs one.
+        end = [f"values = {instance}.__dict__"]
+        end += [f"values[{name!r}] = {_value(it)}" for name, it in part.columns]
+        return begin, end
 
-def _lines_of_columns(part: Part, instance: str) -> list[str]:
-    """The lines that set the attributes of *instance* to the values of `row`."""
-    is_settable = [part.is_settable(name) for name, _ in part.columns]
-    # Setting an attribute makes no `__dict__`. Where a descriptor needs one, the
-    # attributes from there on are set in it.
-    simple = [*is_settable, False].index(False)
-    lines = [f"{instance}.{name} = row[{it}]" for name, it in part.columns[:simple]]
-    if others := part.columns[simple:]:
-        lines.append(f"values = {instance}.__dict__")
-        lines += [f"values[{name!r}] = row[{column}]" for name, column in others]
-    return lines
+
+def _new(model: Any) -> Iterator[Any]:
+    """New instances of *model* without end, which takes less time than calls."""
+    return itertools.starmap(model.__new__, itertools.repeat((model,)))
+
+
+def _bare_class(model: Any) -> Any:
+    """
+    Return a class whose instances can become instances of *model*; None if there is
+    none, or their memory would have to be copied.
+
+    Python sets an attribute several times as fast where the class has no descriptor of
+    that name.
+    """
+    if not _KEEPS_VALUES:
+        return None
+    bare = type(f"Bare{model.__name__}", (), {})
+    try:
+        bare().__class__ = model
+    except TypeError:
+        # A class with slots.
+        return None
+    return bare
+
+
+def _value(column: int) -> str:
+    """The variable of the value of *column*."""
+    return f"value_{column}"
 
 
 def _indented(lines: list[str]) -> list[str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import keyword
 import weakref
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -155,6 +154,7 @@ class _Instances:
         if any(inspect.getattr_static(self.model, name, None) for name in annotations):
             raise Unplannable
         self.annotations = annotations
+        self.width = len(select)
         self.columns = [
             *zip(self.names, itertools.count(self.start)),
             *annotations.items(),
@@ -165,11 +165,8 @@ class _Instances:
         ]
 
     def is_settable(self, name: str) -> bool:
-        descriptor = inspect.getattr_static(self.model, name, None)
-        return (
-            not inspect.isdatadescriptor(descriptor)
-            and name.isidentifier()
-            and not keyword.iskeyword(name)
+        return not inspect.isdatadescriptor(
+            inspect.getattr_static(self.model, name, None)
         )
 
     @cached_property
@@ -179,11 +176,11 @@ class _Instances:
 
     @cached_property
     def _build(self) -> Builder:
-        return builder_of(self, keeps_all=False)
+        return builder_of(self, self.width, keeps_all=False)
 
     @cached_property
     def _build_with_peers(self) -> Builder:
-        return builder_of(self, keeps_all=True)
+        return builder_of(self, self.width, keeps_all=True)
 
     def load(self, rows: list[Any], db: str, mode: Any) -> list[Any]:
         for model in self.models:
