@@ -128,20 +128,18 @@ _RELATED = frozenset({ForwardManyToOneDescriptor, ForwardOneToOneDescriptor})
 _FIELDS = frozenset({DeferredAttribute, ForeignKeyDeferredAttribute})
 
 
-def _cached_related(descriptor: Any, instance: Any) -> Any:
-    try:
-        name = descriptor.vinyl_cache_name
-    except AttributeError:
-        field = descriptor.field
-        is_djangos = type(field) in _CACHING and type(descriptor) in _RELATED
-        name = descriptor.vinyl_cache_name = field.cache_name if is_djangos else None
-    return None if name is None else instance._state.fields_cache.get(name)
+def _name_in_cache(descriptor: Any) -> str | None:
+    if type(descriptor) in _RELATED and type(descriptor.field) in _CACHING:
+        name: str = descriptor.field.cache_name
+        return name
+    return None
 
 
-def _cached_reverse(descriptor: Any, instance: Any) -> Any:
+def _name_of_reverse_in_cache(descriptor: Any) -> str | None:
     relation = descriptor.related
-    if type(relation) in _CACHING and type(descriptor) is ReverseOneToOneDescriptor:
-        return instance._state.fields_cache.get(relation.cache_name)
+    if type(descriptor) is ReverseOneToOneDescriptor and type(relation) in _CACHING:
+        name: str = relation.cache_name
+        return name
     return None
 
 
@@ -186,14 +184,14 @@ _relation = lazy.patch_get(
     lambda it: it.field.name,
     _places_of_relation,
     fetch=relations.fetch_related,
-    cached=_cached_related,
+    name_in_cache=_name_in_cache,
 )
 _reverse = lazy.patch_get(
     _is_cached,
     lambda it: it.related.name,
     _places_of_reverse,
     fetch=relations.fetch_related,
-    cached=_cached_reverse,
+    name_in_cache=_name_of_reverse_in_cache,
 )
 _deferred = lazy.patch_get(
     _is_loaded,
