@@ -50,6 +50,7 @@ _SIMPLE = frozenset({str, bool, type(None)})
 _WARNING = frozenset({"select_related", "values_list"})
 # The attributes of a queryset that its steps set, besides the query.
 _DECIDED = ("_iterable_class", "_fields")
+_NO_NAMES: dict[str, Any] = {}
 
 
 def patch_filter_or_exclude(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -190,30 +191,36 @@ def _take(
     queryset: Any,
     trail: Trail,
     key: Any,
-    step: Step,
     method: Callable[..., Any],
+    args: tuple[Any, ...] = (),
+    kwargs: dict[str, Any] = _NO_NAMES,
     found: list[Found] | None = None,
 ) -> Any:
     """
-    Take a *step* from *trail* without values of its own, which Django's *method* takes
-    if it is unknown. Its arguments have the inner querysets *found*.
+    Take a step from *trail* without values of its own, which Django's *method* takes if
+    it is unknown. Its arguments have the inner querysets *found*.
     """
-    found = [] if found is None else found
     is_in_place = in_place(queryset)
     if is_in_place:
         if queryset._result_cache is not None:
-            return method(queryset, *step.args, **step.kwargs)
-        key, step = ("in place", *key), step._replace(is_in_place=True)
+            return method(queryset, *args, **kwargs)
+        key = "in place", *key
     node = trail.node.child(key)
     if node is not None:
-        now = settled(trail)
-        if can_move(queryset, now) and are_fixed(found):
-            values = (*now.values, *values_of(found))
-            return moved(queryset, Trail(node, values), is_in_place)
-    template = _template(queryset, trail, step, found) if node is None else None
-    result = method(queryset, *step.args, **step.kwargs)
+        now = settled(trail) if trail.is_deferred else trail
+        if can_move(queryset, now):
+            if not found:
+                return moved(queryset, Trail(node, now.values), is_in_place)
+            if are_fixed(found):
+                values = (*now.values, *values_of(found))
+                return moved(queryset, Trail(node, values), is_in_place)
+    found = [] if found is None else found
     if node is None:
+        step = Step(method.__name__, args, kwargs, is_in_place=is_in_place)
+        template = _template(queryset, trail, step, found)
+        result = method(queryset, *args, **kwargs)
         return _explored(queryset, result, trail, key, template, [], found)
+    result = method(queryset, *args, **kwargs)
     mark(queryset, result, trail, extended(trail, node, values_of(found)))
     return result
 
@@ -235,7 +242,7 @@ def patch_step(method: Callable[..., Any]) -> Callable[..., Any]:
                 break
         else:
             key: Any = name, args, tuple(kwargs.items())
-            return _take(self, trail, key, Step(name, args, kwargs), method)
+            return _take(self, trail, key, method, args, kwargs)
         found: list[Found] = []
         try:
             names = key_of(tuple(kwargs.items()), found)
@@ -244,7 +251,7 @@ def patch_step(method: Callable[..., Any]) -> Callable[..., Any]:
             key = None
         if key is None:
             return method(self, *args, **kwargs)
-        return _take(self, trail, key, Step(name, args, kwargs), method, found)
+        return _take(self, trail, key, method, args, kwargs, found)
 
     return step
 
@@ -261,9 +268,7 @@ def _copied(queryset: Any) -> Any:
     step = trail.node.step
     if step is not None and step.method in FILTERS:
         # Django copies the query without the joins that the filter could reuse.
-        return _take(
-            queryset, trail, ("_chain",), Step("_chain"), django_method["_chain"]
-        )
+        return _take(queryset, trail, ("_chain",), django_method["_chain"])
     now = settled(trail)
     return moved(queryset, now) if can_move(queryset, now) else None
 
@@ -286,8 +291,7 @@ def patch_prefetch_related(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(self, *lookups)
         # Taking the step may change this queryset.
         before = self._prefetch_related_lookups
-        step = Step("prefetch_related", names)
-        result = _take(self, trail, ("prefetch_related", names), step, method)
+        result = _take(self, trail, ("prefetch_related", names), method, names)
         result._prefetch_related_lookups = () if is_reset else before + lookups
         return result
 
@@ -316,8 +320,7 @@ def patch_select_for_update(method: Callable[..., Any]) -> Callable[..., Any]:
             or not {*map(type, of)} <= {str}
         ):
             return method(self, *given)
-        step = Step("select_for_update", given)
-        result = _take(self, trail, ("select_for_update", given), step, method)
+        result = _take(self, trail, ("select_for_update", given), method, given)
         result._for_write = True
         return result
 
@@ -370,7 +373,7 @@ def patch_extra(method: Callable[..., Any]) -> Callable[..., Any]:
         ):
             return method(self, select, *args, **kwargs)
         key = "extra", tuple(select.items())
-        return _take(self, trail, key, Step("extra", (select,)), method)
+        return _take(self, trail, key, method, (select,))
 
     return extra
 
@@ -392,7 +395,7 @@ def patch_getitem(method: Callable[..., Any]) -> Callable[..., Any]:
         ):
             return method(self, k)
         key = "slice", k.start, k.stop
-        return _take(self, trail, key, Step("__getitem__", (k,)), method)
+        return _take(self, trail, key, method, (k,))
 
     return __getitem__
 
