@@ -23,6 +23,7 @@ from django.db.models.functions import Concat
 from tests.records.models import Album, Artist, Biography, Label, Tag, Track
 from vinyl.exceptions import NotAwaitedError, NotFetchedError
 from vinyl.orm import connection, fetch, prefetch_related_objects, run
+from vinyl.orm.dualmode import lazy
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
@@ -254,3 +255,20 @@ def test_a_field_of_a_project_is_asked_for_what_it_has_cached() -> None:
     descriptor: Any = ForwardManyToOneDescriptor(own)
     assert descriptor.__get__(album, Album) == "asked"
     assert vars(Album)["artist"].__get__(album, Album) is album.artist
+
+
+async def test_a_cached_relation_is_read_without_the_mode(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    artist = Artist(pk=1)
+    album = Album(artist=artist)
+    assert album.artist is artist
+
+    def fail() -> bool:
+        raise AssertionError("The mode makes no difference.")
+
+    monkeypatch.setattr(lazy, "runs_sync", fail)
+    assert album.artist is artist
+    assert Album.artist is vars(Album)["artist"]  # type: ignore[comparison-overlap]
+    with pytest.raises(AssertionError, match="makes no difference"):
+        Album().artist  # noqa: B018

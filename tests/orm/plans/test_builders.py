@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +13,7 @@ import django
 import pytest
 
 from tests.records.models import Album, Artist
+from vinyl.orm.plans import builders
 from vinyl.orm.plans.builders import builder_of
 
 if django.VERSION >= (6, 1):
@@ -65,6 +69,53 @@ def test_makes_what_from_db_makes(fixed: str, key: int | None) -> None:
     states = [one.__dict__.pop("_state") for one in (made, expected)]
     assert [*vars(made).items()] == [*vars(expected).items()]
     assert [*vars(states[0]).items()] == [*vars(states[1]).items()]
+
+
+class TestMakesInstancesOf:
+    """Classes that Python sets attributes of in several ways."""
+
+    def check(self, model: Any) -> None:
+        part = Columns(model)
+        row = tuple(7 if name.endswith("_id") else name for name in part.names)
+        [[made]] = builder_of(part, len(row), keeps_all=False)([row], "other", MODE)
+        assert type(made) is model
+        assert [name for name in vars(made) if name != "_state"] == part.names
+        assert tuple(getattr(made, name) for name in part.names) == row
+        assert made._state.fields_cache == {}
+        # It is an instance in every other respect: it can be changed and copied.
+        made.artist_id = 8
+        made.remark = "new"
+        copied = copy.deepcopy(pickle.loads(pickle.dumps(made)))
+        assert type(copied) is model
+        assert vars(copied).keys() >= vars(made).keys()
+        assert (copied.artist_id, copied.remark) == (8, "new")
+        assert str(weakref.ref(made)()) == str(made)
+
+    def test_a_model(self) -> None:
+        self.check(Album)
+
+    def test_a_model_whose_instances_keep_attributes_in_themselves(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(builders, "_KEEPS_VALUES", False)
+        self.check(Album)
+
+    def test_a_model_that_no_other_class_can_become(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(builders, "_KEEPS_VALUES", True)
+        # As for a class with slots.
+        other = type("Slotted", (), {"__slots__": ("artist_id",)})
+        assert builders._bare_class(other) is None
+        assert builders._bare_class(Album) is not None
+        monkeypatch.setattr(builders, "_bare_class", lambda model: None)
+        self.check(Album)
+
+
+def test_refuses_rows_of_another_width() -> None:
+    build = builder_of(Columns(Artist), 3, keeps_all=False)
+    with pytest.raises(ValueError, match="not enough values"):
+        build([(1, "Nina")], "other", MODE)
 
 
 def test_caches_what_was_selected_with_it() -> None:

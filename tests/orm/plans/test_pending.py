@@ -17,7 +17,7 @@ from django.db.models import Count
 from tests.orm.plans.planning import catalogue
 from tests.records.models import Album
 from vinyl.orm import models
-from vinyl.orm.plans import pending, shapes, steps
+from vinyl.orm.plans import pending, steps, trails
 from vinyl.orm.plans.trails import trail_of
 
 pytestmark = pytest.mark.usefixtures("db", "nothing_known")
@@ -58,12 +58,12 @@ class TestQuerysets:
     ) -> None:
         queryset, expected = known(), list(known().reverse())
 
-        def step(*args: Any) -> Any:
+        def in_place(it: Any) -> bool:
             with ThreadPoolExecutor() as pool:
-                pool.submit(getattr, queryset, "query").result()
-            return shapes.Step(*args)
+                pool.submit(getattr, it, "query").result()
+            return trails.in_place(it)
 
-        monkeypatch.setattr(steps, "Step", step)
+        monkeypatch.setattr(steps, "in_place", in_place)
         assert list(queryset.order_by("year")) == expected
 
     def test_its_query(self, known: Callable[[], Any]) -> None:
