@@ -181,7 +181,8 @@ def test_any_value_is_written_as_by_django(value: Any) -> None:
 @given(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([1, -1]))
 def test_any_float_is_written_as_by_django(value: float, sign: int) -> None:
     for each in (value, math.fmod(value, 1e4), sign * 10.0 ** math.fmod(value, 30)):
-        assert dump_json([each]) == dump_with_django([each])
+        for written in ([each], [{"id": 1, "price": each}, {"id": 2, "price": 0.5}]):
+            assert dump_json(written) == dump_with_django(written)
 
 
 @pytest.mark.parametrize("hidden", [math.nan, math.inf, -math.inf], ids=str)
@@ -194,8 +195,11 @@ def test_any_float_is_written_as_by_django(value: float, sign: int) -> None:
         lambda value: Ordered(a=[value]),
         lambda value: [Pair(None, value)],
         lambda value: Rows([value]),
+        lambda value: [{"id": 1, "price": 0.5}, {"id": 2, "price": value}],
+        lambda value: [{"id": 1, "price": 0.5}, {"id": 2, "prices": [value]}],
     ],
-    ids=["alone", "list", "nested", "OrderedDict", "named tuple", "list of a class"],
+    ids=["alone", "list", "nested", "OrderedDict", "named tuple", "list of a class"]
+    + ["rows", "nested in rows"],
 )
 def test_numbers_without_json_are_found_anywhere(wrap: Any, hidden: float) -> None:
     with pytest.raises(ValueError, match="Out of range"):

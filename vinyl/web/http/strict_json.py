@@ -100,6 +100,8 @@ def _is_plain(value: Any) -> bool:
         values = chain.from_iterable(map(dict.values, value))
         if _PLAIN.issuperset(map(type, values)):
             return True
+        rows = map(dict.values, value)
+        value = [one for row in rows for one in row if type(one) not in _PLAIN]
     for one in value:
         kind = type(one)
         if kind is float:
