@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import keyword
 import sys
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol, cast
 
@@ -24,6 +25,8 @@ Builder = Callable[[list[Any], str, Any], list[list[Any]]]
 # Whether an object that gets another class keeps the memory of its attributes: later
 # versions of Python have them in the object, and copy them.
 _KEEPS_VALUES = sys.version_info < (3, 13)
+# By model.
+_bare_classes: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
 class Part(Protocol):
@@ -196,13 +199,18 @@ def _bare_class(model: Any) -> Any:
     """
     if not _KEEPS_VALUES:
         return None
-    bare = type(f"Bare{model.__name__}", (), {})
-    try:
-        bare().__class__ = model
-    except TypeError:
-        # A class with slots.
-        return None
-    return bare
+    if model not in _bare_classes:
+        bare: Any = type(f"Bare{model.__name__}", (), {})
+        made: Any = bare()
+        try:
+            made.__class__ = model
+            # Or a `__del__` of the model would see an instance without attributes.
+            made.__class__ = bare
+        except TypeError:
+            # A class with slots.
+            bare = None
+        _bare_classes[model] = bare
+    return _bare_classes[model]
 
 
 def _value(column: int) -> str:
