@@ -22,6 +22,7 @@ from vinyl.orm.scopes.scope import ConnectionScope, current_scope
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("db")]
 
 
+@pytest.mark.usefixtures("thread")
 async def test_where_the_blocks_hold_nothing_the_thread_has_its_own() -> None:
     scope = ConnectionScope(None, block="pinned()")
     scope.enter()
