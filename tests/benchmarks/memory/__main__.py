@@ -3,9 +3,10 @@ What vinyl adds to the start-up and the memory of a process that uses Django's O
 
     scripts/bench memory
 
-- Start: `django.setup()`, the models and the backend of a project with Django's auth,
-  as CPU time of a new process; with `vinyl.orm` in INSTALLED_APPS and vinyl's ENGINE,
-  or without either. The contestants take turns; the figures are medians.
+- Start: the CPU time and the memory of a new process once it has done
+  `django.setup()` and loaded the models and the backend of a project with Django's
+  auth; with `vinyl.orm` in INSTALLED_APPS and vinyl's ENGINE, or without either. The
+  contestants take turns; the CPU times are medians.
 - Bytes that Python has allocated (tracemalloc): after the start; for an idle
   connection, which is pooled in vinyl; for an instance that a query has returned; and
   for the plan of a query, beside Django's own Query for the same.
@@ -15,23 +16,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import os
 import statistics
 import subprocess
 import sys
-import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from tests.benchmarks.memory.start import CONNECTIONS, allocated, start
+
+ROOT = Path(__file__).parents[3]
 CONTESTANTS = ("django", "vinyl")
-CONNECTIONS = 20
 INSTANCES = 5000
 PLANS = 1000
 # What each figure of vinyl's is compared with.
@@ -42,43 +42,6 @@ BESIDE = {
     "an instance": "an instance",
     "an instance in sync mode": "an instance",
 }
-
-
-def start(contestant: str, url: str) -> None:
-    """Set Django up, with the database at *url*."""
-    import psycopg
-    from django.conf import settings
-
-    engine, apps = "django.db.backends.postgresql", []
-    if contestant == "vinyl":
-        engine, apps = "vinyl.orm.backends.postgresql", ["vinyl.orm"]
-    info = psycopg.conninfo.conninfo_to_dict(url)
-    settings.configure(
-        INSTALLED_APPS=[*apps, "django.contrib.contenttypes", "django.contrib.auth"],
-        DATABASES={
-            "default": {
-                "ENGINE": engine,
-                "NAME": info["dbname"],
-                "USER": info.get("user", ""),
-                "HOST": info.get("host", ""),
-                "PORT": info.get("port", ""),
-                "OPTIONS": {"pool": {"max_size": CONNECTIONS}} if apps else {},
-            }
-        },
-    )
-    import django
-
-    django.setup()
-    from django.db import connections
-
-    # Loads the backend.
-    _ = connections["default"].ops
-
-
-def allocated() -> int:
-    """The bytes that Python has allocated."""
-    gc.collect()
-    return tracemalloc.get_traced_memory()[0]
 
 
 def permissions() -> Any:
@@ -203,7 +166,7 @@ def work(contestant: str, url: str) -> dict[str, float]:
     """What the process of *contestant* finds."""
     tracemalloc.start()
     start(contestant, url)
-    found = {"after the start": float(allocated())}
+    found: dict[str, float] = {}
     if contestant == "django":
         found["an idle connection"] = of_connections()
         found["an instance"] = of_instances(lambda: list(permissions()))
@@ -217,8 +180,12 @@ def work(contestant: str, url: str) -> dict[str, float]:
 
 
 def run_worker(what: str, contestant: str, url: str) -> Any:
-    command = [sys.executable, "-m", "tests.benchmarks.memory"]
-    command += ["--worker", what, "--contestant", contestant, "--url", url]
+    """What a process has printed, in JSON."""
+    return run("memory", "--worker", what, "--contestant", contestant, "--url", url)
+
+
+def run(module: str, *args: str, python: Sequence[str] = ()) -> Any:
+    command = [sys.executable, *python, "-m", f"tests.benchmarks.{module}", *args]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     # A package that is installed has its bytecode; a clone gets it with its first use.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -251,8 +218,11 @@ def main() -> None:
         times: dict[str, list[float]] = {name: [] for name in CONTESTANTS}
         for _ in range(chosen.rounds):
             for name in CONTESTANTS:
-                times[name].append(run_worker("start", name, url))
+                times[name].append(run("memory.start", name, url))
         found = {name: run_worker("memory", name, url) for name in CONTESTANTS}
+        for name in CONTESTANTS:
+            size = run("memory.start", name, url, python=["-X", "tracemalloc"])
+            found[name]["after the start"] = size
     start_ms = {name: statistics.median(times[name]) * 1000 for name in CONTESTANTS}
     django, vinyl = found["django"], found["vinyl"]
     sys.stdout.write(f"{'':<34}{'Django':>12}{'vinyl':>12}       ratio\n")
@@ -270,11 +240,7 @@ def main() -> None:
 
 
 def be_worker(chosen: argparse.Namespace) -> None:
-    if chosen.worker == "start":
-        begun = time.process_time()
-        start(chosen.contestant, chosen.url)
-        sys.stdout.write(json.dumps(time.process_time() - begun))
-    elif chosen.worker == "rows":
+    if chosen.worker == "rows":
         start(chosen.contestant, chosen.url)
         make_rows()
         sys.stdout.write("null")

@@ -1,0 +1,1 @@
+"""The benchmark of what vinyl adds to the start-up and the memory of a process."""
