@@ -97,6 +97,16 @@ def _is_djangos_column(expression: Any) -> bool:
     )
 
 
+def _is_null(value: Any) -> bool:
+    """Whether Django asks for NULL in place of *value*, or refuses it."""
+    if not isinstance(value, str):
+        return value is None
+    # As for Oracle. Django asks this database, whichever the query is for.
+    return value == "" and bool(
+        connections[DEFAULT_DB_ALIAS].features.interprets_empty_strings_as_nulls
+    )
+
+
 class Binder:
     """
     Makes the parameters of one lookup from another value of the same kind.
@@ -117,7 +127,6 @@ class Binder:
         "prepares",
         "range",
         "sql",
-        "takes_empty_for_null",
     )
 
     def __init__(self, lookup: Any, sql: Any, given: Any, connection: Any) -> None:
@@ -129,10 +138,6 @@ class Binder:
         self.field: Any = None
         self.range: tuple[int, int] | None = None
         self.prepares = True
-        # Whether Django asks for NULL where a text is empty, as for Oracle. It looks at
-        # this database, whichever the query is for.
-        features = connections[DEFAULT_DB_ALIAS].features
-        self.takes_empty_for_null = features.interprets_empty_strings_as_nulls
         first = given[0] if type(given) is list else given
         self.is_of_instances = isinstance(first, Model)
         # Whether the server may bind what is compared: with columns of Django's fields.
@@ -150,7 +155,7 @@ class Binder:
                 self.range = _range_of(field, connection)
                 self.prepares = False
             elif kind is str and type(field) in TEXTS:
-                self.prepares = self.takes_empty_for_null
+                self.prepares = False
 
     def kept(self, value: Any) -> Any:
         """
@@ -163,9 +168,11 @@ class Binder:
         switches.
         """
         if not self.prepares:
+            if value == "" and _is_null(value):
+                raise Unplannable
             return value
         lookup = self.lookup_class(self.lhs, value)
-        if lookup.rhs is None or (self.takes_empty_for_null and lookup.rhs == ""):
+        if _is_null(lookup.rhs):
             # The field has made NULL of it, for which Django has `isnull`, or an error.
             raise Unplannable
         # An instance may be another one's row by then: what counts is its key now.
