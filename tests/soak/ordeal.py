@@ -64,7 +64,7 @@ class Ordeal:
 
     async def run(self, seconds: float) -> None:
         """Let it go on for *seconds*; then everything comes to rest."""
-        before = _resources()
+        before = len(asyncio.all_tasks()), _open_files()
         self.begun = time.monotonic()
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(self.work()) for _ in range(self.tasks)]
@@ -144,8 +144,9 @@ class Ordeal:
         await self.ended.wait()
         self.memory = early, _memory()
 
-    async def judge(self, before: tuple[int, int]) -> None:
+    async def judge(self, before: tuple[int, list[str]]) -> None:
         """Add to `wrong` what does not hold when all has come to rest."""
+        tasks, files = before
         pool = pool_for("default")
         deadline = time.monotonic() + 10
         # A stream that was left early is closed in a task of its own.
@@ -160,12 +161,15 @@ class Ordeal:
         pool.close()
         deadline = time.monotonic() + 30
         # SQLite's connections close in their threads.
-        while (after := _resources()) > before and time.monotonic() < deadline:
+        while _has_grown(tasks, files) and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
-        if after > before:
+        if _has_grown(tasks, files):
+            after = _open_files()
             self.wrong.append(
-                f"Tasks and files have grown: {before} to {after}. "
-                f"These are open: {_open_files()}."
+                f"Tasks and files have grown: {tasks}, {len(files)} to "
+                f"{len(asyncio.all_tasks())}, {len(after)}. Of these files more are "
+                f"open: {sorted((Counter(after) - Counter(files)).elements())}, and of "
+                f"these less: {sorted((Counter(files) - Counter(after)).elements())}."
             )
         if self.kill_url is not None:
             self.wrong += await self.left_in_server()
@@ -226,9 +230,9 @@ def _kind(error: BaseException) -> str:
     return f"{type(error).__name__} of {type(cause).__name__}"
 
 
-def _resources() -> tuple[int, int]:
-    """Tasks of the loop, and open files of the process."""
-    return len(asyncio.all_tasks()), len(_open_files())
+def _has_grown(tasks: int, files: list[str]) -> bool:
+    """Whether the loop has more tasks, or the process more open files."""
+    return len(asyncio.all_tasks()) > tasks or len(_open_files()) > len(files)
 
 
 def _open_files() -> list[str]:
