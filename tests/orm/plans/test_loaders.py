@@ -63,6 +63,46 @@ class TestInstances:
         assert titles() == expected
         assert len(made) == len(expected)
 
+    @pytest.mark.parametrize("name", ["from_db", "__init__"])
+    @isolate_apps("tests.records")
+    def test_what_a_mixin_gets_later_is_called(self, name: str) -> None:
+        """Nobody hears of a change of a class that is not a model."""
+        catalogue()
+
+        class Mixin:
+            pass
+
+        class Mixed(Mixin, models.Model):
+            title = models.CharField(max_length=200)
+
+            class Meta:
+                app_label = "records"
+                db_table = "records_album"
+                managed = False
+
+            def __str__(self) -> str:
+                return self.title
+
+        def titles() -> list[str]:
+            one = Mixed.objects.get(title="Album 1")
+            return [one.title, *(each.title for each in Mixed.objects.order_by("pk"))]
+
+        after: Any = super
+
+        def shouting(cls: Any, *args: Any, **kwargs: Any) -> Any:
+            found = after(Mixin, cls).from_db(*args, **kwargs)
+            found.title = found.title.upper()
+            return found
+
+        def init(self: Any, *args: Any, **kwargs: Any) -> None:
+            after(Mixin, self).__init__(*args, **kwargs)
+            self.title = self.title.upper()
+
+        expected = [titles() for _ in range(4)][0]
+        method: Any = classmethod(shouting) if name == "from_db" else init
+        setattr(Mixin, name, method)
+        assert titles() == [title.upper() for title in expected]
+
     @isolate_apps("tests.records")
     def test_a_models_own_from_db_is_called(self, used: list[str]) -> None:
         catalogue()

@@ -33,7 +33,7 @@ from vinyl.orm.observe import recorder
 from vinyl.orm.observe.fetch_modes import fetches_one
 from vinyl.orm.observe.lazy_loads import LazyLoad, observe_load
 from vinyl.orm.plans import shapes
-from vinyl.orm.plans.plain_models import has_init_receivers, is_plain
+from vinyl.orm.plans.plain_models import has_hooks, is_plain
 from vinyl.orm.plans.shapes import LITERAL, PLAIN, root_of
 from vinyl.orm.plans.terminals import only
 from vinyl.orm.plans.trails import trail_of
@@ -226,7 +226,7 @@ async def fetch_related(
     if (
         relation.can_join(value)
         # Receivers of signals are called for each object that is fetched.
-        and not has_init_receivers(relation.model)
+        and not has_hooks(relation.model)
         and may_share(alias)
     ):
         found = await dualmode.batches.fetch_together(

@@ -39,8 +39,11 @@ class _Names(list[Any]):
 def _forgetting(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def change(self: Any, *args: Any, **kwargs: Any) -> Any:
-        forget()
-        return method(self, *args, **kwargs)
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            # After the change: a thread could make a plan before it.
+            forget()
 
     return change
 

@@ -34,7 +34,7 @@ from vinyl.orm.backends.collection import MANY, Pause
 from vinyl.orm.plans.builders import Builder, builder_of
 from vinyl.orm.plans.plain_models import (
     MISSING,
-    has_init_receivers,
+    has_hooks,
     is_plain,
     key_names,
 )
@@ -184,7 +184,7 @@ class _Instances:
 
     def load(self, rows: list[Any], db: str, mode: Any) -> list[Any]:
         for model in self.models:
-            if has_init_receivers(model):
+            if has_hooks(model):
                 return self._load_by_django(rows, db, mode)
         tracks_peers = mode is not None and mode.track_peers
         build = self._build_with_peers if tracks_peers else self._build

@@ -24,7 +24,7 @@ from vinyl.orm.plans.execution import converted
 from vinyl.orm.plans.inners import Found as Inside
 from vinyl.orm.plans.inners import are_fixed, values_of
 from vinyl.orm.plans.pipelined_reads import may_join, rows_with_others
-from vinyl.orm.plans.plain_models import has_init_receivers, key_names
+from vinyl.orm.plans.plain_models import has_hooks, key_names
 from vinyl.orm.plans.plan import Plan
 from vinyl.orm.plans.queued_reads import can_share, rows_or_connection
 from vinyl.orm.plans.shapes import LastStep, Node
@@ -123,7 +123,7 @@ def find(
     if needs_run(alias):
         return None
     for model in plan.models:
-        if has_init_receivers(model):
+        if has_hooks(model):
             return None
     if queryset._known_related_objects and _fetches_keys(queryset, plan):
         return None

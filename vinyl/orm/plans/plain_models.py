@@ -6,7 +6,7 @@ that plans may leave that code out.
 from __future__ import annotations
 
 import inspect
-from typing import Any, cast
+from typing import Any
 
 from django.db import models
 from django.db.models.fields.files import FileDescriptor
@@ -17,6 +17,7 @@ from django.db.models.signals import post_init, pre_init
 __all__ = [
     "MISSING",
     "PLAIN",
+    "has_hooks",
     "has_init_receivers",
     "has_plain",
     "is_plain",
@@ -26,6 +27,7 @@ __all__ = [
 # Descriptors that only set the value in the instance.
 PLAIN = frozenset({DeferredAttribute, FileDescriptor, ForeignKeyDeferredAttribute})
 MISSING = object()
+_model: Any = models.Model
 
 
 def has_init_receivers(model: type[models.Model]) -> bool:
@@ -36,6 +38,19 @@ def has_init_receivers(model: type[models.Model]) -> bool:
     return bool(
         (pre_init.receivers and pre_init.has_listeners(model))
         or (post_init.receivers and post_init.has_listeners(model))
+    )
+
+
+def has_hooks(model: Any) -> bool:
+    """
+    Whether code runs for each new instance of *model*: receivers of a signal, or what
+    has replaced `from_db()` or `__init__()` since the plan was made, also in a class
+    that is not a model, of which nobody hears. Never switches.
+    """
+    return (
+        has_init_receivers(model)
+        or model.from_db.__func__ is not _model.from_db.__func__
+        or model.__init__ is not _model.__init__
     )
 
 
@@ -61,7 +76,7 @@ def is_plain(model: type[models.Model], names: list[str] | None = None) -> bool:
     fields = [field.attname for field in model._meta.concrete_fields]
     names = fields if names is None else names
     return (
-        cls.from_db.__func__ is cast(Any, models.Model.from_db).__func__
+        cls.from_db.__func__ is _model.from_db.__func__
         and cls.__init__ is models.Model.__init__
         and cls.__new__ is object.__new__
         and cls.__setattr__ is object.__setattr__
