@@ -171,6 +171,15 @@ def _is_list(value: object) -> bool:
     return isinstance(value, list | tuple)
 
 
+def _is_list_of_dotted_paths(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(path, str)
+        and all(map(str.isidentifier, path.split(".")))
+        and "." in path
+        for path in value
+    )
+
+
 def _is_path_or_paths(value: object) -> bool:
     paths = value if isinstance(value, list | tuple) else [value]
     return all(isinstance(path, str) for path in paths)
@@ -282,6 +291,16 @@ class VinylSettings:
         id="vinyl.E009",
         fallback="threads",
         consequence="sync views run in threads",
+    )
+    # State of packages that belongs to a request or task instead of a thread.
+    TASK_LOCALS = Key[Sequence[str]](
+        [],
+        _is_list_of_dotted_paths,
+        "a list of dotted paths",
+        "List the names of what is a threading.local, as in ['audit.state.current'].",
+        id="vinyl.E011",
+        fallback=[],
+        consequence="requests may share what packages keep for a thread",
     )
     # The aliases that PrimaryReplicaRouter reads from.
     REPLICAS = Key[Sequence[str]](

@@ -13,7 +13,7 @@ from vinyl.bridge import mode
 from vinyl.bridge.imports import on_call
 from vinyl.bridge.patching import Patch, apply_patches
 from vinyl.conf import vinyl_settings
-from vinyl.orm import observe
+from vinyl.orm import contrib, observe
 from vinyl.orm.backends.collection import raise_threshold
 from vinyl.orm.dualmode import table
 from vinyl.orm.observe import events, fetch_modes, lazy_loads
@@ -71,6 +71,9 @@ class VinylORMConfig(AppConfig):
         raise_threshold(vinyl_settings.GC_THRESHOLD)
         # Not in ready(): here no model class exists yet, so all become dual-mode.
         table.apply()
+        # Before the apps of others, which import what they use of each other.
+        if vinyl_settings.TASK_LOCALS:
+            contrib.task_locals.replace_locals(vinyl_settings.TASK_LOCALS)
         # Other packages replace them when they are ready, or later.
         trails.note_compilers()
 

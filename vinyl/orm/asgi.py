@@ -116,10 +116,13 @@ def get_asgi_application(
         logger.warning(
             "%s contains %r, whose state is in a threading.local of %r. Requests in "
             "the bridge share one thread, so one request would see the state of "
-            "another. Use a version that keeps it in a contextvars.ContextVar, or "
-            "Django's own handler, where each request has a thread.",
+            "another. Add that threading.local to VINYL['TASK_LOCALS'], as "
+            "'%s.its_name', use a version that keeps the state in a "
+            "contextvars.ContextVar, or Django's own handler, where each request has a "
+            "thread.",
             where,
             path,
+            module,
             module,
         )
     return BridgedASGIHandler(middleware, urlconf)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import django
@@ -30,6 +31,7 @@ __all__ = [
     "check_replicas",
     "check_routers",
     "check_settings",
+    "check_task_locals",
     "check_tenants",
 ]
 
@@ -64,8 +66,8 @@ def check_pools(**kwargs: Any) -> list[checks.CheckMessage]:
 @checks.register("vinyl")
 def check_settings(**kwargs: Any) -> list[checks.CheckMessage]:
     """
-    vinyl.E003, E004, E005, E006, E008, E009, E010: a value in `settings.VINYL` is
-    invalid.
+    vinyl.E003, E004, E005, E006, E008, E009, E010, E011: a value in `settings.VINYL`
+    is invalid.
 
     Never switches.
     """
@@ -92,6 +94,29 @@ def check_replicas(**kwargs: Any) -> list[checks.CheckMessage]:
             continue
         message = f"settings.VINYL['REPLICAS'] contains {alias!r}, {problem}."
         found.append(checks.Error(message, hint, id="vinyl.E003"))
+    return found
+
+
+@checks.register("vinyl")
+def check_task_locals(**kwargs: Any) -> list[checks.CheckMessage]:
+    """
+    vinyl.E011: `VINYL["TASK_LOCALS"]` names something in a module that cannot be
+    imported. What else is wrong is an error of the import.
+
+    Never switches.
+    """
+    found: list[checks.CheckMessage] = []
+    for path in vinyl_settings.TASK_LOCALS:
+        module = path.rpartition(".")[0]
+        try:
+            import_module(module)
+        except ImportError as error:
+            message = (
+                f"settings.VINYL['TASK_LOCALS'] contains {path!r}, but {module!r} "
+                f"cannot be imported: {error}."
+            )
+            hint = "Correct the name of the module, or remove the entry."
+            found.append(checks.Error(message, hint, id="vinyl.E011"))
     return found
 
 
@@ -169,8 +194,9 @@ def check_django_handler(**kwargs: Any) -> list[checks.CheckMessage]:
             f"settings.MIDDLEWARE contains {path!r}, whose state is in a "
             f"threading.local of {module!r}. Requests in the bridge share one thread, "
             f"so one request would see the state of another.",
-            "Use a version that keeps it in a contextvars.ContextVar, or set "
-            "VINYL['DJANGO_HANDLER'] to 'threads'.",
+            f"Add that threading.local to VINYL['TASK_LOCALS'], as "
+            f"'{module}.its_name', use a version that keeps the state in a "
+            f"contextvars.ContextVar, or set VINYL['DJANGO_HANDLER'] to 'threads'.",
             id="vinyl.W021",
         )
         for path, module in middleware_with_thread_locals(settings.MIDDLEWARE)

@@ -22,6 +22,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from vinyl.orm.contrib.task_locals import begin_request, end_request
 from vinyl.orm.pools.registry import close_pools, open_pools
 from vinyl.orm.routers import unit_of_work
 from vinyl.web.django_middleware import DjangoMiddleware, Hooks, RespondToView
@@ -159,6 +160,7 @@ class Application(Starlette):
                 serve = partial(announced, serve)
         self.requests.begin()
         outer_prefix = None
+        values = begin_request()
         try:
             outer_prefix = enter_prefix(scope)
             if router.routers:
@@ -174,6 +176,7 @@ class Application(Starlette):
             logger.warning("Request cancelled at shutdown: %s", scope["path"])
         finally:
             self.requests.end()
+            end_request(values)
             if outer_prefix is not None:
                 # The test client calls the application in the context of the test.
                 set_script_prefix(outer_prefix)

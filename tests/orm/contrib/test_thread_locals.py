@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from asgiref.sync import sync_to_async
 from django import middleware as djangos
 
 from tests.compatibility.__main__ import run as run_site
 from tests.compatibility.report import describe
 from vinyl.bridge.threads import in_thread
-from vinyl.orm.contrib.packages import TABLE
 from vinyl.orm.contrib.thread_locals import middleware_with_thread_locals
 
 MIDDLEWARE = """
@@ -147,21 +143,3 @@ def test_silk_records_requests_that_run_at_the_same_time(tmp_path: Path) -> None
     pytest.importorskip("silk", reason="needs django-silk, of the extra test")
     found = run_site("silk", "bridged", f"sqlite:///{tmp_path}/db.sqlite3")
     assert not any(found.values()), describe("silk", "bridged", "sqlite", found)
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("owner", ["crum", "pghistory.runtime", "pgtrigger.runtime"])
-async def test_values_of_packages_belong_to_a_task(owner: str) -> None:
-    """django-pghistory keeps the user and the URL of a request in such values."""
-    (patch,) = (patch for patch in TABLE if patch.owner == owner)
-    values = patch.decorator(threading.local())
-    all_set = asyncio.Barrier(2)
-
-    async def request(url: str) -> str:
-        values.url = url
-        await all_set.wait()
-        return await sync_to_async(lambda: str(values.url))()
-
-    one, two = await asyncio.gather(request("/one/"), request("/two/"))
-    assert (one, two) == ("/one/", "/two/")
-    assert not hasattr(values, "url")

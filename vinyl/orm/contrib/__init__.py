@@ -9,6 +9,7 @@ managers.py              managers of other contrib apps, files of models
 forms.py                 forms and formsets, whose validation may use the database
 validators.py            validators that are `async def`
 handlers.py              Django's ASGI handler, with its sync code in the bridge
+task_locals.py           values of requests in place of those of threads
 thread_locals.py         middleware whose state is bound to threads
 commands.py              commands and migrations that are `async def`
 caches.py                one cache object for all tasks of an event loop
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         handlers,
         loop_checks,
         procrastinate,
-        thread_locals,
+        task_locals,
     )
 else:
     # Modules that many processes do not need: imported with their first use.
@@ -40,5 +41,5 @@ __all__ = [
     "handlers",
     "loop_checks",
     "procrastinate",
-    "thread_locals",
+    "task_locals",
 ]

@@ -23,6 +23,7 @@ from vinyl.bridge.blocking import run_reporting
 from vinyl.bridge.greenlets import current_shield
 from vinyl.bridge.threads import runs_in_thread
 from vinyl.conf import vinyl_settings
+from vinyl.orm.contrib.task_locals import begin_request, end_request
 
 __all__ = [
     "patch_errors_sync_to_async",
@@ -128,21 +129,23 @@ def patch_handle(
 
     @functools.wraps(handle)
     async def bridged(self: Any, *args: Any) -> None:
-        if not _is_bridged_by(self):
-            await handle(self, *args)
-            return
-        token = _is_bridged.set(True)
+        request = begin_request()
+        is_bridged = _is_bridged_by(self)
+        token = _is_bridged.set(is_bridged)
         try:
             await handle(self, *args)
         except GeneratorExit:
             # Nothing can be awaited any more.
             raise
         except BaseException:
-            await _close_connections_of_thread()
+            if is_bridged:
+                await _close_connections_of_thread()
             raise
         else:
-            await _close_connections_of_thread()
+            if is_bridged:
+                await _close_connections_of_thread()
         finally:
+            end_request(request)
             with suppress(ValueError):
                 # The garbage collector may close this in another context.
                 _is_bridged.reset(token)
@@ -169,10 +172,12 @@ def patch_get_response_async(
     async def bridged(self: Any, request: Any) -> Any:
         if _is_bridged.get() or not _is_bridged_by(self):
             return await get_response_async(self, request)
+        values = begin_request()
         token = _is_bridged.set(True)
         try:
             return await get_response_async(self, request)
         finally:
+            end_request(values)
             with suppress(ValueError):
                 _is_bridged.reset(token)
 

@@ -14,6 +14,41 @@ __all__ = ["TABLE"]
 _PANEL = "debug_toolbar.panels.sql.panel:SQLPanel"
 _BASE = "django.core.handlers.base"
 _ASGI = "django.core.handlers.asgi"
+# State in a `threading.local`, which requests would share.
+_LOCALS = {
+    # The user who may not log in, for the page that says so.
+    "allauth.account.auth_backends": "_stash",
+    # The caches of open transactions.
+    "cachalot.cache": "CacheHandler",
+    # Blocks that turn invalidation off, open transactions, and instances as they were
+    # before they are saved.
+    "cacheops.invalidation": "InvalidationState",
+    "cacheops.query": "_old_objs",
+    "cacheops.transaction": "TransactionStates",
+    # The request, and with it the user, that code asks for anywhere.
+    "crum": "_thread_locals",
+    "django_currentuser.middleware": "_thread_locals",
+    "threadlocals.threadlocals": "_threadlocals",
+    "two_factor.middleware.threadlocals": "_thread_locals",
+    # Models whose hooks a block turns off.
+    "django_lifecycle.mixins:_bypass_state": "_state",
+    # What an index has prepared of an object.
+    "haystack.indexes": "SearchIndex",
+    # Blocks that choose the language of fields.
+    "modeltranslation.thread_context": "ModelTranslationThreadLocal",
+    # Blocks that delay or turn off the updates of a tree; made for each model.
+    "mptt.models": "threading",
+    # The user and the URL that are written into the history.
+    "pghistory.runtime": "_tracker",
+    # The triggers that a block turns off.
+    "pgtrigger.runtime": "_ignore _schema",
+    # The objects that a predicate is being asked about.
+    "rules.predicates": "localcontext",
+    # The request that is being recorded.
+    "silk.collector": "local",
+    # The objects to index at the end of a block or request.
+    "watson.search": "SearchContextManager",
+}
 TABLE = (
     Patch(
         _PANEL,
@@ -47,33 +82,14 @@ TABLE = (
         lambda it: contrib.procrastinate.patch_execute(it),
         of_package=True,
     ),
-    # The request, and with it the user, that code asks for anywhere.
-    Patch(
-        "crum",
-        "_thread_locals",
-        lambda it: contrib.thread_locals.patch_values(it),
-        of_package=True,
-    ),
-    # The user and the URL that are written into the history.
-    Patch(
-        "pghistory.runtime",
-        "_tracker",
-        lambda it: contrib.thread_locals.patch_values(it),
-        of_package=True,
-    ),
-    # The triggers that a block turns off.
-    Patch(
-        "pgtrigger.runtime",
-        "_ignore _schema",
-        lambda it: contrib.thread_locals.patch_values(it),
-        of_package=True,
-    ),
-    # The request that is being recorded.
-    Patch(
-        "silk.collector",
-        "local",
-        lambda it: contrib.thread_locals.patch_local(it),
-        of_package=True,
+    *(
+        Patch(
+            owner,
+            names,
+            lambda it: contrib.task_locals.patch_local(it),
+            of_package=True,
+        )
+        for owner, names in _LOCALS.items()
     ),
     Patch(
         f"{_ASGI}:ASGIHandler", "handle", lambda it: contrib.handlers.patch_handle(it)

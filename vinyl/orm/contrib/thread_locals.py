@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
-from asgiref.local import Local
 from django.utils.module_loading import import_string
 
 from vinyl.bridge.threads import runs_in_thread
+from vinyl.orm.contrib.task_locals import is_task_local
 
-__all__ = ["middleware_with_thread_locals", "patch_local", "patch_values"]
+__all__ = ["middleware_with_thread_locals"]
 
 
 def middleware_with_thread_locals(paths: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -67,17 +67,32 @@ def _origin(value: Any) -> str:
 
 
 def _has_local(module: ModuleType) -> bool:
-    names = vars(module)
-    for value in list(names.values()):
-        if isinstance(value, threading.local):
-            return True
-        # Imported by its name, or a subclass.
-        if isinstance(value, type) and issubclass(value, threading.local):
-            return True
-    return names.get("threading") is threading and any(
-        {"threading", "local"} <= set(function.__code__.co_names)
+    names = dict(vars(module))
+    own = [value for value in names.values() if _is_own_class(value, module)]
+    attributes = [value for cls in own for value in list(vars(cls).values())]
+    if any(map(_is_local, [*names.values(), *attributes])):
+        return True
+    # Imported by its name, or through its module.
+    makers = [{name} for name, value in names.items() if value is threading.local]
+    if names.get("threading") is threading:
+        makers.append({"threading", "local"})
+    return any(
+        maker <= set(function.__code__.co_names)
         for function in _functions_of(module)
+        for maker in makers
     )
+
+
+def _is_own_class(value: Any, module: ModuleType) -> bool:
+    return isinstance(value, type) and value.__module__ == module.__name__
+
+
+def _is_local(value: Any) -> bool:
+    """Whether *value* is a `threading.local`, or a subclass with values of threads."""
+    if value is threading.local:
+        return False
+    cls = value if isinstance(value, type) else type(value)
+    return issubclass(cls, threading.local) and not is_task_local(cls)
 
 
 def _functions_of(module: ModuleType) -> Iterator[FunctionType]:
@@ -90,19 +105,3 @@ def _functions_of(module: ModuleType) -> Iterator[FunctionType]:
     for value in own:
         found = list(vars(value).values()) if isinstance(value, type) else [value]
         yield from (each for each in found if isinstance(each, FunctionType))
-
-
-def patch_local(local: type) -> type:
-    """
-    The patch for `threading.local` in a module: values that belong to the running task,
-    and that the threads which it waits for have as well.
-    """
-    return Local
-
-
-def patch_values(values: threading.local) -> Local:
-    """
-    The patch for the `threading.local` of a module, which nothing has used yet: as for
-    `patch_local()`.
-    """
-    return Local()

@@ -68,8 +68,10 @@ def check_thread_locals(**kwargs: Any) -> list[checks.CheckMessage]:
             f"settings.MIDDLEWARE contains {path!r}, whose state is in a "
             f"threading.local of {module!r}. Requests share one thread, so one request "
             f"would see the state of another.",
-            hint="Use a version that keeps it in a contextvars.ContextVar. If requests "
-            "come one at a time, as in development, silence this check.",
+            hint=f"Add that threading.local to VINYL['TASK_LOCALS'], as "
+            f"'{module}.its_name', or use a version that keeps the state in a "
+            f"contextvars.ContextVar. If requests come one at a time, as in "
+            f"development, silence this check.",
             id="vinyl.W122",
         )
         for path, module in middleware_with_thread_locals(settings.MIDDLEWARE)

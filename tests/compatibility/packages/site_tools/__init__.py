@@ -40,6 +40,7 @@ middleware = [
     "crum.CurrentRequestUserMiddleware",
     "user_visit.middleware.UserVisitMiddleware",
     "sesame.middleware.AuthenticationMiddleware",
+    "watson.middleware.SearchContextMiddleware",
 ]
 settings = {
     "AUTHENTICATION_BACKENDS": [

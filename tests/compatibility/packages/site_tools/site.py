@@ -23,6 +23,7 @@ from rest_framework.decorators import api_view
 from rest_framework.response import Response
 from sequences import get_next_value
 from user_visit.models import UserVisit
+from watson.models import SearchEntry
 from zen_queries import QueriesDisabledError, queries_disabled
 
 from tests.compatibility.packages.site_tools.models import Stock
@@ -66,6 +67,24 @@ def found(request):
     simple = [hit.object.title for hit in SearchQuerySet().filter(content="Wild")]
     indexed = [hit.object.title for hit in watson.search.search("simone silk")]
     return JsonResponse({"haystack": simple, "watson": indexed})
+
+
+def saved(request, name):
+    Album.objects.count()
+    Album.objects.create(title=name, artist=Artist.objects.first())
+    Album.objects.count()
+    if "bad" in name:
+        raise ValueError(f"{name} is not indexed")
+    return HttpResponse(name)
+
+
+async def async_saved(request, name):
+    await Album.objects.acount()
+    await Album.objects.acreate(title=name, artist=await Artist.objects.afirst())
+    await Album.objects.acount()
+    if "bad" in name:
+        raise ValueError(f"{name} is not indexed")
+    return HttpResponse(name)
 
 
 def number(request):
@@ -159,6 +178,8 @@ urlpatterns = [
     path("flags/", flags),
     path("guarded/", guarded),
     path("found/", found),
+    path("saved/<name>/", saved),
+    path("async-saved/<name>/", async_saved),
     path("number/", number),
     path("without-queries/", without_queries),
     path("stock/", stock),
@@ -241,6 +262,24 @@ def step_login_by_a_link(site):
 def step_search(site):
     stock_the_shop()
     assert site.ok("/found/").json() == {"haystack": ["Wild"], "watson": ["Silk"]}
+
+
+def step_index_of_requests_at_a_time(site):
+    stock_the_shop()
+    for kind in ("saved", "async-saved"):
+        names = [f"{mood}{n}of{kind}" for n in range(5) for mood in ("good", "bad")]
+        statuses = asyncio.run(ask_all(site, [f"/{kind}/{name}/" for name in names]))
+        assert statuses == [200, 500] * 5, statuses
+        entries = SearchEntry.objects.filter(title__contains=f"of{kind} ")
+        found = sorted(entry.title.partition(" ")[0] for entry in entries)
+        assert found == [name for name in names if "good" in name], found
+    stock_the_shop()
+
+
+async def ask_all(site, urls):
+    async with httpx.AsyncClient(base_url=site.origin, timeout=20) as client:
+        responses = await asyncio.gather(*map(client.get, urls))
+    return [response.status_code for response in responses]
 
 
 def step_sequences(site):
