@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.orm.plans.planning import catalogue
-from tests.records.models import Album
+from tests.records.models import Album, Artist, Track
 from vinyl.orm import models
 from vinyl.orm.plans import trails
 from vinyl.orm.plans.retaking import retaken
@@ -34,3 +34,17 @@ def test_retaken(make: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) ->
     trail = trail_of(make(album))
     assert trail is not None
     assert str(retaken(trail).query) == expected
+
+
+def test_an_instance_counts_with_the_key_that_it_had() -> None:
+    """An inline of Django's admin takes the key of an object before it is added."""
+    for _ in range(3):
+        album = catalogue()
+        expected = [track.pk for track in album.tracks.all()]
+        tracks, others = Track.objects.filter(album=album), album.tracks.filter()
+        album.pk = None
+        assert tracks.ordered
+        assert [*tracks.in_bulk()] == expected
+        assert [track.pk for track in tracks] == expected
+        assert [track.pk for track in others] == expected
+        Artist.objects.all().delete()

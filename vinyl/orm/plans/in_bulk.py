@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db.models.query import QuerySet
 
-from vinyl.orm.plans.retaking import retaken
+from vinyl.orm.plans.retaking import to_look_at
 from vinyl.orm.plans.trails import trail_of
 
 __all__ = ["patch_in_bulk"]
@@ -48,7 +48,7 @@ def patch_in_bulk(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(self, *args, **kwargs)
         node = trail.node
         if node.facts is None:
-            query = retaken(trail).query
+            query = to_look_at(self, trail).query
             found = {name: getattr(query, name, None) for name in _FACTS}
             # Expressions would keep values alive.
             node.facts = SimpleNamespace(

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from vinyl.orm.plans import shapes
 from vinyl.orm.plans.inners import Template
-from vinyl.orm.plans.retaking import materialize, retaken
+from vinyl.orm.plans.retaking import materialize, to_look_at
 from vinyl.orm.plans.shapes import Unplannable
 from vinyl.orm.plans.trails import (
     PENDING,
@@ -88,7 +88,7 @@ def patch_ordered(ordered: property) -> property:
             return cast(bool, get(self))
         node = trail.node
         if node.is_ordered is None:
-            node.is_ordered = get(retaken(trail))
+            node.is_ordered = get(to_look_at(self, trail))
         return cast(bool, node.is_ordered)
 
     return property(fget, doc=ordered.__doc__)

@@ -12,10 +12,10 @@ from django.db.models import sql
 from django.db.models.query import QuerySet
 
 from vinyl.orm.plans.shapes import Kept, Node, Step, Trail
-from vinyl.orm.plans.trails import FILTERS, django_method
+from vinyl.orm.plans.trails import FILTERS, PENDING, django_method
 from vinyl.orm.plans.values import replaced
 
-__all__ = ["materialize", "retake", "retaken"]
+__all__ = ["materialize", "retake", "retaken", "to_look_at"]
 
 
 def materialize(queryset: Any) -> None:
@@ -30,6 +30,19 @@ def retaken(trail: Trail) -> Any:
     """Return another queryset that has taken the steps of *trail*. Never switches."""
     values = (value.given if type(value) is Kept else value for value in trail.values)
     return retake(trail.node, values, sql.Query)
+
+
+def to_look_at(queryset: Any, trail: Trail) -> Any:
+    """
+    Return another queryset with the query of *queryset*, whose trail stays as it is.
+    The query must not be changed. Never switches.
+    """
+    if queryset._query is PENDING:
+        return retaken(trail)
+    # An instance in the steps may have lost its key since Django took them.
+    other = object.__new__(QuerySet)
+    django_method["__init__"](other, queryset.model, queryset._query)
+    return other
 
 
 def retake(node: Node, values: Iterator[Any], make_query: type[sql.Query]) -> Any:
