@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from vinyl.bridge import blocking
-from vinyl.bridge.blocking import not_counted, run_reporting
+from vinyl.bridge.blocking import call_reporting, not_counted, run_reporting
 from vinyl.bridge.greenlets import await_
 
 pytestmark = pytest.mark.anyio
@@ -65,6 +65,33 @@ async def test_only_the_code_that_blocks_is_named(
 
     assert await run_reporting("outer", outer) == "done"
     assert [record.getMessage().split()[0] for record in caplog.records] == ["inner"]
+
+
+async def test_a_function_inside_is_reported_by_its_own_name(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def inner() -> None:
+        await_(asyncio.sleep(0))
+        pass_time()
+
+    def outer() -> None:
+        call_reporting("quick", await_, asyncio.sleep(0))
+        call_reporting("inner", inner)
+        await_(asyncio.sleep(0))
+        with pytest.raises(ZeroDivisionError):
+            call_reporting("fails", lambda: 1 / 0)
+
+    await run_reporting("outer", outer)
+    assert [record.getMessage().split()[0] for record in caplog.records] == ["inner"]
+    await run_reporting("outer", lambda: (outer(), pass_time()))
+    assert [record.getMessage().split()[0] for record in caplog.records][1:] == [
+        "outer"
+    ]
+
+
+def test_without_a_report_it_is_only_called(caplog: pytest.LogCaptureFixture) -> None:
+    assert call_reporting("mysite.slow", block) == "done"
+    assert not caplog.records
 
 
 async def test_an_error_passes() -> None:

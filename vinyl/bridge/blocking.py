@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from vinyl.bridge.greenlets import in_steps, run
 
-__all__ = ["not_counted", "run_reporting"]
+__all__ = ["call_reporting", "not_counted", "run_reporting"]
 
 T = TypeVar("T")
 
@@ -30,13 +30,43 @@ class _Inner(threading.local):
     # How long the running step has been in the steps of code that it awaits, which are
     # measured on their own, in seconds.
     seconds = 0.0
+    # Of the code that the step belongs to.
+    parts: _Parts | None = None
 
 
 _inner = _Inner()
+Name = str | Callable[[], str]
+
+
+class _Parts:
+    """
+    What code in the bridge is called, and functions that it has called, the innermost
+    one last. Each is reported for the time that is its own.
+
+    Args:
+        name: That of the code; None to measure without a report.
+    """
+
+    def __init__(self, name: Name | None) -> None:
+        self.names = [name]
+        self.since = 0.0
+        self.inner = 0.0
+
+    def begin(self) -> None:
+        """Measure from here on. Never switches."""
+        self.since, self.inner = perf_counter(), _inner.seconds
+
+    def turn(self) -> None:
+        """Report the innermost function if it has blocked, and begin anew."""
+        since, inner, name = self.since, self.inner, self.names[-1]
+        self.begin()
+        own = self.since - since - (self.inner - inner)
+        if name is not None and own > BLOCKS_AFTER:
+            _report(name if isinstance(name, str) else name(), own)
 
 
 async def run_reporting(
-    name: str | Callable[[], str], fn: Callable[..., T], /, *args: Any, **kwargs: Any
+    name: Name, fn: Callable[..., T], /, *args: Any, **kwargs: Any
 ) -> T:
     """
     Return `fn(*args, **kwargs)`, called in the bridge. Log a warning, once for each
@@ -53,7 +83,30 @@ async def run_reporting(
     Switches to the event loop.
     """
     __traceback_hide__ = True
-    return await in_steps(run(fn, *args, **kwargs), functools.partial(_timed, name))
+    parts = _Parts(name)
+    return await in_steps(run(fn, *args, **kwargs), functools.partial(_timed, parts))
+
+
+def call_reporting(name: Name, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
+    """
+    Return `fn(*args, **kwargs)`, called by code that `run_reporting()` runs: the
+    warning has *name* if this function is what blocks. Elsewhere it is only called.
+
+    Raises: any error of *fn*.
+
+    Never switches itself; *fn* may switch to the event loop.
+    """
+    __traceback_hide__ = True
+    parts = _inner.parts
+    if parts is None:
+        return fn(*args, **kwargs)
+    parts.turn()
+    parts.names.append(name)
+    try:
+        return fn(*args, **kwargs)
+    finally:
+        parts.turn()
+        parts.names.pop()
 
 
 async def not_counted(awaitable: Coroutine[Any, Any, T]) -> T:
@@ -62,20 +115,20 @@ async def not_counted(awaitable: Coroutine[Any, Any, T]) -> T:
     it that `run_reporting()` calls. Switches to the event loop.
     """
     __traceback_hide__ = True
-    return await in_steps(awaitable, functools.partial(_timed, None))
+    return await in_steps(awaitable, functools.partial(_timed, _Parts(None)))
 
 
-def _timed(name: str | Callable[[], str] | None, step: Callable[[], Any]) -> Any:
+def _timed(parts: _Parts, step: Callable[[], Any]) -> Any:
     around, _inner.seconds = _inner.seconds, 0.0
+    outer, _inner.parts = _inner.parts, parts
     started = perf_counter()
+    parts.begin()
     try:
         return step()
     finally:
-        took = perf_counter() - started
-        own = took - _inner.seconds
-        _inner.seconds = around + took
-        if name is not None and own > BLOCKS_AFTER:
-            _report(name if isinstance(name, str) else name(), own)
+        parts.turn()
+        _inner.parts = outer
+        _inner.seconds = around + parts.since - started
 
 
 def _report(name: str, seconds: float) -> None:

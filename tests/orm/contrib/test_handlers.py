@@ -107,6 +107,37 @@ def sync_only_in_thread(get_response: Callable[..., Any]) -> Callable[..., Any]:
     return in_thread(sync_only(get_response))
 
 
+@in_thread
+class PlainInThread:
+    """Django's kind of middleware for sync code alone, in a thread."""
+
+    def __init__(self, get_response: Callable[..., Any]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        note("thread before")
+        response: HttpResponse = self.get_response(request)
+        note("thread after")
+        return response
+
+
+@sync_only_middleware
+def blocking_middleware(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    def blocks(request: HttpRequest) -> HttpResponse:
+        names()
+        response = get_response(request)
+        pass_time(2)
+        return response
+
+    return blocks
+
+
+class BlockingHook(MiddlewareMixin):
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse:
+        pass_time(3)
+        return HttpResponse("mended")
+
+
 @async_only_middleware
 def async_only(get_response: Callable[..., Any]) -> Callable[..., Any]:
     async def respond(request: HttpRequest) -> HttpResponse:
@@ -243,6 +274,11 @@ def blocking_view(request: HttpRequest) -> HttpResponse:
     return respond("done")
 
 
+async def blocking_async_view(request: HttpRequest) -> HttpResponse:
+    pass_time(1)
+    return respond("done")
+
+
 urlpatterns = [
     path("sync/", sync_view),
     path("async/", async_view),
@@ -262,6 +298,7 @@ urlpatterns = [
     path("nested/", nested),
     path("meeting/", meeting),
     path("blocking/", blocking_view),
+    path("blocking-async/", blocking_async_view),
 ]
 
 
@@ -361,6 +398,22 @@ class TestInThread:
         response = await get("/class/", "sync_only_in_thread")
         assert response.text == "bridge"
         assert places == [("before", "thread"), ("after", "thread")]
+
+    @pytest.mark.parametrize("inner", [(), ("sync_only",)])
+    async def test_a_middleware_class_inside_of_other_sync_middleware(
+        self, inner: tuple[str, ...]
+    ) -> None:
+        """Django runs sync middleware that is next to each other as one."""
+        response = await get("/class/", "Hooks", "sync_only", "PlainInThread", *inner)
+        assert response.text == "bridge request"
+        assert ("thread before", "thread") in places
+        assert ("thread after", "thread") in places
+        assert places[0] == ("request", "bridge")
+        assert [place for name, place in places if name == "before"] == [
+            "bridge",
+            # Called by code in the thread.
+            *("thread" for _ in inner),
+        ]
 
 
 class TestErrors:
@@ -465,6 +518,43 @@ class TestReports:
         assert len(told) == 1
         assert told[0].startswith(f"{name} blocked the event loop for 1000 ms")
         assert "in_thread, from vinyl.web or vinyl.orm.asgi" in told[0]
+
+    @pytest.mark.parametrize(
+        ("url", "middleware", "told"),
+        [
+            (
+                "/class/",
+                ["Hooks", "sync_only", "blocking_middleware", "sync_only"],
+                ["blocking_middleware.<locals>.blocks blocked the event loop for 2000"],
+            ),
+            (
+                "/blocking/",
+                ["sync_only", "blocking_middleware"],
+                [
+                    "blocking_view blocked the event loop for 1000",
+                    "blocking_middleware.<locals>.blocks blocked the event loop for 2",
+                ],
+            ),
+            ("/blocking-async/", ["sync_only", "Hooks", "sync_only"], []),
+            (
+                "/unmended/",
+                ["Hooks", "BlockingHook"],
+                ["BlockingHook.process_exception blocked the event loop for 3000"],
+            ),
+        ],
+    )
+    async def test_each_middleware_has_its_own_time(
+        self,
+        url: str,
+        middleware: list[str],
+        told: list[str],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        await get(url, *middleware)
+        reports = [text for text in caplog.messages if "blocked the event" in text]
+        assert len(reports) == len(told)
+        for report, expected in zip(reports, told, strict=True):
+            assert report.startswith(f"{__name__}.{expected}")
 
     async def test_waiting_on_the_event_loop_is_not(
         self, caplog: pytest.LogCaptureFixture

@@ -16,16 +16,17 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
-from asgiref.sync import SyncToAsync, sync_to_async
+from asgiref.sync import SyncToAsync, iscoroutinefunction, sync_to_async
 from django.db import close_old_connections
 
-from vinyl.bridge.blocking import run_reporting
-from vinyl.bridge.greenlets import current_shield
+from vinyl.bridge.blocking import call_reporting, not_counted, run_reporting
+from vinyl.bridge.greenlets import await_, current_shield, in_bridge
 from vinyl.bridge.threads import runs_in_thread
 from vinyl.conf import vinyl_settings
 from vinyl.orm.contrib.task_locals import begin_request, end_request
 
 __all__ = [
+    "patch_adapt_method_mode",
     "patch_errors_sync_to_async",
     "patch_get_response_async",
     "patch_handle",
@@ -62,7 +63,7 @@ def _undisturbed(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
 
 def _name(fn: Callable[..., Any]) -> str:
     """The name of a view, or of a method of a middleware, with its module."""
-    fn = inspect.unwrap(fn)
+    fn = inspect.unwrap(_part_itself(fn))
     fn = getattr(fn, "view_class", fn)
     owner = getattr(fn, "__self__", None)
     if owner is not None:
@@ -73,6 +74,7 @@ def _name(fn: Callable[..., Any]) -> str:
 
 def _stays_in_thread(fn: Any) -> bool:
     """Whether *fn*, or the middleware class that it belongs to, has that mark."""
+    fn = _part_itself(fn)
     if runs_in_thread(fn):
         return True
     owner = getattr(fn, "__self__", None)
@@ -82,6 +84,68 @@ def _stays_in_thread(fn: Any) -> bool:
     # A handler calls the process_exception() of all middleware in one thread.
     hooks = getattr(owner, "_exception_middleware", None) or ()
     return runs_in_thread(owner) or any(map(_stays_in_thread, hooks))
+
+
+class Part:
+    """
+    A sync middleware, or a hook of one, that other sync code of a handler calls. In the
+    bridge it is reported by its own name if it blocks, and runs in the thread of the
+    request if it is marked with `in_thread`.
+    """
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        self.fn = fn
+        functools.update_wrapper(self, fn)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
+        if not (_is_bridged.get() and in_bridge()):
+            return self.fn(*args, **kwargs)
+        if _stays_in_thread(self.fn):
+            return await_(sync_to_async(self.fn)(*args, **kwargs))
+        name = functools.partial(_name, self.fn)
+        return call_reporting(name, self.fn, *args, **kwargs)
+
+
+def _part_itself(fn: Any) -> Any:
+    while isinstance(fn, Part):
+        fn = fn.fn
+    return fn
+
+
+def patch_adapt_method_mode(adapt: Callable[..., Any]) -> Callable[..., Any]:
+    """
+    Patch `adapt_method_mode`, which makes middleware fit into the one around it. Where
+    both are sync, Django has nothing to adapt: they run as one.
+    """
+
+    @functools.wraps(adapt)
+    def adapted(
+        self: Any,
+        is_async: bool,
+        method: Any,
+        method_is_async: bool | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        if is_async or not _is_bridged_by(self):
+            return adapt(self, is_async, method, method_is_async, **kwargs)
+        if method_is_async is None:
+            method_is_async = iscoroutinefunction(method)
+        if method_is_async:
+            # What async code does is not the doing of the middleware around it.
+            method = _on_its_own(method)
+        found = adapt(self, is_async, method, method_is_async, **kwargs)
+        return found if method_is_async else Part(found)
+
+    return adapted
+
+
+def _on_its_own(fn: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(fn)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        return await not_counted(fn(*args, **kwargs))
+
+    return call
 
 
 def patch_handlers_sync_to_async(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -96,6 +96,11 @@ TABLE = (
     ),
     Patch(
         f"{_BASE}:BaseHandler",
+        "adapt_method_mode",
+        lambda it: contrib.handlers.patch_adapt_method_mode(it),
+    ),
+    Patch(
+        f"{_BASE}:BaseHandler",
         "get_response_async",
         lambda it: contrib.handlers.patch_get_response_async(it),
     ),

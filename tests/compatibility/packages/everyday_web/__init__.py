@@ -11,7 +11,7 @@ requires = [
     "django-select2",
     "django-autocomplete-light",
     "django-invitations",
-    "django-two-factor-auth[phonenumbers]",
+    "django-two-factor-auth[phonenumbers]>=1.17",
     "django-nested-admin",
     "django-admin-sortable2",
     "django-eventstream",
