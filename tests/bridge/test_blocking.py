@@ -83,7 +83,12 @@ async def test_a_function_inside_is_reported_by_its_own_name(
 
     await run_reporting("outer", outer)
     assert [record.getMessage().split()[0] for record in caplog.records] == ["inner"]
-    await run_reporting("outer", lambda: (outer(), pass_time()))
+
+    def outer_that_blocks() -> None:
+        outer()
+        pass_time()
+
+    await run_reporting("outer", outer_that_blocks)
     assert [record.getMessage().split()[0] for record in caplog.records][1:] == [
         "outer"
     ]

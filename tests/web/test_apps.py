@@ -10,14 +10,14 @@ from django.core import checks
 
 from vinyl.bridge.patching import Patch, resolve
 from vinyl.web import apps as module
-from vinyl.web import decorators, forms, pagination, views
+from vinyl.web import forms, pagination, views
 from vinyl.web.apps import VinylWebConfig
 from vinyl.web.errors import exception_reporter
 from vinyl.web.http import prefix
 
 TABLES = [
     patch
-    for table in (decorators, exception_reporter, forms, pagination, prefix, views)
+    for table in (exception_reporter, forms, pagination, prefix, views)
     for patch in table.TABLE
 ]
 

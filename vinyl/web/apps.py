@@ -20,7 +20,6 @@ class VinylWebConfig(AppConfig):
         # Registers the checks.
         from vinyl.web import (
             csrf,
-            decorators,
             django_handlers,
             forms,
             pagination,
@@ -33,7 +32,6 @@ class VinylWebConfig(AppConfig):
 
         for module in (
             csrf,
-            decorators,
             deploy,
             django_handlers,
             exception_reporter,

@@ -12,7 +12,14 @@ import pytest
 from vinyl.orm.contrib.packages import TABLE
 
 # The modules of the patches that a process needs for none of its imports.
-UNUSED = ("debug_toolbar", "handlers", "loop_checks", "procrastinate", "task_locals")
+UNUSED = (
+    "debug_toolbar",
+    "handlers",
+    "loop_checks",
+    "procrastinate",
+    "task_locals",
+    "view_decorators",
+)
 
 
 def run(code: str) -> str:

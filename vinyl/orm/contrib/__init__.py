@@ -9,6 +9,7 @@ managers.py              managers of other contrib apps, files of models
 forms.py                 forms and formsets, whose validation may use the database
 validators.py            validators that are `async def`
 handlers.py              Django's ASGI handler, with its sync code in the bridge
+view_decorators.py       decorators that wait for a cache, around async views
 task_locals.py           values of requests in place of those of threads
 thread_locals.py         middleware whose state is bound to threads
 commands.py              commands and migrations that are `async def`
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         loop_checks,
         procrastinate,
         task_locals,
+        view_decorators,
     )
 else:
     # Modules that many processes do not need: imported with their first use.
@@ -42,4 +44,5 @@ __all__ = [
     "loop_checks",
     "procrastinate",
     "task_locals",
+    "view_decorators",
 ]

@@ -1,6 +1,6 @@
 """
-The patches of modules that many processes do not import: those of other packages, and
-Django's handlers. What they become is imported with them.
+The patches of modules that many processes do not import: those of other packages,
+Django's handlers and its decorators for views. What they become is imported with them.
 """
 
 from __future__ import annotations
@@ -90,6 +90,16 @@ TABLE = (
             of_package=True,
         )
         for owner, names in _LOCALS.items()
+    ),
+    Patch(
+        "django.views.decorators.cache",
+        "cache_page",
+        lambda it: contrib.view_decorators.patch_cache_page(it),
+    ),
+    Patch(
+        "django.views.decorators.http",
+        "condition",
+        lambda it: contrib.view_decorators.patch_condition(it),
     ),
     Patch(
         f"{_ASGI}:ASGIHandler", "handle", lambda it: contrib.handlers.patch_handle(it)
