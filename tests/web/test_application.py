@@ -15,6 +15,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.test import override_settings
+from starlette.applications import Starlette
 
 from tests.fix_db import only_postgresql
 from tests.records.models import Album, Artist, Track
@@ -249,3 +250,20 @@ async def test_what_starlette_offers_still_works(kind: str) -> None:
             failed = await http.get("/failing")
             assert failed.status_code == (418 if customized else 500)
             assert (await http.get("/missing")).status_code == 404
+
+
+async def test_packages_may_replace_starlettes_method(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As Sentry does, to trace requests, whenever it is set up."""
+    original = Starlette.__call__
+    seen: list[str] = []
+
+    async def traced(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["type"])
+        await original(self, scope, receive, send)
+
+    monkeypatch.setattr(Starlette, "__call__", traced)
+    async with serving(path("greeting/", greeting)) as http:
+        assert (await http.get("/greeting/")).text == "Hello"
+    assert seen == ["http"]

@@ -144,10 +144,8 @@ class Application(Starlette):
         self.requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["app"] = self
-        serve = self.middleware_stack
-        if serve is None:
-            serve = self.middleware_stack = self.build_middleware_stack()
+        # Starlette's method, which packages such as Sentry's replace.
+        serve: ASGIApp = super().__call__
         if scope["type"] == "lifespan":
             # It lasts as long as the server, so it is not one unit of work.
             await serve(scope, receive, send)
