@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import InterfaceError, NotSupportedError, OperationalError, connections
+from django.utils.connection import ConnectionDoesNotExist
 
 from tests.cancelling import cancel_at
 from tests.fix_db import default_at, only_postgresql, only_sqlite
@@ -297,6 +298,9 @@ class TestMisuse:
             ((7,), {}, TypeError, "must be a string"),
             (("",), {}, ValueError, "1 to 63 bytes"),
             (("ü" * 32,), {}, ValueError, "1 to 63 bytes"),
+            (("a\0b",), {}, ValueError, "without NUL"),
+            (("\ud800",), {}, ValueError, "lone surrogates"),
+            (("a",), {"using": "x"}, ConnectionDoesNotExist, "'x' doesn't exist"),
             (("orders",), {"limit": 0}, ValueError, "positive integer"),
             (("orders",), {"limit": None}, ValueError, "limit=None"),
         ],

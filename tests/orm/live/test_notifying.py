@@ -70,6 +70,7 @@ def connection_of_its_own() -> Any:
         ("orders", None, TypeError, "payload None"),
         ("orders", "ü" * 4_000, ValueError, "8,000 bytes, but PostgreSQL accepts"),
         ("orders", "a\0b", ValueError, "NUL character"),
+        ("orders", "\ud800", ValueError, "lone surrogates"),
     ],
 )
 def test_what_postgresql_does_not_accept(

@@ -236,6 +236,7 @@ class TestMisuse:
             (Album, {}, TypeError, "not a queryset"),
             (Artist.objects.raw("SELECT 1"), {}, TypeError, "not a queryset"),
             (Artist.objects.all(), {"interval": -1}, ValueError, "interval=-1"),
+            (Artist.objects.all(), {"interval": float("inf")}, ValueError, "finite"),
             (Artist.objects.all(), {"interval": "1"}, ValueError, "interval='1'"),
             (Artist.objects.all(), {"models": Artist}, TypeError, "list of model"),
             (Artist.objects.all(), {"models": ["Artist"]}, TypeError, "list of model"),

@@ -286,12 +286,14 @@ def check_channels(call: str, channels: tuple[Any, ...]) -> None:
                 f"{call} was given {channel!r}, but the name of a channel must be a "
                 f"string. Pass each name as a separate argument."
             )
-        size = len(channel.encode())
-        if not 0 < size <= MAX_CHANNEL_BYTES or "\0" in channel:
+        # Half of a character, a lone surrogate, is no text for PostgreSQL either.
+        size = len(channel.encode(errors="surrogatepass"))
+        is_text = size == len(channel.encode(errors="ignore"))
+        if not 0 < size <= MAX_CHANNEL_BYTES or "\0" in channel or not is_text:
             raise ValueError(
                 f"{call} was given the channel {channel!r}, which PostgreSQL does not "
                 f"accept. Use a name of 1 to {MAX_CHANNEL_BYTES} bytes without NUL "
-                f"characters."
+                f"characters and lone surrogates."
             )
 
 

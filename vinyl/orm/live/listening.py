@@ -56,6 +56,7 @@ def listen(
             are replaced with a note whose `missed` is true.
 
     Raises:
+        ConnectionDoesNotExist: `DATABASES` does not have the alias.
         NotSupportedError: The database does not support notifications.
         TypeError: No channel was given, or one is not a string.
         ValueError: PostgreSQL does not accept the name of a channel, or *limit* is not
@@ -63,7 +64,10 @@ def listen(
 
     Never switches.
     """
-    # In the bridge, connections[using] would take a connection of the pool.
+    if using not in connections.settings:
+        # Django's own error.
+        connections[using]
+    # In the bridge, that would take a connection of the pool.
     check_has_notifications("listen()", connections.create_connection(using))
     check_channels("listen()", channels)
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:

@@ -59,7 +59,14 @@ def _check_payload(payload: Any) -> None:
             "notify() was given a payload with a NUL character, which PostgreSQL "
             "cannot store in a text. Remove or encode it."
         )
-    if (size := len(payload.encode())) > MAX_PAYLOAD_BYTES:
+    try:
+        size = len(payload.encode())
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"notify() was given the payload {payload!r}, which has lone surrogates, "
+            f"so it cannot be sent as UTF-8. Remove or encode them."
+        ) from None
+    if size > MAX_PAYLOAD_BYTES:
         raise ValueError(
             f"notify() was given a payload of {size:,} bytes, but PostgreSQL accepts "
             f"at most {MAX_PAYLOAD_BYTES:,}. Store the data in a table, and send its "

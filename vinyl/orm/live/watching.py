@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -77,10 +78,10 @@ def watch(
             f"are unknown. Pass a queryset, such as Album.objects.all()."
         )
     is_number = isinstance(interval, int | float) and not isinstance(interval, bool)
-    if not (is_number and interval >= 0):
+    if not (is_number and 0 <= interval < math.inf):
         raise ValueError(
-            f"watch() was given interval={interval!r}, which must be a number of "
-            f"seconds, 0 or greater."
+            f"watch() was given interval={interval!r}, which must be a finite number "
+            f"of seconds, 0 or greater."
         )
     if models is not None:
         models = _check_models(models)
