@@ -42,7 +42,7 @@ from vinyl.orm.contrib.task_locals import (
     patch_local,
     replace_locals,
 )
-from vinyl.web import get_asgi_application
+from vinyl.web import get_asgi_application, mount
 
 pytestmark = pytest.mark.anyio
 
@@ -203,10 +203,6 @@ async def test_a_request_begins_without_values() -> None:
     token = begin_request()
     assert (blocks.level, blocks.stack) == (0, [])
     blocks.level = 2
-    # One inside another is part of it, such as that of a mounted application.
-    inner = begin_request()
-    assert blocks.level == 2
-    end_request(inner)
 
     async def next_request() -> int:
         """As if a server began it in a context of the one before."""
@@ -320,6 +316,22 @@ async def test_requests_have_their_own(
     assert [response.text for response in responses] == urls
     assert [response.headers["X-Stack"] for response in responses] == urls
     assert blocks.stack == []
+
+
+async def test_a_mounted_application_serves_a_part_of_the_request() -> None:
+    inner = bridged_application(
+        middleware=[f"{__name__}.IndexingInThread"], urlconf=__name__
+    )
+    urls = types.ModuleType("outer_urls")
+    vars(urls)["urlpatterns"] = [mount("in/", inner)]
+    arrived.extend("abc")
+    with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=[f"{__name__}.Indexing"]):
+        transport = httpx.ASGITransport(get_asgi_application())
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://testserver"
+        ) as client:
+            response = await client.get("/in/async/a/")
+    assert response.text == "/in/async/a/ /in/async/a/"
 
 
 # The patches of packages, and the setting for others.

@@ -192,12 +192,13 @@ def patch_handle(
     """Patch `ASGIHandler.handle`, which serves one request."""
 
     @functools.wraps(handle)
-    async def bridged(self: Any, *args: Any) -> None:
-        request = begin_request()
+    async def bridged(self: Any, scope: Any, *args: Any) -> None:
+        # Mounted in vinyl.web, it serves a part of a request.
+        request = None if "vinyl.is_mounted" in scope else begin_request()
         is_bridged = _is_bridged_by(self)
         token = _is_bridged.set(is_bridged)
         try:
-            await handle(self, *args)
+            await handle(self, scope, *args)
         except GeneratorExit:
             # Nothing can be awaited any more.
             raise
@@ -209,7 +210,8 @@ def patch_handle(
             if is_bridged:
                 await _close_connections_of_thread()
         finally:
-            end_request(request)
+            if request is not None:
+                end_request(request)
             with suppress(ValueError):
                 # The garbage collector may close this in another context.
                 _is_bridged.reset(token)

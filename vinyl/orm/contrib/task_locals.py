@@ -13,7 +13,6 @@ import asyncio
 import threading
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import suppress
 from contextvars import ContextVar, Token
 from copy import copy
 from functools import partial
@@ -36,20 +35,6 @@ __all__ = [
 ]
 
 
-class _Request:
-    """
-    What values belong to.
-
-    Args:
-        task: Serves the request. No reference, as its context refers to this.
-    """
-
-    __slots__ = ("task",)
-
-    def __init__(self, task: ref[Any] | None) -> None:
-        self.task = task
-
-
 class _Holder:
     """
     The values of a task.
@@ -65,7 +50,7 @@ class _Holder:
 
     def __init__(
         self,
-        request: _Request | None,
+        request: object,
         task: ref[Any] | None,
         values: dict[int, tuple[Any, dict[str, Any]]],
     ) -> None:
@@ -103,7 +88,7 @@ def _copied(value: Any) -> Any:
     return value
 
 
-_request: ContextVar[_Request | None] = ContextVar("vinyl_request", default=None)
+_request: ContextVar[object] = ContextVar("vinyl_request_of_values", default=None)
 _current: ContextVar[_Holder | None] = ContextVar("vinyl_task_locals", default=None)
 # What instances were made with: their __init__() runs again for each request.
 _arguments: WeakKeyDictionary[Any, tuple[Any, Any]] = WeakKeyDictionary()
@@ -111,30 +96,26 @@ _arguments: WeakKeyDictionary[Any, tuple[Any, Any]] = WeakKeyDictionary()
 
 def begin_request() -> Token[Any]:
     """
-    Begin a request: there are no values yet for what follows in this context. Inside
-    another request, as in a mounted application, it is part of that one. Return what
-    `end_request()` takes. Never switches.
+    Begin a request: there are no values yet for what follows in this context, whatever
+    the context of the server is. Return what `end_request()` takes. Never switches.
     """
-    task = _task()
-    request = _request.get()
-    # A server may begin a request in a context of the one before.
-    if request is None or request.task is not task:
-        request = _Request(task)
-    return _request.set(request)
+    return _request.set(object())
 
 
 def end_request(token: Token[Any]) -> None:
     """End a request. Never switches."""
-    # The garbage collector may close a handler in another context.
-    with suppress(ValueError):
+    try:
         _request.reset(token)
+    except ValueError:
+        # The garbage collector may close a handler in another context.
+        pass
 
 
 def _task() -> ref[Any] | None:
     if asyncio._get_running_loop() is None:
         return None
     task = asyncio.current_task()
-    # The same for each call.
+    # The same for each call. The task itself would refer to its context, and back.
     return None if task is None else ref(task)
 
 

@@ -111,6 +111,7 @@ class Mounted:
         """Return the scope that the app gets in place of *scope*."""
         hidden = OF_THE_OUTER_APP + OF_THE_OUTER_REQUEST
         inner = {key: value for key, value in scope.items() if key not in hidden}
+        inner["vinyl.is_mounted"] = True
         # The path stays whole; its first part, without the last slash, is the root.
         inner["root_path"] = scope["path"][: -len(f"/{self.rest}")]
         inner["path_params"] = {**scope.get("path_params", {}), **match.kwargs}
