@@ -356,7 +356,16 @@ def test_names_of_the_threading_module() -> None:
     assert module.Lock is threading.Lock
 
 
-@pytest.mark.parametrize("owner", ["crum", "pghistory.runtime", "watson.search"])
+@pytest.mark.parametrize(
+    "owner",
+    [
+        "cms.utils.apphook_reload",
+        "crum",
+        "mezzanine.utils.sites:override_current_site_id",
+        "pghistory.runtime",
+        "watson.search",
+    ],
+)
 def test_packages_are_in_the_table(owner: str) -> None:
     (patch,) = (patch for patch in TABLE if patch.owner == owner)
     assert is_task_local(patch.decorator(threading.local()))

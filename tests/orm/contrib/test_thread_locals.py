@@ -56,6 +56,9 @@ LOCALS = {
     "of the module": "import threading\nState = threading.local()",
     "beside what is imported": "import threading\n"
     "class State: pass\nown = threading.local()",
+    # As Mezzanine does it.
+    "of a function": "import threading\ndef State(): pass\n"
+    "State.thread_local = threading.local()",
     "a subclass": "import threading\nclass State(threading.local): pass",
 }
 NO_LOCALS = {

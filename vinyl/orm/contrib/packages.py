@@ -25,6 +25,8 @@ _LOCALS = {
     "cacheops.invalidation": "InvalidationState",
     "cacheops.query": "_old_objs",
     "cacheops.transaction": "TransactionStates",
+    # The version of the URLs, which it keeps there only on demand.
+    "cms.utils.apphook_reload": "_urlconf_revision_threadlocal",
     # The request, and with it the user, that code asks for anywhere.
     "crum": "_thread_locals",
     "django_currentuser.middleware": "_thread_locals",
@@ -34,6 +36,9 @@ _LOCALS = {
     "django_lifecycle.mixins:_bypass_state": "_state",
     # What an index has prepared of an object.
     "haystack.indexes": "SearchIndex",
+    # The request, which chooses the site, and blocks that choose another one.
+    "mezzanine.core.request": "_thread_local",
+    "mezzanine.utils.sites:override_current_site_id": "thread_local",
     # Blocks that choose the language of fields.
     "modeltranslation.thread_context": "ModelTranslationThreadLocal",
     # Blocks that delay or turn off the updates of a tree; made for each model.

@@ -68,8 +68,8 @@ def _origin(value: Any) -> str:
 
 def _has_local(module: ModuleType) -> bool:
     names = dict(vars(module))
-    own = [value for value in names.values() if _is_own_class(value, module)]
-    attributes = [value for cls in own for value in list(vars(cls).values())]
+    own = [value for value in names.values() if _is_own(value, module)]
+    attributes = [value for owner in own for value in list(vars(owner).values())]
     if any(map(_is_local, [*names.values(), *attributes])):
         return True
     # Imported by its name, or through its module.
@@ -83,8 +83,10 @@ def _has_local(module: ModuleType) -> bool:
     )
 
 
-def _is_own_class(value: Any, module: ModuleType) -> bool:
-    return isinstance(value, type) and value.__module__ == module.__name__
+def _is_own(value: Any, module: ModuleType) -> bool:
+    """Whether *value* is a class or a function of *module*."""
+    is_owner = isinstance(value, type | FunctionType)
+    return is_owner and value.__module__ == module.__name__
 
 
 def _is_local(value: Any) -> bool:
