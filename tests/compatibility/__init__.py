@@ -9,6 +9,7 @@ report.py    the page of the documentation, from page.md
 admin_steps.py  the steps of sites with an admin
 suites.py    packages' own tests in three modes: `scripts/compatibility --suites`
 one_suite.py the tests of one package in one mode, in a process of their own
+applications/  whole applications: `scripts/compatibility --applications`
 shop/        the models of all sites
 packages/    a site for each package: its settings in `__init__.py`, and in `site.py`
              its URLs and its steps, the functions `step_...`

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,12 +24,56 @@ from urllib.parse import urlsplit
 import psycopg
 
 from tests.compatibility.applications.crawler import without_varying
+from tests.compatibility.applications.report import MODES, Outcome, page_of
+from tests.compatibility.report import versions
 from tests.postgres import postgres_server
 
 FOLDER = Path(__file__).parent / "projects"
 ROOT = Path(__file__).parents[3]
-MODES = ("wsgi", "handler", "bridged")
+CACHE = ROOT / ".cache" / "applications"
 TIMEOUT = 900  # seconds, for a process
+
+
+def project_of(name: str) -> Any:
+    """The module that describes an application."""
+    return import_module(f"tests.compatibility.applications.projects.{name}")
+
+
+def python_of(name: str) -> str:
+    """The interpreter of an environment with an application; made if need be."""
+    requires: tuple[str, ...] = project_of(name).requires
+    try:
+        version(requires[0])
+    except PackageNotFoundError:
+        pass
+    else:
+        return sys.executable
+    folder = CACHE / name
+    python = folder / "bin" / "python"
+    if not python.exists():
+        say(f"Installing {' '.join(requires)} ...")
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        quiet = ["--quiet", "--no-input", "--disable-pip-version-check"]
+        django = f"django=={version('django')}"
+        subprocess.run(
+            [
+                python,
+                "-m",
+                "pip",
+                "install",
+                *quiet,
+                f"{ROOT}[test]",
+                django,
+                *requires,
+            ],
+            check=True,
+        )
+    return str(python)
+
+
+def version_in(python: str, package: str) -> str:
+    code = f"from importlib.metadata import version; print(version({package!r}))"
+    return subprocess.check_output([python, "-c", code], text=True).strip()
 
 
 def run(name: str, mode: str, url: str, *arguments: str) -> dict[str, Any]:
@@ -36,7 +81,7 @@ def run(name: str, mode: str, url: str, *arguments: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         output = Path(scratch, "output.json")
         action, *others = arguments
-        command = [sys.executable, "-Wignore", "-m"]
+        command = [python_of(name), "-Wignore", "-m"]
         command += ["tests.compatibility.applications.one_run", action, str(output)]
         process = subprocess.run(
             [*command, *others],
@@ -147,14 +192,14 @@ def varying(stock: dict[str, Any], again: dict[str, Any]) -> Iterator[str]:
 
 def compare(
     name: str, kind: str, server: str, modes: list[str], *, is_verbose: bool
-) -> bool:
+) -> Outcome:
     """Print how an application on vinyl differs from it on stock Django."""
     say(f"{name} on {kind}")
     with databases(kind, server) as database, tempfile.TemporaryDirectory() as scratch:
         base = database()
         prepared = run(name, "stock", base, "prepare")
         rows = run(name, "wsgi", database(), "prepare")["rows"]
-        equal = True
+        differ, mixed = {}, {}
         for label in prepared["rows"]:
             first, second = (sorted(each[label]) for each in (prepared["rows"], rows))
             if first != second:
@@ -183,9 +228,20 @@ def compare(
         for mode in modes:
             found = run(name, mode, database(base), "walk", str(known))
             lines = list(differences(stock, again, found))
-            count = sum(not line.startswith(" ") for line in lines)
-            usual = set(map(brief, stock["errors"]))
-            logged = sorted(set(map(brief, found["errors"])) - usual)
+            differ[mode] = count = sum(not line.startswith(" ") for line in lines)
+            usual = {
+                page.rpartition(":")[0] for page in stock["mixed"] + again["mixed"]
+            }
+            mixed[mode] = sum(
+                page.rpartition(":")[0] not in usual for page in found["mixed"]
+            )
+            known_errors = set(map(brief, stock["errors"]))
+            logged = sorted(
+                text
+                for text in set(map(brief, found["errors"])) - known_errors
+                # On a busy machine each view does so.
+                if "blocked the event loop" not in text
+            )
             say(
                 f"    {mode}: {count} differ; {len(found['mixed'])} mixed (stock "
                 f"{len(stock['mixed'])}); {len(logged)} other logged; "
@@ -198,8 +254,17 @@ def compare(
             for text in found["checked"]:
                 if text not in stock["checked"]:
                     say(f"      check: {text}")
-            equal = equal and not lines
-    return equal
+    python, package = python_of(name), project_of(name).requires[0]
+    return Outcome(
+        f"{package} {version_in(python, package)}",
+        kind,
+        len(stock["requests"]),
+        posts,
+        len(stock["requests"]) - unstable,
+        differ,
+        mixed,
+        versions(),
+    )
 
 
 def say(text: str) -> None:
@@ -218,16 +283,27 @@ def main() -> int:
     parser.add_argument(
         "--verbose", action="store_true", help="name what varies on stock Django"
     )
+    parser.add_argument("--page", type=Path, help="writes what has been found so far")
     options = parser.parse_args()
-    equal = True
+    CACHE.mkdir(parents=True, exist_ok=True)
+    failed = False
     with postgres_server() as server:
         for name in options.applications or names:
-            project = import_module(f"tests.compatibility.applications.projects.{name}")
-            kinds = getattr(project, "databases", ["sqlite", "postgresql"])
-            for kind in options.database or kinds:
-                modes = options.mode or list(MODES)
-                equal &= compare(name, kind, server, modes, is_verbose=options.verbose)
-    return not equal
+            for kind in options.database or ("sqlite", "postgresql"):
+                outcome = compare(
+                    name,
+                    kind,
+                    server,
+                    options.mode or list(MODES),
+                    is_verbose=options.verbose,
+                )
+                file = CACHE / f"{name}-{kind}.json"
+                file.write_text(json.dumps(outcome))
+                failed |= any(outcome.differ.values()) or any(outcome.mixed.values())
+    if options.page:
+        found = [Outcome(*json.loads(one.read_text())) for one in CACHE.glob("*.json")]
+        options.page.write_text(page_of(found))
+    return failed
 
 
 if __name__ == "__main__":

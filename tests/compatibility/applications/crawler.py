@@ -30,7 +30,7 @@ VARYING = [
     (re.compile(r"\b[A-Za-z0-9]{32}\b"), "TOKEN"),
     (re.compile(r"(?<!\d)\d{1,2}:\d\d(:\d\d(\.\d+)?)?( ?[ap]\.?m\.?)?", re.I), "TIME"),
     (re.compile(r"\b(an?|\d+)(\xa0|&nbsp;| )(second|minute)s?( ago)?\b"), "AGO"),
-    (re.compile(r"(?<=>)(just )?now(?=<)|\bAGO, AGO\b"), "AGO"),
+    (re.compile(r"(?<=>)(just )?now(?=<)|(?<![\w#])\d+[sm](?=\s*<)"), "AGO"),
     (re.compile(r"\b1[78]\d{8}(\.\d+)?\b"), "TIMESTAMP"),
     (re.compile(r"\b\d+(\.\d+)? ?(ms|seconds)\b"), "DURATION"),
     (re.compile(r"0x[0-9a-f]{8,}"), "ADDRESS"),

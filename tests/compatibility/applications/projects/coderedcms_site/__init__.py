@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+requires = ("coderedcms",)
+
 
 def settings() -> dict[str, Any]:
     folder = Path(tempfile.gettempdir(), "vinyl-coderedcms")

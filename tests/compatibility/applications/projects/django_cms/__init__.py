@@ -6,6 +6,14 @@ from typing import Any
 
 from tests.compatibility.applications.common import APPS, MIDDLEWARE, templates
 
+requires = (
+    "django-cms",
+    "djangocms-text",
+    "djangocms-versioning",
+    "djangocms-alias",
+    "djangocms-frontend",
+)
+
 
 def settings() -> dict[str, Any]:
     return {

@@ -6,6 +6,8 @@ from typing import Any
 
 from tests.compatibility.applications.common import APPS, MIDDLEWARE, templates
 
+requires = ("django-helpdesk",)
+
 
 def settings() -> dict[str, Any]:
     return {

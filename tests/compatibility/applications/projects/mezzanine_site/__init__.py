@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+requires = ("mezzanine",)
+
 
 def settings() -> dict[str, Any]:
     from mezzanine.project_template.project_name import settings as theirs

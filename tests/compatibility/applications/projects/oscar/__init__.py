@@ -6,6 +6,8 @@ from typing import Any
 
 from tests.compatibility.applications.common import APPS, MIDDLEWARE, templates
 
+requires = ("django-oscar", "django-haystack>=3.3", "whoosh")
+
 
 def settings() -> dict[str, Any]:
     from oscar import INSTALLED_APPS, defaults

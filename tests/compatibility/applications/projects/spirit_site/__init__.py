@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+requires = ("django-spirit",)
+
 
 def settings() -> dict[str, Any]:
     from spirit.extra.project_template.project_name.settings import base

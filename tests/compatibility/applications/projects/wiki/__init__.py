@@ -17,6 +17,8 @@ PLUGINS = (
     "notifications.apps.NotificationsConfig",
 )
 
+requires = ("wiki",)
+
 
 def settings() -> dict[str, Any]:
     return {
