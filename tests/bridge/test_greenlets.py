@@ -190,6 +190,54 @@ class TestContext:
                 await run(lambda: 1 / 0)
         assert isinstance(caught.value.__context__, ValueError)
 
+    async def test_an_error_of_what_is_awaited_while_handling_is_chained(self) -> None:
+        async def fail() -> None:
+            try:
+                raise KeyError("inner")
+            except KeyError:
+                [].pop()
+
+        def sync() -> None:
+            try:
+                raise ValueError("handled")
+            except ValueError:
+                await_(fail())
+
+        for _ in range(2):
+            with pytest.raises(IndexError) as caught:
+                await run(sync)
+            chain = [caught.value.__context__]
+            while chain[-1] is not None:
+                chain.append(chain[-1].__context__)
+            assert [*map(type, chain)] == [KeyError, ValueError, type(None)]
+
+    async def test_an_error_is_not_chained_to_itself_or_twice(self) -> None:
+        async def fail(error: BaseException) -> None:
+            raise error
+
+        def sync() -> None:
+            try:
+                raise first
+            except ValueError as handled:
+                with pytest.raises(ValueError, match="first") as caught:
+                    await_(fail(handled))
+                assert caught.value is handled
+                assert handled.__context__ is None
+                for _ in range(2):
+                    with pytest.raises(LookupError):
+                        await_(fail(second))
+                ring[0].__context__, ring[1].__context__ = ring[1], ring[0]
+                with pytest.raises(OSError, match="0"):
+                    await_(fail(ring[0]))
+                raise
+
+        first, second = ValueError("first"), LookupError("second")
+        ring = OSError("0"), OSError("1")
+        with pytest.raises(ValueError, match="first"):
+            await run(sync)
+        assert (first.__context__, second.__context__) == (None, first)
+        assert (ring[0].__context__, ring[1].__context__) == (ring[1], first)
+
 
 class TestCancellation:
     async def test_reaches_the_sync_code_where_it_waits(self) -> None:

@@ -310,7 +310,35 @@ def suspend(awaitable: Awaitable[T]) -> T:
     if context is not parent.gr_context and context is not None:
         # This code runs in a separate context, as in `copy_context().run(...)`.
         awaitable = _in_context(awaitable, context)
-    return parent.switch(awaitable)
+    handled = sys.exception()
+    if handled is None:
+        return parent.switch(awaitable)
+    try:
+        return parent.switch(awaitable)
+    except BaseException as error:
+        _note_context(error, handled)
+        raise
+
+
+def _note_context(error: BaseException, handled: BaseException) -> None:
+    """
+    Chain *error* to the exception that this code is *handled* in, as Python does where
+    an error is raised: it was raised in the greenlet of the event loop.
+    """
+    own, others = _chain(error), _chain(handled)
+    if not any(one is other for one in own for other in others):
+        own[-1].__context__ = handled
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """*error*, and the exceptions in whose handlers it was raised, innermost first."""
+    found = [error]
+    while (around := found[-1].__context__) is not None:
+        if any(around is one for one in found):
+            # Only code that sets the attribute itself makes such a ring.
+            break
+        found.append(around)
+    return found
 
 
 async def _in_context(awaitable: Awaitable[T], context: Context) -> T:

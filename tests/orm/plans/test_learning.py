@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import datetime
 import gc
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
-from django.db.models import BinaryField, CharField, Count, JSONField
+from django.db.models import BinaryField, CharField, Count, F, JSONField
 from django.db.models.expressions import Col
 from django.db.models.functions import Cast
 from django.db.models.lookups import Exact
@@ -24,7 +25,7 @@ from django.test.utils import isolate_apps, register_lookup
 from tests.fix_db import only_postgresql, only_sqlite
 from tests.fix_kills import Killer
 from tests.orm.plans.planning import catalogue, thrice
-from tests.records.models import Album, Artist, Track
+from tests.records.models import Album, Artist, Genre, Track
 from vinyl.orm import models, run
 from vinyl.orm.plans import learning, shapes, trails
 
@@ -241,6 +242,31 @@ class TestFailures:
         for _ in range(4):
             assert list(Album.objects.filter(title__regex=date)) == [album]
 
+    @only_sqlite
+    @isolate_apps("tests.records")
+    @pytest.mark.parametrize("lookup", ["icontains", "istartswith", "iexact"])
+    def test_a_lookup_that_its_own_sql_changes_is_left_to_django(
+        self, lookup: str, used: list[str]
+    ) -> None:
+        class Keyed(models.Model):
+            name = models.UUIDField()
+
+            class Meta:
+                app_label = "records"
+                db_table = Genre._meta.db_table
+
+        keys = [uuid.UUID(int=number) for number in (1, 2**127)]
+        for key in keys:
+            Keyed.objects.create(name=key)
+
+        def found() -> list[uuid.UUID]:
+            # Part of a key, if the lookup takes one.
+            asked = str(keys[1])[: None if lookup == "iexact" else 20]
+            rows = Keyed.objects.filter(**{f"name__{lookup}": asked})
+            return [*rows.values_list("name", flat=True)]
+
+        assert thrice(found, used, planned=False) == [keys[1]]
+
     @pytest.mark.parametrize(
         ("field", "value", "message"),
         [(BinaryField(), 1, "int"), (JSONField(), datetime.date(1965, 10, 1), "date")],
@@ -267,6 +293,9 @@ class TestFailures:
             lambda: Album.objects.extra(select={"no": "no_such_column"}).get(),
             lambda: Album.objects.filter(year=1).aggregate(Count("nothing")),
             lambda: Album.objects.get(title="nothing"),
+            lambda: Album.objects.filter(year=1).update(year=[1]),
+            lambda: Album(pk=1, year=[1], artist_id=1).save(),
+            lambda: [Genre.objects.create(name=name) for name in ("a", F("name"))],
         ],
         ids=[
             "an unknown lookup of a queryset",
@@ -276,6 +305,9 @@ class TestFailures:
             "an unknown column of one object",
             "an aggregate of nothing",
             "no object",
+            "an update to a value of no kind",
+            "such a value that is saved",
+            "a column that is inserted",
         ],
     )
     def test_errors_of_a_query_are_djangos_with_the_same_causes(

@@ -77,6 +77,9 @@ def is_known(lookup_class: type) -> bool:
     Whether lookups of *lookup_class* depend on their value in `process_rhs()` alone, as
     those of projects may not. Never switches.
     """
+    if issubclass(lookup_class, lookups.UUIDTextMixin):
+        # On SQLite its `process_rhs()` changes the lookup itself, each time.
+        return False
     return lookup_class.__module__ in KNOWN or lookup_class in LISTS
 
 

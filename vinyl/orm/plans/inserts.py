@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import Any
 
 from django.db.models import sql
@@ -57,9 +58,11 @@ def patch_insert(execute_sql: Callable[..., Any]) -> Callable[..., Any]:
             # Django connects before it prepares values.
             connection.ensure_connection()
         pre_saved: list[Any] = []
-        try:
+        statement = None
+        with suppress(IsExpression):
             statement = plan.bound(query.objs, connection, pre_saved)
-        except IsExpression:
+        # Outside the handler, so that an error of Django has its usual context.
+        if statement is None:
             # `pre_save()` may have effects, so it must not run again.
             self.pre_save_val = plan.replayed(self.pre_save_val, pre_saved)
             return execute_sql(self, returning_fields)

@@ -59,6 +59,17 @@ def assigned(method: str, pairs: Iterable[tuple[Hashable, Any]]) -> LastStep:
     return LastStep(tuple(kinds), values)
 
 
+def _assigned(method: str, pairs: Iterable[tuple[Hashable, Any]]) -> LastStep | None:
+    """
+    The assignments of *method*; None if a value has no kind. Django runs outside the
+    handler of that error, so that its own errors have their usual context.
+    """
+    try:
+        return assigned(method, pairs)
+    except Unplannable:
+        return None
+
+
 def _node_of(node: Node, last: LastStep, step: Step) -> Node | None:
     """
     Return the node of an update after the steps of *node*; None if *node* has
@@ -124,9 +135,8 @@ def patch_update(method: Callable[..., Any]) -> Callable[..., Any]:
     def update(self: Any, **kwargs: Any) -> Any:
         if trail_of(self) is None:
             return method(self, **kwargs)
-        try:
-            last = assigned("update", kwargs.items())
-        except Unplannable:
+        last = _assigned("update", kwargs.items())
+        if last is None:
             return method(self, **kwargs)
         count, result = _planned(
             self,
@@ -148,11 +158,9 @@ def patch_update_fields(method: Callable[..., Any]) -> Callable[..., Any]:
         more = () if returning_fields is None else (returning_fields,)
         if trail_of(self) is None or returning_fields:
             return method(self, values, *more)
-        try:
-            last = assigned(
-                "_update", ((id(field), value) for field, _, value in values)
-            )
-        except Unplannable:
+        pairs = ((id(field), value) for field, _, value in values)
+        last = _assigned("_update", pairs)
+        if last is None:
             return method(self, values, *more)
         # The step keeps the fields, whose ids are in the key.
         step = Step("_update", tuple(field for field, _, _ in values))
