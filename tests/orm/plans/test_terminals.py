@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import Count
 
 from tests.orm.plans.planning import catalogue, thrice
-from tests.records.models import Album, Artist
+from tests.records.models import Album, Artist, Genre, Track
 from vinyl.orm import fetch, prefetch_related_objects, run
+from vinyl.orm.plans import trails
 
 pytestmark = [
     pytest.mark.anyio,
@@ -106,3 +110,50 @@ class TestOnTheLoop:
             await asyncio.to_thread(thread.join)
         assert found == [2] * 80
         assert used
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda number: list(Album.objects.filter(year=number)),
+        lambda number: list(Album.objects.filter(year=number).iterator()),
+        lambda number: Album.objects.filter(year=number).first(),
+        lambda number: Album.objects.filter(year=number).count(),
+        lambda number: Album.objects.filter(year=number).aggregate(Count("pk")),
+        lambda number: Album.objects.filter(year=number).in_bulk(),
+        lambda number: Album.objects.filter(year=number).update(notes=""),
+        lambda number: Album.objects.filter(pk=1).update(label=number),
+        lambda number: Track.objects.filter(position=number).delete(),
+        lambda number: Genre(pk=number).save(),
+        lambda number: Genre(pk=number, name="").delete(),
+        lambda number: Genre.objects.get_or_create(name=f"{number}"),
+        lambda number: Genre.objects.bulk_create([Genre(name=f"{number}")]),
+    ],
+)
+def test_routers_are_asked_as_often(
+    make: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue()
+    numbers = 1, 2, 3, 4, None
+    asked: list[Any] = []
+
+    class Router:
+        def db_for_read(self, model: Any, **hints: Any) -> None:
+            asked.append(("read", model, [*hints]))
+
+        def db_for_write(self, model: Any, **hints: Any) -> None:
+            asked.append(("write", model, [*hints]))
+
+    monkeypatch.setattr("django.db.router.routers", [Router()])
+
+    def of(number: Any) -> list[Any]:
+        asked.clear()
+        with suppress(Exception), transaction.atomic():
+            make(number)
+            transaction.set_rollback(True)
+        return list(asked)
+
+    with monkeypatch.context() as off:
+        off.setattr(trails, "_enabled", False)
+        expected = [of(number) for number in numbers]
+    assert [of(number) for number in numbers] == expected

@@ -39,6 +39,8 @@ __all__ = [
     "Ready",
     "Unknown",
     "fetched",
+    "found_for",
+    "is_due",
     "learned",
     "objects_of",
     "only",
@@ -69,6 +71,21 @@ class Unknown(NamedTuple):
     connection: Any
 
 
+def is_due(queryset: Any, trail: Trail, terminal: str) -> bool:
+    """
+    Whether *terminal* of *queryset* may have a plan, or have one made. Routers are only
+    asked then: Django asks them where there is no plan. Never switches.
+    """
+    node = trail.node
+    if not is_enabled() or not node.is_current() or not is_as_made(queryset, trail):
+        return False
+    if terminal not in node.seen:
+        node.seen.add(terminal)
+        if not learns_at_once:
+            return False
+    return terminal not in node.refused
+
+
 def ready(queryset: Any, trail: Trail, terminal: str) -> Ready | Unknown | None:
     """
     Return the plan for *terminal* of *queryset*, or Unknown if it is to be made; None
@@ -76,18 +93,18 @@ def ready(queryset: Any, trail: Trail, terminal: str) -> Ready | Unknown | None:
 
     Switches to the event loop, inside the bridge, if it has to wait for a connection.
     """
-    node = trail.node
-    if not is_enabled() or not node.is_current() or not is_as_made(queryset, trail):
+    if not is_due(queryset, trail, terminal):
         return None
-    # Before a router is asked: Django will ask it where there is no plan.
-    if terminal not in node.seen:
-        node.seen.add(terminal)
-        if not learns_at_once:
-            return None
-    if terminal in node.refused:
-        return None
+    return found_for(queryset, trail, terminal)
+
+
+def found_for(queryset: Any, trail: Trail, terminal: str) -> Ready | Unknown | None:
+    """
+    As `ready()`, for what `is_due()`. Switches to the event loop, inside the bridge, if
+    it has to wait for a connection.
+    """
     connection: Any = connections[queryset.db]
-    plan = node.plans.get((terminal, connection.alias, type(connection)))
+    plan = trail.node.plans.get((terminal, connection.alias, type(connection)))
     if plan is None:
         return Unknown(connection)
     if not trail.is_fixed and not trail.is_deferred:

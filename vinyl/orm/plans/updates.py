@@ -18,7 +18,7 @@ from vinyl.orm.plans.columns import WRITTEN
 from vinyl.orm.plans.execution import write
 from vinyl.orm.plans.expressions import is_expression, key_of
 from vinyl.orm.plans.shapes import LastStep, Node, Step, Unplannable
-from vinyl.orm.plans.terminals import Ready, Unknown, learned, ready
+from vinyl.orm.plans.terminals import Ready, Unknown, found_for, is_due, learned
 from vinyl.orm.plans.trails import django_method, in_place, trail_of
 
 __all__ = ["assigned", "patch_update", "patch_update_fields"]
@@ -106,16 +106,18 @@ def _planned(
     queryset._for_write = True
     if (node := _node_of(trail.node, last, step)) is None:
         return None, method(queryset)
+    trail = trail._replace(node=node)
+    if not is_due(queryset, trail, "update"):
+        return None, method(queryset)
     values = (*trail.values, *last.values)
     with guard(queryset.db):
-        found = ready(queryset, trail._replace(node=node, values=values), "update")
+        found = found_for(queryset, trail._replace(values=values), "update")
         if isinstance(found, Ready):
             queryset._result_cache = None
             plan, params, connection = found
             rows = write(plan.sql, plan.statement, params, True, connection)
             return rows[0][0], None
     if isinstance(found, Unknown):
-        trail = trail._replace(node=node)
         connection = found.connection
         try:
             result = learned(queryset, trail, "update", connection, method, last.values)
