@@ -1,10 +1,16 @@
-from cacheops import cached_as
+import asyncio
+import time
+
+import httpx
+from cacheops import cached_as, no_invalidation
+from django.contrib.contenttypes.models import ContentType
 from django.http import HttpResponse
 from django.urls import path
 
-from tests.compatibility.shop.models import Album, stock_the_shop
+from tests.compatibility.shop.models import Album, Artist, stock_the_shop
 
 calls = []
+added_meanwhile = []
 
 
 @cached_as(Album)
@@ -35,7 +41,28 @@ async def async_add(request):
     return HttpResponse("added")
 
 
+def keep_cached(request):
+    """Turns invalidation off for itself, while others answer."""
+    until = time.monotonic() + 10
+    with no_invalidation:
+        while not added_meanwhile:
+            # Not cached.
+            ContentType.objects.count()
+            assert time.monotonic() < until
+    return HttpResponse("kept")
+
+
+async def async_add_meanwhile(request):
+    artist = await Artist.objects.afirst()
+    await asyncio.sleep(0.2)
+    await Album.objects.acreate(title="Meanwhile", year=1970, artist=artist)
+    added_meanwhile.append(True)
+    return HttpResponse("added")
+
+
 urlpatterns = [
+    path("keep-cached/", keep_cached),
+    path("async-add-meanwhile/", async_add_meanwhile),
     path("plain/", plain),
     path("async/", asynchronous),
     path("add/", add),
@@ -66,3 +93,17 @@ def step_writes_of_an_async_view(site):
         found = "Wild,Silk,New" + ",Newer" * number
         assert site.ok("/plain/").text.startswith(f"{found} {4 + number} ")
         assert site.ok("/async/").text == f"{found} {4 + number}"
+
+
+def step_blocks_of_requests_at_a_time(site):
+    stock_the_shop()
+    assert site.ok("/async/").text == "Wild,Silk 3"
+    urls = ["/keep-cached/", "/async-add-meanwhile/"]
+    assert asyncio.run(ask_all(site, urls)) == ["kept", "added"]
+    assert site.ok("/async/").text == "Wild,Silk,Meanwhile 4"
+
+
+async def ask_all(site, urls):
+    async with httpx.AsyncClient(base_url=site.origin, timeout=20) as client:
+        responses = await asyncio.gather(*map(client.get, urls))
+    return [response.text for response in responses]
