@@ -104,6 +104,7 @@ def test_a_walk_follows_links_and_can_be_repeated(origin: str) -> None:
     ("text", "expected"),
     [
         ('value="' + "a1" * 32 + '"', 'value="TOKEN"'),
+        ("8d6d8f8d8ea755d89ce907b0646bf23d1f9033c8", "TOKEN"),
         ("http://127.0.0.1:8123/", "http://HOST/"),
         ("at 10:07:33.5 p.m.", "at TIME"),
         ("2026-11-30T10:07:33Z", "2026-11-30TTIMEZ"),

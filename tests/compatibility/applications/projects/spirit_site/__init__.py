@@ -19,6 +19,8 @@ def settings() -> dict[str, Any]:
             "default": {"ENGINE": "haystack.backends.simple_backend.SimpleEngine"}
         },
         "HAYSTACK_SIGNAL_PROCESSOR": "haystack.signals.BaseSignalProcessor",
+        # The answers would depend on the time.
+        "ST_RATELIMIT_ENABLE": False,
         "ST_SITE_URL": "http://127.0.0.1/",
         "ST_TASK_MANAGER": None,
     }
