@@ -7,12 +7,17 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db import connections
+from django.test import override_settings
 
+from tests.fix_db import default_database, only_postgresql, only_sqlite
 from tests.records.models import Artist
+from vinyl.orm import connection, run
 from vinyl.orm.pools import registry
 from vinyl.orm.pools.registry import close_pools, pool_for
 
@@ -77,3 +82,68 @@ def test_databases_that_block_have_no_pool(db: str) -> None:
         assert [alias for alias, *_ in registry.configured_pools()] == ["default"]
     finally:
         del connections.settings["blocking"]
+
+
+def moment() -> Any:
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT TIMESTAMPTZ '2020-01-01 00:00:00+00'")
+        [found] = cursor.fetchone()
+        return found
+
+
+def zone() -> Any:
+    return connections["default"].timezone
+
+
+class TestASettingOfTheTimeZone:
+    """`override_settings()` in async code reaches connections that wait in the pool."""
+
+    @only_postgresql
+    async def test_is_that_of_the_next_operation(self) -> None:
+        before = await run(moment)
+        assert before.utcoffset() == datetime.timedelta(0)
+        with override_settings(USE_TZ=False, TIME_ZONE="Asia/Tokyo"):
+            assert await run(moment) == datetime.datetime(2020, 1, 1, 9)
+        assert await run(moment) == before
+        assert pool_for("default").stats()["size"] == 1
+
+    async def test_reaches_connections_that_are_in_use(self) -> None:
+        ended = asyncio.Event()
+
+        async def hold() -> Any:
+            async with connection.pinned():
+                before = await run(zone)
+                held.set()
+                await ended.wait()
+                return before, await run(zone)
+
+        held = asyncio.Event()
+        holding = asyncio.create_task(hold())
+        await held.wait()
+        await run(zone)
+        with override_settings(USE_TZ=False):
+            assert await run(zone) is None
+            ended.set()
+            # A block keeps what it began with.
+            before, after = await holding
+            assert before is after is not None
+            assert [await run(zone) for _ in range(2)] == [None, None]
+        assert await run(zone) is not None
+
+    @pytest.fixture
+    def memory(self, db: str) -> Iterator[None]:
+        settings = {"ENGINE": "vinyl.orm.backends.sqlite3", "NAME": ":memory:"}
+        with default_database(settings):
+            yield
+
+    @only_sqlite
+    async def test_in_memory_without_losing_the_data(self, memory: None) -> None:
+        async with connection.cursor() as cursor:
+            await cursor.execute("CREATE TABLE kept (id int)")
+        assert await run(zone) is not None
+        with override_settings(USE_TZ=False):
+            assert await run(zone) is None
+            async with connection.cursor() as cursor:
+                await cursor.execute("SELECT count(*) FROM kept")
+                assert await cursor.fetchone() == (0,)
+        assert await run(zone) is not None

@@ -408,6 +408,22 @@ class Pool:
                 self.idle.remove(pooled)
                 self._drop(pooled.wrapper)
 
+    def expire(self) -> None:
+        """
+        Replace each connection before it is acquired again. The only one of a database
+        in memory forgets its time zone instead. Never switches.
+        """
+        # Lists are made in one step, whatever the threads of other loops do.
+        for pooled in list(self.idle):
+            # Its last task cannot have it again.
+            pooled.task = None
+        for pooled in [*self.idle, *self.in_use.values()]:
+            if self.in_memory:
+                vars(pooled.wrapper).pop("timezone", None)
+                vars(pooled.wrapper).pop("timezone_name", None)
+            else:
+                pooled.expires = -math.inf
+
     def close(self) -> None:
         """Close idle connections now, others when they are released. Never switches."""
         self.closed = True

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
+from django.core.signals import setting_changed
 from django.db import connections
 
 from vinyl.bridge.loop_end import at_loop_end, forget_loop, inherit_loops
@@ -115,6 +117,21 @@ def _close_all(loop: asyncio.AbstractEventLoop, pools: dict[str, Pool]) -> None:
     _shut_down.add(loop)
     for pool in pools.values():
         _close(pool)
+
+
+def _use_time_zone(*, setting: str, **kwargs: Any) -> None:
+    """
+    Replace the connections that were made for another time zone. Django does the same
+    for those that `connections` has. A receiver of `setting_changed`.
+    """
+    if setting in ("TIME_ZONE", "USE_TZ"):
+        for reference in _pools.keyrefs():
+            loop = reference()
+            for pool in list(_pools.get(loop, {}).values()) if loop else ():
+                pool.expire()
+
+
+setting_changed.connect(_use_time_zone, dispatch_uid="vinyl.orm.pools")
 
 
 def _close_forsaken() -> None:
