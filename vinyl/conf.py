@@ -197,14 +197,14 @@ class VinylSettings:
     # Of vinyl.orm.
 
     # Whether dual-mode calls are async.
-    IS_ASYNC = Key[Literal["auto"] | bool](
+    IS_ASYNC: Key[Literal["auto"] | bool] = Key(
         "auto",
         _one_of("auto", True, False),
         "'auto', True or False",
         "Use 'auto' for async where an event loop runs, or True or False to force it.",
     )
     # Queries that take this long, in seconds, are logged. None logs none.
-    SLOW_QUERIES = Key[float | None](
+    SLOW_QUERIES: Key[float | None] = Key(
         None,
         _or_none(_is_positive),
         "a positive number of seconds",
@@ -214,7 +214,7 @@ class VinylSettings:
         consequence="no slow query is logged",
     )
     # Whether that log shows the values of parameters, or only their number.
-    SLOW_QUERIES_PARAMS = Key[bool](
+    SLOW_QUERIES_PARAMS: Key[bool] = Key(
         False,
         _one_of(True, False),
         "True or False",
@@ -224,7 +224,7 @@ class VinylSettings:
         consequence="parameters are not shown",
     )
     # Whether each query makes a span: "auto" where opentelemetry-api is installed.
-    OPENTELEMETRY = Key[Literal["auto"] | bool](
+    OPENTELEMETRY: Key[Literal["auto"] | bool] = Key(
         "auto",
         _one_of("auto", True, False),
         "'auto', True or False",
@@ -234,7 +234,7 @@ class VinylSettings:
         consequence="no spans are created",
     )
     # What happens where a template touches a relation that is not loaded.
-    LAZY_IN_TEMPLATES = Key[Literal["allow", "warn", "raise"]](
+    LAZY_IN_TEMPLATES: Key[Literal["allow", "warn", "raise"]] = Key(
         "allow",
         _one_of("allow", "warn", "raise"),
         "'allow', 'warn' or 'raise'",
@@ -244,7 +244,7 @@ class VinylSettings:
         consequence="templates may load lazily",
     )
     # Whether such a relation is fetched for one instance or for all that came with it.
-    TEMPLATE_FETCH_MODE = Key[Literal["one", "peers"]](
+    TEMPLATE_FETCH_MODE: Key[Literal["one", "peers"]] = Key(
         "one",
         _one_of("one", "peers"),
         "'one' or 'peers'",
@@ -254,7 +254,7 @@ class VinylSettings:
         consequence="templates fetch for one instance at a time",
     )
     # Whether queries whose shape comes again use a plan.
-    PLANS = Key[bool](
+    PLANS: Key[bool] = Key(
         True,
         _one_of(True, False),
         "True or False",
@@ -264,7 +264,7 @@ class VinylSettings:
         consequence="plans are used",
     )
     # The number of objects after which Python looks for garbage. None leaves it alone.
-    GC_THRESHOLD = Key[int | None](
+    GC_THRESHOLD: Key[int | None] = Key(
         50_000,
         _or_none(_is_positive_integer),
         "a positive number of objects",
@@ -275,7 +275,7 @@ class VinylSettings:
     )
     # Threads of in_thread in each event loop, and again for each kind of cache, of
     # file storage and of e-mail backend that blocks.
-    THREADS = Key[int](
+    THREADS: Key[int] = Key(
         10,
         _is_positive_integer,
         "a positive integer",
@@ -283,7 +283,7 @@ class VinylSettings:
         id="vinyl.E006",
     )
     # Where Django's own ASGI handler runs sync middleware and sync views.
-    DJANGO_HANDLER = Key[Literal["threads", "bridge"]](
+    DJANGO_HANDLER: Key[Literal["threads", "bridge"]] = Key(
         "threads",
         _one_of("threads", "bridge"),
         "'threads' or 'bridge'",
@@ -293,7 +293,7 @@ class VinylSettings:
         consequence="sync views run in threads",
     )
     # State of packages that belongs to a request or task instead of a thread.
-    TASK_LOCALS = Key[Sequence[str]](
+    TASK_LOCALS: Key[Sequence[str]] = Key(
         [],
         _is_list_of_dotted_paths,
         "a list of dotted paths",
@@ -303,7 +303,7 @@ class VinylSettings:
         consequence="requests may share what packages keep for a thread",
     )
     # The aliases that PrimaryReplicaRouter reads from.
-    REPLICAS = Key[Sequence[str]](
+    REPLICAS: Key[Sequence[str]] = Key(
         [],
         _is_list,
         "a list",
@@ -314,7 +314,7 @@ class VinylSettings:
     # Of vinyl.web.
 
     # The longest body of a request, in bytes. None sets no limit.
-    MAX_BODY_SIZE = Key[int | None](
+    MAX_BODY_SIZE: Key[int | None] = Key(
         100 * 2**20,
         _or_none(_is_positive_integer),
         "a positive number of bytes",
@@ -322,7 +322,7 @@ class VinylSettings:
         id="vinyl.E104",
     )
     # How long a client may take to send a body, in seconds. None sets no limit.
-    BODY_TIMEOUT = Key[float | None](
+    BODY_TIMEOUT: Key[float | None] = Key(
         60.0,
         _or_none(_is_positive),
         "a positive number of seconds",
@@ -330,7 +330,7 @@ class VinylSettings:
         id="vinyl.E105",
     )
     # How long browsers may keep a static file whose name has no hash, in seconds.
-    STATIC_MAX_AGE = Key[int](
+    STATIC_MAX_AGE: Key[int] = Key(
         60,
         _is_integer_from_0,
         "a whole number of seconds",
@@ -338,7 +338,7 @@ class VinylSettings:
         id="vinyl.E106",
     )
     # Async context managers that run around the serving.
-    LIFESPAN = Key[str | Sequence[str]](
+    LIFESPAN: Key[str | Sequence[str]] = Key(
         [],
         _is_path_or_paths,
         "a dotted path or a list of them",

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from vinyl.bridge import imports
-from vinyl.bridge.imports import on_call, on_import
+from vinyl.bridge.imports import importer_of, on_call, on_import
 
 NAME = "vinyl_tests_late"
 CODE = "def hello():\n    return 'hello'\n"
@@ -121,7 +121,9 @@ class TestFirstUse:
         folder.mkdir()
         (folder / "__init__.py").write_text(
             "from vinyl.bridge.imports import importer_of\n"
-            "__getattr__ = importer_of(__name__)\n"
+            "__getattr__ = importer_of(\n"
+            "    __name__, {'twice': 'late_package.seldom'}\n"
+            ")\n"
         )
         (folder / "seldom.py").write_text(
             "def twice(fn):\n    return lambda number: fn(number) * 2\n"
@@ -144,6 +146,25 @@ class TestFirstUse:
         message = "module 'late_package' has no attribute 'never'"
         with pytest.raises(AttributeError, match=message):
             _ = package.never
+
+    def test_reading_a_name_imports_its_module(self, package: ModuleType) -> None:
+        assert "late_package.seldom" not in sys.modules
+        twice = package.twice
+        assert twice is sys.modules["late_package.seldom"].twice
+        assert vars(package)["twice"] is twice
+
+    def test_a_module_that_is_no_package_has_names_only(
+        self, package: ModuleType
+    ) -> None:
+        flat = ModuleType("late_package.flat")
+        sys.modules[flat.__name__] = flat
+        vars(flat)["__getattr__"] = importer_of(
+            flat.__name__, {"twice": "late_package.seldom"}
+        )
+        # Importing anything below it asks for its `__path__`.
+        assert not hasattr(flat, "__path__")
+        assert not hasattr(flat, "never")
+        assert flat.twice is package.twice
 
     def test_an_error_of_the_module_is_shown(self, package: ModuleType) -> None:
         with pytest.raises(ModuleNotFoundError, match="no_such_module"):

@@ -101,3 +101,48 @@ apps.set_installed_apps(settings.INSTALLED_APPS)
 assert hasattr(Model.save, "is_dual")
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# What only code on an event loop, or only a connection to PostgreSQL, needs.
+LATER = (
+    "vinyl.bridge.threads",
+    "vinyl.orm.backends.psycopg_connection",
+    "vinyl.orm.dualmode.singleflight",
+    "vinyl.orm.pools",
+    "vinyl.orm.retry",
+    "vinyl.orm.scopes.scope",
+    "vinyl.orm.standalone",
+)
+
+
+def test_a_process_starts_without_what_only_an_event_loop_needs(
+    postgres_url: str,
+) -> None:
+    code = f"""
+import asyncio, sys
+from tests.benchmarks.memory.start import start
+start("vinyl", {postgres_url!r})
+found = [name for name in {LATER!r} if name in sys.modules]
+assert not found, found
+
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection
+connection.introspection.table_names()
+assert "vinyl.orm.backends.psycopg_connection" in sys.modules
+assert "vinyl.orm.pools" not in sys.modules
+
+from vinyl.orm import configure, transaction
+from vinyl.orm.transaction import retry_on_conflict
+assert transaction.retry_on_conflict is retry_on_conflict
+assert configure.__module__ == "vinyl.orm.standalone"
+
+async def ask():
+    async with transaction.atomic():
+        async with connection.cursor() as cursor:
+            await cursor.execute("SELECT 1")
+            return await cursor.fetchone()
+
+assert asyncio.run(ask()) == (1,)
+assert "vinyl.orm.pools" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING
 from vinyl.bridge.imports import importer_of
 
 if TYPE_CHECKING:
-    from vinyl.bridge import bytecode, dropped
+    from vinyl.bridge import bytecode, dropped, threads
 else:
     # Modules that many processes do not need: imported with their first use.
     __getattr__ = importer_of(__name__)
 
-__all__ = ["bytecode", "dropped"]
+__all__ = ["bytecode", "dropped", "threads"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["importer_of", "on_call", "on_import"]
 
+NO_NAMES: Mapping[str, str] = {}
 
-def importer_of(package: str) -> Callable[[str], ModuleType]:
+
+def importer_of(
+    package: str, names: Mapping[str, str] = NO_NAMES
+) -> Callable[[str], Any]:
     """
     Return the `__getattr__()` of *package*: it imports a module of the package when
     code reads the module from the package for the first time. The import sets the
@@ -30,16 +34,26 @@ def importer_of(package: str) -> Callable[[str], ModuleType]:
 
     A package imports these modules for type checkers, too, which therefore know them.
 
+    Args:
+        names: What the package takes from modules that are imported with the first use
+            of the name, with the full name of the module.
+
     Never switches.
     """
 
-    def __getattr__(name: str) -> ModuleType:
+    def __getattr__(name: str) -> Any:
+        if name in names:
+            found = getattr(import_module(names[name]), name)
+            setattr(sys.modules[package], name, found)
+            return found
         module = f"{package}.{name}"
-        try:
-            return import_module(module)
-        except ModuleNotFoundError as error:
-            if error.name != module:
-                raise
+        # Python itself asks for `__path__`, for example, and its tools for more.
+        if not name.startswith("__"):
+            try:
+                return import_module(module)
+            except ModuleNotFoundError as error:
+                if error.name != module:
+                    raise
         raise AttributeError(
             f"module {package!r} has no attribute {name!r}",
             name=name,

@@ -12,7 +12,8 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Coroutine
-from types import FrameType
+from inspect import CO_COROUTINE
+from types import FrameType, FunctionType
 from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction
@@ -118,7 +119,7 @@ def dual(
             `runs_sync()`.
         call: The class of what a call returns in async mode.
     """
-    is_async = iscoroutinefunction(fn)
+    is_async = _is_async(fn)
     plain = in_sync or (_waiting_for(fn) if is_async else fn)
     work = in_async or (fn if is_async else functools.partial(_run, fn))
 
@@ -132,7 +133,6 @@ def dual(
     # Two functions, because sync calls are too frequent for a test of `is_sync`.
     if is_sync is None:
 
-        @functools.wraps(fn)
         def method(*args: Any, **kwargs: Any) -> Any:
             # Reports of errors would show the arguments; one may be a password.
             __traceback_hide__ = True
@@ -142,14 +142,21 @@ def dual(
 
     else:
 
-        @functools.wraps(fn)
         def method(*args: Any, **kwargs: Any) -> Any:
             __traceback_hide__ = True
             if is_sync(*args, **kwargs):
                 return plain(*args, **kwargs)
             return begin(sys._getframe(1), args, kwargs)
 
-    return DUAL.put_on(method)
+    # As `wraps()`, which takes almost twice as long, for more than a hundred methods.
+    return DUAL.put_on(functools.update_wrapper(method, fn))
+
+
+def _is_async(fn: Callable[..., Any]) -> bool:
+    """As `iscoroutinefunction()`, which takes a microsecond for a plain function."""
+    if type(fn) is FunctionType and not vars(fn):
+        return bool(fn.__code__.co_flags & CO_COROUTINE)
+    return iscoroutinefunction(fn)
 
 
 def dual_if_async(fn: Callable[..., Any]) -> Callable[..., Any]:
@@ -158,7 +165,7 @@ def dual_if_async(fn: Callable[..., Any]) -> Callable[..., Any]:
     methods and callbacks that Django calls and users may write as `async def`. Never
     switches.
     """
-    return dual(fn) if iscoroutinefunction(fn) else fn
+    return dual(fn) if _is_async(fn) else fn
 
 
 def is_dual(value: Any) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from itertools import takewhile
@@ -216,8 +217,9 @@ def _patch_subclasses(
     starts = tuple(name[:-1] for name in names if name.endswith("*"))
 
     def overrides(cls: type) -> bool:
-        own = vars(cls)
-        return not exact.isdisjoint(own) or (
+        own = vars(cls).keys()
+        # In this order: it goes through the smaller set.
+        return not own.isdisjoint(exact) or (
             bool(starts) and any(name.startswith(starts) for name in own)
         )
 
@@ -238,13 +240,26 @@ def _patch_subclasses(
 
     def patch_all(cls: type[Any]) -> None:
         for subclass in cls.__subclasses__():
-            patch_class(subclass)
+            patch_if_needed(subclass)
             patch_all(subclass)
+
+    def patch_if_needed(cls: type) -> None:
+        # Pages make many classes of forms with nothing of their own. A single parent
+        # has come here before.
+        if len(cls.__bases__) > 1 or overrides(cls):
+            patch_class(cls)
 
     patch_all(base)
     if base is Model:
-        # Model classes are complete only when the signal says so.
-        class_prepared.connect(lambda sender, **_: patch_class(sender), weak=False)
+        # Model classes are complete only when the signal says so. Abstract ones, which
+        # it does not announce, are patched in those that inherit from them.
+        def patch_model(sender: type, **_: Any) -> None:
+            if any(
+                map(overrides, takewhile(lambda cls: cls is not base, sender.__mro__))
+            ):
+                patch_class(sender)
+
+        class_prepared.connect(patch_model, weak=False)
         return
 
     # Django's own, or that of another patch for the same class.
@@ -255,10 +270,7 @@ def _patch_subclasses(
             super(base, cls).__init_subclass__(**kwargs)  # type: ignore[arg-type]
         else:
             outer.__get__(None, cls)(**kwargs)
-        # Pages make many classes of forms with nothing of their own. A single parent
-        # has come here before.
-        if len(cls.__bases__) > 1 or overrides(cls):
-            patch_class(cls)
+        patch_if_needed(cls)
 
     base.__init_subclass__ = classmethod(__init_subclass__)  # type: ignore[assignment, arg-type]
 
@@ -273,7 +285,7 @@ def resolve(path: str) -> Any:
     Never switches.
     """
     module, _, name = path.partition(":")
-    found = import_module(module)
+    found = sys.modules.get(module) or import_module(module)
     return getattr_or_refuse(found, module, name) if name else found
 
 

@@ -27,15 +27,43 @@ lint/           `vinyl check` for forgotten awaits
 The bridge itself is vinyl.bridge. Imports flow one way: see tests/test_package.py.
 """
 
-from vinyl.bridge.calls import Dual
-from vinyl.bridge.flows import use_driver
-from vinyl.bridge.greenlets import await_, in_bridge, run
-from vinyl.exceptions import NotAwaitedError, NotFetchedError, PoolTimeout
-from vinyl.orm import models, transaction
-from vinyl.orm.dualmode.connections import connection, connections
-from vinyl.orm.dualmode.lazy import NotFetched, fetch
-from vinyl.orm.dualmode.querysets import prefetch_related_objects
-from vinyl.orm.standalone import configure, lifespan
+from typing import TYPE_CHECKING
+
+from vinyl.bridge.imports import importer_of
+
+if TYPE_CHECKING:
+    from vinyl.bridge.calls import Dual
+    from vinyl.bridge.flows import use_driver
+    from vinyl.bridge.greenlets import await_, in_bridge, run
+    from vinyl.exceptions import NotAwaitedError, NotFetchedError, PoolTimeout
+    from vinyl.orm import models, transaction
+    from vinyl.orm.dualmode.connections import connection, connections
+    from vinyl.orm.dualmode.lazy import NotFetched, fetch
+    from vinyl.orm.dualmode.querysets import prefetch_related_objects
+    from vinyl.orm.standalone import configure, lifespan
+else:
+    # Imported with their first use, as are the modules of this package: Django imports
+    # the package before the app config can do anything.
+    __getattr__ = importer_of(
+        __name__,
+        {
+            "Dual": "vinyl.bridge.calls",
+            "NotAwaitedError": "vinyl.exceptions",
+            "NotFetched": "vinyl.orm.dualmode.lazy",
+            "NotFetchedError": "vinyl.exceptions",
+            "PoolTimeout": "vinyl.exceptions",
+            "await_": "vinyl.bridge.greenlets",
+            "configure": "vinyl.orm.standalone",
+            "connection": "vinyl.orm.dualmode.connections",
+            "connections": "vinyl.orm.dualmode.connections",
+            "fetch": "vinyl.orm.dualmode.lazy",
+            "in_bridge": "vinyl.bridge.greenlets",
+            "lifespan": "vinyl.orm.standalone",
+            "prefetch_related_objects": "vinyl.orm.dualmode.querysets",
+            "run": "vinyl.bridge.greenlets",
+            "use_driver": "vinyl.bridge.flows",
+        },
+    )
 
 __all__ = [
     "Dual",

@@ -13,12 +13,9 @@ from vinyl.bridge import mode
 from vinyl.bridge.imports import on_call
 from vinyl.bridge.patching import Patch, apply_patches
 from vinyl.conf import vinyl_settings
-from vinyl.orm import contrib, observe
+from vinyl.orm import contrib, dualmode, observe, plans
 from vinyl.orm.backends.collection import raise_threshold
-from vinyl.orm.dualmode import table
 from vinyl.orm.observe import events, fetch_modes, lazy_loads
-from vinyl.orm.plans import trails
-from vinyl.orm.plans.shapes import forget
 
 __all__ = ["VinylORMConfig"]
 
@@ -67,21 +64,21 @@ class VinylORMConfig(AppConfig):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        # Before the models are imported, which makes many objects.
+        # First, because all that is imported from here on stays in memory.
         raise_threshold(vinyl_settings.GC_THRESHOLD)
         # Not in ready(): here no model class exists yet, so all become dual-mode.
-        table.apply()
+        dualmode.table.apply()
         # Before the apps of others, which import what they use of each other.
         if vinyl_settings.TASK_LOCALS:
             contrib.task_locals.replace_locals(vinyl_settings.TASK_LOCALS)
         # Other packages replace them when they are ready, or later.
-        trails.note_compilers()
+        plans.trails.note_compilers()
 
     def ready(self) -> None:
-        table.apply(with_apps=True)
+        dualmode.table.apply(with_apps=True)
         apply_patches(CHECKS)
         read_settings()
-        setting_changed.connect(forget, dispatch_uid="vinyl.orm.plans")
+        setting_changed.connect(plans.shapes.forget, dispatch_uid="vinyl.orm.plans")
         setting_changed.connect(_reread_settings, dispatch_uid="vinyl.orm.settings")
 
 
@@ -103,7 +100,7 @@ def read_settings() -> None:
     events.set_observers(*(each for each in observers if each is not None))
     lazy_loads.read_settings()
     fetch_modes.read_settings()
-    trails.read_settings()
+    plans.trails.read_settings()
 
 
 def _reread_settings(*, setting: str, **kwargs: Any) -> None:

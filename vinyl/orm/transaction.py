@@ -23,8 +23,8 @@ from django.db.transaction import (
     set_rollback,
 )
 
+from vinyl.bridge.imports import importer_of
 from vinyl.bridge.mode import dual
-from vinyl.orm.retry import retry_on_conflict
 
 __all__ = [
     "Atomic",
@@ -49,6 +49,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from vinyl.orm.retry import retry_on_conflict
 
     class Atomic(django.db.transaction.Atomic):
         """Django's, whose stubs do not know `async with`."""
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
 
 else:
     from django.db.transaction import Atomic
+
+    __getattr__ = importer_of(__name__, {"retry_on_conflict": "vinyl.orm.retry"})
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -24,7 +24,7 @@ from tests.fix_db import only_postgresql
 from tests.orm.plans.planning import outcome_of, uses_of
 from tests.records.models import Album, Artist, Genre, Label
 from vinyl.orm import models, run
-from vinyl.orm.backends.psycopg_arrays import Array
+from vinyl.orm.backends.psycopg_adapters import Array
 from vinyl.orm.plans import bulk_creates, shapes, trails
 from vinyl.orm.plans.insert_plan import InsertPlan
 

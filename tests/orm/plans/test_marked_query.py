@@ -14,7 +14,7 @@ from tests.orm.plans.planning import catalogue
 from tests.records.models import Album
 from vinyl.orm.plans.marked_query import MarkedQuery, One, Runs, marking, unmark
 from vinyl.orm.plans.shapes import Reference
-from vinyl.orm.plans.values import Marks
+from vinyl.orm.plans.value_marks import Marks
 
 pytestmark = pytest.mark.usefixtures("db")
 

@@ -47,9 +47,23 @@ from typing import TYPE_CHECKING
 from vinyl.bridge.imports import importer_of
 
 if TYPE_CHECKING:
-    from vinyl.orm.backends import psycopg_pipeline
+    from vinyl.orm.backends import (
+        outage,
+        psycopg_arrays,
+        psycopg_connection,
+        psycopg_cursors,
+        psycopg_pipeline,
+        psycopg_statements,
+    )
 else:
     # Modules that many processes do not need: imported with their first use.
     __getattr__ = importer_of(__name__)
 
-__all__ = ["psycopg_pipeline"]
+__all__ = [
+    "outage",
+    "psycopg_arrays",
+    "psycopg_connection",
+    "psycopg_cursors",
+    "psycopg_pipeline",
+    "psycopg_statements",
+]

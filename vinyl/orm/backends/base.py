@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from django.db import InterfaceError, connections
 
-from vinyl.bridge.cancellation import Shield
 from vinyl.bridge.greenlets import in_bridge, suspend
+from vinyl.orm import backends
 from vinyl.orm.backends.fetching import FetchMixin
-from vinyl.orm.backends.outage import Outage, pauses_between_connects
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper as _Wrapper
+
+    from vinyl.bridge.cancellation import Shield
+    from vinyl.orm.backends.outage import Outage
 else:
     _Wrapper = object
 
@@ -115,7 +117,7 @@ class BridgeMixin(FetchMixin):
         if (loan := self.loan_here()) is not None:
             # A thread must not connect after its connection has been taken away.
             loan.begin(self.alias)
-        pauses = pauses_between_connects()
+        pauses = backends.outage.pauses_between_connects()
         while True:
             try:
                 super().connect()

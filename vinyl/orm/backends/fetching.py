@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vinyl.orm.backends.inline import Inline
 from vinyl.orm.backends.interruptions import InterruptionMixin
-from vinyl.orm.backends.pipelines import Read, Replies
-from vinyl.orm.backends.statements import Statement
+
+if TYPE_CHECKING:
+    from vinyl.orm.backends.inline import Inline
+    from vinyl.orm.backends.pipelines import Read, Replies
+    from vinyl.orm.backends.statements import Statement
 
 __all__ = ["FetchMixin"]
 

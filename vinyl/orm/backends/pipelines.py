@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vinyl.bridge.cancellation import outlast
-from vinyl.orm.backends.statements import Statement
+
+if TYPE_CHECKING:
+    from vinyl.orm.backends.statements import Statement
 
 __all__ = ["Pipeline", "Read", "Replies"]
 

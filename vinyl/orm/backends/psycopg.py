@@ -15,32 +15,28 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import cached_property
 from types import ModuleType
-from typing import Any, LiteralString, cast
+from typing import TYPE_CHECKING, Any, LiteralString, cast
 
 import psycopg
 from django.db.utils import DatabaseErrorWrapper
 from psycopg import sql
 from psycopg.pq import ConnStatus, Format, PipelineStatus, TransactionStatus
 
-from vinyl.bridge.cancellation import Shield
 from vinyl.bridge.mode import runs_sync
+from vinyl.orm import backends
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.backends.pipelines import Read, Replies
 from vinyl.orm.backends.psycopg_adapters import (
     TIMESTAMPTZ,
     OwnAdapters,
     adapters_from,
 )
-from vinyl.orm.backends.psycopg_arrays import arrays_of, has_arrays_of
-from vinyl.orm.backends.psycopg_connection import BridgeConnection
-from vinyl.orm.backends.psycopg_cursors import (
-    noting_cursor_class,
-    recovering_cursor_class,
-    server_cursor_class,
-)
-from vinyl.orm.backends.psycopg_statements import CAN_PIPELINE
-from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import driver_error
+
+if TYPE_CHECKING:
+    from vinyl.bridge.cancellation import Shield
+    from vinyl.orm.backends.pipelines import Read, Replies
+    from vinyl.orm.backends.psycopg_connection import BridgeConnection
+    from vinyl.orm.backends.statements import Statement
 
 __all__ = ["PsycopgMixin"]
 
@@ -51,7 +47,10 @@ PREPARE_THRESHOLD = 5
 class _Database(ModuleType):
     """The module `psycopg` as Django's backend sees it, with our connection class."""
 
-    connect = staticmethod(BridgeConnection.connect)
+    @staticmethod
+    def connect(*args: Any, **kwargs: Any) -> BridgeConnection:
+        # Imported with the first connection: it takes as long as five modules.
+        return backends.psycopg_connection.BridgeConnection.connect(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(psycopg, name)
@@ -157,14 +156,17 @@ class PsycopgMixin(BridgeMixin):
 
     def create_cursor(self, name: str | None = None) -> Any:
         cursor = super().create_cursor(name)
+        classes = backends.psycopg_cursors
         # Django chooses the class by its settings, and no other can be passed in.
         if name is not None:
-            cursor.__class__ = server_cursor_class(cursor.__class__)
+            cursor.__class__ = classes.server_cursor_class(cursor.__class__)
         else:
-            cls = noting_cursor_class(cursor.__class__)
+            cls = classes.noting_cursor_class(cursor.__class__)
             # A ClientCursor binds parameters in the client and never prepares.
             is_client = isinstance(cursor, psycopg.ClientCursor)
-            cursor.__class__ = cls if is_client else recovering_cursor_class(cls)
+            cursor.__class__ = (
+                cls if is_client else classes.recovering_cursor_class(cls)
+            )
         return cursor
 
     def leave_loop(self) -> None:
@@ -199,16 +201,16 @@ class PsycopgMixin(BridgeMixin):
         return rows
 
     def has_arrays_of(self, db_types: Sequence[str]) -> bool:
-        return all(map(has_arrays_of, db_types))
+        return all(map(backends.psycopg_arrays.has_arrays_of, db_types))
 
     def arrays_of(
         self, db_types: Sequence[str], columns: Sequence[Sequence[Any]]
     ) -> tuple[Any, ...] | None:
-        return arrays_of(self.connection, db_types, columns)
+        return backends.psycopg_arrays.arrays_of(self.connection, db_types, columns)
 
     def has_pipelines(self) -> bool:
         return (
-            CAN_PIPELINE
+            backends.psycopg_statements.CAN_PIPELINE
             and self.connection is not None
             # Set for a pooler, which may not follow several statements at once.
             and not self.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")

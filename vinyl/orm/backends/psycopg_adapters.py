@@ -1,6 +1,7 @@
 """
-psycopg's adapters as Django sets them up, with a fast loader for times in UTC, and with
-the dumpers of parameters kept.
+psycopg's adapters as Django sets them up, with a fast loader for times in UTC, with
+dumpers of arrays and of what has to be awaited first, and with the dumpers of
+parameters kept.
 
 Django's loader of `timestamptz` is based on psycopg's pure Python class and takes 5 µs
 for each value. In a session in UTC, psycopg's own loader in C returns the same value in
@@ -10,17 +11,19 @@ for each value. In a session in UTC, psycopg's own loader in C returns the same 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import psycopg
 from django.db.backends.postgresql.psycopg_any import BaseTzLoader
-from psycopg.abc import Dumper
-from psycopg.adapt import AdaptersMap, Transformer
+from psycopg import abc
+from psycopg.adapt import AdaptersMap, Dumper, Transformer
 from psycopg.pq import Format
 
 __all__ = [
     "TIMESTAMPTZ",
+    "Array",
     "OwnAdapters",
     "adapters_from",
     "dumper_of",
@@ -73,13 +76,61 @@ def _utc_loader(djangos: Any) -> Any:
     return UtcLoader
 
 
+class Array:
+    """
+    A column of values as a parameter of a statement, of a subclass for each type.
+
+    Args:
+        values: The values, which observers of queries see.
+        packed: The array as PostgreSQL receives it.
+    """
+
+    __slots__ = ("packed", "values")
+    # The type of the array in PostgreSQL's catalog.
+    oid = 0
+
+    def __init__(self, values: Sequence[Any], packed: bytes) -> None:
+        self.values = values
+        self.packed = packed
+
+    def __repr__(self) -> str:
+        return repr(self.values)
+
+
+class _ArrayDumper(Dumper):
+    format = Format.BINARY
+
+    def __init__(self, cls: type, context: abc.AdaptContext | None = None) -> None:
+        super().__init__(cls, context)
+        self.oid = cls.oid  # type: ignore[attr-defined]
+
+    def dump(self, obj: Any) -> bytes:
+        packed: bytes = obj.packed
+        return packed
+
+
+class _RefusingDumper(Dumper):
+    """For parameters that must be awaited first: raises their own error."""
+
+    def dump(self, obj: Any) -> bytes:
+        found: bytes = obj.__conform__(self)
+        return found
+
+
+# This module is imported with the backend, because connections copy the registered
+# dumpers. By name, because a process without Django's ORM may not have these modules.
+for _refused in ("vinyl.bridge.calls.Call", "vinyl.orm.dualmode.lazy.NotFetched"):
+    psycopg.adapters.register_dumper(_refused, _RefusingDumper)
+psycopg.adapters.register_dumper(Array, _ArrayDumper)
+
+
 class OwnAdapters(AdaptersMap):
     """The adapters of one connection, with what `dumper_of()` keeps."""
 
     # The transformer that has dumped parameters, and the encoding of the session then.
     dumping: tuple[Any, bytes | None] | None = None
 
-    def register_dumper(self, cls: type | str | None, dumper: type[Dumper]) -> None:
+    def register_dumper(self, cls: type | str | None, dumper: type[abc.Dumper]) -> None:
         super().register_dumper(cls, dumper)
         self.dumping = None
 

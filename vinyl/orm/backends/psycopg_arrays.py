@@ -17,47 +17,20 @@ from functools import cache
 from typing import Any
 
 import psycopg
-from psycopg.adapt import AdaptersMap, Dumper, PyFormat
+from psycopg.adapt import AdaptersMap, PyFormat
 from psycopg.postgres import register_default_adapters
-from psycopg.pq import Format
 from psycopg.types.numeric import Int2, Int4, Int8
 
+from vinyl.orm.backends.psycopg_adapters import Array
 from vinyl.records import NamedTuple
 
-__all__ = ["Array", "arrays_of", "has_arrays_of"]
+__all__ = ["arrays_of", "has_arrays_of"]
 
 NULL = struct.pack(">i", -1)
 # PostgreSQL counts days and microseconds from here.
 DAY = datetime.date(2000, 1, 1).toordinal()
 MOMENT = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
 MICROSECOND = datetime.timedelta(microseconds=1)
-
-
-class Array:
-    """
-    A column as a parameter of a statement.
-
-    Args:
-        values: The values, which observers of queries see.
-        packed: The array as PostgreSQL receives it.
-    """
-
-    __slots__ = ("packed", "values")
-
-    def __init__(self, values: Sequence[Any], packed: bytes) -> None:
-        self.values = values
-        self.packed = packed
-
-    def __repr__(self) -> str:
-        return repr(self.values)
-
-
-class _Dumper(Dumper):
-    format = Format.BINARY
-
-    def dump(self, obj: Any) -> bytes:
-        packed: bytes = obj.packed
-        return packed
 
 
 class _Kind(NamedTuple):
@@ -134,14 +107,13 @@ def _microseconds(value: datetime.datetime) -> int:
 
 def _kind(name: str, pack: Any, *dumped: type) -> _Kind:
     info = psycopg.adapters.types[name]
-    cls = type(f"{name.capitalize()}Array", (Array,), {"__slots__": ()})
-    dumper = type(f"{cls.__name__}Dumper", (_Dumper,), {"oid": info.array_oid})
-    psycopg.adapters.register_dumper(cls, dumper)
+    cls = type(
+        f"{name.capitalize()}Array", (Array,), {"__slots__": (), "oid": info.array_oid}
+    )
     return _Kind(cls, info.oid, pack, dumped)
 
 
-# By type of the column, early, because connections copy the registered dumpers. The
-# server converts arrays of text.
+# By type of the column. The server converts arrays of text.
 _text_kind = _kind("text", _text, str)
 _KINDS = {
     "bigint": _kind("int8", _fixed("q"), int, Int8),

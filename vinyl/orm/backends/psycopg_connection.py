@@ -18,7 +18,6 @@ from collections.abc import Callable, Generator
 from typing import Any, Self, cast
 
 import psycopg
-from psycopg.adapt import Dumper
 from psycopg.pq.abc import PGconn
 from psycopg.waiting import wait_async
 
@@ -47,19 +46,6 @@ __all__ = ["BridgeConnection"]
 MAX_PREPARED = 100
 # Maximum number of operations in a row without a wait, before other tasks run.
 MAX_UNWAITED = 100
-
-
-class RefusingDumper(Dumper):
-    """For parameters that must be awaited first: raises their own error."""
-
-    def dump(self, obj: Any) -> bytes:
-        return obj.__conform__(self)
-
-
-# By name, because these modules are not loaded yet, and early, because connections copy
-# the registered dumpers.
-for _refused in ("vinyl.bridge.calls.Call", "vinyl.orm.dualmode.lazy.NotFetched"):
-    psycopg.adapters.register_dumper(_refused, RefusingDumper)
 
 
 class BridgeConnection(psycopg.Connection[Any]):

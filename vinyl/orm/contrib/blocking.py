@@ -12,10 +12,10 @@ from typing import Any
 
 from django.apps import apps
 
+from vinyl import bridge
 from vinyl.bridge.greenlets import await_, in_bridge
 from vinyl.bridge.mode import dual
 from vinyl.bridge.patching import Patch, is_subclass_of, name_of_class
-from vinyl.bridge.threads import in_thread, run_in_worker
 
 __all__ = ["TABLE", "patch_blocking"]
 
@@ -43,12 +43,13 @@ def patch_blocking(fn: Callable[..., Any]) -> Callable[..., Any]:
     Patch a function that always keeps the processor or the disk busy for long, such as
     a hash of a password: called inside the bridge, it runs in a worker thread.
     """
-    in_worker_thread = in_thread(fn)
 
     @functools.wraps(fn)
     def method(*args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = True
-        return (in_worker_thread if in_bridge() else fn)(*args, **kwargs)
+        if in_bridge():
+            return bridge.threads.in_thread(fn)(*args, **kwargs)
+        return fn(*args, **kwargs)
 
     return method
 
@@ -68,7 +69,7 @@ def patch_backend(fn: Callable[..., Any]) -> Callable[..., Any]:
         if not in_bridge() or not _blocks(cls):
             return fn(self, *args, **kwargs)
         call = functools.partial(fn, self, *args, **kwargs)
-        return await_(run_in_worker(call, cls, None, name))
+        return await_(bridge.threads.run_in_worker(call, cls, None, name))
 
     return method
 

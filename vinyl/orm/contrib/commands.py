@@ -16,7 +16,7 @@ from asgiref.sync import iscoroutinefunction
 from vinyl.bridge.greenlets import await_, in_bridge
 from vinyl.bridge.mode import dual
 from vinyl.bridge.patching import Patch
-from vinyl.orm.scopes.lending import lent_by_thread
+from vinyl.orm import scopes
 
 __all__ = ["TABLE", "wait_in_loop"]
 
@@ -30,7 +30,7 @@ def wait_in_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """
     if in_bridge():
         return await_(coroutine)
-    with lent_by_thread():
+    with scopes.lending.lent_by_thread():
         # async_to_sync() would run it in another thread, which Ctrl-C does not end.
         return asyncio.run(coroutine)
 

@@ -28,18 +28,26 @@ from vinyl.bridge.imports import importer_of
 
 if TYPE_CHECKING:
     from vinyl.orm.dualmode import (
+        assignments,
+        atomic_on_loop,
         batches,
         copy,
         notifications,
+        singleflight,
         streams,
+        table,
     )
 else:
     # Modules that many processes do not need: imported with their first use.
     __getattr__ = importer_of(__name__)
 
 __all__ = [
+    "assignments",
+    "atomic_on_loop",
     "batches",
     "copy",
     "notifications",
+    "singleflight",
     "streams",
+    "table",
 ]

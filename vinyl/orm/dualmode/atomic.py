@@ -14,7 +14,7 @@ import logging
 import sys
 from collections.abc import Callable, Coroutine
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -26,11 +26,11 @@ from vinyl.bridge.flows import use_driver
 from vinyl.bridge.greenlets import current_shield, in_bridge, run
 from vinyl.bridge.mode import runs_sync, suspend_or_refuse
 from vinyl.exceptions import NotAwaitedError
+from vinyl.orm import dualmode, scopes
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.dualmode import atomic_on_loop
-from vinyl.orm.scopes.atomic_scope import AtomicScope
-from vinyl.orm.scopes.run_scope import scope_of_run
-from vinyl.orm.scopes.scope import current_scope
+
+if TYPE_CHECKING:
+    from vinyl.orm.scopes.atomic_scope import AtomicScope
 
 __all__ = ["patch_aenter", "patch_aexit", "patch_call", "patch_enter", "patch_exit"]
 
@@ -46,13 +46,13 @@ def patch_aenter(_: None) -> AsyncMethod:
         alias = self.using or DEFAULT_DB_ALIAS
         caller = sys._getframe(1)
         in_generator = caller.f_code.co_flags & inspect.CO_ASYNC_GENERATOR
-        scope = AtomicScope(
-            current_scope.get(), generator=caller if in_generator else None
+        scope = scopes.atomic_scope.AtomicScope(
+            scopes.scope.current_scope.get(), generator=caller if in_generator else None
         )
         try:
             lease = await scope.acquire(alias)
             scope.enter()
-            if not atomic_on_loop.begin(self, lease):
+            if not dualmode.atomic_on_loop.begin(self, lease):
                 await run(begin, self)
             scope.savepoints = set(lease.wrapper.savepoint_ids)
         except BaseException:
@@ -85,9 +85,12 @@ def patch_aexit(_: None) -> AsyncMethod:
 
     async def __aexit__(self: Atomic, *exc_info: Any) -> None:
         alias = self.using or DEFAULT_DB_ALIAS
-        scope = current_scope.get()
+        scope = scopes.scope.current_scope.get()
         entered = _scopes_of(self)
-        if not isinstance(scope, AtomicScope) or scope not in entered:
+        if (
+            not isinstance(scope, scopes.atomic_scope.AtomicScope)
+            or scope not in entered
+        ):
             if exc_info[0] is GeneratorExit and entered:
                 # The garbage collector closes a task, in whatever context runs now.
                 _pop_lost(entered).abandon()
@@ -127,7 +130,9 @@ def patch_aexit(_: None) -> AsyncMethod:
             if exc_info[0] is None:
                 shield = Shield()
                 try:
-                    has_ended = await atomic_on_loop.commit(self, lease, shield)
+                    has_ended = await dualmode.atomic_on_loop.commit(
+                        self, lease, shield
+                    )
                 except GeneratorExit:
                     raise
                 except BaseException as error:
@@ -170,7 +175,9 @@ def patch_enter(enter: Callable[..., Any]) -> Callable[..., Any]:
             )
         enter(self)
         if in_bridge() and not _is_django(sys._getframe(1)):
-            scope_of_run().begin_block(self.using or DEFAULT_DB_ALIAS, self)
+            scopes.run_scope.scope_of_run().begin_block(
+                self.using or DEFAULT_DB_ALIAS, self
+            )
 
     return __enter__
 
@@ -202,7 +209,7 @@ def patch_exit(leave: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 # Tasks that wait inside for the lock get it neither before nor after
                 # the end.
-                scope_of_run().end_block(wrapper.alias, self)
+                scopes.run_scope.scope_of_run().end_block(wrapper.alias, self)
             except BaseException as error:
                 leave(self, type(error), error, error.__traceback__)
                 raise

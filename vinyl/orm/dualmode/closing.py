@@ -23,9 +23,8 @@ from vinyl.bridge.calls import Done
 from vinyl.bridge.greenlets import here, in_bridge
 from vinyl.bridge.mode import DUAL, runs_sync
 from vinyl.exceptions import ForeignLoopError, NotAwaitedError, ScopeClosedError
+from vinyl.orm import scopes
 from vinyl.orm.dualmode.cursors import patch_connection_method
-from vinyl.orm.scopes.placeholder import placeholder_for
-from vinyl.orm.scopes.scope import current_scope, nearest_lease
 from vinyl.orm.scopes.storage import connection_of_thread
 
 __all__ = [
@@ -64,12 +63,16 @@ def _close_in_thread(alias: str) -> None:
 
 
 def _is_held(alias: str) -> bool:
-    return nearest_lease(current_scope.get(), alias) is not None
+    return (
+        scopes.scope.nearest_lease(scopes.scope.current_scope.get(), alias) is not None
+    )
 
 
 def _is_of_block(wrapper: BaseDatabaseWrapper) -> bool:
     """Whether a block around this run, or this thread's call, holds *wrapper*."""
-    scope = current_scope.get() if here.waiter is None else here.waiter.scope
+    scope = (
+        scopes.scope.current_scope.get() if here.waiter is None else here.waiter.scope
+    )
     while scope is not None:
         lease = scope.leases.get(wrapper.alias)
         if lease is not None and lease.wrapper is wrapper and not scope.closed:
@@ -168,11 +171,11 @@ def patch_all(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def _initialized(alias: str) -> BaseDatabaseWrapper | None:
     try:
-        lease = nearest_lease(current_scope.get(), alias)
+        lease = scopes.scope.nearest_lease(scopes.scope.current_scope.get(), alias)
     except (ForeignLoopError, ScopeClosedError):
         # The block does not belong to this task, or has ended.
         lease = None
     if lease is not None:
         return lease.wrapper
     of_thread = _of_thread(alias)
-    return of_thread and (placeholder_for(alias) or of_thread)
+    return of_thread and (scopes.placeholder.placeholder_for(alias) or of_thread)

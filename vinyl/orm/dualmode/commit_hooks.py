@@ -16,9 +16,7 @@ from django.db import DatabaseError, connections
 from vinyl.bridge.calls import Done
 from vinyl.bridge.greenlets import current_shield, run
 from vinyl.bridge.mode import dual, runs_sync, suspend_or_refuse
-from vinyl.orm import transaction
-from vinyl.orm.retry import mark_committed
-from vinyl.orm.scopes.atomic_scope import after_commit, savepoints_around
+from vinyl.orm import scopes, transaction
 
 __all__ = [
     "patch_connection_on_commit",
@@ -54,7 +52,9 @@ def patch_connection_on_commit(register: Callable[..., Any]) -> Callable[..., An
             register(self, func, robust)
             if runs_sync():
                 return None
-            if (savepoints := savepoints_around(self.alias)) is not None:
+            if (
+                savepoints := scopes.atomic_scope.savepoints_around(self.alias)
+            ) is not None:
                 # Not those of a sibling's nested block that is open at the moment.
                 self.run_on_commit[-1] = (savepoints, func, robust)
             return Done()
@@ -80,10 +80,13 @@ def patch_run_and_clear_commit_hooks(
             (savepoints, AwaitedHook(func), robust)
             for savepoints, func, robust in self.run_on_commit
         ]
-        with after_commit(self), current_shield().down():
+        with scopes.atomic_scope.after_commit(self), current_shield().down():
             try:
                 run_hooks(self)
             except DatabaseError as error:
+                # Imported with the first such error.
+                from vinyl.orm.retry import mark_committed
+
                 mark_committed(error)
                 raise
 

@@ -27,18 +27,13 @@ from django.db.transaction import TransactionManagementError
 from vinyl.bridge.greenlets import run
 from vinyl.bridge.mode import dual, runs_sync
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import dualmode
+from vinyl.orm import dualmode, scopes
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.scopes.lease import Lease
-from vinyl.orm.scopes.scope import (
-    ConnectionScope,
-    current_scope,
-    is_lost,
-    nearest_lease,
-)
 
 if TYPE_CHECKING:
     from vinyl.orm.dualmode.copy import AsyncCopy
+    from vinyl.orm.scopes.lease import Lease
+    from vinyl.orm.scopes.scope import ConnectionScope
 
 __all__ = [
     "AsyncCursor",
@@ -82,7 +77,9 @@ class Pinned:
                 f"This connection.{self.block} has already been entered, and its block "
                 f"has not ended. Call connection.{self.block} again for each block."
             )
-        scope = ConnectionScope(current_scope.get(), block=self.block)
+        scope = scopes.scope.ConnectionScope(
+            scopes.scope.current_scope.get(), block=self.block
+        )
         try:
             await scope.acquire(self.alias)
         except BaseException:
@@ -106,7 +103,7 @@ class Pinned:
         scope, self.scope = self.scope, None
         if scope is None:
             return
-        if is_lost(scope, exc_info):
+        if scopes.scope.is_lost(scope, exc_info):
             scope.abandon()
             return
         lease = scope.leases[self.alias]
@@ -320,7 +317,11 @@ def patch_set_autocommit(set_autocommit: Callable[..., Any]) -> Callable[..., An
 
     @functools.wraps(set_autocommit)
     def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not runs_sync() and nearest_lease(current_scope.get(), self.alias) is None:
+        if (
+            not runs_sync()
+            and scopes.scope.nearest_lease(scopes.scope.current_scope.get(), self.alias)
+            is None
+        ):
             raise TransactionManagementError(
                 f"set_autocommit() was called on the event loop outside any block that "
                 f"holds a connection to database {self.alias!r}, so it would have no "

@@ -19,13 +19,12 @@ from vinyl.bridge.greenlets import in_steps, run
 from vinyl.bridge.mode import runs_sync
 from vinyl.bridge.refusals import asked_by, refusing
 from vinyl.exceptions import NotFetchedError
-from vinyl.orm import observe
-from vinyl.orm.dualmode.assignments import Assignments, Places
-from vinyl.orm.dualmode.singleflight import in_flight, is_in_flight, wait_for_flight
+from vinyl.orm import dualmode, observe
 from vinyl.orm.observe import recorder
 from vinyl.orm.observe.lazy_loads import LazyLoad, observe_load
 
 if TYPE_CHECKING:
+    from vinyl.orm.dualmode.assignments import Places
     from vinyl.orm.observe.callsite import Callsite
 
 __all__ = ["NotFetched", "fetch", "patch_get"]
@@ -71,9 +70,13 @@ class NotFetched:
         return self._fetch().__await__()
 
     async def _fetch(self) -> Any:
-        if is_in_flight([self._instance], self._attribute):
-            await wait_for_flight([self._instance], self._attribute)
-        with in_flight(_peers_of(self._instance), self._attribute):
+        if dualmode.singleflight.is_in_flight([self._instance], self._attribute):
+            await dualmode.singleflight.wait_for_flight(
+                [self._instance], self._attribute
+            )
+        with dualmode.singleflight.in_flight(
+            _peers_of(self._instance), self._attribute
+        ):
             return await self._work()
 
     def __getattr__(self, name: str) -> Any:
@@ -122,7 +125,8 @@ async def _read_in_bridge(
     instance: models.Model, read: Callable[[], Any], places: Callable[[], Places]
 ) -> Any:
     """Return what *read* returns, and keep what other tasks assign meanwhile."""
-    return await in_steps(run(read), Assignments(_peers_of(instance), places()))
+    keep = dualmode.assignments.Assignments(_peers_of(instance), places())
+    return await in_steps(run(read), keep)
 
 
 def patch_get(

@@ -19,14 +19,13 @@ from django.db.models.query import QuerySet, RawQuerySet
 from django.db.models.sql.query import RawQuery
 from django.utils.functional import cached_property
 
+from vinyl import bridge
 from vinyl.bridge.async_methods import AsyncMethod
-from vinyl.bridge.dropped import sync_user_of
 from vinyl.bridge.flows import use_driver
 from vinyl.bridge.greenlets import in_bridge, run, suspend
 from vinyl.bridge.mode import dual, runs_sync
 from vinyl.exceptions import NotAwaitedError
-from vinyl.orm import plans
-from vinyl.orm.dualmode.singleflight import in_flight, is_in_flight, wait_for_flight
+from vinyl.orm import dualmode, plans
 from vinyl.orm.observe import recorder
 from vinyl.orm.observe.lazy_loads import observe_rows
 from vinyl.orm.plans.terminals import RESULTS
@@ -49,7 +48,7 @@ def describe(queryset: Any) -> str:
 
 
 def refuse(queryset: Any) -> NoReturn:
-    user = sync_user_of(inspect.currentframe(), models.query.__file__)
+    user = bridge.dropped.sync_user_of(inspect.currentframe(), models.query.__file__)
     if user is not None:
         raise NotAwaitedError(
             f"This {describe(queryset)} has not been awaited, so its rows have not "
@@ -69,9 +68,9 @@ def refuse(queryset: Any) -> NoReturn:
 async def evaluate(queryset: Any) -> list[Any]:
     """Fill the cache of *queryset* and return a list. Switches to the event loop."""
     if not is_loaded(queryset):
-        if is_in_flight([queryset], ROWS):
-            await wait_for_flight([queryset], ROWS)
-        with in_flight([queryset], ROWS):
+        if dualmode.singleflight.is_in_flight([queryset], ROWS):
+            await dualmode.singleflight.wait_for_flight([queryset], ROWS)
+        with dualmode.singleflight.in_flight([queryset], ROWS):
             if queryset._prefetch_related_lookups:
                 objects = await plans.prefetches_on_loop.fetch_rows(queryset)
             else:
@@ -165,11 +164,11 @@ def patch_fetch_all(fetch_all: Callable[..., Any]) -> Callable[..., Any]:
         if not in_bridge():
             fetch_rows(self, fetch_all)
             return
-        if is_in_flight([self], ROWS):
-            suspend(wait_for_flight([self], ROWS))
+        if dualmode.singleflight.is_in_flight([self], ROWS):
+            suspend(dualmode.singleflight.wait_for_flight([self], ROWS))
             if is_loaded(self):
                 return
-        with in_flight([self], ROWS):
+        with dualmode.singleflight.in_flight([self], ROWS):
             fetch_atomically(self, fetch_all)
 
     return _fetch_all
@@ -223,9 +222,9 @@ def patch_prefetch_related_objects(prefetch: Callable[..., Any]) -> Callable[...
         if not in_bridge():
             prefetch(model_instances, *lookups)
             return
-        if is_in_flight(model_instances, RELATED):
-            suspend(wait_for_flight(model_instances, RELATED))
-        with in_flight(model_instances, RELATED):
+        if dualmode.singleflight.is_in_flight(model_instances, RELATED):
+            suspend(dualmode.singleflight.wait_for_flight(model_instances, RELATED))
+        with dualmode.singleflight.in_flight(model_instances, RELATED):
             prefetch(model_instances, *lookups)
 
     return prefetch_related_objects

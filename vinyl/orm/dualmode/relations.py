@@ -27,7 +27,7 @@ from django.db.models.fields.related_descriptors import (
 from django.db.models.query import QuerySet
 
 from vinyl.bridge.greenlets import run
-from vinyl.orm import dualmode, observe, plans
+from vinyl.orm import dualmode, observe, plans, scopes
 from vinyl.orm.dualmode.querysets import evaluate
 from vinyl.orm.observe import recorder
 from vinyl.orm.observe.fetch_modes import fetches_one
@@ -37,7 +37,6 @@ from vinyl.orm.plans.plain_models import has_hooks, is_plain
 from vinyl.orm.plans.shapes import LITERAL, PLAIN, root_of
 from vinyl.orm.plans.terminals import only
 from vinyl.orm.plans.trails import trail_of
-from vinyl.orm.scopes.operation import may_share
 from vinyl.records import NamedTuple
 
 if TYPE_CHECKING:
@@ -227,7 +226,7 @@ async def fetch_related(
         relation.can_join(value)
         # Receivers of signals are called for each object that is fetched.
         and not has_hooks(relation.model)
-        and may_share(alias)
+        and scopes.operation.may_share(alias)
     ):
         found = await dualmode.batches.fetch_together(
             (relation, alias), asked, partial(_fetch_one, asked, alias), _fetch_all

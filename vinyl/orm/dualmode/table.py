@@ -12,7 +12,7 @@ import asyncio
 import functools
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.db import connections
@@ -56,10 +56,12 @@ from vinyl.orm.dualmode import (
     relations,
     versions,
 )
-from vinyl.orm.dualmode.assignments import Places
 from vinyl.orm.observe import lazy_loads
 from vinyl.orm.plans import patches
 from vinyl.orm.scopes import fork, lending, storage
+
+if TYPE_CHECKING:
+    from vinyl.orm.dualmode.assignments import Places
 
 __all__ = ["TABLE", "apply"]
 
@@ -160,23 +162,25 @@ def _is_loaded(descriptor: Any, instance: Any) -> bool:
 def _places_of_relation(descriptor: Any) -> Places:
     field = descriptor.field
     keys = [key.attname for key in field.local_related_fields]
-    return Places(keys, [field.cache_name])
+    return dualmode.assignments.Places(keys, [field.cache_name])
 
 
 def _places_of_reverse(descriptor: Any) -> Places:
     relation = descriptor.related
     keys = [key.attname for key in relation.field.foreign_related_fields]
-    return Places(keys, [relation.cache_name])
+    return dualmode.assignments.Places(keys, [relation.cache_name])
 
 
 def _places_of_target(descriptor: Any) -> Places:
     keys = generic_foreign_keys.attnames_of(descriptor)
-    return Places(keys, [generic_foreign_keys.name_of(descriptor)])
+    return dualmode.assignments.Places(keys, [generic_foreign_keys.name_of(descriptor)])
 
 
 def _places_of_field(descriptor: Any) -> Places:
     field = descriptor.field
-    return Places([field.attname], [field.cache_name] if field.is_relation else [])
+    return dualmode.assignments.Places(
+        [field.attname], [field.cache_name] if field.is_relation else []
+    )
 
 
 _relation = lazy.patch_get(

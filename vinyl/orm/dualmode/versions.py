@@ -167,9 +167,10 @@ def check_apps(installed: set[str]) -> None:
 
 
 def _check(read: dict[str, str]) -> None:
-    for owner, names in read.items():
+    for path, names in read.items():
+        owner = resolve(path)
         for name in names.split():
-            getattr_or_refuse(resolve(owner), owner, name)
+            getattr_or_refuse(owner, path, name)
 
 
 def _check_instances(path: str, names: str) -> None:

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from vinyl.conf import vinyl_settings
+from vinyl.orm import observe
 from vinyl.orm.observe.events import QueryEvent, driver_error, qualified_name
-from vinyl.orm.observe.sql_text import summary_of, text_of
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -106,13 +106,13 @@ class Tracing:
 
 def _description_of(query: QueryEvent) -> tuple[str, dict[str, str | int]]:
     """The name and the attributes of the span of *query*."""
-    summary = summary_of(query.sql)
+    summary = observe.sql_text.summary_of(query.sql)
     connection = query.connection
     configured = connection.settings_dict
     system = SYSTEMS.get(connection.vendor, connection.vendor)
     attributes: dict[str, str | int] = {
         "db.system.name": system,
-        "db.query.text": text_of(query.sql),
+        "db.query.text": observe.sql_text.text_of(query.sql),
     }
     if name := configured["NAME"]:
         attributes["db.namespace"] = str(name)

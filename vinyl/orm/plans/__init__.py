@@ -38,7 +38,8 @@ assignments.py  from the values that an UPDATE assigns to its parameters
 expressions.py  expressions as a part of a shape
 inners.py       querysets inside the steps of others
 subqueries.py   `Subquery` and `Exists`, which keep the trail of their queryset
-values.py       the kinds of values in a query, and marks to follow them by
+values.py       the kinds of values in a query
+value_marks.py  copies of them, to follow them by
 moments.py      parts of dates and moments, which have parameters of their own
 binders.py      from the values of a query to the parameters of its SQL
 plan.py         the plan of a shape
@@ -76,6 +77,8 @@ if TYPE_CHECKING:
         prefetches_on_loop,
         related_querysets,
         saves,
+        shapes,
+        trails,
         updates,
         writes_on_loop,
     )
@@ -100,6 +103,8 @@ __all__ = [
     "prefetches_on_loop",
     "related_querysets",
     "saves",
+    "shapes",
+    "trails",
     "updates",
     "writes_on_loop",
 ]

@@ -8,11 +8,11 @@ from django.db import Error
 
 from vinyl.orm.backends.base import BridgeMixin
 from vinyl.orm.backends.reconnection import prepare_retry
-from vinyl.orm.backends.statements import Statement
 from vinyl.orm.observe.events import begin, is_observed, needs_cursor
 from vinyl.records import NamedTuple
 
 if TYPE_CHECKING:
+    from vinyl.orm.backends.statements import Statement
     from vinyl.orm.plans.plan import Plan
 
 __all__ = ["Write", "converted", "fetch", "guarded", "needs_no_cursor", "write"]

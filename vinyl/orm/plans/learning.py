@@ -38,7 +38,8 @@ from vinyl.orm.plans.marked_query import MarkedQuery, One, Runs, marking
 from vinyl.orm.plans.moments import Own
 from vinyl.orm.plans.plan import Plan, is_djangos
 from vinyl.orm.plans.shapes import Kept, Node, Reference
-from vinyl.orm.plans.values import Marks, Unplannable, type_of
+from vinyl.orm.plans.value_marks import Marks, type_of
+from vinyl.orm.plans.values import Unplannable
 
 __all__ = ["learn", "log_failure"]
 

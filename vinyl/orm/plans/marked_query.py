@@ -23,7 +23,8 @@ from django.db.models.sql.subqueries import DeleteQuery, UpdateQuery
 from vinyl.orm.plans.binders import is_known
 from vinyl.orm.plans.moments import followed
 from vinyl.orm.plans.shapes import Reference
-from vinyl.orm.plans.values import Marks, Unplannable
+from vinyl.orm.plans.value_marks import Marks
+from vinyl.orm.plans.values import Unplannable
 from vinyl.records import NamedTuple
 
 __all__ = [

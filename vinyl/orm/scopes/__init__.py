@@ -12,3 +12,29 @@ placeholder.py   what `connection` is on the event loop where nothing is held
 lending.py       connections that a loop lends to a thread, and a thread to a loop
 fork.py          leaving the parent's connections alone in a forked process
 """
+
+from typing import TYPE_CHECKING
+
+from vinyl.bridge.imports import importer_of
+
+if TYPE_CHECKING:
+    from vinyl.orm.scopes import (
+        atomic_scope,
+        lending,
+        operation,
+        placeholder,
+        run_scope,
+        scope,
+    )
+else:
+    # Modules that only code on an event loop needs: imported with their first use.
+    __getattr__ = importer_of(__name__)
+
+__all__ = [
+    "atomic_scope",
+    "lending",
+    "operation",
+    "placeholder",
+    "run_scope",
+    "scope",
+]

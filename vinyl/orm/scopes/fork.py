@@ -9,14 +9,15 @@ connection that is closed.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from vinyl.bridge.greenlets import leave_run
-from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.pools.registry import disown_pools
-from vinyl.orm.scopes.lending import leave_loans
-from vinyl.orm.scopes.scope import current_scope
+
+if TYPE_CHECKING:
+    from vinyl.orm.backends.base import BridgeMixin
 
 __all__ = ["call_in_child", "disown_in_child", "install"]
 
@@ -48,14 +49,20 @@ def disown_in_child(wrapper: BridgeMixin) -> None:
 
 def _leave_parent() -> None:
     """Leave the scopes and runs of the parent, and make its connections unusable."""
-    current_scope.set(None)
-    leave_loans()
+    _call("vinyl.orm.scopes.scope", "leave_scopes")
+    _call("vinyl.orm.scopes.lending", "leave_loans")
     leave_run()
-    disown_pools()
+    _call("vinyl.orm.pools.registry", "disown_pools")
     for wrapper in list(_foreign):
         wrapper.disown()
     for hook in _hooks:
         hook()
+
+
+def _call(module: str, name: str) -> None:
+    """Call a function of *module*, unless the parent has not imported it."""
+    if (function := getattr(sys.modules.get(module), name, None)) is not None:
+        function()
 
 
 _installed = False

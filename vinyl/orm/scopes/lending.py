@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from django.db import InterfaceError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -29,14 +29,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from vinyl.bridge.cancellation import Waiter
 from vinyl.bridge.greenlets import await_, here, in_bridge
 from vinyl.exceptions import ForeignLoopError, ScopeClosedError
+from vinyl.orm import scopes
 from vinyl.orm.backends.base import BridgeMixin
-from vinyl.orm.scopes.placeholder import restoring_placeholders
-from vinyl.orm.scopes.scope import (
-    ConnectionScope,
-    connection_taken_away,
-    current_scope,
-)
 from vinyl.orm.scopes.storage import has_transaction
+
+if TYPE_CHECKING:
+    from vinyl.orm.scopes.scope import ConnectionScope
 
 __all__ = [
     "Loan",
@@ -72,20 +70,20 @@ def lent_by_thread() -> Iterator[None]:
 
     Never switches.
     """
-    scope = ConnectionScope(None, block="async_to_sync()")
+    scope = scopes.scope.ConnectionScope(None, block="async_to_sync()")
     for wrapper in connections.all(initialized_only=True):
         if isinstance(wrapper, BridgeMixin):
             if wrapper.loan is not None or has_transaction(wrapper):
                 scope.hold(wrapper.alias, wrapper, None)
-    before = current_scope.get()
+    before = scopes.scope.current_scope.get()
     scope.enter()
     # asgiref copies the context variables of the async code back.
-    with restoring_placeholders():
+    with scopes.placeholder.restoring_placeholders():
         try:
             yield
         finally:
             scope.close()
-            current_scope.set(before)
+            scopes.scope.current_scope.set(before)
 
 
 def patch_sync_to_async(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -97,7 +95,7 @@ def patch_sync_to_async(call: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(call)
     async def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = True
-        around = current_scope.get()
+        around = scopes.scope.current_scope.get()
         try:
             if around is None or not self._thread_sensitive:
                 result = await call(self, *args, **kwargs)
@@ -108,11 +106,11 @@ def patch_sync_to_async(call: Callable[..., Any]) -> Callable[..., Any]:
             # unchanged.
             raise
         except BaseException:
-            current_scope.set(around)
+            scopes.scope.current_scope.set(around)
             raise
         # asgiref copies the thread's context variables back, even while the thread is
         # still running if the task was cancelled.
-        current_scope.set(around)
+        scopes.scope.current_scope.set(around)
         return result
 
     return __call__
@@ -149,7 +147,7 @@ class Loan(Waiter):
     """
 
     def __init__(self, around: ConnectionScope) -> None:
-        self.scope = ConnectionScope(around, block="sync_to_async()")
+        self.scope = scopes.scope.ConnectionScope(around, block="sync_to_async()")
         self.scope.is_lent = True
         # By alias, why the thread cannot use the connection.
         self.refused: dict[str, Exception] = {}
@@ -196,8 +194,8 @@ class Loan(Waiter):
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is GeneratorExit:
             # The task was garbage-collected, so nothing can be awaited here.
-            if current_scope.get() is self.scope:
-                current_scope.set(self.scope.before)
+            if scopes.scope.current_scope.get() is self.scope:
+                scopes.scope.current_scope.set(self.scope.before)
             self.interrupted = not self.use.cancel()
             self.use.add_done_callback(lambda _: self.scope.abandon())
             return
@@ -277,7 +275,7 @@ class Loan(Waiter):
         """
         lease = self.scope.leases.get(alias)
         if lease is not None and lease.lock.closed:
-            raise connection_taken_away(alias)
+            raise scopes.scope.connection_taken_away(alias)
         if (shield := self.shield) is not None:
             if shield.is_up():
                 return

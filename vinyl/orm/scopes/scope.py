@@ -40,6 +40,7 @@ __all__ = [
     "connection_taken_away",
     "current_scope",
     "is_lost",
+    "leave_scopes",
     "nearest_lease",
 ]
 
@@ -259,6 +260,11 @@ def nearest_lease(scope: ConnectionScope | None, alias: str) -> Lease | None:
                 )
         scope = scope.parent
     return None
+
+
+def leave_scopes() -> None:
+    """In a forked process: leave the scopes of the parent. Never switches."""
+    current_scope.set(None)
 
 
 def connection_taken_away(alias: str) -> ScopeClosedError:

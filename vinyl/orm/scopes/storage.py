@@ -13,9 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from vinyl.bridge.greenlets import in_bridge
 from vinyl.bridge.mode import runs_sync
-from vinyl.orm.scopes.placeholder import placeholder_for
-from vinyl.orm.scopes.run_scope import scope_of_run
-from vinyl.orm.scopes.scope import current_scope, nearest_lease
+from vinyl.orm import scopes
 
 __all__ = [
     "connection_of",
@@ -44,7 +42,7 @@ class ScopedStorage:
         if in_bridge():
             # `all(initialized_only=True)` only asks what exists, so do not acquire
             # anything.
-            scope = scope_of_run()
+            scope = scopes.run_scope.scope_of_run()
             if alias in scope.leases or scope.nearest(alias) is not None:
                 return scope.connection(alias)
             raise AttributeError(alias)
@@ -52,13 +50,13 @@ class ScopedStorage:
 
     def __setattr__(self, alias: str, wrapper: BaseDatabaseWrapper) -> None:
         if in_bridge():
-            scope_of_run().hold(alias, wrapper, None)
+            scopes.run_scope.scope_of_run().hold(alias, wrapper, None)
         else:
             setattr(self._local, alias, wrapper)
 
     def __delattr__(self, alias: str) -> None:
         if in_bridge():
-            scope_of_run().leases.pop(alias).release()
+            scopes.run_scope.scope_of_run().leases.pop(alias).release()
         else:
             delattr(self._local, alias)
 
@@ -80,11 +78,11 @@ def connection_of(alias: str) -> BaseDatabaseWrapper | None:
     Switches to the event loop, inside the bridge, if it has to wait for one.
     """
     if in_bridge():
-        return scope_of_run().connection(alias)
+        return scopes.run_scope.scope_of_run().connection(alias)
     if runs_sync():
         return None
-    lease = nearest_lease(current_scope.get(), alias)
-    return placeholder_for(alias) if lease is None else lease.wrapper
+    lease = scopes.scope.nearest_lease(scopes.scope.current_scope.get(), alias)
+    return scopes.placeholder.placeholder_for(alias) if lease is None else lease.wrapper
 
 
 def connection_of_thread(alias: str) -> BaseDatabaseWrapper | None:
@@ -111,7 +109,7 @@ def in_transaction(alias: str) -> bool:
         # Not through the handler, which would make a connection for the thread.
         wrapper = getattr(cast(Any, connections)._connections, alias, None)
     else:
-        lease = nearest_lease(current_scope.get(), alias)
+        lease = scopes.scope.nearest_lease(scopes.scope.current_scope.get(), alias)
         wrapper = None if lease is None else lease.wrapper
     return wrapper is not None and has_transaction(wrapper)
 
