@@ -453,7 +453,7 @@ async def test_awaiting_inside_the_bridge_keeps_to_one_connection() -> None:
 
 # The modules of other packages are patched when they are imported, if they are
 # installed. The tests of these packages look at them.
-REQUIRED = ("abc", "asgiref", "django")
+REQUIRED = ("abc:", "asgiref.", "django.")
 
 
 def test_the_table_names_only_what_exists() -> None:
