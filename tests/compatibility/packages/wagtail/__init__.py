@@ -1,5 +1,7 @@
 requires = ["wagtail"]
 apps = [
+    # Of its search on PostgreSQL, as a check of Django 6.1 says.
+    "django.contrib.postgres",
     "wagtail.contrib.forms",
     "wagtail.contrib.redirects",
     "wagtail.embeds",
