@@ -44,10 +44,10 @@ def admin(postgres_url: str) -> Iterator[psycopg.Connection]:
 
 def pid_after(setting: str = "") -> int:
     """The process of this block's session, which is given *setting* first."""
+    # In one statement: the session may end before the next one.
+    given = f", set_config('{setting}', '30', false)" if setting else ""
     with connection.cursor() as cursor:
-        if setting:
-            cursor.execute(f"SET {setting} = 30")
-        cursor.execute("SELECT pg_backend_pid()")
+        cursor.execute(f"SELECT pg_backend_pid(){given}")
         return cursor.fetchone()[0]
 
 
