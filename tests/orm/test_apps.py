@@ -131,6 +131,9 @@ connection.introspection.table_names()
 assert "vinyl.orm.backends.psycopg_connection" in sys.modules
 assert "vinyl.orm.pools" not in sys.modules
 
+from vinyl import orm
+assert "configure" in dir(orm) and "configure" not in vars(orm)
+assert set(dir(orm)) == set(vars(orm)) | set(orm.__all__)
 from vinyl.orm import configure, transaction
 from vinyl.orm.transaction import retry_on_conflict
 assert transaction.retry_on_conflict is retry_on_conflict

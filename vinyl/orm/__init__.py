@@ -84,3 +84,7 @@ __all__ = [
     "transaction",
     "use_driver",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
