@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -18,6 +19,8 @@ from django.db import connections
 from tests.records.models import Artist
 from vinyl.orm import transaction
 from vinyl.orm.pools.registry import close_pools
+
+PATIENCE = 30.0
 
 
 @contextlib.contextmanager
@@ -75,11 +78,22 @@ async def rollback_journal(db: str) -> AsyncIterator[str]:
 
 
 def set_journal(mode: str) -> None:
-    other = sqlite3.connect(connections.settings["default"]["NAME"], timeout=5)
+    """
+    Set the journal mode. SQLite's timeout does not count for it: each connection that
+    another test has thrown away is in its way until the thread has closed it.
+    """
+    deadline = time.monotonic() + PATIENCE
+    other = sqlite3.connect(connections.settings["default"]["NAME"])
     with contextlib.closing(other):
-        assert other.execute(f"PRAGMA journal_mode={mode}").fetchone() == (
-            mode.lower(),
-        )
+        while True:
+            try:
+                found = other.execute(f"PRAGMA journal_mode={mode}").fetchone()
+            except sqlite3.OperationalError:
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+            else:
+                assert found == (mode.lower(),)
+                return
 
 
 async def write(name: str) -> None:

@@ -21,6 +21,7 @@ from django.db import connections
 from django.http import StreamingHttpResponse
 
 from tests.fix_db import default_database, only_sqlite
+from tests.fix_sqlite import set_journal
 from tests.records.models import Album, Artist, Track
 from vinyl.exceptions import PoolTimeout, ScopeClosedError
 from vinyl.orm import connection, run, transaction
@@ -193,10 +194,7 @@ class TestInterface:
 async def use_journal(mode: str) -> None:
     """Have the SQLite database keep its journal in *mode*."""
     await close_pools()
-    async with connection.cursor() as cursor:
-        await cursor.execute(f"PRAGMA journal_mode={mode}")
-        assert await cursor.fetchone() == (mode,)
-    await close_pools()
+    set_journal(mode)
 
 
 @pytest.fixture(params=["file", "memory"])
