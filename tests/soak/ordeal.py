@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import random
 import time
@@ -159,6 +160,8 @@ class Ordeal:
             self.wrong.append(f"The pool has outgrown its size: {stats}.")
         self.wrong += await self.ledger.audit()
         pool.close()
+        # Only what the collector does not free either has been lost.
+        gc.collect()
         deadline = time.monotonic() + 30
         # SQLite's connections close in their threads.
         while _has_grown(tasks, files) and time.monotonic() < deadline:

@@ -94,7 +94,8 @@ class TestPostgreSQL:
 
         fn = mode.decorated(rename_both)
         await asyncio.gather(mode.call(fn, "a", "b"), mode.call(fn, "b", "a"))
-        assert len(tried) == 3
+        # The second attempt may be the first to lock a row again.
+        assert len(tried) >= 3
         # Both names are of the one that came second: whole, after the other.
         assert {name[1] for name in await names()} == {tried[-1]}
 
