@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import random
 import time
@@ -160,8 +159,6 @@ class Ordeal:
             self.wrong.append(f"The pool has outgrown its size: {stats}.")
         self.wrong += await self.ledger.audit()
         pool.close()
-        # Only what the collector does not free either has been lost.
-        gc.collect()
         deadline = time.monotonic() + 30
         # SQLite's connections close in their threads.
         while _has_grown(tasks, files) and time.monotonic() < deadline:

@@ -41,17 +41,26 @@ class ThreadedConnection:
 
     raw: Any
     worker: Worker
-    # Executed cursors whose driver may still have rows.
-    unread: weakref.WeakSet[ThreadedCursor]
+    # Those that have not been closed.
+    cursors: weakref.WeakSet[ThreadedCursor]
 
     def __init__(self, raw: Any, worker: Worker) -> None:
         object.__setattr__(self, "raw", raw)
         object.__setattr__(self, "worker", worker)
-        object.__setattr__(self, "unread", weakref.WeakSet())
+        object.__setattr__(self, "cursors", weakref.WeakSet())
 
     def cursor(self, *args: Any, **kwargs: Any) -> ThreadedCursor:
         # No driver that Django supports performs I/O to create a cursor.
         return ThreadedCursor(self.raw.cursor(*args, **kwargs), self)
+
+    def close(self) -> None:
+        refuse_to_block("This connection")
+        self.worker.call(self.closing(), name="close")
+
+    def closing(self) -> Callable[[], None]:
+        """Return what the worker's thread calls to close it. Never switches."""
+        wrapper: Any = self.worker.wrapper
+        return partial(wrapper.close_raw, self.raw, [one.raw for one in self.cursors])
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.raw, name)
@@ -78,7 +87,8 @@ class ThreadedCursor:
     def __init__(self, raw: Any, connection: ThreadedConnection) -> None:
         self.raw = raw
         self.worker = connection.worker
-        self.unread = connection.unread
+        self.siblings = connection.cursors
+        self.siblings.add(self)
         self.rows: deque[Any] = deque()
         # Whether there may be more than `rows`. They are in `spool` if it is set, and
         # otherwise in the driver.
@@ -101,8 +111,6 @@ class ThreadedCursor:
         result, rows = self.worker.call(self._run, method, args, kwargs, name=name)
         self.rows.extend(rows)
         self.more = len(rows) == ROWS_PER_CALL
-        if self.more:
-            self.unread.add(self)
         return self if result is self.raw else result
 
     def execute(self, *args: Any, **kwargs: Any) -> Any:
@@ -166,7 +174,7 @@ class ThreadedCursor:
 
     def close(self) -> None:
         self._forget_rows()
-        self.unread.discard(self)
+        self.siblings.discard(self)
         if self.worker.closed:
             # The connection is closed, and so are its cursors.
             return
@@ -240,6 +248,17 @@ class ThreadedMixin(BridgeMixin):
         driver are ignored. Never switches.
         """
 
+    def close_raw(self, raw: Any, cursors: list[Any]) -> None:
+        """
+        In the worker's thread: close the driver's connection *raw*.
+
+        Override it for a driver whose *cursors*, those of this connection that have not
+        been closed, keep the connection open.
+
+        Never switches.
+        """
+        raw.close()
+
     def connection_is_idle(self) -> bool:
         # The driver is unknown, and so is its state after an error.
         return not self.errors_occurred
@@ -251,7 +270,7 @@ class ThreadedMixin(BridgeMixin):
     def drop_connection(self) -> None:
         connection = self.connection
         if isinstance(connection, ThreadedConnection):
-            connection.worker.close(connection.raw.close)
+            connection.worker.close(connection.closing())
         else:
             connection.close()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import sys
 import time
@@ -245,3 +246,64 @@ class TestWaiting:
             other.execute("COMMIT")
             assert await run(read) == [(1,)]
             await close_pools()
+
+
+MANY_ROWS = "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 5000) SELECT "
+MANY_ROWS += "i, (SELECT count(*) FROM records_artist) FROM n"
+
+
+class TestCursorsThatOutliveTheirConnection:
+    """Something still refers to them, such as the traceback of a cancelled task."""
+
+    @pytest.mark.parametrize("close", ["close", "discard"])
+    async def test_release_the_lock(self, rollback_journal: str, close: str) -> None:
+        def leave() -> Any:
+            cursor = connection.cursor()
+            cursor.execute(MANY_ROWS)
+            assert cursor.fetchone() == (1, 0)
+            getattr(connection, close)()
+            return cursor
+
+        cursor = await run(leave)
+        await close_pools()
+        # Only the thread has to end, which waits for nothing.
+        async with asyncio.timeout(10):
+            while not can_commit():
+                await asyncio.sleep(0.001)
+        assert cursor is not None
+
+    async def test_close_the_file(self, db: str) -> None:
+        def leave() -> Any:
+            cursor = connection.cursor()
+            cursor.execute(MANY_ROWS)
+            connection.discard()
+            return cursor
+
+        await close_pools()
+        logs = open_logs()
+        cursor = await run(leave)
+        await close_pools()
+        async with asyncio.timeout(10):
+            while open_logs() > logs:
+                await asyncio.sleep(0.001)
+        assert cursor is not None
+
+
+def can_commit() -> bool:
+    """Whether nobody reads, where there is no WAL; asked without waiting."""
+    name = connections.settings["default"]["NAME"]
+    with contextlib.closing(
+        sqlite3.connect(name, timeout=0, isolation_level=None)
+    ) as other:
+        try:
+            other.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            return False
+        return True
+
+
+def open_logs() -> int:
+    """How many connections of this process have the write-ahead log open."""
+    log = f"{connections.settings['default']['NAME']}-wal"
+    files = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+    return sum(os.path.lexists(file) and os.readlink(file) == log for file in files)

@@ -13,7 +13,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar, cast
@@ -168,6 +168,14 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
     def interrupt(self, raw: Any) -> None:
         raw.interrupt()
 
+    def close_raw(self, raw: Any, cursors: list[Any]) -> None:
+        # A cursor whose rows have not all been read keeps the file open and locked, as
+        # long as anything, such as the traceback of a task, refers to it.
+        for cursor in cursors:
+            with suppress(sqlite3.Error):
+                cursor.close()
+        raw.close()
+
     def can_fetch(self) -> bool:
         try:
             # Fails if the connection is closed; Django's cursor raises the error then.
@@ -209,7 +217,7 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
         if not isinstance(self.connection, ThreadedConnection):
             return False
         worker = self.connection.worker
-        unread = [cursor for cursor in self.connection.unread if cursor.more]
+        unread = [cursor for cursor in self.connection.cursors if cursor.more]
         if unread and worker.call(_journal_mode, worker.raw) == "wal":
             return False
         for cursor in unread:
