@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
+from tests.fix_db import default_database
 from tests.records.models import Artist
 from vinyl.orm import transaction
 from vinyl.orm.pools.registry import close_pools
@@ -75,6 +76,13 @@ async def rollback_journal(db: str) -> AsyncIterator[str]:
     yield settings["NAME"]
     await close_pools()
     set_journal("WAL")
+
+
+@pytest.fixture
+def memory(db: str) -> Iterator[None]:
+    """The database is in memory: it has one connection, with which it would go."""
+    with default_database({"ENGINE": "vinyl.orm.backends.sqlite3", "NAME": ":memory:"}):
+        yield
 
 
 def set_journal(mode: str) -> None:

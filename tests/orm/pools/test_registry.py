@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db import connections
 from django.test import override_settings
 
-from tests.fix_db import default_database, only_postgresql, only_sqlite
+from tests.fix_db import only_postgresql, only_sqlite
 from tests.records.models import Artist
 from vinyl.orm import connection, run
 from vinyl.orm.pools import registry
@@ -129,12 +128,6 @@ class TestASettingOfTheTimeZone:
             assert before is after is not None
             assert [await run(zone) for _ in range(2)] == [None, None]
         assert await run(zone) is not None
-
-    @pytest.fixture
-    def memory(self, db: str) -> Iterator[None]:
-        settings = {"ENGINE": "vinyl.orm.backends.sqlite3", "NAME": ":memory:"}
-        with default_database(settings):
-            yield
 
     @only_sqlite
     async def test_in_memory_without_losing_the_data(self, memory: None) -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -15,7 +14,7 @@ from django.core.management import call_command
 from django.db import OperationalError, connections
 
 from tests.cancelling import cancel_at
-from tests.fix_db import default_database, only_postgresql, only_sqlite
+from tests.fix_db import only_postgresql, only_sqlite
 from tests.orm.scopes.blocks import names
 from tests.records.models import Artist
 from vinyl.orm import await_, connection, run, transaction
@@ -174,12 +173,6 @@ async def test_a_refill_does_not_outgrow_the_pool(
 
 
 class TestInMemory:
-    @pytest.fixture
-    def memory(self, db: str) -> Iterator[None]:
-        settings = {"ENGINE": "vinyl.orm.backends.sqlite3", "NAME": ":memory:"}
-        with default_database(settings):
-            yield
-
     @only_sqlite
     async def test_a_cancelled_transaction_does_not_lose_the_database(
         self, memory: None

@@ -100,9 +100,9 @@ class Array:
 class _ArrayDumper(Dumper):
     format = Format.BINARY
 
-    def __init__(self, cls: type, context: abc.AdaptContext | None = None) -> None:
+    def __init__(self, cls: Any, context: abc.AdaptContext | None = None) -> None:
         super().__init__(cls, context)
-        self.oid = cls.oid  # type: ignore[attr-defined]
+        self.oid = cls.oid
 
     def dump(self, obj: Any) -> bytes:
         packed: bytes = obj.packed

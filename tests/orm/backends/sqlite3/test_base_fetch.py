@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from asgiref.sync import sync_to_async
 from django.db import IntegrityError, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from tests.fix_db import default_database, only_sqlite
+from tests.fix_db import only_sqlite
 from tests.fix_sqlite import freed, locked
 from tests.records.models import Artist, Biography
 from vinyl.orm import connection, run, transaction
@@ -206,13 +205,6 @@ async def test_cursors_of_a_subclass_are_used() -> None:
         await run(wrapper.ensure_connection)
         assert wrapper.can_fetch() is can_fetch
         wrapper.discard()
-
-
-@pytest.fixture
-def memory(db: str) -> Iterator[None]:
-    settings = {"ENGINE": "vinyl.orm.backends.sqlite3", "NAME": ":memory:"}
-    with default_database(settings):
-        yield
 
 
 async def test_a_database_in_memory_survives_a_cancellation(
