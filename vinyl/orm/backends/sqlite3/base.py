@@ -69,7 +69,7 @@ class DatabaseWrapper(ThreadedMixin, base.DatabaseWrapper):
                     self._execute_once, connection.raw, command, name="execute"
                 )
         except BaseException:
-            connection.worker.close(connection.raw.close)
+            connection.worker.close(connection.closing())
             raise
         return connection
 
